@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using Zqfp.CudaOps;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
@@ -17,19 +18,18 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
 
     /// <summary>Runs the slice of <paramref name="stage"/> over every window.</summary>
     /// <param name="stage">The next stage; each is run once, in order.</param>
-    /// <param name="wantGram">Whether the stage's input is wanted.</param>
     /// <param name="cancellation">Stops between two batches, or within one.</param>
-    /// <returns>The Gram matrix of the stage's input, or null.</returns>
-    public GramAccumulator? Run(CalibrationStage stage, bool wantGram, CancellationToken cancellation)
+    /// <returns>The Hessian of the layers that read the stage's input.</returns>
+    public Hessian Run(CalibrationStage stage, CancellationToken cancellation)
     {
         using Slice? slice = stage.Nodes.Count == 0 ? null : Open(stage);
-        GramAccumulator? gram = wantGram ? new GramAccumulator(stage.Layers[0].InFeatures, threads) : null;
+        using var gram = new GramAccumulator(stage.Layers[0].InFeatures, threads);
         Dictionary<string, OrtValue[]> made = stage.Keeps.ToDictionary(value => value, _ => new OrtValue[batches.Count], StringComparer.Ordinal);
         for (int i = 0; i < batches.Count; i++)
         {
             OrtValue[] outputs = slice?.Run(batches[i], value => _kept.GetValueOrDefault(value)?[i], modelPath, cancellation) ?? [];
             OrtValue input = slice is null ? _kept[stage.Input][i] : outputs[slice.OutputNames.IndexOf(stage.Input)];
-            gram?.Add(AsFloats(input));
+            gram.Add(AsFloats(input));
             for (int o = 0; o < outputs.Length; o++)
             {
                 if (made.TryGetValue(slice!.OutputNames[o], out OrtValue[]? values))
@@ -44,7 +44,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
         }
 
         Keep(made, stage.Drops);
-        return gram;
+        return gram.ToHessian();
     }
 
     public void Dispose()
@@ -91,28 +91,21 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
         return floats;
     }
 
-    /// <summary>A session on one slice, with the weights it reads held in place while it lives.</summary>
+    /// <summary>A session on one slice. Its weights stay where they are: in the mapped model, or in memory.</summary>
     private sealed class Slice : IDisposable
     {
+        private readonly OrtEnvironment _environment;
         private readonly OrtSession _session;
-        private readonly List<IDisposable> _held = [];
 
         public Slice(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel model, int threads)
         {
-            using OrtSessionOptions options = new() { IntraOpThreads = threads };
+            _environment = environment;
+            OrtSessionOptions options = new() { IntraOpThreads = threads };
             options.AddOperatorDomain(operators);
-            List<OrtValue> values = [];
-            foreach (TensorData data in model.Weights.Values)
-            {
-                System.Buffers.MemoryHandle pin = data.Slice(0, checked((int)data.ByteLength)).Pin();
-                _held.Add(pin);
-                OrtValue value = OrtValue.FromMemory(pin, (OrtElementType)data.Type, [.. data.Dims]);
-                _held.Insert(0, value);
-                values.Add(value);
-            }
-
-            options.AddExternalInitializers([.. model.Weights.Keys], values);
+            OrtValue[] weights = [.. model.Weights.Values.Select(Wrap)];
+            options.AddExternalInitializers([.. model.Weights.Keys], weights);
             _session = OrtSession.Create(environment, model.ToBytes(), options);
+            Array.ForEach(weights, weight => weight.Dispose());
             OutputNames = [.. model.Outputs];
         }
 
@@ -129,7 +122,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
                     OrtValueInfo input = _session.Inputs[i];
                     if (kept(input.Name) is not { } value)
                     {
-                        value = TokenFeeds.Create(input, batch, modelPath);
+                        value = TokenFeeds.Create(_environment, input, batch, modelPath);
                         made.Add(value);
                     }
 
@@ -144,10 +137,12 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
             }
         }
 
-        public void Dispose()
+        public void Dispose() => _session.Dispose();
+
+        private OrtValue Wrap(TensorData data)
         {
-            _session.Dispose();
-            _held.ForEach(item => item.Dispose());
+            Memory<byte> bytes = MemoryMarshal.AsMemory(data.Slice(0, checked((int)data.ByteLength)));
+            return OrtValue.FromMemory(_environment, bytes, (OrtElementType)data.Type, [.. data.Dims]);
         }
     }
 }

@@ -19,21 +19,21 @@ public static class EvaluateJob
         {
             ModelFacts facts = ModelFacts.Read(options.ModelPath);
             TokenWindowSet windows = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
-            using OrtEnvironment environment = OrtEnvironment.Create(OrtLibrary.Load());
+            using var environment = new OrtEnvironment();
             return Evaluate(options, facts, windows, environment, observer, cancellation);
         });
 
     private static EvaluationResult Evaluate(EvaluateOptions options, ModelFacts facts, TokenWindowSet windows, OrtEnvironment environment, IJobObserver observer, CancellationToken cancellation)
     {
         using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
-        using OrtSessionOptions sessionOptions = new() { IntraOpThreads = options.Threads };
+        OrtSessionOptions sessionOptions = new() { IntraOpThreads = options.Threads };
         sessionOptions.AddOperatorDomain(operators);
         using OrtSession session = OrtSession.Create(environment, options.ModelPath, sessionOptions);
         List<double> losses = new(windows.Windows.Count);
         foreach (TokenBatch batch in TokenBatch.Group(windows.Windows))
         {
             observer.Report(new JobProgress("Evaluating", losses.Count, windows.Windows.Count, "windows"));
-            OrtValue[] inputs = [.. session.Inputs.Select(input => TokenFeeds.Create(input, batch, options.ModelPath))];
+            OrtValue[] inputs = [.. session.Inputs.Select(input => TokenFeeds.Create(environment, input, batch, options.ModelPath))];
             try
             {
                 using OrtValue logits = session.Run([.. session.Inputs.Select(input => input.Name)], inputs, [facts.Logits], cancellation)[0];

@@ -71,16 +71,13 @@ internal sealed class QuantizationRun
 
     private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, LayerKey[] keys, LayerStore store)
     {
-        using OrtEnvironment environment = OrtEnvironment.Create(OrtLibrary.Load());
+        using var environment = new OrtEnvironment();
         using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
         using var runner = new SliceRunner(environment, operators, _rewriter, TokenBatch.Group(windows.Windows), _file.Path, _options.Threads);
         int total = stages.Sum(stage => stage.Layers.Count);
         foreach (CalibrationStage stage in stages)
         {
-            GramAccumulator? gram = windows.Windows.Count == 0
-                ? null
-                : _clock.Measure("calibrate", () => runner.Run(stage, wantGram: true, _cancellation));
-            Hessian? hessian = gram?.ToHessian();
+            using Hessian? hessian = windows.Windows.Count == 0 ? null : _clock.Measure("calibrate", () => runner.Run(stage, _cancellation));
             Finish(stage, layer =>
             {
                 _observer.Report(new JobProgress("Quantizing", _layers.Count, total, "layers", layer.Name));
@@ -114,16 +111,9 @@ internal sealed class QuantizationRun
     private QuantizedLayerResult Quantize(LinearLayer layer, Hessian? hessian)
     {
         float[] weight = WeightReader.Read(_file, _graph, layer);
-        try
-        {
-            QuantizationOptions options = _options.Quantization with { MaxThreads = _options.Threads };
-            QuantizedLayer quantized = LayerQuantizer.Quantize(weight, layer.OutFeatures, layer.InFeatures, hessian, options, _cancellation);
-            return QuantizedLayerResult.Of(layer, quantized, _options.Activations, _file.Path);
-        }
-        catch (QuantizationException e)
-        {
-            throw new PipelineException(e.Code, $"Layer '{layer.Name}': {e.Message}", _file.Path, e);
-        }
+        QuantizationOptions options = _options.Quantization with { MaxThreads = _options.Threads };
+        QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, hessian, options, _cancellation);
+        return QuantizedLayerResult.Of(layer, quantized, _options.Activations, _file.Path);
     }
 
     private QuantizeReport Save(int calibrationWindows)

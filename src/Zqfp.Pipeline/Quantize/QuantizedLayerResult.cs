@@ -26,7 +26,6 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
     public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, ActivationFormat activations, string modelPath)
     {
         QuantizedMatrix weights = quantized.Weights;
-        bool hasExponents = weights.Exponents.Length > 0;
         LowRankFactors? factors = quantized.LowRank;
         var tensors = new QuantizedLayerTensors
         {
@@ -34,14 +33,14 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
             CodesType = weights.Format == NumberFormat.E2M1 ? WeightCodes.Fp4E2M1 : WeightCodes.Fp8E4M3,
             Codes = weights.Codes,
             GroupSize = weights.GroupSize,
-            Exponents = hasExponents ? weights.Exponents : null,
-            Scales = hasExponents ? weights.RowScales : weights.GroupScales,
+            Exponents = weights.Exponents is null ? null : weights.Exponents,
+            Scales = weights.RowScales ?? weights.GroupScales!,
             Rank = factors?.Rank ?? 0,
             Down = Halves(factors?.Down),
             Up = Halves(factors?.Up),
             Activations = activations == ActivationFormat.Fp8 ? ActivationRounding.Fp8 : ActivationRounding.None,
         };
-        Diagnostic[] warnings = [.. quantized.Warnings.Select(warning => new Diagnostic(warning.Code, DiagnosticSeverity.Warning, $"Layer '{layer.Name}': {warning.Message}", modelPath))];
+        Diagnostic[] warnings = [.. quantized.Warnings.Select(warning => new Diagnostic(warning.Code, DiagnosticSeverity.Warning, warning.Message, modelPath))];
 
         // H = (2 / tokens) sum x x^T, so tr(E H E^T) is twice the mean squared error.
         return new QuantizedLayerResult(tensors, quantized.Loss / 2, warnings);
