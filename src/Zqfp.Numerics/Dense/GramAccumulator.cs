@@ -1,0 +1,161 @@
+namespace Zqfp.Numerics;
+
+/// <summary>
+/// Accumulates sum x x^T over calibration tokens as they stream by, in half the memory of the full matrix.
+/// </summary>
+/// <remarks>
+/// Tokens are gathered to blocks of <see cref="TokenBlock"/>, whose products are float32 sums of that length, added to float32
+/// totals: the rounding error grows with the number of blocks, not of tokens. The result depends on neither the thread count nor
+/// on how the tokens were divided among calls of <see cref="Add"/>. Not thread safe.
+/// </remarks>
+public sealed unsafe class GramAccumulator : IDisposable
+{
+    private const int Tile = 128;
+    private const int TokenBlock = 256;
+    private readonly AlignedBuffer _tokens;
+    private readonly AlignedBuffer _sums;
+    private readonly int _tiles;
+    private readonly int _threads;
+    private int _pending;
+
+    /// <summary>Makes an empty accumulator.</summary>
+    /// <param name="columns">K: values of one token, 1 or more.</param>
+    /// <param name="maxThreads">Threads used at most; 0 for one a processor.</param>
+    public GramAccumulator(int columns, int maxThreads = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(columns, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(maxThreads);
+        Columns = columns;
+        _threads = maxThreads == 0 ? Environment.ProcessorCount : maxThreads;
+        _tiles = (columns + Tile - 1) / Tile;
+        _tokens = new AlignedBuffer((long)_tiles * TokenBlock * Tile);
+        _sums = new AlignedBuffer((long)_tiles * (_tiles + 1) / 2 * Tile * Tile);
+    }
+
+    /// <summary>K: values of one token.</summary>
+    public int Columns { get; }
+
+    /// <summary>Tokens added so far.</summary>
+    public long Tokens { get; private set; }
+
+    /// <summary>Adds tokens.</summary>
+    /// <param name="tokensRowMajor">Any number of tokens, <see cref="Columns"/> values each.</param>
+    /// <exception cref="QuantizationException">ZQFP2001: the length is no multiple of <see cref="Columns"/>.</exception>
+    public void Add(ReadOnlySpan<float> tokensRowMajor)
+    {
+        if (tokensRowMajor.Length % Columns != 0)
+        {
+            throw new QuantizationException(
+                DiagnosticCodes.ShapeMismatch,
+                $"{tokensRowMajor.Length} activations are no whole number of tokens of {Columns} columns.");
+        }
+
+        for (int start = 0; start < tokensRowMajor.Length; start += Columns)
+        {
+            Gather(tokensRowMajor.Slice(start, Columns));
+            if (++_pending == TokenBlock)
+            {
+                Flush();
+            }
+        }
+
+        Tokens += tokensRowMajor.Length / Columns;
+    }
+
+    /// <summary>H = (2/N) sum x x^T of the tokens so far. More tokens may be added afterwards.</summary>
+    /// <exception cref="QuantizationException">ZQFP2003: no tokens were added, or an activation was NaN, infinite or too large.</exception>
+    public Hessian ToHessian()
+    {
+        if (Tokens == 0)
+        {
+            throw new QuantizationException(DiagnosticCodes.HessianNotFinite, "A Hessian needs at least one calibration token.");
+        }
+
+        Flush();
+        var hessian = new Hessian(Columns, Tokens);
+        float scale = (float)(2.0 / Tokens);
+        new Workers(_threads, CancellationToken.None).For(Columns, row => Scale(hessian, row, scale));
+        hessian.MirrorLowerTriangle();
+        if (!hessian.IsFinite())
+        {
+            hessian.Dispose();
+            throw new QuantizationException(
+                DiagnosticCodes.HessianNotFinite,
+                $"The activations of {Tokens} calibration tokens hold NaN or infinity, or overflow float32 when squared.");
+        }
+
+        return hessian;
+    }
+
+    /// <summary>Frees the memory.</summary>
+    public void Dispose()
+    {
+        _tokens.Dispose();
+        _sums.Dispose();
+    }
+
+    // Tokens lie in tiles of 128 columns, [tile][token][column]: the layout in which the kernel reads both its operands.
+    private void Gather(ReadOnlySpan<float> token)
+    {
+        for (int tile = 0; tile < _tiles; tile++)
+        {
+            int start = tile * Tile;
+            int length = Math.Min(Tile, Columns - start);
+            token.Slice(start, length).CopyTo(_tokens.Slice((((long)tile * TokenBlock) + _pending) * Tile, length));
+        }
+    }
+
+    private void Flush()
+    {
+        if (_pending == 0)
+        {
+            return;
+        }
+
+        int count = _tiles * (_tiles + 1) / 2;
+        new Workers(_threads, CancellationToken.None).For(count, AccumulateTile);
+        _pending = 0;
+    }
+
+    private void AccumulateTile(int index)
+    {
+        (int row, int column) = TriangleIndex(index);
+        TileKernel.MultiplyAdd(
+            _tokens.Data + ((long)row * TokenBlock * Tile),
+            Tile,
+            _tokens.Data + ((long)column * TokenBlock * Tile),
+            Tile,
+            _sums.Data + ((long)index * Tile * Tile),
+            Tile,
+            Tile,
+            Tile,
+            _pending);
+    }
+
+    private void Scale(Hessian hessian, int row, float scale)
+    {
+        Span<float> target = hessian.MutableRow(row);
+        long tileRow = row / Tile;
+        for (int column = 0; column <= row; column++)
+        {
+            long tile = (tileRow * (tileRow + 1) / 2) + (column / Tile);
+            target[column] = scale * _sums.Data[(tile * Tile * Tile) + (row % Tile * Tile) + (column % Tile)];
+        }
+    }
+
+    private static (int Row, int Column) TriangleIndex(int index)
+    {
+        int row = (int)((Math.Sqrt((8.0 * index) + 1) - 1) / 2);
+        while ((long)(row + 1) * (row + 2) / 2 <= index)
+        {
+            row++;
+        }
+
+        while ((long)row * (row + 1) / 2 > index)
+        {
+            row--;
+        }
+
+        return (row, index - (int)((long)row * (row + 1) / 2));
+    }
+}

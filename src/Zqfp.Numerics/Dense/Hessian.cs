@@ -1,0 +1,112 @@
+namespace Zqfp.Numerics;
+
+/// <summary>
+/// A layer's Hessian H = (2/N) sum x x^T, float32, symmetric [K, K]. It owns its memory outside the managed heap, so that K is
+/// not limited by the length of an array; dispose it when the layer is done.
+/// </summary>
+public sealed unsafe class Hessian : IDisposable
+{
+    // Rows are padded with zeros, so that kernels may read whole vectors; the odd number of cache lines keeps the rows of one
+    // column from falling into the same cache set.
+    private readonly AlignedBuffer _values;
+
+    internal Hessian(int size, long tokens)
+    {
+        Size = size;
+        Tokens = tokens;
+        PaddedSize = VectorMath.RoundUp(size, TileKernel.ColumnStep);
+        Stride = PaddedSize + 16;
+        _values = new AlignedBuffer((long)PaddedSize * Stride);
+    }
+
+    /// <summary>K: number of input columns of the layer.</summary>
+    public int Size { get; }
+
+    /// <summary>Tokens it was made of; 0 if unknown.</summary>
+    public long Tokens { get; }
+
+    internal int PaddedSize { get; }
+
+    internal int Stride { get; }
+
+    internal float* Data => _values.Data;
+
+    /// <summary>Copies a dense row-major [size, size] matrix. Only its lower triangle is read, so the result is symmetric.</summary>
+    /// <param name="values">size * size numbers.</param>
+    /// <param name="size">K, 1 or more.</param>
+    /// <param name="tokens">Tokens it was made of, for reports; 0 if unknown.</param>
+    /// <exception cref="QuantizationException">ZQFP2001: the length is not size * size.</exception>
+    public static Hessian FromDense(ReadOnlySpan<float> values, int size, long tokens = 0)
+    {
+        if (size < 1 || values.Length != (long)size * size)
+        {
+            throw new QuantizationException(
+                DiagnosticCodes.ShapeMismatch,
+                $"A Hessian of size {size} needs {(long)size * size} values; {values.Length} were given.");
+        }
+
+        var hessian = new Hessian(size, tokens);
+        for (int i = 0; i < size; i++)
+        {
+            values.Slice(i * size, i + 1).CopyTo(hessian.MutableRow(i));
+        }
+
+        hessian.MirrorLowerTriangle();
+        return hessian;
+    }
+
+    /// <summary>One row, K values.</summary>
+    public ReadOnlySpan<float> Row(int index) => MutableRow(index);
+
+    /// <summary>Copies all values, row-major.</summary>
+    /// <param name="target">Receives Size * Size values.</param>
+    public void CopyTo(Span<float> target)
+    {
+        for (int i = 0; i < Size; i++)
+        {
+            Row(i).CopyTo(target.Slice(i * Size, Size));
+        }
+    }
+
+    /// <summary>Frees the memory.</summary>
+    public void Dispose() => _values.Dispose();
+
+    internal Span<float> MutableRow(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Size, nameof(index));
+        return _values.Slice((long)index * Stride, Size);
+    }
+
+    internal void MirrorLowerTriangle()
+    {
+        const int Block = 32;
+        for (int i0 = 0; i0 < Size; i0 += Block)
+        {
+            for (int j0 = 0; j0 <= i0; j0 += Block)
+            {
+                int iEnd = Math.Min(i0 + Block, Size);
+                for (int i = i0; i < iEnd; i++)
+                {
+                    int jEnd = Math.Min(j0 + Block, i);
+                    for (int j = j0; j < jEnd; j++)
+                    {
+                        Data[((long)j * Stride) + i] = Data[((long)i * Stride) + j];
+                    }
+                }
+            }
+        }
+    }
+
+    internal bool IsFinite()
+    {
+        for (int i = 0; i < Size; i++)
+        {
+            if (VectorMath.IndexOfNonFinite(Row(i)) >= 0)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

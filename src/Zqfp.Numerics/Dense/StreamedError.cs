@@ -1,0 +1,179 @@
+namespace Zqfp.Numerics;
+
+/// <summary>Products with an error matrix E [N, K] that is only ever there a tile of rows at a time.</summary>
+internal sealed unsafe class StreamedError(ErrorSource source, int threads, CancellationToken cancellationToken)
+{
+    private const int TileRows = 64;
+
+    // E^T Y sums over tiles of rows: each of a fixed number of lanes sums its own tiles, then the lanes are added in order.
+    private const int Lanes = 8;
+
+    private readonly int _paddedColumns = VectorMath.RoundUp(source.Columns, TileKernel.ColumnStep);
+
+    public int Rows => source.Rows;
+
+    public int Columns => source.Columns;
+
+    public int PaddedColumns => _paddedColumns;
+
+    public int Tiles => (Rows + TileRows - 1) / TileRows;
+
+    /// <summary>Rows rounded up to whole tiles.</summary>
+    public int PaddedRows => Tiles * TileRows;
+
+    /// <summary>tr(E H E^T), or ||E||^2 without a Hessian.</summary>
+    public double Loss(Hessian? hessian)
+    {
+        double[] losses = new double[Tiles];
+        ForTiles((tile, scratch) => losses[tile] = TileLoss(hessian, tile, scratch));
+        return losses.Sum();
+    }
+
+    /// <summary>E Z for a Z [PaddedColumns, width]; the result is [PaddedRows, width].</summary>
+    public AlignedBuffer Multiply(AlignedBuffer right, int width)
+    {
+        var product = new AlignedBuffer((long)PaddedRows * width);
+        ForTiles((tile, scratch) =>
+        {
+            LoadColumns(tile, scratch);
+            MultiplyTile(right, width, scratch, product.Data + ((long)tile * TileRows * width));
+        });
+        return product;
+    }
+
+    /// <summary>E^T E Z for a Z [PaddedColumns, width], in one pass.</summary>
+    public AlignedBuffer MultiplyTwice(AlignedBuffer right, int width) =>
+        SumOverTiles(width, (tile, scratch, lane) =>
+        {
+            LoadColumns(tile, scratch);
+            using var product = new AlignedBuffer((long)TileRows * width);
+            MultiplyTile(right, width, scratch, product.Data);
+            TileKernel.MultiplyAdd(scratch.Rows.Data, _paddedColumns, product.Data, width, lane.Data, width, _paddedColumns, width, TileRows);
+        });
+
+    /// <summary>E^T Y for a Y [PaddedRows, width]; the result is [PaddedColumns, width].</summary>
+    public AlignedBuffer MultiplyTransposed(AlignedBuffer right, int width) =>
+        SumOverTiles(width, (tile, scratch, lane) =>
+        {
+            LoadRows(tile, scratch);
+            TileKernel.MultiplyAdd(
+                scratch.Rows.Data, _paddedColumns, right.Data + ((long)tile * TileRows * width), width, lane.Data, width, _paddedColumns, width, TileRows);
+        });
+
+    private AlignedBuffer SumOverTiles(int width, Action<int, Scratch, AlignedBuffer> body)
+    {
+        var lanes = new AlignedBuffer[Math.Min(Lanes, Tiles)];
+        new Workers(threads, cancellationToken).For(lanes.Length, () => new Scratch(_paddedColumns), (lane, scratch) =>
+        {
+            lanes[lane] = new AlignedBuffer((long)_paddedColumns * width);
+            for (int tile = lane; tile < Tiles; tile += lanes.Length)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                body(tile, scratch, lanes[lane]);
+            }
+        });
+        Span<float> sum = lanes[0].Slice(0, _paddedColumns * width);
+        foreach (AlignedBuffer lane in lanes.AsSpan(1))
+        {
+            VectorMath.AddScaled(sum, 1, lane.Slice(0, sum.Length));
+            lane.Dispose();
+        }
+
+        return lanes[0];
+    }
+
+    private void ForTiles(Action<int, Scratch> body) =>
+        new Workers(threads, cancellationToken).For(Tiles, () => new Scratch(_paddedColumns), body);
+
+    private void MultiplyTile(AlignedBuffer right, int width, Scratch scratch, float* product)
+    {
+        for (int k = 0; k < _paddedColumns; k += 256)
+        {
+            TileKernel.MultiplyAdd(
+                scratch.Columns.Data + ((long)k * TileRows),
+                TileRows,
+                right.Data + ((long)k * width),
+                width,
+                product,
+                width,
+                TileRows,
+                width,
+                Math.Min(256, _paddedColumns - k));
+        }
+    }
+
+    private void LoadRows(int tile, Scratch scratch)
+    {
+        for (int r = 0; r < TileRows; r++)
+        {
+            Span<float> row = scratch.Rows.Slice((long)r * _paddedColumns, _paddedColumns);
+            if ((tile * TileRows) + r < Rows)
+            {
+                source.CopyRow((tile * TileRows) + r, row);
+            }
+            else
+            {
+                row.Clear();
+            }
+        }
+    }
+
+    private void LoadColumns(int tile, Scratch scratch)
+    {
+        LoadRows(tile, scratch);
+        for (int r0 = 0; r0 < TileRows; r0 += Transposing.Lines)
+        {
+            ReadOnlySpan<float> rows = scratch.Rows.Slice((long)r0 * _paddedColumns, Transposing.Lines * _paddedColumns);
+            Transposing.RowsToColumns(rows, _paddedColumns, scratch.Columns.Data + r0, TileRows, null);
+        }
+    }
+
+    // The sum over pairs of columns k <= c, those with k < c twice.
+    private double TileLoss(Hessian? hessian, int tile, Scratch scratch)
+    {
+        if (hessian is null)
+        {
+            LoadRows(tile, scratch);
+            Span<float> all = scratch.Rows.Slice(0, TileRows * _paddedColumns);
+            return VectorMath.Dot(all, all);
+        }
+
+        LoadColumns(tile, scratch);
+        const int Block = 128;
+        using var sums = new AlignedBuffer(Block * TileRows);
+        double loss = 0;
+        for (int c = 0; c < _paddedColumns; c += Block)
+        {
+            int width = Math.Min(Block, _paddedColumns - c);
+            sums.Clear();
+            for (int k = 0; k < c; k += Block)
+            {
+                TileKernel.MultiplyAdd(
+                    hessian.Data + ((long)k * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)k * TileRows), TileRows, sums.Data, TileRows, width, TileRows, Block);
+            }
+
+            Span<float> sum = sums.Slice(0, width * TileRows);
+            Span<float> errors = scratch.Columns.Slice((long)c * TileRows, width * TileRows);
+            loss += 2 * VectorMath.Dot(sum, errors);
+            sums.Clear();
+            TileKernel.MultiplyAdd(
+                hessian.Data + ((long)c * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)c * TileRows), TileRows, sums.Data, TileRows, width, TileRows, width);
+            loss += VectorMath.Dot(sum, errors);
+        }
+
+        return loss;
+    }
+
+    private sealed class Scratch(int paddedColumns) : IDisposable
+    {
+        public AlignedBuffer Rows { get; } = new((long)TileRows * paddedColumns);
+
+        public AlignedBuffer Columns { get; } = new((long)TileRows * paddedColumns);
+
+        public void Dispose()
+        {
+            Rows.Dispose();
+            Columns.Dispose();
+        }
+    }
+}

@@ -1,0 +1,22 @@
+namespace Zqfp.Numerics;
+
+/// <summary>
+/// The low-rank correction of a layer: y += Up (Down x). Its values are already rounded to the storage type:
+/// <c>Down[i, k] = DownScales[i] * code</c> and <c>Up[n, i] = UpScales[i] * code</c>.
+/// </summary>
+/// <param name="Rank">r.</param>
+/// <param name="Down">[r, K], row-major.</param>
+/// <param name="Up">[N, r], row-major.</param>
+/// <param name="Storage">Type the values were rounded to.</param>
+/// <param name="DownScales">[r]; ones for the floating-point types without a scale.</param>
+/// <param name="UpScales">[r]; ones for the floating-point types without a scale.</param>
+public sealed record LowRankFactors(int Rank, float[] Down, float[] Up, LowRankStorage Storage, float[] DownScales, float[] UpScales)
+{
+    internal void SubtractFromRow(int row, Span<float> target)
+    {
+        for (int i = 0; i < Rank; i++)
+        {
+            VectorMath.AddScaled(target, -Up[(row * Rank) + i], Down.AsSpan(i * target.Length, target.Length));
+        }
+    }
+}

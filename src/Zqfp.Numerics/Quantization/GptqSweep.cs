@@ -1,0 +1,209 @@
+using System.Runtime.Intrinsics;
+
+namespace Zqfp.Numerics;
+
+/// <summary>
+/// GPTQ's sweep over the columns of a tile of rows. Rows are independent, so a tile is transposed to [columns, rows], every step
+/// is vectorized across its rows, and the errors passed on between blocks of columns are one matrix product.
+/// </summary>
+internal sealed unsafe class GptqSweep : IDisposable
+{
+    private const int SubBlock = 32;
+    private readonly TiledFactor _factor;
+    private readonly ScaleTable _scales;
+    private readonly NumberFormat _format;
+    private readonly int[]? _order;
+    private readonly int _tileRows;
+    private readonly AlignedBuffer _errors;
+    private readonly AlignedBuffer _adjusted;
+    private readonly AlignedBuffer _groupScales;
+    private readonly float[] _rows;
+    private readonly byte[] _codes;
+    private readonly byte[] _rowCodes;
+
+    private GptqSweep(TiledFactor factor, ScaleTable scales, NumberFormat format, int[]? order, int tileRows)
+    {
+        _factor = factor;
+        _scales = scales;
+        _format = format;
+        _order = order;
+        _tileRows = tileRows;
+        _errors = new AlignedBuffer((long)factor.Blocks * factor.TileSize * tileRows);
+        _adjusted = new AlignedBuffer((long)factor.TileSize * tileRows);
+        _groupScales = new AlignedBuffer((long)scales.Groups * tileRows);
+        _rows = new float[Transposing.Lines * factor.Size];
+        _codes = new byte[factor.Size * tileRows];
+        _rowCodes = new byte[factor.Size * tileRows];
+    }
+
+    /// <summary>Quantizes all rows.</summary>
+    /// <param name="weights">The matrix.</param>
+    /// <param name="factor">Factor of the damped Hessian, in the order of the sweep.</param>
+    /// <param name="scales">Scales, fixed beforehand.</param>
+    /// <param name="order">Column taken at each step, or null.</param>
+    /// <param name="damping">What was added to the Hessian's diagonal.</param>
+    /// <param name="options">The recipe.</param>
+    /// <param name="loss">Receives tr(E H E^T) with the undamped Hessian.</param>
+    /// <param name="cancellationToken">Stops between tiles.</param>
+    public static byte[] Quantize(
+        WeightSource weights,
+        TiledFactor factor,
+        ScaleTable scales,
+        int[]? order,
+        double damping,
+        QuantizationOptions options,
+        out double loss,
+        CancellationToken cancellationToken)
+    {
+        int tileRows = weights.Rows >= 512 ? 128 : weights.Rows >= 128 ? 64 : 32;
+        int tiles = (weights.Rows + tileRows - 1) / tileRows;
+        byte[] packed = new byte[options.Format.PackedLength((long)weights.Rows * weights.Columns)];
+        double[] losses = new double[tiles];
+        new Workers(options.Threads, cancellationToken).For(tiles, () => new GptqSweep(factor, scales, options.Format, order, tileRows),
+            (tile, sweep) => losses[tile] = sweep.Run(weights, tile * tileRows, damping, packed));
+        loss = losses.Sum();
+        return packed;
+    }
+
+    public void Dispose()
+    {
+        _errors.Dispose();
+        _adjusted.Dispose();
+        _groupScales.Dispose();
+    }
+
+    private double Run(WeightSource weights, int firstRow, double damping, byte[] packed)
+    {
+        int rows = Math.Min(_tileRows, weights.Rows - firstRow);
+        Load(weights, firstRow, rows);
+        double loss = 0;
+        for (int block = 0; block < _factor.Blocks; block++)
+        {
+            loss += SweepBlock(block, damping);
+        }
+
+        Transposing.CodesToRows(_codes, _tileRows, _rowCodes, rows, _factor.Size, _order);
+        RtnRounding.Store(_rowCodes.AsSpan(0, rows * _factor.Size), _format, packed, (long)firstRow * _factor.Size);
+        return loss;
+    }
+
+    // Rows past the end are zero weights with a scale of one: their codes are dropped and their errors are 0.
+    private void Load(WeightSource weights, int firstRow, int rows)
+    {
+        _errors.Clear();
+        int columns = _factor.Size;
+        for (int r0 = 0; r0 < rows; r0 += Transposing.Lines)
+        {
+            int lines = Math.Min(Transposing.Lines, rows - r0);
+            for (int r = 0; r < lines; r++)
+            {
+                weights.CopyRow(firstRow + r0 + r, _rows.AsSpan(r * columns, columns));
+            }
+
+            _rows.AsSpan(lines * columns).Clear();
+            Transposing.RowsToColumns(_rows, columns, _errors.Data + r0, _tileRows, _order);
+        }
+
+        for (int g = 0; g < _scales.Groups; g++)
+        {
+            for (int r = 0; r < _tileRows; r++)
+            {
+                _groupScales.Data[(g * _tileRows) + r] = r < rows ? _scales.Effective[((firstRow + r) * _scales.Groups) + g] : 1;
+            }
+        }
+    }
+
+    // _errors holds errors of finished columns and weights of the others; _adjusted holds the weights of the block plus what the
+    // columns before pass on to them.
+    private double SweepBlock(int block, double damping)
+    {
+        int size = _factor.TileSize;
+        long blockStart = (long)block * size * _tileRows;
+        new Span<float>(_errors.Data + blockStart, size * _tileRows).CopyTo(new Span<float>(_adjusted.Data, size * _tileRows));
+        for (int k = 0; k < block; k++)
+        {
+            TileKernel.MultiplyAdd(
+                _factor.Tile(k, block), size, _errors.Data + ((long)k * size * _tileRows), _tileRows, _adjusted.Data, _tileRows, size, _tileRows, size);
+        }
+
+        float* upper = _factor.Tile(block, block);
+        float* errors = _errors.Data + blockStart;
+        int columns = Math.Min(size, _factor.Size - (block * size));
+        double loss = 0;
+        for (int start = 0; start < columns; start += SubBlock)
+        {
+            if (start > 0)
+            {
+                TileKernel.MultiplyAdd(upper + start, size, errors, _tileRows, _adjusted.Data + (start * _tileRows), _tileRows, SubBlock, _tileRows, start);
+            }
+
+            int end = Math.Min(start + SubBlock, columns);
+            for (int c = start; c < end; c++)
+            {
+                Column(upper, errors, start, c);
+                loss += Round((block * size) + c, errors + (c * _tileRows), _adjusted.Data + (c * _tileRows), damping);
+            }
+        }
+
+        return loss;
+    }
+
+    // adjusted[c] += sum of U[k, c] errors[k] over the columns k of the sub-block before c.
+    private void Column(float* upper, float* errors, int start, int c)
+    {
+        float* target = _adjusted.Data + (c * _tileRows);
+        for (int r = 0; r < _tileRows; r += 32)
+        {
+            Vector256<float> s0 = Vector256.Load(target + r);
+            Vector256<float> s1 = Vector256.Load(target + r + 8);
+            Vector256<float> s2 = Vector256.Load(target + r + 16);
+            Vector256<float> s3 = Vector256.Load(target + r + 24);
+            for (int k = start; k < c; k++)
+            {
+                Vector256<float> u = Vector256.Create(upper[(k * _factor.TileSize) + c]);
+                float* error = errors + (k * _tileRows) + r;
+                s0 = Vector256.FusedMultiplyAdd(u, Vector256.Load(error), s0);
+                s1 = Vector256.FusedMultiplyAdd(u, Vector256.Load(error + 8), s1);
+                s2 = Vector256.FusedMultiplyAdd(u, Vector256.Load(error + 16), s2);
+                s3 = Vector256.FusedMultiplyAdd(u, Vector256.Load(error + 24), s3);
+            }
+
+            s0.Store(target + r);
+            s1.Store(target + r + 8);
+            s2.Store(target + r + 16);
+            s3.Store(target + r + 24);
+        }
+    }
+
+    // Rounds one column: weights become errors. With E (I + U) = adjusted - rounded, the damped loss of the column is
+    // pivot * |adjusted - rounded|^2, and the damping's share of it is damping * |E|^2.
+    private double Round(int step, float* weights, float* adjusted, double damping)
+    {
+        int column = _order?[step] ?? step;
+        float* scales = _groupScales.Data + ((long)(column / _scales.GroupSize) * _tileRows);
+        Vector256<double> damped = Vector256<double>.Zero, plain = damped;
+        for (int r = 0; r < _tileRows; r += Vector256<float>.Count)
+        {
+            Vector256<float> value = Vector256.Load(adjusted + r);
+            Vector256<float> scale = Vector256.Load(scales + r);
+            (Vector256<int> codes, Vector256<float> grid) = _format.RoundFinite(value / scale);
+            Vector256<float> rounded = grid * scale;
+            Vector256<float> error = Vector256.Load(weights + r) - rounded;
+            error.Store(weights + r);
+            StoreCodes(codes, (step * _tileRows) + r);
+            (Vector256<double> low, Vector256<double> high) = Vector256.Widen(value - rounded);
+            damped += (low * low) + (high * high);
+            (low, high) = Vector256.Widen(error);
+            plain += (low * low) + (high * high);
+        }
+
+        return (Vector256.Sum(damped) * _factor.Pivots[step]) - (Vector256.Sum(plain) * damping);
+    }
+
+    private void StoreCodes(Vector256<int> codes, int index)
+    {
+        Vector128<ushort> words = Vector128.Narrow(codes.GetLower(), codes.GetUpper()).AsUInt16();
+        Vector128<byte> bytes = Vector128.Narrow(words, words);
+        BitConverter.TryWriteBytes(_codes.AsSpan(index, sizeof(ulong)), bytes.AsUInt64().ToScalar());
+    }
+}

@@ -1,0 +1,90 @@
+namespace Zqfp.Numerics;
+
+/// <summary>The steps of one layer's quantization.</summary>
+internal sealed class LayerRun : IDisposable
+{
+    private readonly ReadOnlyMemory<float> _weights;
+    private readonly int _rows;
+    private readonly int _columns;
+    private readonly Hessian? _hessian;
+    private readonly QuantizationOptions _options;
+    private readonly CancellationToken _cancellationToken;
+    private readonly LayerWarnings _warnings;
+    private DampedHessian? _damped;
+
+    public LayerRun(
+        string layer, ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options, CancellationToken cancellationToken)
+    {
+        _weights = weights;
+        _rows = rows;
+        _columns = columns;
+        _hessian = hessian;
+        _options = options;
+        _cancellationToken = cancellationToken;
+        _warnings = new LayerWarnings(layer);
+    }
+
+    public QuantizedLayer Quantize()
+    {
+        bool gptq = _options.Method == QuantizationMethod.Gptq;
+        if (gptq)
+        {
+            _damped = DampedHessian.Create(_hessian!, _options, _warnings, _cancellationToken);
+        }
+
+        QuantizedMatrix quantized = QuantizeLess(null, _options.Method, out double? loss);
+        LowRankFactors? lowRank = null;
+        if (_options.Rank > 0)
+        {
+            lowRank = Fit(quantized);
+            for (int i = 0; i < _options.LowRankRefits; i++)
+            {
+                quantized = QuantizeLess(lowRank, _options.Method, out _);
+                lowRank = Fit(quantized);
+            }
+
+            loss = null;
+        }
+
+        _damped?.Dispose();
+        _damped = null;
+        loss ??= Error(quantized, lowRank).Loss(_hessian);
+        return new QuantizedLayer(quantized, lowRank, loss.Value, RtnLoss(), _warnings.ToList());
+    }
+
+    public void Dispose() => _damped?.Dispose();
+
+    private QuantizedMatrix QuantizeLess(LowRankFactors? lowRank, QuantizationMethod method, out double? loss)
+    {
+        bool gptq = method == QuantizationMethod.Gptq;
+        var source = new WeightSource(_weights, _rows, _columns, gptq ? _damped!.DeadColumns : [], lowRank);
+        ScaleTable scales = ScaleCalculator.Compute(source, _options, out int clamped, _cancellationToken);
+        _warnings.ExponentsClamped(clamped, scales.Effective.Length, _options.MaxExponent);
+        byte[] codes;
+        loss = null;
+        if (gptq)
+        {
+            codes = GptqSweep.Quantize(source, _damped!.Factor, scales, _damped.Order, _damped.Damping, _options, out double swept, _cancellationToken);
+            loss = swept;
+        }
+        else
+        {
+            codes = RtnRounding.Quantize(source, scales, _options, _cancellationToken);
+        }
+
+        return new QuantizedMatrix(_rows, _columns, _options.Format, scales, codes);
+    }
+
+    private LowRankFactors Fit(QuantizedMatrix quantized)
+    {
+        Hessian? weighting = _options.LowRankWeighting == LowRankWeighting.ActivationWeighted ? _hessian : null;
+        return new LowRankSolver(Error(quantized, null), weighting, _options.Threads, _cancellationToken).Fit(_options.Rank, _options.LowRankStorage);
+    }
+
+    private double? RtnLoss() => _options.MeasureRtnLoss
+        ? Error(QuantizeLess(null, QuantizationMethod.Rtn, out _), null).Loss(_hessian)
+        : null;
+
+    private StreamedError Error(QuantizedMatrix quantized, LowRankFactors? lowRank) =>
+        new(new ErrorSource(_weights, quantized, lowRank), _options.Threads, _cancellationToken);
+}

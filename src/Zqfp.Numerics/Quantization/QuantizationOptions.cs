@@ -1,0 +1,97 @@
+namespace Zqfp.Numerics;
+
+/// <summary>How a layer is quantized. The defaults are the paper's recipe: FP4 E2M1, groups of 256, M2, GPTQ, LoRC of rank 8.</summary>
+public sealed record QuantizationOptions
+{
+    /// <summary>Value of <see cref="GroupSize"/>: one group is a whole row.</summary>
+    public const int WholeRow = 0;
+
+    /// <summary>Value of <see cref="GroupSize"/>: one scale for the whole tensor.</summary>
+    public const int WholeTensor = -1;
+
+    /// <summary>Format of the weights.</summary>
+    public NumberFormat Format { get; init; } = NumberFormat.E2M1;
+
+    /// <summary>Input columns that share a scale; the last group of a row may be shorter. Or <see cref="WholeRow"/>, <see cref="WholeTensor"/>.</summary>
+    public int GroupSize { get; init; } = 256;
+
+    /// <summary>What the scales may be.</summary>
+    public ScaleConstraint Constraint { get; init; } = ScaleConstraint.M2;
+
+    /// <summary>How the constraint rounds; without effect when there is none.</summary>
+    public PowerRounding Rounding { get; init; } = PowerRounding.Nearest;
+
+    /// <summary>Rows that share the anchor S_max of <see cref="ScaleConstraint.M2"/>: 1 or more.</summary>
+    public int RowsPerAnchor { get; init; } = 1;
+
+    /// <summary>Largest exponent k of <see cref="ScaleConstraint.M2"/>, 0..126; at 14 FP4 times 2^-k still fits E4M3 exactly.</summary>
+    public int MaxExponent { get; init; } = 14;
+
+    /// <summary>Type of the stored scales.</summary>
+    public ScaleStorage ScaleStorage { get; init; } = ScaleStorage.Float32;
+
+    /// <summary>Whether scales are searched for.</summary>
+    public ScaleSearch ScaleSearch { get; init; } = ScaleSearch.None;
+
+    /// <summary>How codes are chosen.</summary>
+    public QuantizationMethod Method { get; init; } = QuantizationMethod.Gptq;
+
+    /// <summary>Share of the mean of the Hessian's diagonal that is added to its diagonal, 0..1.</summary>
+    public double Damping { get; init; } = 0.01;
+
+    /// <summary>Columns that GPTQ handles between two matrix products: a multiple of 32, 32..512. Speed only.</summary>
+    public int BlockSize { get; init; } = 128;
+
+    /// <summary>Whether GPTQ takes columns by descending diagonal of the Hessian. Groups stay those of the original order.</summary>
+    public bool ActOrder { get; init; }
+
+    /// <summary>Rank of the low-rank correction; 0 for none.</summary>
+    public int Rank { get; init; } = 8;
+
+    /// <summary>What the low-rank correction minimizes.</summary>
+    public LowRankWeighting LowRankWeighting { get; init; } = LowRankWeighting.Plain;
+
+    /// <summary>Type of the stored factors.</summary>
+    public LowRankStorage LowRankStorage { get; init; } = LowRankStorage.Float16;
+
+    /// <summary>How often, after the first fit, the weights less the correction are quantized again and the correction refitted.</summary>
+    public int LowRankRefits { get; init; }
+
+    /// <summary>Whether <see cref="QuantizedLayer.RtnLoss"/> is computed as well: one more product of W's and H's size.</summary>
+    public bool MeasureRtnLoss { get; init; }
+
+    /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
+    public int MaxThreads { get; init; }
+
+    internal int Threads => MaxThreads == 0 ? Environment.ProcessorCount : MaxThreads;
+
+    internal void Validate(bool hasHessian)
+    {
+        Require(GroupSize >= WholeTensor, nameof(GroupSize), GroupSize, "a number of columns, 0 (whole row) or -1 (whole tensor)");
+        Require(RowsPerAnchor >= 1, nameof(RowsPerAnchor), RowsPerAnchor, "1 or more");
+        Require(MaxExponent is >= 0 and <= 126, nameof(MaxExponent), MaxExponent, "0..126");
+        Require(Damping is >= 0 and <= 1, nameof(Damping), Damping, "0..1");
+        Require(BlockSize is >= 32 and <= 512 && BlockSize % 32 == 0, nameof(BlockSize), BlockSize, "a multiple of 32 in 32..512");
+        Require(Rank >= 0, nameof(Rank), Rank, "0 or more");
+        Require(LowRankRefits >= 0, nameof(LowRankRefits), LowRankRefits, "0 or more");
+        Require(MaxThreads >= 0, nameof(MaxThreads), MaxThreads, "0 or more");
+        Require(Enum.IsDefined(Constraint), nameof(Constraint), Constraint, "a defined value");
+        Require(Enum.IsDefined(Rounding), nameof(Rounding), Rounding, "a defined value");
+        Require(Enum.IsDefined(ScaleStorage), nameof(ScaleStorage), ScaleStorage, "a defined value");
+        Require(Enum.IsDefined(ScaleSearch), nameof(ScaleSearch), ScaleSearch, "a defined value");
+        Require(Enum.IsDefined(Method), nameof(Method), Method, "a defined value");
+        Require(Enum.IsDefined(LowRankWeighting), nameof(LowRankWeighting), LowRankWeighting, "a defined value");
+        Require(Enum.IsDefined(LowRankStorage), nameof(LowRankStorage), LowRankStorage, "a defined value");
+        Require(hasHessian || Method != QuantizationMethod.Gptq, nameof(Method), Method, "Rtn, as no Hessian is given");
+        Require(hasHessian || ScaleSearch is ScaleSearch.None or ScaleSearch.Squared, nameof(ScaleSearch), ScaleSearch, "None or Squared, as no Hessian is given");
+        Require(hasHessian || Rank == 0 || LowRankWeighting == LowRankWeighting.Plain, nameof(LowRankWeighting), LowRankWeighting, "Plain, as no Hessian is given");
+    }
+
+    private static void Require(bool condition, string name, object value, string expected)
+    {
+        if (!condition)
+        {
+            throw new QuantizationException(DiagnosticCodes.InvalidOption, FormattableString.Invariant($"{name} is {value}; it must be {expected}."));
+        }
+    }
+}
