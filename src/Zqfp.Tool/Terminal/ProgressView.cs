@@ -36,7 +36,7 @@ internal abstract class ProgressView
 
             _next = state.Elapsed + Interval;
             string text = $"{state.Describe()}  {state.Progress.Detail}".TrimEnd();
-            int width = Math.Max(20, WindowWidth() - 1);
+            int width = WindowWidth() - 1;
             Console.Error.Write("\r\u001b[K" + (text.Length > width ? text[..width] : text));
             if (state.IsLast)
             {
@@ -48,13 +48,14 @@ internal abstract class ProgressView
 
         private static int WindowWidth()
         {
+            const int Usual = 80;
             try
             {
-                return Console.WindowWidth;
+                return Console.WindowWidth > 1 ? Console.WindowWidth : Usual;
             }
             catch (IOException)
             {
-                return 80;
+                return Usual;
             }
         }
     }
