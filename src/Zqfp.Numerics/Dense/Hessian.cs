@@ -77,6 +77,17 @@ public sealed unsafe class Hessian : IDisposable
         return _values.Slice((long)index * Stride, Size);
     }
 
+    internal float[] Diagonal()
+    {
+        float[] diagonal = new float[Size];
+        for (int i = 0; i < Size; i++)
+        {
+            diagonal[i] = Data[((long)i * Stride) + i];
+        }
+
+        return diagonal;
+    }
+
     internal void MirrorLowerTriangle()
     {
         const int Block = 32;

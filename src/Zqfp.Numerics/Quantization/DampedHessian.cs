@@ -29,19 +29,17 @@ internal sealed class DampedHessian : IDisposable
     public static DampedHessian Create(Hessian hessian, QuantizationOptions options, LayerWarnings warnings, CancellationToken cancellationToken)
     {
         int size = hessian.Size;
-        double[] diagonal = new double[size];
-        bool[] dead = new bool[size];
+        float[] diagonal = hessian.Diagonal();
+        bool[] dead = Array.ConvertAll(diagonal, value => value == 0);
         for (int i = 0; i < size; i++)
         {
-            float value = hessian.Row(i)[i];
-            dead[i] = value == 0;
-            diagonal[i] = dead[i] ? 1 : value;
+            diagonal[i] = dead[i] ? 1 : diagonal[i];
         }
 
         int[] deadColumns = [.. Enumerable.Range(0, size).Where(i => dead[i])];
         warnings.DeadColumns(deadColumns.Length, size);
         int[]? order = options.ActOrder ? [.. Enumerable.Range(0, size).OrderByDescending(i => diagonal[i])] : null;
-        double mean = diagonal.Average();
+        double mean = diagonal.Average(value => (double)value);
         for (double share = options.Damping; share <= LastDamping; share = Math.Max(share * 10, FirstRaise))
         {
             if (TiledFactor.TryCreate(hessian, order, dead, share * mean, options.BlockSize, options.Threads, cancellationToken) is { } factor)
@@ -58,6 +56,18 @@ internal sealed class DampedHessian : IDisposable
         throw new QuantizationException(
             DiagnosticCodes.HessianNotPositiveDefinite,
             "The Hessian cannot be factored, not even with the mean of its diagonal added. It must be symmetric and positive semidefinite, as a sum of x x^T is.");
+    }
+
+    /// <summary>The factorization's pivots, column by column.</summary>
+    public float[] ColumnPivots()
+    {
+        float[] pivots = new float[Factor.Size];
+        for (int step = 0; step < pivots.Length; step++)
+        {
+            pivots[Order?[step] ?? step] = (float)Factor.Pivots[step];
+        }
+
+        return pivots;
     }
 
     public void Dispose() => Factor.Dispose();

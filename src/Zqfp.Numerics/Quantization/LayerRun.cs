@@ -27,7 +27,7 @@ internal sealed class LayerRun : IDisposable
     public QuantizedLayer Quantize()
     {
         bool gptq = _options.Method == QuantizationMethod.Gptq;
-        if (gptq)
+        if (gptq || _options.ScaleSearch == ScaleSearch.Pivot)
         {
             _damped = DampedHessian.Create(_hessian!, _options, _warnings, _cancellationToken);
         }
@@ -46,10 +46,9 @@ internal sealed class LayerRun : IDisposable
             loss = null;
         }
 
-        _damped?.Dispose();
-        _damped = null;
+        double? rtnLoss = RtnLoss();
         loss ??= Error(quantized, lowRank).Loss(_hessian);
-        return new QuantizedLayer(quantized, lowRank, loss.Value, RtnLoss(), _warnings.ToList());
+        return new QuantizedLayer(quantized, lowRank, loss.Value, rtnLoss, _warnings.ToList());
     }
 
     public void Dispose() => _damped?.Dispose();
@@ -58,7 +57,7 @@ internal sealed class LayerRun : IDisposable
     {
         bool gptq = method == QuantizationMethod.Gptq;
         var source = new WeightSource(_weights, _rows, _columns, gptq ? _damped!.DeadColumns : [], lowRank);
-        ScaleTable scales = ScaleCalculator.Compute(source, _options, out int clamped, _cancellationToken);
+        ScaleTable scales = ScaleCalculator.Compute(source, _options, ColumnWeights(), out int clamped, _cancellationToken);
         _warnings.ExponentsClamped(clamped, scales.Effective.Length, _options.MaxExponent);
         byte[] codes;
         loss = null;
@@ -74,6 +73,13 @@ internal sealed class LayerRun : IDisposable
 
         return new QuantizedMatrix(_rows, _columns, _options.Format, scales, codes);
     }
+
+    private float[]? ColumnWeights() => _options.ScaleSearch switch
+    {
+        ScaleSearch.Diagonal => _hessian!.Diagonal(),
+        ScaleSearch.Pivot => _damped!.ColumnPivots(),
+        _ => null,
+    };
 
     private LowRankFactors Fit(QuantizedMatrix quantized)
     {

@@ -1,30 +1,33 @@
 namespace Zqfp.Numerics;
 
-/// <summary>Computes a layer's scales: max|w| / Fmax for each group, then the constraint, then the storage type.</summary>
+/// <summary>Computes a layer's scales: max|w| / Fmax for each group or a search around it, the constraint, the storage type.</summary>
 internal sealed class ScaleCalculator
 {
     private readonly WeightSource _weights;
     private readonly QuantizationOptions _options;
     private readonly ScaleTable _table;
+    private readonly ScaleSearcher? _searcher;
     private int _clamped;
 
-    private ScaleCalculator(WeightSource weights, QuantizationOptions options)
+    private ScaleCalculator(WeightSource weights, QuantizationOptions options, float[]? columnWeights)
     {
         _weights = weights;
         _options = options;
         _table = ScaleTable.Create(weights.Rows, weights.Columns, options);
+        _searcher = options.ScaleSearch == ScaleSearch.None ? null : new ScaleSearcher(options.Format, columnWeights, Store);
     }
 
     /// <summary>Computes the scales.</summary>
     /// <param name="weights">The weights to be quantized.</param>
     /// <param name="options">The recipe.</param>
+    /// <param name="columnWeights">Cost of an error in each column for the search, or null for ones.</param>
     /// <param name="clamped">Receives the number of groups whose exponent was clamped.</param>
     /// <param name="cancellationToken">Stops between rows.</param>
     /// <exception cref="QuantizationException">ZQFP2006: a scale does not fit float16.</exception>
     public static ScaleTable Compute(
-        WeightSource weights, QuantizationOptions options, out int clamped, CancellationToken cancellationToken)
+        WeightSource weights, QuantizationOptions options, float[]? columnWeights, out int clamped, CancellationToken cancellationToken)
     {
-        var calculator = new ScaleCalculator(weights, options);
+        var calculator = new ScaleCalculator(weights, options, columnWeights);
         calculator.Run(cancellationToken);
         clamped = calculator._clamped;
         return calculator._table;
@@ -44,9 +47,12 @@ internal sealed class ScaleCalculator
         };
     }
 
+    private bool OneForTensor => _options.GroupSize == QuantizationOptions.WholeTensor;
+
+    // A unit is the rows whose scales depend on each other: those of one anchor, or the whole tensor.
     private void Run(CancellationToken cancellationToken)
     {
-        int rowsPerUnit = _options.GroupSize == QuantizationOptions.WholeTensor ? _weights.Rows
+        int rowsPerUnit = OneForTensor ? _weights.Rows
             : _options.Constraint == ScaleConstraint.M2 ? Math.Min(_options.RowsPerAnchor, _weights.Rows)
             : 1;
         int units = (_weights.Rows + rowsPerUnit - 1) / rowsPerUnit;
@@ -57,70 +63,146 @@ internal sealed class ScaleCalculator
         });
     }
 
-    // A unit is the rows whose scales depend on each other: those of one anchor, or the whole tensor.
     private void ComputeUnit(int firstRow, int rows)
     {
-        int groups = _table.Groups;
         float[] values = new float[_weights.Columns];
-        float[] free = new float[rows * groups];
-        for (int r = 0; r < rows; r++)
-        {
-            _weights.CopyRow(firstRow + r, values);
-            for (int g = 0; g < groups; g++)
-            {
-                free[(r * groups) + g] = VectorMath.MaxMagnitude(Group(values, g)) / _options.Format.MaxValue;
-            }
-        }
-
-        if (_options.GroupSize == QuantizationOptions.WholeTensor)
+        float[] free = new float[rows * _table.Groups];
+        ForGroups(firstRow, rows, values, (index, start, length) =>
+            free[index] = VectorMath.MaxMagnitude(values.AsSpan(start, length)) / _options.Format.MaxValue);
+        if (OneForTensor)
         {
             Array.Fill(free, free.Max());
         }
 
-        Span<float> effective = _table.Effective.AsSpan(firstRow * groups, rows * groups);
-        if (_options.Constraint != ScaleConstraint.M2)
+        if (_options.Constraint == ScaleConstraint.M2)
+        {
+            Anchored(firstRow, rows, values, free);
+        }
+        else
+        {
+            Free(firstRow, rows, values, free);
+        }
+    }
+
+    private void Free(int firstRow, int rows, float[] values, float[] free)
+    {
+        Memory<float> effective = _table.Effective.AsMemory(firstRow * _table.Groups, free.Length);
+        if (_searcher is null)
         {
             for (int i = 0; i < free.Length; i++)
             {
-                effective[i] = FreeScale(free[i]);
+                effective.Span[i] = free[i] == 0 ? 1
+                    : Store(_options.Constraint == ScaleConstraint.M1 ? ScaleSearcher.PowerCandidates(free[i], _options.Rounding)[0] : free[i]);
             }
 
             return;
         }
 
-        float anchor = Store(free.Max());
-        _table.RowScales.AsSpan(firstRow, rows).Fill(anchor);
-        for (int i = 0; i < free.Length; i++)
+        float[] candidates = [];
+        double[] costs = [];
+        ForGroups(firstRow, rows, values, (index, start, length) =>
         {
-            int exponent = free[i] == 0 ? 0 : Math.Max(0, RoundLog2(anchor, free[i], _options.Rounding));
-            if (exponent > _options.MaxExponent)
+            if (free[index] == 0)
             {
-                exponent = _options.MaxExponent;
-                Interlocked.Increment(ref _clamped);
+                effective.Span[index] = 1;
+                return;
             }
 
-            _table.Exponents![(firstRow * groups) + i] = (byte)exponent;
-            effective[i] = anchor * QuantizedMatrix.PowerOfTwo(-exponent);
+            if (!OneForTensor || index == 0)
+            {
+                candidates = _options.Constraint == ScaleConstraint.M1
+                    ? ScaleSearcher.PowerCandidates(free[index], _options.Rounding)
+                    : ScaleSearcher.FreeCandidates(free[index]);
+                costs = new double[candidates.Length];
+            }
+
+            _searcher.AddCosts(values.AsSpan(start, length), start, candidates, costs);
+            effective.Span[index] = _searcher.Best(candidates, costs);
+        });
+        if (OneForTensor)
+        {
+            effective.Span.Fill(effective.Span[^1]);
         }
     }
 
-    private float FreeScale(float scale) => scale == 0
-        ? 1
-        : Store(_options.Constraint == ScaleConstraint.M1 ? MathF.ScaleB(1, RoundLog2(scale, 1, _options.Rounding)) : scale);
-
-    private Span<float> Group(float[] row, int group)
+    private void Anchored(int firstRow, int rows, float[] values, float[] free)
     {
-        int start = group * _table.GroupSize;
-        return row.AsSpan(start, Math.Min(_table.GroupSize, row.Length - start));
+        float largest = free.Max();
+        float anchor = largest == 0 ? 1 : Store(largest);
+        int[] exponents = new int[free.Length];
+        if (_searcher is null || largest == 0)
+        {
+            for (int i = 0; i < free.Length; i++)
+            {
+                exponents[i] = free[i] == 0 ? 0 : Math.Max(0, RoundLog2(anchor, free[i], _options.Rounding));
+            }
+        }
+        else
+        {
+            anchor = SearchAnchor(firstRow, rows, values, free, exponents);
+        }
+
+        _table.RowScales.AsSpan(firstRow, rows).Fill(anchor);
+        for (int i = 0; i < free.Length; i++)
+        {
+            if (exponents[i] > _options.MaxExponent)
+            {
+                exponents[i] = _options.MaxExponent;
+                Interlocked.Increment(ref _clamped);
+            }
+
+            _table.Exponents![(firstRow * _table.Groups) + i] = (byte)exponents[i];
+            _table.Effective[(firstRow * _table.Groups) + i] = anchor * QuantizedMatrix.PowerOfTwo(-exponents[i]);
+        }
+    }
+
+    private float SearchAnchor(int firstRow, int rows, float[] values, float[] free, int[] exponents)
+    {
+        float[] anchors = _searcher!.Anchors(free.Max());
+        double[] costs = new double[anchors.Length];
+        int[][] choices = Array.ConvertAll(anchors, _ => new int[free.Length]);
+        ForGroups(firstRow, rows, values, (index, start, length) =>
+        {
+            if (free[index] == 0)
+            {
+                return;
+            }
+
+            for (int a = 0; a < anchors.Length; a++)
+            {
+                choices[a][index] = _searcher.BestExponent(
+                    values.AsSpan(start, length), start, anchors[a], free[index], _options.MaxExponent, out double cost);
+                costs[a] += cost;
+            }
+        });
+        int best = Array.IndexOf(costs, costs.Min());
+        choices[best].CopyTo(exponents, 0);
+
+        // The anchor is the largest scale in use: exponents start at 0.
+        int lowest = Enumerable.Range(0, free.Length).Where(i => free[i] != 0).Min(i => exponents[i]);
+        for (int i = 0; i < exponents.Length; i++)
+        {
+            exponents[i] = Math.Max(0, exponents[i] - lowest);
+        }
+
+        return anchors[best] * QuantizedMatrix.PowerOfTwo(-lowest);
+    }
+
+    private void ForGroups(int firstRow, int rows, float[] values, Action<int, int, int> body)
+    {
+        for (int r = 0; r < rows; r++)
+        {
+            _weights.CopyRow(firstRow + r, values);
+            for (int g = 0; g < _table.Groups; g++)
+            {
+                int start = g * _table.GroupSize;
+                body((r * _table.Groups) + g, start, Math.Min(_table.GroupSize, values.Length - start));
+            }
+        }
     }
 
     private float Store(float scale)
     {
-        if (scale == 0)
-        {
-            return 1;
-        }
-
         if (_options.ScaleStorage == ScaleStorage.Float32)
         {
             return scale;

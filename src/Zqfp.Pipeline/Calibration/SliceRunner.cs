@@ -1,6 +1,5 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
-using Zqfp.CudaOps;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Slicing;

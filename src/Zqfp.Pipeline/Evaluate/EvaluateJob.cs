@@ -1,10 +1,8 @@
 using System.Numerics.Tensors;
 using Zqfp.CudaOps;
-using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRuntime;
 using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
-using Zqfp.Pipeline.Text;
 
 namespace Zqfp.Pipeline.Evaluate;
 

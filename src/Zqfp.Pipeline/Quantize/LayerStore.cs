@@ -139,7 +139,7 @@ internal sealed class LayerStore(string? folder)
         }
 
         T[] values = new T[length];
-        reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes<T>(values));
+        reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes(values.AsSpan()));
         return values;
     }
 }

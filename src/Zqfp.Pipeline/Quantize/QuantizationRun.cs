@@ -1,7 +1,6 @@
 using Zqfp.CudaOps;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
-using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Slicing;

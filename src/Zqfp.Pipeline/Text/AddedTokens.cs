@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -26,22 +25,13 @@ internal readonly record struct AddedTokenMatch(int Id, int Start, int End);
 /// <summary>Finds added tokens: leftmost first, and of those that begin at one place the longest.</summary>
 internal sealed class AddedTokens
 {
-    private readonly SearchValues<char> _beginnings;
-    private readonly Dictionary<char, int[]> _lengthsByBeginning;
-    private readonly Dictionary<string, AddedToken>.AlternateLookup<ReadOnlySpan<char>> _byContent;
+    private readonly AddedToken[] _tokens;
+    private readonly PrefixMatcher _matcher;
 
     public AddedTokens(IEnumerable<AddedToken> tokens)
     {
-        var byContent = new Dictionary<string, AddedToken>(StringComparer.Ordinal);
-        foreach (AddedToken token in tokens.Where(token => token.Content.Length > 0))
-        {
-            byContent[token.Content] = token;
-        }
-
-        _byContent = byContent.GetAlternateLookup<ReadOnlySpan<char>>();
-        _lengthsByBeginning = byContent.Keys.GroupBy(content => content[0])
-            .ToDictionary(group => group.Key, group => group.Select(content => content.Length).Distinct().OrderDescending().ToArray());
-        _beginnings = SearchValues.Create([.. _lengthsByBeginning.Keys]);
+        _tokens = [.. tokens];
+        _matcher = new PrefixMatcher(_tokens.Select((token, index) => (token.Content, index)));
     }
 
     public bool TryFind(string text, int from, out AddedTokenMatch match) => TryFind(text, from, text.Length, out match);
@@ -50,7 +40,7 @@ internal sealed class AddedTokens
     public bool TryFind(string text, int from, int end, out AddedTokenMatch match)
     {
         match = default;
-        if (_lengthsByBeginning.Count == 0)
+        if (_matcher.IsEmpty)
         {
             return false;
         }
@@ -58,16 +48,17 @@ internal sealed class AddedTokens
         int position = from;
         while (position < end)
         {
-            int offset = text.AsSpan(position, end - position).IndexOfAny(_beginnings);
+            int offset = _matcher.IndexOfBeginning(text.AsSpan(position, end - position));
             if (offset < 0)
             {
                 return false;
             }
 
             position += offset;
-            if (LongestAt(text.AsSpan(0, end), position) is { } token)
+            if (_matcher.TryMatch(text.AsSpan(position, end - position), out int length, out int index))
             {
-                int stop = position + token.Content.Length;
+                AddedToken token = _tokens[index];
+                int stop = position + length;
                 if (!token.SingleWord || StandsAlone(text.AsSpan(0, end), position, stop))
                 {
                     match = Strip(text.AsSpan(0, end), token, from, position, stop);
@@ -84,19 +75,6 @@ internal sealed class AddedTokens
         }
 
         return false;
-    }
-
-    private AddedToken? LongestAt(ReadOnlySpan<char> text, int position)
-    {
-        foreach (int length in _lengthsByBeginning[text[position]])
-        {
-            if (length <= text.Length - position && _byContent.TryGetValue(text.Slice(position, length), out AddedToken? token))
-            {
-                return token;
-            }
-        }
-
-        return null;
     }
 
     private static AddedTokenMatch Strip(ReadOnlySpan<char> text, AddedToken token, int from, int start, int end)

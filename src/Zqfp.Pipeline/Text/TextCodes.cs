@@ -15,6 +15,6 @@ internal static class TextCodes
     public const string JsonLineInvalid = "ZQFP0110";
     public const string TokenFileInvalid = "ZQFP0111";
     public const string TokenOutsideVocabulary = "ZQFP0112";
-    public const string WindowInvalid = "ZQFP0113";
+    public const string OptionsInvalid = "ZQFP0113";
     public const string TokenizerLacks = "ZQFP0114";
 }

@@ -22,6 +22,9 @@ internal sealed class CharacterSymbols(Dictionary<string, int> ids)
     /// <summary>Id of the piece of each byte, negative where there is none; null without byte fallback.</summary>
     public int[]? BytePieces { get; init; }
 
+    /// <summary>Tokens that are one symbol wherever they stand and merge with nothing; null where there are none.</summary>
+    public PrefixMatcher? UserDefined { get; init; }
+
     /// <summary>The ids of <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>.</summary>
     public static int[] FindBytePieces(IReadOnlyDictionary<string, int> ids)
     {
@@ -53,6 +56,13 @@ internal sealed class CharacterSymbols(Dictionary<string, int> ids)
         int count = 0;
         while (word.Length > 0)
         {
+            if (UserDefined is not null && UserDefined.TryMatch(word, out int length, out int token))
+            {
+                symbols[count++] = token;
+                word = word[length..];
+                continue;
+            }
+
             // A surrogate that stands alone decodes to U+FFFD.
             Rune.DecodeFromUtf16(word, out Rune rune, out int units);
             ReadOnlySpan<char> character = rune == Rune.ReplacementChar ? "\uFFFD" : word[..units];
