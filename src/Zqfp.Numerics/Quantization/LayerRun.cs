@@ -63,7 +63,7 @@ internal sealed class LayerRun : IDisposable
         loss = null;
         if (gptq)
         {
-            codes = GptqSweep.Quantize(source, _damped!.Factor, scales, _damped.Order, _damped.Damping, _options, out double swept, _cancellationToken);
+            codes = GptqSweep.Quantize(source, _hessian!, _damped!, scales, _options, out double swept, _cancellationToken);
             loss = swept;
         }
         else
