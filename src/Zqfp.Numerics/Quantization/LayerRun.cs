@@ -43,12 +43,13 @@ internal sealed class LayerRun : IDisposable
                 lowRank = Fit(quantized);
             }
 
-            loss = null;
+            loss = loss is { } swept && _options.LowRankRefits == 0
+                ? CorrectedLoss.Compute(swept, Error(quantized, null), lowRank, _hessian!, _options.Threads, _cancellationToken)
+                : null;
         }
 
-        double? rtnLoss = RtnLoss();
         loss ??= Error(quantized, lowRank).Loss(_hessian);
-        return new QuantizedLayer(quantized, lowRank, loss.Value, rtnLoss, _warnings.ToList());
+        return new QuantizedLayer(quantized, lowRank, loss.Value, RtnLoss(), _warnings.ToList());
     }
 
     public void Dispose() => _damped?.Dispose();
