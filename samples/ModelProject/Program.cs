@@ -1,0 +1,65 @@
+// Writes a short story with the model that the build quantized:
+//   dotnet run --project samples/ModelProject -c Release -- "Once upon a time, there was a cat" --seed 7
+using Zqfp.CudaOps;
+using Zqfp.OnnxRuntime;
+using Zqfp.Pipeline.Text;
+
+const int LongestStory = 300;
+const double Temperature = 0.7;
+
+string model = Path.Combine(AppContext.BaseDirectory, "model", "model.onnx");
+Tokenizer tokenizer = Tokenizer.Load(Path.Combine(AppContext.BaseDirectory, "model", "tokenizer.json"));
+int seedAt = Array.IndexOf(args, "--seed");
+var random = new Random(seedAt >= 0 && seedAt + 1 < args.Length ? int.Parse(args[seedAt + 1]) : 1);
+string prompt = args.Length > 0 && seedAt != 0 ? args[0] : "Once upon a time";
+
+using var environment = new OrtEnvironment();
+using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
+using OrtSession session = OrtSession.Create(environment, model, new OrtSessionOptions().AddOperatorDomain(operators));
+
+List<int> tokens = [.. tokenizer.EncodeToIds(prompt)];
+Console.Write(prompt);
+string written = prompt;
+while (tokens.Count < LongestStory)
+{
+    int next = Sample(NextTokenLogits());
+    if (next == tokenizer.EndOfSequenceId)
+    {
+        break;
+    }
+
+    tokens.Add(next);
+
+    // A token may end within a character: wait for the one that completes it.
+    string text = tokenizer.Decode(tokens);
+    if (!text.EndsWith('\uFFFD') && text.Length > written.Length)
+    {
+        Console.Write(text[written.Length..]);
+        written = text;
+    }
+}
+
+Console.WriteLine();
+
+// The model has no key-value cache: each token reads the whole story again, which a model of this size does in milliseconds.
+float[] NextTokenLogits()
+{
+    long[] ids = [.. tokens.Select(token => (long)token)];
+    using var input = OrtValue.Create<long>(environment, ids, [1, ids.Length]);
+    using OrtValue logits = session.Run([session.Inputs[0].Name], [input], [session.Outputs[0].Name])[0];
+    return logits.AsReadOnlySpan<float>()[^(int)logits.Shape[^1]..].ToArray();
+}
+
+int Sample(float[] logits)
+{
+    float largest = logits.Max();
+    double[] weights = [.. logits.Select(logit => Math.Exp((logit - largest) / Temperature))];
+    double threshold = random.NextDouble() * weights.Sum();
+    int token = 0;
+    for (double sum = weights[0]; sum < threshold && token < weights.Length - 1; sum += weights[token])
+    {
+        token++;
+    }
+
+    return token;
+}

@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Security.Cryptography;
+
+namespace Zqfp.Build.Tasks;
+
+/// <summary>
+/// Content hashes of input files, remembered by path, size and time, so that an unchanged build reads no model,
+/// and a file that was only touched (a fresh checkout) does not look changed.
+/// </summary>
+internal sealed class FileHashes
+{
+    private const string Missing = "missing";
+
+    private readonly string _cacheFile;
+    private readonly Dictionary<string, string> _lines = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _used = new(StringComparer.Ordinal);
+    private bool _changed;
+
+    public FileHashes(string cacheFile)
+    {
+        _cacheFile = cacheFile;
+        if (File.Exists(cacheFile))
+        {
+            foreach (string line in File.ReadAllLines(cacheFile))
+            {
+                int tab = line.IndexOf('\t');
+                if (tab > 0)
+                {
+                    _lines[line.Substring(tab + 1)] = line.Substring(0, tab);
+                }
+            }
+        }
+    }
+
+    /// <summary>The SHA-256 of a file's content in hexadecimal, or <c>missing</c>: the tool reports that, with the option's name.</summary>
+    public string Of(string path)
+    {
+        var file = new FileInfo(path);
+        if (!file.Exists)
+        {
+            return Missing;
+        }
+
+        string key = string.Format(CultureInfo.InvariantCulture, "{0}:{1}\t{2}", file.Length, file.LastWriteTimeUtc.Ticks, path);
+        _used.Add(key);
+        if (!_lines.TryGetValue(key, out string? hash))
+        {
+            using FileStream stream = File.OpenRead(path);
+            hash = Hash(stream);
+            _lines[key] = hash;
+            _changed = true;
+        }
+
+        return hash;
+    }
+
+    /// <summary>Writes the cache back if it changed, without the entries nobody asked for.</summary>
+    public void Save()
+    {
+        if (_changed || _used.Count != _lines.Count)
+        {
+            IEnumerable<string> lines = _used.OrderBy(key => key, StringComparer.Ordinal).Select(key => _lines[key] + "\t" + key);
+            TextFile.WriteIfDifferent(_cacheFile, string.Join("\n", lines) + "\n");
+        }
+    }
+
+    private static string Hash(Stream stream)
+    {
+        using var algorithm = SHA256.Create();
+        return string.Concat(algorithm.ComputeHash(stream).Select(octet => octet.ToString("x2", CultureInfo.InvariantCulture)));
+    }
+}

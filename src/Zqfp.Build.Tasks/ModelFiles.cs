@@ -1,0 +1,35 @@
+namespace Zqfp.Build.Tasks;
+
+/// <summary>Where one model's outputs and bookkeeping live: a folder of its own, named by the model's place in the output.</summary>
+internal sealed class ModelFiles
+{
+    public ModelFiles(string intermediateFolder, string link)
+    {
+        Folder = Path.GetFullPath(Path.Combine(intermediateFolder, link));
+        QuantizedModel = Path.Combine(Folder, Path.GetFileName(link));
+    }
+
+    public string Folder { get; }
+
+    /// <summary>The quantized model. It keeps the file name it has in the output folder, because its external data is found by name.</summary>
+    public string QuantizedModel { get; }
+
+    public string QuantizedData => QuantizedModel + ".data";
+
+    /// <summary>Finished layers, from which an interrupted run resumes.</summary>
+    public string WorkFolder => Path.Combine(Folder, "work");
+
+    /// <summary>Everything the quantized model depends on; rewritten only when it differs, so its time is the time of the last change.</summary>
+    public string QuantizeInputs => Path.Combine(Folder, "quantize.inputs");
+
+    public string QuantizeStamp => Path.Combine(Folder, "quantize.stamp");
+
+    public string QuantizeWarnings => Path.Combine(Folder, "quantize.warnings");
+
+    /// <summary>Everything the gate's verdict depends on.</summary>
+    public string GateInputs => Path.Combine(Folder, "gate.inputs");
+
+    public string GateStamp => Path.Combine(Folder, "gate.stamp");
+
+    public string GateWarnings => Path.Combine(Folder, "gate.warnings");
+}

@@ -1,0 +1,54 @@
+namespace Zqfp.Build.Tasks;
+
+/// <summary>One piece of metadata of a <c>ZqfpModel</c> and the tool's option it stands for.</summary>
+internal sealed class ModelOption
+{
+    private ModelOption(string metadata, string commandLineOption, bool isFile = false)
+    {
+        Metadata = metadata;
+        CommandLineOption = commandLineOption;
+        IsFile = isFile;
+    }
+
+    public string Metadata { get; }
+
+    public string CommandLineOption { get; }
+
+    /// <summary>The value is a path, relative to the project; its content is an input, not its name.</summary>
+    public bool IsFile { get; }
+
+    /// <summary>The property that holds the default, and that overrides the metadata when given on the command line.</summary>
+    public string Property => "Zqfp" + Metadata;
+
+    /// <summary>What <c>dotnet zqfp quantize</c> takes, in the order it is passed.</summary>
+    public static IReadOnlyList<ModelOption> Quantize { get; } =
+    [
+        new("Tokenizer", "--tokenizer", isFile: true),
+        new("Calibration", "--calibration", isFile: true),
+        new("Weights", "--weights"),
+        new("Activations", "--activations"),
+        new("Method", "--method"),
+        new("GroupSize", "--group-size"),
+        new("Constraint", "--constraint"),
+        new("Rounding", "--rounding"),
+        new("Rank", "--rank"),
+        new("Window", "--window"),
+        new("Windows", "--windows"),
+        new("Profile", "--profile"),
+    ];
+
+    /// <summary>What <c>dotnet zqfp gate</c> takes, in the order it is passed.</summary>
+    public static IReadOnlyList<ModelOption> Gate { get; } =
+    [
+        new("Evaluation", "--text", isFile: true),
+        new("Tokenizer", "--tokenizer", isFile: true),
+        new("Window", "--window"),
+        new("EvaluationWindows", "--windows"),
+        new("MaxPerplexityIncrease", "--max-increase"),
+        new("MaxPerplexity", "--max-perplexity"),
+    ];
+
+    /// <summary>Every option once.</summary>
+    public static IEnumerable<ModelOption> All =>
+        Quantize.Concat(Gate).GroupBy(option => option.Metadata).Select(same => same.First());
+}

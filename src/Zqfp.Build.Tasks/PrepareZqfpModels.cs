@@ -1,0 +1,188 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using Microsoft.Build.Framework;
+using Microsoft.Build.Utilities;
+
+namespace Zqfp.Build.Tasks;
+
+/// <summary>
+/// Resolves what each <c>ZqfpModel</c> says, and writes down what its quantization and its gate depend on. Each list is written only
+/// when it differs, so the targets' <c>Inputs</c> and <c>Outputs</c> see a change exactly when there is one.
+/// </summary>
+[SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "MSBuild binds arrays of items.")]
+public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
+{
+    /// <summary>The project's <c>ZqfpModel</c> items.</summary>
+    [Required]
+    public ITaskItem[] Models { get; set; } = [];
+
+    /// <summary>The folder that relative paths in metadata start from.</summary>
+    [Required]
+    public string ProjectDirectory { get; set; } = string.Empty;
+
+    /// <summary>The folder that holds one folder per model, the same for every target framework and configuration.</summary>
+    [Required]
+    public string IntermediateFolder { get; set; } = string.Empty;
+
+    /// <summary>The path of <c>dotnet-zqfp.dll</c>; a change of it or of a library beside it makes everything stale.</summary>
+    [Required]
+    public string ToolAssembly { get; set; } = string.Empty;
+
+    /// <summary>One item per model: resolved options as metadata, and the files of <c>ModelFiles</c>.</summary>
+    [Output]
+    public ITaskItem[] PreparedModels { get; private set; } = [];
+
+    /// <summary>Those of <see cref="PreparedModels"/> that have an evaluation text.</summary>
+    [Output]
+    public ITaskItem[] GatedModels { get; private set; } = [];
+
+    /// <inheritdoc/>
+    public override bool Execute()
+    {
+        try
+        {
+            Prepare();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            Error("ZQFP0905", IntermediateFolder, $"the inputs of the quantization could not be read or written down: {exception.Message}");
+        }
+
+        return !Log.HasLoggedErrors;
+    }
+
+    private void Prepare()
+    {
+        string toolAssembly = FullPath(ToolAssembly);
+        if (!File.Exists(toolAssembly))
+        {
+            Error("ZQFP0903", toolAssembly, "the quantization tool is not there. Set the property ZqfpToolPath to dotnet-zqfp.dll, or restore the package again.");
+            return;
+        }
+
+        string folder = FullPath(IntermediateFolder);
+        var hashes = new FileHashes(Path.Combine(folder, "files.cache"));
+        var globalProperties = new GlobalProperties(BuildEngine as IBuildEngine6);
+        string tool = ToolHash(toolAssembly, hashes);
+        var models = new List<ITaskItem>();
+        var links = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        foreach (ITaskItem item in Models)
+        {
+            TaskItem model = Resolve(item, globalProperties);
+            string link = model.GetMetadata("Link");
+            if (links.TryGetValue(link, out string? other))
+            {
+                Error("ZQFP0902", model.ItemSpec, $"this ZqfpModel and '{other}' would both become '{link}' in the output folder. Give one of them Link metadata with another path.");
+                continue;
+            }
+
+            links.Add(link, model.ItemSpec);
+            if (HasWhatItNeeds(model))
+            {
+                WriteInputs(model, new ModelFiles(folder, link), tool, hashes);
+                models.Add(model);
+            }
+        }
+
+        hashes.Save();
+        PreparedModels = [.. models];
+        GatedModels = [.. models.Where(IsGated)];
+    }
+
+    private static bool IsGated(ITaskItem model) => model.GetMetadata("Evaluation").Length > 0;
+
+    private TaskItem Resolve(ITaskItem item, GlobalProperties globalProperties)
+    {
+        var model = new TaskItem(item) { ItemSpec = Escaping.Escape(FullPath(item.ItemSpec)) };
+        foreach (ModelOption option in ModelOption.All)
+        {
+            // What was typed for this one build wins over what the project says.
+            string value = (globalProperties[option.Property] ?? item.GetMetadata(option.Metadata)).Trim();
+            model.SetMetadata(option.Metadata, Escaping.Escape(option.IsFile && value.Length > 0 ? FullPath(value) : value));
+        }
+
+        if (model.GetMetadata("Link").Length == 0)
+        {
+            model.SetMetadata("Link", Escaping.Escape(Path.GetFileName(model.ItemSpec)));
+        }
+
+        return model;
+    }
+
+    private bool HasWhatItNeeds(TaskItem model)
+    {
+        foreach (string required in new[] { "Tokenizer", "Calibration" })
+        {
+            if (model.GetMetadata(required).Length == 0)
+            {
+                Error("ZQFP0901", model.ItemSpec, $"this ZqfpModel has no {required}. Add {required}=\"a file\" to the item, or set the property Zqfp{required}.");
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static void WriteInputs(TaskItem model, ModelFiles files, string tool, FileHashes hashes)
+    {
+        var quantize = new StringBuilder();
+        quantize.Append("tool ").Append(tool).Append('\n');
+        quantize.Append("model ").Append(hashes.Of(model.ItemSpec)).Append('\n');
+        foreach (string data in ExternalDataFiles.Of(model.ItemSpec))
+        {
+            quantize.Append("data ").Append(hashes.Of(data)).Append('\n');
+        }
+
+        AppendOptions(quantize, model, ModelOption.Quantize, hashes);
+        TextFile.WriteIfDifferent(files.QuantizeInputs, quantize.ToString());
+
+        var gate = new StringBuilder("quantize:\n").Append(quantize).Append("gate:\n");
+        AppendOptions(gate, model, ModelOption.Gate, hashes);
+        TextFile.WriteIfDifferent(files.GateInputs, gate.ToString());
+
+        model.SetMetadata(nameof(ModelFiles.Folder), Escaping.Escape(files.Folder));
+        model.SetMetadata(nameof(ModelFiles.WorkFolder), Escaping.Escape(files.WorkFolder));
+        model.SetMetadata(nameof(ModelFiles.QuantizedModel), Escaping.Escape(files.QuantizedModel));
+        model.SetMetadata(nameof(ModelFiles.QuantizedData), Escaping.Escape(files.QuantizedData));
+        model.SetMetadata(nameof(ModelFiles.QuantizeInputs), Escaping.Escape(files.QuantizeInputs));
+        model.SetMetadata(nameof(ModelFiles.QuantizeStamp), Escaping.Escape(files.QuantizeStamp));
+        model.SetMetadata(nameof(ModelFiles.QuantizeWarnings), Escaping.Escape(files.QuantizeWarnings));
+        model.SetMetadata(nameof(ModelFiles.GateInputs), Escaping.Escape(files.GateInputs));
+        model.SetMetadata(nameof(ModelFiles.GateStamp), Escaping.Escape(files.GateStamp));
+        model.SetMetadata(nameof(ModelFiles.GateWarnings), Escaping.Escape(files.GateWarnings));
+    }
+
+    private static void AppendOptions(StringBuilder text, TaskItem model, IReadOnlyList<ModelOption> options, FileHashes hashes)
+    {
+        foreach (ModelOption option in options)
+        {
+            string value = model.GetMetadata(option.Metadata);
+            if (value.Length > 0)
+            {
+                text.Append(option.CommandLineOption).Append(' ').Append(option.IsFile ? hashes.Of(value) : value).Append('\n');
+            }
+        }
+    }
+
+    /// <summary>The tool is its assembly and the libraries beside it: a fix in one of those changes no byte of the assembly.</summary>
+    private static string ToolHash(string toolAssembly, FileHashes hashes)
+    {
+        IEnumerable<string> files = Directory.EnumerateFiles(Path.GetDirectoryName(toolAssembly)!, "*.dll")
+            .OrderBy(file => file, StringComparer.Ordinal);
+        return string.Join(" ", files.Select(hashes.Of));
+    }
+
+    private string FullPath(string path) => Path.GetFullPath(Path.Combine(ProjectDirectory, path.Replace('\\', Path.DirectorySeparatorChar)));
+
+    private void Error(string code, string file, string message) =>
+        Log.LogError(subcategory: null, code, helpKeyword: null, file, 0, 0, 0, 0, message);
+
+    private sealed class GlobalProperties(IBuildEngine6? engine)
+    {
+        private readonly Dictionary<string, string> _properties = new(
+            engine?.GetGlobalProperties().ToDictionary(pair => pair.Key, pair => pair.Value) ?? [],
+            StringComparer.OrdinalIgnoreCase);
+
+        public string? this[string name] => _properties.TryGetValue(name, out string? value) && value.Length > 0 ? value : null;
+    }
+}

@@ -1,0 +1,32 @@
+namespace Zqfp.Build.Tasks;
+
+/// <summary>Small files whose time means something.</summary>
+internal static class TextFile
+{
+    /// <summary>Writes a file only if its content differs, in one step, so that an unchanged file keeps its time and no reader sees half of it.</summary>
+    /// <returns>Whether the file was written.</returns>
+    public static bool WriteIfDifferent(string path, string content)
+    {
+        if (File.Exists(path) && File.ReadAllText(path) == content)
+        {
+            return false;
+        }
+
+        Write(path, content);
+        return true;
+    }
+
+    /// <summary>Writes a file in one step.</summary>
+    public static void Write(string path, string content)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        string temporary = path + "." + Guid.NewGuid().ToString("N") + ".tmp";
+        File.WriteAllText(temporary, content);
+        if (File.Exists(path))
+        {
+            File.Delete(path);
+        }
+
+        File.Move(temporary, path);
+    }
+}

@@ -1,0 +1,26 @@
+using Microsoft.Build.Framework;
+
+namespace Zqfp.Build.Tasks;
+
+/// <summary>Measures the perplexity of a quantized model against the float model, and fails where the limit is exceeded.</summary>
+public sealed class ZqfpGate : ZqfpToolTask
+{
+    /// <summary>The folder of measured perplexities, so that another limit needs no new measurement.</summary>
+    [Required]
+    public string EvaluationCache { get; set; } = string.Empty;
+
+    private protected override string Command => "gate";
+
+    private protected override string Subject => Model.GetMetadata(nameof(ModelFiles.QuantizedModel));
+
+    private protected override string Stamp => Model.GetMetadata(nameof(ModelFiles.GateStamp));
+
+    private protected override string WarningsFile => Model.GetMetadata(nameof(ModelFiles.GateWarnings));
+
+    private protected override void AddOptions(CommandLineArguments arguments)
+    {
+        arguments.AddOption("--against", Model.ItemSpec);
+        AddOptions(arguments, ModelOption.Gate);
+        arguments.AddOption("--cache", EvaluationCache);
+    }
+}

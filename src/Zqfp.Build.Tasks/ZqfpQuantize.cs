@@ -1,0 +1,24 @@
+using Microsoft.Build.Framework;
+
+namespace Zqfp.Build.Tasks;
+
+/// <summary>Quantizes one model.</summary>
+public sealed class ZqfpQuantize : ZqfpToolTask
+{
+    /// <summary>Where the model has a gate, that gate's line says everything, and the result of the quantization stays quiet.</summary>
+    protected override MessageImportance StandardOutputLoggingImportance =>
+        Model.GetMetadata("Evaluation").Length > 0 ? MessageImportance.Low : MessageImportance.High;
+
+    private protected override string Command => "quantize";
+
+    private protected override string Stamp => Model.GetMetadata(nameof(ModelFiles.QuantizeStamp));
+
+    private protected override string WarningsFile => Model.GetMetadata(nameof(ModelFiles.QuantizeWarnings));
+
+    private protected override void AddOptions(CommandLineArguments arguments)
+    {
+        arguments.AddOption("--output", Model.GetMetadata(nameof(ModelFiles.QuantizedModel)));
+        AddOptions(arguments, ModelOption.Quantize);
+        arguments.AddOption("--work", Model.GetMetadata(nameof(ModelFiles.WorkFolder)));
+    }
+}

@@ -1,0 +1,139 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Text;
+using Microsoft.Build.Framework;
+using Microsoft.Build.Utilities;
+
+namespace Zqfp.Build.Tasks;
+
+/// <summary>
+/// Runs one command of <c>dotnet zqfp</c> in a process of its own, so that no native library is ever loaded into a build node,
+/// and turns its output into build messages. The stamp is written only on success.
+/// </summary>
+[SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "MSBuild binds arrays of items.")]
+public abstract class ZqfpToolTask : ToolTask
+{
+    private readonly StringBuilder _warnings = new();
+    private string _lastMessage = string.Empty;
+
+    /// <summary>One item of <see cref="PrepareZqfpModels.PreparedModels"/>.</summary>
+    [Required]
+    public ITaskItem Model { get; set; } = null!;
+
+    /// <summary>The path of <c>dotnet-zqfp.dll</c>.</summary>
+    [Required]
+    public string ToolAssembly { get; set; } = string.Empty;
+
+    /// <summary>The <c>dotnet</c> program; empty: the one on the search path.</summary>
+    public string DotNetHost { get; set; } = string.Empty;
+
+    /// <summary>The project's folder, in which the tool runs.</summary>
+    [Required]
+    public string ProjectDirectory { get; set; } = string.Empty;
+
+    /// <summary>How many threads the tool may use; empty: as many as there are processors. The result does not depend on it.</summary>
+    public string Threads { get; set; } = string.Empty;
+
+    /// <summary>The file of warnings, when the tool ran. A target that was up to date has no such output, and replays the warnings instead.</summary>
+    [Output]
+    public ITaskItem[] Executed { get; private set; } = [];
+
+    /// <inheritdoc/>
+    protected override string ToolName => Path.DirectorySeparatorChar == '/' ? "dotnet" : "dotnet.exe";
+
+    /// <summary>What the tool writes to its output is its result: one line.</summary>
+    protected override MessageImportance StandardOutputLoggingImportance => MessageImportance.High;
+
+    /// <summary>Progress.</summary>
+    protected override MessageImportance StandardErrorLoggingImportance => MessageImportance.Low;
+
+    /// <inheritdoc/>
+    protected override Encoding StandardOutputEncoding => Encoding.UTF8;
+
+    /// <inheritdoc/>
+    protected override Encoding StandardErrorEncoding => Encoding.UTF8;
+
+    private protected abstract string Command { get; }
+
+    /// <summary>The model the command is about.</summary>
+    private protected virtual string Subject => Model.ItemSpec;
+
+    private protected abstract string Stamp { get; }
+
+    private protected abstract string WarningsFile { get; }
+
+    /// <inheritdoc/>
+    public override bool Execute()
+    {
+        File.Delete(Stamp);
+        Executed = [new TaskItem(Escaping.Escape(WarningsFile))];
+        bool succeeded = base.Execute() && !Log.HasLoggedErrors;
+        if (succeeded)
+        {
+            TextFile.WriteIfDifferent(WarningsFile, _warnings.ToString());
+            TextFile.Write(Stamp, DateTime.UtcNow.ToString("O", CultureInfo.InvariantCulture) + "\n");
+        }
+
+        return succeeded;
+    }
+
+    private protected abstract void AddOptions(CommandLineArguments arguments);
+
+    private protected void AddOptions(CommandLineArguments arguments, IReadOnlyList<ModelOption> options)
+    {
+        foreach (ModelOption option in options)
+        {
+            arguments.AddOption(option.CommandLineOption, Model.GetMetadata(option.Metadata));
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override string GenerateFullPathToTool() => DotNetHost.Length > 0 ? DotNetHost : ToolName;
+
+    /// <inheritdoc/>
+    protected override string GetWorkingDirectory() => ProjectDirectory;
+
+    /// <inheritdoc/>
+    protected override string GenerateCommandLineCommands()
+    {
+        CommandLineArguments arguments = new CommandLineArguments().Add(ToolAssembly).Add(Command).Add(Subject);
+        AddOptions(arguments);
+        return arguments.AddOption("--threads", Threads).ToString();
+    }
+
+    /// <inheritdoc/>
+    protected override void LogToolCommand(string message) => Log.LogCommandLine(MessageImportance.Low, message);
+
+    /// <inheritdoc/>
+    protected override void LogEventsFromTextOutput(string singleLine, MessageImportance messageImportance)
+    {
+        if (ToolDiagnostic.Parse(singleLine) is { } diagnostic)
+        {
+            diagnostic.LogTo(Log);
+            if (!diagnostic.IsError)
+            {
+                _warnings.Append(singleLine).Append('\n');
+            }
+        }
+        else if (singleLine.Length > 0)
+        {
+            _lastMessage = singleLine;
+            Log.LogMessage(messageImportance, "{0}", singleLine);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override bool HandleTaskExecutionErrors()
+    {
+        if (!Log.HasLoggedErrors)
+        {
+            string last = _lastMessage.Length > 0 ? $" Its last line was: {_lastMessage}" : string.Empty;
+            Log.LogError(
+                subcategory: null, "ZQFP0904", helpKeyword: null, Model.ItemSpec, 0, 0, 0, 0,
+                "{0}",
+                $"the tool ended with exit code {ExitCode.ToString(CultureInfo.InvariantCulture)} and no error message. Build with -v:detailed for its output.{last}");
+        }
+
+        return false;
+    }
+}

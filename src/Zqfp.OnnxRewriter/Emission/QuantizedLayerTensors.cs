@@ -1,0 +1,61 @@
+using Zqfp.OnnxRewriter.Layers;
+
+namespace Zqfp.OnnxRewriter.Emission;
+
+/// <summary>How a quantized layer's input is rounded before the product.</summary>
+public enum ActivationRounding
+{
+    /// <summary>Not at all.</summary>
+    None,
+
+    /// <summary>To FP8 E4M3FN with one scale per token.</summary>
+    Fp8,
+}
+
+/// <summary>The element type of a quantized weight's codes.</summary>
+public enum WeightCodes
+{
+    /// <summary>4 bits, FP4 E2M1, two codes a byte, low nibble first, rows not padded.</summary>
+    Fp4E2M1,
+
+    /// <summary>8 bits, FP8 E4M3FN.</summary>
+    Fp8E4M3,
+}
+
+/// <summary>What replaces one linear layer's weight: codes, scales and low-rank factors, as the operators of domain <c>zqfp</c> read them.</summary>
+public sealed record QuantizedLayerTensors
+{
+    /// <summary>The layer replaced.</summary>
+    public required LinearLayer Layer { get; init; }
+
+    /// <summary>Element type of <see cref="Codes"/>.</summary>
+    public required WeightCodes CodesType { get; init; }
+
+    /// <summary>Codes [N, K].</summary>
+    public required ReadOnlyMemory<byte> Codes { get; init; }
+
+    /// <summary>Columns that share a scale; the last group of a row may be shorter.</summary>
+    public required int GroupSize { get; init; }
+
+    /// <summary>k [N, ceil(K / group)] of the group scale S * 2^-k, or null where <see cref="Scales"/> holds every group's scale.</summary>
+    public ReadOnlyMemory<byte>? Exponents { get; init; }
+
+    /// <summary>S [N] beside <see cref="Exponents"/>; otherwise the group scales [N, ceil(K / group)].</summary>
+    public required ReadOnlyMemory<float> Scales { get; init; }
+
+    /// <summary>Rank r of the low-rank branch, 0 for none.</summary>
+    public int Rank { get; init; }
+
+    /// <summary>The first factor [r, K]: it meets the input.</summary>
+    public ReadOnlyMemory<Half> Down { get; init; }
+
+    /// <summary>The second factor [N, r]: it makes the output.</summary>
+    public ReadOnlyMemory<Half> Up { get; init; }
+
+    /// <summary>How the layer's input is rounded.</summary>
+    public ActivationRounding Activations { get; init; }
+
+    /// <summary>Bytes that replace the weight's own.</summary>
+    public long ByteLength =>
+        Codes.Length + (Exponents?.Length ?? 0) + (4L * Scales.Length) + (2L * (Down.Length + Up.Length));
+}

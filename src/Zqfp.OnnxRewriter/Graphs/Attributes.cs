@@ -1,0 +1,24 @@
+using Google.Protobuf;
+using Zqfp.OnnxRewriter.Protos;
+using static Zqfp.OnnxRewriter.Protos.AttributeProto.Types;
+
+namespace Zqfp.OnnxRewriter.Graphs;
+
+/// <summary>Reading and making node attributes.</summary>
+internal static class Attributes
+{
+    public static long Int(NodeProto node, string name, long absent) => Find(node, name)?.I ?? absent;
+
+    public static float Float(NodeProto node, string name, float absent) => Find(node, name)?.F ?? absent;
+
+    public static IReadOnlyList<long>? Ints(NodeProto node, string name) => Find(node, name)?.Ints;
+
+    public static AttributeProto Make(string name, long value) =>
+        new() { Name = name, I = value, Type = AttributeType.Int };
+
+    public static AttributeProto Make(string name, string value) =>
+        new() { Name = name, S = ByteString.CopyFromUtf8(value), Type = AttributeType.String };
+
+    private static AttributeProto? Find(NodeProto node, string name) =>
+        node.Attribute.FirstOrDefault(attribute => attribute.Name == name);
+}

@@ -1,0 +1,145 @@
+using Zqfp.OnnxRewriter.Protos;
+
+namespace Zqfp.OnnxRewriter.Graphs;
+
+/// <summary>Who makes and who reads each value of a graph. A snapshot: it does not follow later changes.</summary>
+public sealed class GraphIndex
+{
+    private readonly Dictionary<string, NodeProto> _producers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<NodeProto>> _consumers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TensorProto> _initializers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ValueInfoProto> _values = new(StringComparer.Ordinal);
+    private readonly Dictionary<NodeProto, int> _positions = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>Indexes <paramref name="graph"/> and checks that it is a graph: names unique, every input known, no cycle.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="file">The file to name in errors.</param>
+    /// <exception cref="ModelException">ZQFP1004: a name is defined twice, is read but never defined, or the graph has a cycle.</exception>
+    public GraphIndex(GraphProto graph, string file)
+    {
+        Graph = graph;
+        foreach (TensorProto tensor in graph.Initializer)
+        {
+            if (!_initializers.TryAdd(tensor.Name, tensor))
+            {
+                throw new ModelException("ZQFP1004", file, $"Two initializers are named '{tensor.Name}'.");
+            }
+        }
+
+        foreach (ValueInfoProto value in graph.Input.Concat(graph.ValueInfo).Concat(graph.Output))
+        {
+            _values[value.Name] = value;
+        }
+
+        Inputs = [.. graph.Input.Where(input => !_initializers.ContainsKey(input.Name))];
+        foreach (NodeProto node in graph.Node)
+        {
+            foreach (string output in node.Output.Where(output => output.Length > 0))
+            {
+                if (_initializers.ContainsKey(output) || !_producers.TryAdd(output, node))
+                {
+                    throw new ModelException("ZQFP1004", file, $"Value '{output}' is defined twice (again by {Describe(node)}).");
+                }
+            }
+
+            foreach (string input in ReadBy(node))
+            {
+                if (!_consumers.TryGetValue(input, out List<NodeProto>? readers))
+                {
+                    _consumers.Add(input, readers = []);
+                }
+
+                readers.Add(node);
+            }
+        }
+
+        Nodes = Sort(file);
+        for (int i = 0; i < Nodes.Count; i++)
+        {
+            _positions.Add(Nodes[i], i);
+        }
+    }
+
+    /// <summary>The graph indexed.</summary>
+    public GraphProto Graph { get; }
+
+    /// <summary>Nodes, each after those it reads from; the file's order where that holds already.</summary>
+    public IReadOnlyList<NodeProto> Nodes { get; }
+
+    /// <summary>Graph inputs that are not initializers.</summary>
+    public IReadOnlyList<ValueInfoProto> Inputs { get; }
+
+    /// <summary>The node that makes <paramref name="value"/>, or null for inputs and initializers.</summary>
+    public NodeProto? Producer(string value) => _producers.GetValueOrDefault(value);
+
+    /// <summary>Nodes that read <paramref name="value"/>, also from inside their subgraphs; once for each such input.</summary>
+    public IReadOnlyList<NodeProto> Consumers(string value) => _consumers.GetValueOrDefault(value) ?? [];
+
+    /// <summary>The initializer of this name, or null.</summary>
+    public TensorProto? Initializer(string value) => _initializers.GetValueOrDefault(value);
+
+    /// <summary>Declared type and shape of <paramref name="value"/>, or null where the model does not say.</summary>
+    public TypeProto? TypeOf(string value) => _values.GetValueOrDefault(value)?.Type;
+
+    /// <summary>The node's place in <see cref="Nodes"/>.</summary>
+    public int Position(NodeProto node) => _positions[node];
+
+    /// <summary>Whether <paramref name="value"/> is an output of the graph.</summary>
+    public bool IsOutput(string value) => Graph.Output.Any(output => output.Name == value);
+
+    /// <summary>Every outer value a node reads: its inputs, and what the graphs in its attributes (If, Loop, Scan) capture.</summary>
+    public static IEnumerable<string> ReadBy(NodeProto node)
+    {
+        IEnumerable<string> direct = node.Input.Where(input => input.Length > 0);
+        IEnumerable<GraphProto> graphs = node.Attribute.SelectMany(attribute => attribute.G is null ? attribute.Graphs : attribute.Graphs.Append(attribute.G));
+        return direct.Concat(graphs.SelectMany(CapturedBy));
+    }
+
+    private static IEnumerable<string> CapturedBy(GraphProto graph)
+    {
+        HashSet<string> local = new(StringComparer.Ordinal);
+        local.UnionWith(graph.Input.Select(input => input.Name));
+        local.UnionWith(graph.Initializer.Select(tensor => tensor.Name));
+        local.UnionWith(graph.Node.SelectMany(node => node.Output));
+        return graph.Node.SelectMany(ReadBy).Concat(graph.Output.Select(output => output.Name)).Where(name => !local.Contains(name)).Distinct();
+    }
+
+    /// <summary>A node as an error should call it.</summary>
+    public static string Describe(NodeProto node) =>
+        node.Name.Length > 0 ? $"node '{node.Name}' ({node.OpType})" : $"the {node.OpType} node that makes '{node.Output.FirstOrDefault()}'";
+
+    private List<NodeProto> Sort(string file)
+    {
+        HashSet<string> known = [.. _initializers.Keys, .. Inputs.Select(input => input.Name)];
+        List<NodeProto> sorted = new(Graph.Node.Count);
+        List<NodeProto> waiting = [.. Graph.Node];
+        while (waiting.Count > 0)
+        {
+            List<NodeProto> blocked = [];
+            foreach (NodeProto node in waiting)
+            {
+                if (ReadBy(node).All(known.Contains))
+                {
+                    sorted.Add(node);
+                    known.UnionWith(node.Output);
+                }
+                else
+                {
+                    blocked.Add(node);
+                }
+            }
+
+            if (blocked.Count == waiting.Count)
+            {
+                NodeProto first = blocked[0];
+                string missing = ReadBy(first).First(input => !known.Contains(input));
+                string why = _producers.ContainsKey(missing) ? "the graph has a cycle" : "nothing defines it";
+                throw new ModelException("ZQFP1004", file, $"{Describe(first)} reads '{missing}', but {why}.");
+            }
+
+            waiting = blocked;
+        }
+
+        return sorted;
+    }
+}

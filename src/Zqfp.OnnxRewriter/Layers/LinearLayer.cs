@@ -1,0 +1,44 @@
+using Zqfp.OnnxRewriter.Protos;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter.Layers;
+
+/// <summary>A product of an activation [.., K] with a constant weight [N, K], found in a graph: <c>y = x W^T + bias</c>.</summary>
+public sealed record LinearLayer
+{
+    /// <summary>The name of the layer's node, or of its output where the node has none. Unique in the graph.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The nodes that compute it: a MatMul or Gemm, and the Add of its bias where that is a node of its own.</summary>
+    public required IReadOnlyList<NodeProto> Nodes { get; init; }
+
+    /// <summary>The activation it reads.</summary>
+    public required string Input { get; init; }
+
+    /// <summary>The value it makes, bias included.</summary>
+    public required string Output { get; init; }
+
+    /// <summary>The initializer that holds its weight.</summary>
+    public required string Weight { get; init; }
+
+    /// <summary>Whether the initializer is stored [K, N], the way MatMul reads it, rather than [N, K].</summary>
+    public required bool StoredInputMajor { get; init; }
+
+    /// <summary>K, the length of an input row.</summary>
+    public required int InFeatures { get; init; }
+
+    /// <summary>N, the length of an output row.</summary>
+    public required int OutFeatures { get; init; }
+
+    /// <summary>The initializer [N] that is added, or null.</summary>
+    public string? Bias { get; init; }
+
+    /// <summary>Element type the product is computed in.</summary>
+    public required DataType Type { get; init; }
+
+    /// <summary>Whether it makes the logits (no other linear layer stands between it and them).</summary>
+    public bool IsHead { get; init; }
+
+    /// <summary>Whether its weight is read by something that is not a linear layer: a tied embedding.</summary>
+    public bool IsTied { get; init; }
+}

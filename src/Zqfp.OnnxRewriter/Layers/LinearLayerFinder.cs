@@ -1,0 +1,101 @@
+using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Tensors;
+
+namespace Zqfp.OnnxRewriter.Layers;
+
+/// <summary>Finds the linear layers of a graph: MatMul and Gemm nodes with a constant floating-point weight on the right.</summary>
+public static class LinearLayerFinder
+{
+    /// <summary>The linear layers that <paramref name="logits"/> depends on, in the order they run.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="logits">The output of interest.</param>
+    public static IReadOnlyList<LinearLayer> Find(GraphIndex graph, string logits)
+    {
+        HashSet<NodeProto> live = Reachability.Ancestors(graph, [logits], stop: _ => false);
+        List<LinearLayer> found = [];
+        HashSet<string> names = new(StringComparer.Ordinal);
+        foreach (NodeProto node in graph.Nodes.Where(live.Contains))
+        {
+            if (Match(graph, node) is { } layer)
+            {
+                found.Add(names.Add(layer.Name) ? layer : layer with { Name = layer.Output });
+            }
+        }
+
+        return MarkHeads(graph, found, logits);
+    }
+
+    private static LinearLayer? Match(GraphIndex graph, NodeProto node)
+    {
+        bool isGemm = node.OpType == "Gemm" && node.Domain.Length == 0;
+        bool isMatMul = node.OpType == "MatMul" && node.Domain.Length == 0;
+        if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight || !TensorTypes.IsFloat(weight.Type))
+        {
+            return null;
+        }
+
+        if (isGemm && (Attributes.Int(node, "transA", 0) != 0 || Attributes.Float(node, "alpha", 1) != 1 || Attributes.Float(node, "beta", 1) != 1))
+        {
+            return null;
+        }
+
+        // The reader of a MatMul sees [K, N]; of a Gemm with transB, [N, K].
+        bool readInputMajor = isMatMul || Attributes.Int(node, "transB", 0) == 0;
+        bool storedInputMajor = readInputMajor != weight.Transposed;
+        long inFeatures = weight.Tensor.Dims[storedInputMajor ? 0 : 1];
+        long outFeatures = weight.Tensor.Dims[storedInputMajor ? 1 : 0];
+        if (inFeatures is 0 or > int.MaxValue || outFeatures is 0 or > int.MaxValue)
+        {
+            return null;
+        }
+
+        string? gemmBias = isGemm && node.Input.Count > 2 && node.Input[2].Length > 0 ? node.Input[2] : null;
+        if (gemmBias is not null && !IsBias(graph, gemmBias, outFeatures))
+        {
+            return null;
+        }
+
+        NodeProto? add = gemmBias is null ? BiasAdd(graph, node, outFeatures) : null;
+        NodeProto last = add ?? node;
+        return new LinearLayer
+        {
+            Name = node.Name.Length > 0 ? node.Name : node.Output[0],
+            Nodes = add is null ? [node] : [node, add],
+            Input = node.Input[0],
+            Output = last.Output[0],
+            Weight = weight.Tensor.Name,
+            StoredInputMajor = storedInputMajor,
+            InFeatures = (int)inFeatures,
+            OutFeatures = (int)outFeatures,
+            Bias = gemmBias ?? add?.Input.Single(input => input != node.Output[0]),
+            Type = weight.Type,
+            IsTied = HasOtherReader(graph, weight),
+        };
+    }
+
+    /// <summary>The Add of a constant [N] that alone reads the product, if there is one.</summary>
+    private static NodeProto? BiasAdd(GraphIndex graph, NodeProto product, long outFeatures)
+    {
+        string value = product.Output[0];
+        return graph.Consumers(value) is [{ OpType: "Add" } add] && !graph.IsOutput(value)
+            && add.Input.Any(input => input != value && IsBias(graph, input, outFeatures)) ? add : null;
+    }
+
+    private static bool IsBias(GraphIndex graph, string value, long outFeatures) =>
+        graph.Initializer(value) is { Dims: [var length] } && length == outFeatures;
+
+    /// <summary>Whether a value between the initializer and the product has a reader off that path, such as an embedding's Gather.</summary>
+    private static bool HasOtherReader(GraphIndex graph, ConstantWeight weight) =>
+        weight.Path.SelectMany(graph.Consumers).Any(reader => reader.OpType is not ("MatMul" or "Gemm" or "Transpose" or "Cast" or "Identity"));
+
+    private static IReadOnlyList<LinearLayer> MarkHeads(GraphIndex graph, List<LinearLayer> layers, string logits)
+    {
+        HashSet<string> outputs = [.. layers.Select(layer => layer.Output)];
+        HashSet<NodeProto> afterLastLayer = Reachability.Ancestors(graph, [logits], outputs.Contains);
+        return [.. layers.Select(layer => layer with
+        {
+            IsHead = layer.Output == logits || graph.Consumers(layer.Output).Any(afterLastLayer.Contains),
+        })];
+    }
+}

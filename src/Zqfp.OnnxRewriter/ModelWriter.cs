@@ -1,0 +1,80 @@
+using Google.Protobuf;
+using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Tensors;
+
+namespace Zqfp.OnnxRewriter;
+
+/// <summary>Writes a model and its external data, streamed, each under a temporary name until both are whole.</summary>
+internal static class ModelWriter
+{
+    /// <summary>Large tensors begin at multiples of this many bytes, so that they can be mapped.</summary>
+    private const int Alignment = 4096;
+
+    private const int CopyBlock = 1 << 22;
+
+    /// <summary>Writes <paramref name="model"/> to <paramref name="path"/> and the initializers' bytes to <c>path + ".data"</c>.</summary>
+    public static void Write(string path, ModelProto model, IEnumerable<(TensorProto Header, TensorData Data)> initializers, CancellationToken cancellation)
+    {
+        string dataPath = path + ".data";
+        string modelTemporary = path + ".tmp";
+        string dataTemporary = dataPath + ".tmp";
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            using (FileStream data = File.Create(dataTemporary))
+            {
+                foreach ((TensorProto header, TensorData content) in initializers)
+                {
+                    model.Graph.Initializer.Add(WriteTensor(data, Path.GetFileName(dataPath), header, content, cancellation));
+                }
+            }
+
+            using (FileStream structure = File.Create(modelTemporary))
+            {
+                model.WriteTo(structure);
+            }
+
+            cancellation.ThrowIfCancellationRequested();
+
+            // The data first: a model is never in place without it.
+            File.Move(dataTemporary, dataPath, overwrite: true);
+            File.Move(modelTemporary, path, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelException("ZQFP0002", path, $"'{path}' cannot be written: {e.Message}", e);
+        }
+        finally
+        {
+            DeleteIfThere(modelTemporary);
+            DeleteIfThere(dataTemporary);
+        }
+    }
+
+    private static void DeleteIfThere(string path)
+    {
+        if (File.Exists(path))
+        {
+            File.Delete(path);
+        }
+    }
+
+    private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data, CancellationToken cancellation)
+    {
+        if (data.ByteLength < ModelRewriter.InlineLimit)
+        {
+            return ModelRewriter.Inline(header, data);
+        }
+
+        long offset = (stream.Position + Alignment - 1) / Alignment * Alignment;
+        stream.SetLength(offset);
+        stream.Position = offset;
+        for (long done = 0; done < data.ByteLength; done += CopyBlock)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            stream.Write(data.Slice(done, (int)Math.Min(CopyBlock, data.ByteLength - done)).Span);
+        }
+
+        return ModelRewriter.External(header, location, offset, data.ByteLength);
+    }
+}

@@ -1,0 +1,81 @@
+using Google.Protobuf;
+using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Tensors;
+
+namespace Zqfp.OnnxRewriter;
+
+/// <summary>An ONNX model opened for reading: its structure in memory, its external data mapped, nothing of it changed.</summary>
+public sealed class OnnxFile : IDisposable
+{
+    private readonly TensorStore _tensors;
+
+    private OnnxFile(string path, ModelProto model)
+    {
+        Path = path;
+        Graph = model.Graph;
+        model.Graph = null;
+        Envelope = model;
+        _tensors = new TensorStore(path);
+    }
+
+    /// <summary>The model's path as given.</summary>
+    public string Path { get; }
+
+    /// <summary>The graph as read, with unknown fields kept.</summary>
+    public GraphProto Graph { get; }
+
+    /// <summary>Everything of the model but its graph: versions, operator sets, functions, properties, unknown fields.</summary>
+    public ModelProto Envelope { get; }
+
+    /// <summary>Opens a model.</summary>
+    /// <exception cref="ModelException">ZQFP0001: no such file. ZQFP1001: not an ONNX model.</exception>
+    public static OnnxFile Open(string path)
+    {
+        if (!File.Exists(path))
+        {
+            string why = Directory.Exists(path) ? "is a folder; name the .onnx file in it" : "does not exist; check the path";
+            throw new ModelException("ZQFP0001", path, $"Model '{path}' {why}.");
+        }
+
+        ModelProto model;
+        try
+        {
+            using FileStream stream = File.OpenRead(path);
+            model = ModelProto.Parser.ParseFrom(stream);
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw new ModelException("ZQFP1001", path, $"'{path}' is not a readable ONNX model ({e.Message.TrimEnd('.')}). It may be truncated; export or copy it again.", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelException("ZQFP1001", path, $"'{path}' cannot be read: {e.Message}", e);
+        }
+
+        if (!model.HasIrVersion || model.Graph is null || model.Graph.Node.Count == 0 || !model.OpsetImport.Any(opset => opset.Domain.Length == 0))
+        {
+            throw new ModelException("ZQFP1001", path, $"'{path}' is not an ONNX model: it lacks a version, an operator set or a graph.");
+        }
+
+        return new OnnxFile(path, model);
+    }
+
+    /// <summary>The content of one of the model's tensors. Valid until <see cref="Dispose"/>.</summary>
+    /// <exception cref="ModelException">ZQFP1002: external data missing or out of bounds. ZQFP1003: data does not fit the shape.</exception>
+    public TensorData Read(TensorProto tensor) => _tensors.Open(tensor);
+
+    /// <summary>Full paths of the external files that the model's initializers name, in ordinal order.</summary>
+    /// <exception cref="ModelException">As <see cref="Read"/>.</exception>
+    public IReadOnlyList<string> ExternalFiles()
+    {
+        foreach (TensorProto tensor in Graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
+        {
+            _tensors.Open(tensor);
+        }
+
+        return [.. _tensors.Files.Order(StringComparer.Ordinal)];
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _tensors.Dispose();
+}

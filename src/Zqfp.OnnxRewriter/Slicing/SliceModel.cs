@@ -1,0 +1,20 @@
+using Google.Protobuf;
+using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Tensors;
+
+namespace Zqfp.OnnxRewriter.Slicing;
+
+/// <summary>A slice of a model as a model of its own.</summary>
+/// <param name="Model">The structure, whose large initializers are marked as external.</param>
+/// <param name="Weights">The content of those, by name.</param>
+public sealed record SliceModel(ModelProto Model, IReadOnlyDictionary<string, TensorData> Weights)
+{
+    /// <summary>The structure as an ONNX file's bytes.</summary>
+    public byte[] ToBytes() => Model.ToByteArray();
+
+    /// <summary>Names of the slice's inputs.</summary>
+    public IReadOnlyList<string> Inputs => [.. Model.Graph.Input.Select(input => input.Name)];
+
+    /// <summary>Names of the slice's outputs.</summary>
+    public IReadOnlyList<string> Outputs => [.. Model.Graph.Output.Select(output => output.Name)];
+}

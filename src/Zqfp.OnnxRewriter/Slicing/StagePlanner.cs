@@ -1,0 +1,55 @@
+using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Layers;
+using Zqfp.OnnxRewriter.Protos;
+
+namespace Zqfp.OnnxRewriter.Slicing;
+
+/// <summary>
+/// Cuts a graph before each group of layers that read the same value, so that each part runs once over the calibration
+/// windows and only the values crossing a cut are kept. It knows no architecture.
+/// </summary>
+/// <remarks>
+/// Nodes that depend on no linear layer (embedding, masks, rotary tables) are cheap: every slice that needs them computes
+/// them again, and nothing of them is kept. Layers are grouped in the order they run, so a stage's input depends only on
+/// layers of earlier stages: slice i + 1 runs stage i's layers as they then are, quantized.
+/// </remarks>
+public static class StagePlanner
+{
+    /// <summary>The stages of <paramref name="layers"/>, in the order they run.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="layers">The layers to quantize.</param>
+    /// <param name="allLinear">Every linear layer of the graph, quantized or not.</param>
+    /// <param name="logits">The output that calibration is for.</param>
+    public static IReadOnlyList<CalibrationStage> Plan(
+        GraphIndex graph, IReadOnlyList<LinearLayer> layers, IReadOnlyList<LinearLayer> allLinear, string logits)
+    {
+        HashSet<NodeProto> live = Reachability.Ancestors(graph, [logits], stop: _ => false);
+        HashSet<NodeProto> costly = Reachability.Descendants(graph, allLinear.Select(layer => layer.Nodes[0]));
+        HashSet<NodeProto> done = new(ReferenceEqualityComparer.Instance);
+        HashSet<string> kept = new(StringComparer.Ordinal);
+        List<CalibrationStage> stages = [];
+        foreach (IGrouping<string, LinearLayer> group in layers.GroupBy(layer => layer.Input))
+        {
+            HashSet<NodeProto> slice = Reachability.Ancestors(graph, [group.Key], kept.Contains);
+            done.UnionWith(slice.Where(costly.Contains));
+            bool ReadLater(string value) => graph.Consumers(value).Any(node => live.Contains(node) && costly.Contains(node) && !done.Contains(node));
+
+            string[] reads = [.. slice.SelectMany(GraphIndex.ReadBy).Append(group.Key).Where(kept.Contains).Distinct().Order(StringComparer.Ordinal)];
+            string[] keeps = [.. slice.Where(costly.Contains).SelectMany(node => node.Output).Where(ReadLater).Order(StringComparer.Ordinal)];
+            string[] drops = [.. kept.Where(value => !ReadLater(value)).Order(StringComparer.Ordinal)];
+            stages.Add(new CalibrationStage
+            {
+                Input = group.Key,
+                Layers = [.. group],
+                Nodes = [.. slice.OrderBy(graph.Position)],
+                Reads = reads,
+                Keeps = keeps,
+                Drops = drops,
+            });
+            kept.UnionWith(keeps);
+            kept.ExceptWith(drops);
+        }
+
+        return stages;
+    }
+}

@@ -1,0 +1,65 @@
+using System.Buffers;
+using System.IO.MemoryMappedFiles;
+
+namespace Zqfp.OnnxRewriter.Tensors;
+
+/// <summary>A file mapped read-only into memory: its pages are loaded when touched and can be dropped by the system at any time.</summary>
+internal sealed unsafe class MappedFile : IDisposable
+{
+    private readonly MemoryMappedFile? _file;
+    private readonly MemoryMappedViewAccessor? _view;
+    private readonly byte* _start;
+
+    /// <summary>Maps <paramref name="path"/>. An empty file gives an empty mapping.</summary>
+    public MappedFile(string path)
+    {
+        Length = new FileInfo(path).Length;
+        if (Length == 0)
+        {
+            return;
+        }
+
+        _file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, capacity: 0, MemoryMappedFileAccess.Read);
+        _view = _file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        byte* pointer = null;
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
+        _start = pointer + _view.PointerOffset;
+    }
+
+    /// <summary>Bytes in the file when it was mapped.</summary>
+    public long Length { get; }
+
+    /// <summary>A part of the file. It must not be used after <see cref="Dispose"/>.</summary>
+    public ReadOnlyMemory<byte> Slice(long offset, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length - offset);
+        return count == 0 ? default : new View(_start + offset, count).Memory;
+    }
+
+    public void Dispose()
+    {
+        if (_view is not null)
+        {
+            _view.SafeMemoryMappedViewHandle.ReleasePointer();
+            _view.Dispose();
+            _file!.Dispose();
+        }
+    }
+
+    /// <summary>Memory over a part of the mapping. Nothing moves, so pinning is free.</summary>
+    private sealed class View(byte* start, int length) : MemoryManager<byte>
+    {
+        public override Span<byte> GetSpan() => new(start, length);
+
+        public override MemoryHandle Pin(int elementIndex = 0) => new(start + elementIndex);
+
+        public override void Unpin()
+        {
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter.Tensors;
+
+/// <summary>Facts about ONNX element types.</summary>
+public static class TensorTypes
+{
+    /// <summary>Bits of one element as stored in raw or external data, 0 for strings and unknown types.</summary>
+    public static int BitsPerElement(DataType type) => type switch
+    {
+        DataType.Uint2 or DataType.Int2 => 2,
+        DataType.Uint4 or DataType.Int4 or DataType.Float4E2M1 => 4,
+        DataType.Uint8 or DataType.Int8 or DataType.Bool or DataType.Float8E4M3Fn or DataType.Float8E4M3Fnuz
+            or DataType.Float8E5M2 or DataType.Float8E5M2Fnuz or DataType.Float8E8M0 => 8,
+        DataType.Uint16 or DataType.Int16 or DataType.Float16 or DataType.Bfloat16 => 16,
+        DataType.Float or DataType.Int32 or DataType.Uint32 => 32,
+        DataType.Double or DataType.Int64 or DataType.Uint64 or DataType.Complex64 => 64,
+        DataType.Complex128 => 128,
+        _ => 0,
+    };
+
+    /// <summary>Whether weights of this type are read as real numbers by <see cref="TensorData.ReadFloats"/>.</summary>
+    public static bool IsFloat(DataType type) =>
+        type is DataType.Float or DataType.Float16 or DataType.Bfloat16 or DataType.Double;
+
+    /// <summary>Bytes of a tensor of <paramref name="elements"/> elements: sub-byte types are packed without gaps between rows.</summary>
+    public static long ByteLength(DataType type, long elements) =>
+        checked((elements * BitsPerElement(type)) + 7) / 8;
+}

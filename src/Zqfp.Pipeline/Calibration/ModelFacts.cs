@@ -1,0 +1,34 @@
+using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Layers;
+using Zqfp.OnnxRewriter.Protos;
+using Zqfp.Pipeline.Diagnostics;
+
+namespace Zqfp.Pipeline.Calibration;
+
+/// <summary>What must be known of a language model before text can be fed to it.</summary>
+/// <param name="Path">The model.</param>
+/// <param name="Logits">Its output of shape [batch, length, vocabulary].</param>
+/// <param name="Vocabulary">Number of token ids it knows, or null where the model does not say.</param>
+/// <param name="HeadSize">Length of an attention head's key, where its attention nodes tell.</param>
+internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize)
+{
+    /// <summary>Reads the facts from the model's structure.</summary>
+    /// <exception cref="PipelineException">ZQFP1007: it has no output that could be logits.</exception>
+    public static ModelFacts Read(string path)
+    {
+        using OnnxFile file = OnnxFile.Open(path);
+        return Of(file);
+    }
+
+    /// <inheritdoc cref="Read"/>
+    public static ModelFacts Of(OnnxFile file)
+    {
+        ValueInfoProto output = file.Graph.Output.FirstOrDefault(value => value.Name == "logits")
+            ?? file.Graph.Output.FirstOrDefault(value => value.Type?.TensorType?.Shape?.Dim.Count == 3)
+            ?? throw new PipelineException("ZQFP1007", "The model has no output named 'logits' and none of three dimensions: it is no language model, or it was exported without its head.", file.Path);
+        TensorShapeProto.Types.Dimension? last = output.Type?.TensorType?.Shape?.Dim.LastOrDefault();
+        int? vocabulary = last is { ValueCase: TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue } ? checked((int)last.DimValue) : null;
+        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(new GraphIndex(file.Graph, file.Path)));
+    }
+}

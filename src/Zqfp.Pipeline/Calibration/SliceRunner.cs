@@ -1,0 +1,147 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Slicing;
+using Zqfp.OnnxRewriter.Tensors;
+using Zqfp.OnnxRuntime;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.Pipeline.Calibration;
+
+/// <summary>Runs a model slice after slice over the calibration windows and keeps what later slices read.</summary>
+/// <remarks>Memory: the weights of one slice, and the kept values of all windows.</remarks>
+internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain operators, ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, int threads) : IDisposable
+{
+    private readonly Dictionary<string, OrtValue[]> _kept = new(StringComparer.Ordinal);
+
+    /// <summary>Runs the slice of <paramref name="stage"/> over every window.</summary>
+    /// <param name="stage">The next stage; each is run once, in order.</param>
+    /// <param name="cancellation">Stops between two batches, or within one.</param>
+    /// <returns>The Hessian of the layers that read the stage's input.</returns>
+    public Hessian Run(CalibrationStage stage, CancellationToken cancellation)
+    {
+        using Slice? slice = stage.Nodes.Count == 0 ? null : Open(stage);
+        using var gram = new GramAccumulator(stage.Layers[0].InFeatures, threads);
+        Dictionary<string, OrtValue[]> made = stage.Keeps.ToDictionary(value => value, _ => new OrtValue[batches.Count], StringComparer.Ordinal);
+        for (int i = 0; i < batches.Count; i++)
+        {
+            OrtValue[] outputs = slice?.Run(batches[i], value => _kept.GetValueOrDefault(value)?[i], feeds, cancellation) ?? [];
+            OrtValue input = slice is null ? _kept[stage.Input][i] : outputs[slice.OutputNames.IndexOf(stage.Input)];
+            gram.Add(AsFloats(input));
+            for (int o = 0; o < outputs.Length; o++)
+            {
+                if (made.TryGetValue(slice!.OutputNames[o], out OrtValue[]? values))
+                {
+                    values[i] = outputs[o];
+                }
+                else
+                {
+                    outputs[o].Dispose();
+                }
+            }
+        }
+
+        Keep(made, stage.Drops);
+        return gram.ToHessian();
+    }
+
+    public void Dispose()
+    {
+        foreach (OrtValue value in _kept.Values.SelectMany(values => values))
+        {
+            value.Dispose();
+        }
+    }
+
+    private void Keep(Dictionary<string, OrtValue[]> made, IReadOnlyList<string> drops)
+    {
+        foreach ((string name, OrtValue[] values) in made)
+        {
+            _kept.Add(name, values);
+        }
+
+        foreach (string name in drops)
+        {
+            _kept.Remove(name, out OrtValue[]? values);
+            Array.ForEach(values!, value => value.Dispose());
+        }
+    }
+
+    private Slice Open(CalibrationStage stage)
+    {
+        Dictionary<string, (DataType Type, int Rank)> types = stage.Reads.ToDictionary(
+            value => value,
+            value => ((DataType)_kept[value][0].ElementType, _kept[value][0].Shape.Length),
+            StringComparer.Ordinal);
+        return new Slice(environment, operators, rewriter.Slice(stage, types), threads);
+    }
+
+    private static ReadOnlySpan<float> AsFloats(OrtValue value)
+    {
+        if (value.ElementType == OrtElementType.Float)
+        {
+            return value.AsReadOnlySpan<float>();
+        }
+
+        ReadOnlySpan<Half> halves = value.AsReadOnlySpan<Half>();
+        float[] floats = new float[halves.Length];
+        TensorPrimitives.ConvertToSingle(halves, floats);
+        return floats;
+    }
+
+    /// <summary>A session on one slice. Its weights stay where they are: in the mapped model, or in memory.</summary>
+    private sealed class Slice : IDisposable
+    {
+        private readonly OrtEnvironment _environment;
+        private readonly OrtSession _session;
+
+        public Slice(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel model, int threads)
+        {
+            _environment = environment;
+            OrtSessionOptions options = new() { IntraOpThreads = threads };
+            options.AddOperatorDomain(operators);
+            OrtValue[] weights = [.. model.Weights.Values.Select(Wrap)];
+            options.AddExternalInitializers([.. model.Weights.Keys], weights);
+            _session = OrtSession.Create(environment, model.ToBytes(), options);
+            Array.ForEach(weights, weight => weight.Dispose());
+            OutputNames = [.. model.Outputs];
+        }
+
+        public List<string> OutputNames { get; }
+
+        public OrtValue[] Run(TokenBatch batch, Func<string, OrtValue?> kept, TokenFeeds feeds, CancellationToken cancellation)
+        {
+            List<OrtValue> made = [];
+            try
+            {
+                OrtValue[] inputs = new OrtValue[_session.Inputs.Count];
+                for (int i = 0; i < inputs.Length; i++)
+                {
+                    OrtValueInfo input = _session.Inputs[i];
+                    if (kept(input.Name) is not { } value)
+                    {
+                        value = feeds.Create(input, batch);
+                        made.Add(value);
+                    }
+
+                    inputs[i] = value;
+                }
+
+                return _session.Run([.. _session.Inputs.Select(input => input.Name)], inputs, OutputNames, cancellation);
+            }
+            finally
+            {
+                made.ForEach(value => value.Dispose());
+            }
+        }
+
+        public void Dispose() => _session.Dispose();
+
+        private OrtValue Wrap(TensorData data)
+        {
+            Memory<byte> bytes = MemoryMarshal.AsMemory(data.Slice(0, checked((int)data.ByteLength)));
+            return OrtValue.FromMemory(_environment, bytes, (OrtElementType)data.Type, [.. data.Dims]);
+        }
+    }
+}

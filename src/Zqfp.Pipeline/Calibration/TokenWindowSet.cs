@@ -1,0 +1,36 @@
+using Zqfp.Pipeline.Diagnostics;
+using Zqfp.Pipeline.Text;
+
+namespace Zqfp.Pipeline.Calibration;
+
+/// <summary>A text as token windows that a model can read.</summary>
+/// <param name="Windows">Windows of equal length, in the text's order.</param>
+/// <param name="TotalTokens">Tokens of the whole text.</param>
+internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTokens)
+{
+    /// <summary>No text.</summary>
+    public static TokenWindowSet Empty { get; } = new([], 0);
+
+    /// <summary>Tokenizes a text once and cuts it into windows that do not overlap; a shorter tail is dropped.</summary>
+    /// <param name="textPath">The text, or token ids.</param>
+    /// <param name="tokenizerPath">The tokenizer; null where the text is token ids.</param>
+    /// <param name="window">Tokens in a window.</param>
+    /// <param name="count">Windows at most, from the beginning; 0 for all.</param>
+    /// <param name="model">The model that is to read them.</param>
+    /// <exception cref="TextException">ZQFP01nn: the text or the tokenizer cannot be used, or does not fit the model.</exception>
+    /// <exception cref="PipelineException">ZQFP0004: the window is too short. ZQFP0008: the text is shorter than one window.</exception>
+    public static TokenWindowSet Load(string textPath, string? tokenizerPath, int window, int count, ModelFacts model)
+    {
+        if (window < 2)
+        {
+            throw new PipelineException("ZQFP0004", $"A window of {window} tokens predicts nothing; use 2 or more.");
+        }
+
+        Tokenizer? tokenizer = tokenizerPath is null ? null : Tokenizer.Load(tokenizerPath);
+        TokenStream stream = TextSource.Load(new TextSourceOptions { Path = textPath, ModelVocabularySize = model.Vocabulary }, tokenizer);
+        int[][] windows = TokenWindows.Cut(stream, window, count > 0 ? count : null);
+        return windows.Length > 0
+            ? new TokenWindowSet(windows, stream.Ids.Length)
+            : throw new PipelineException("ZQFP0008", $"The text has {stream.Ids.Length} tokens, fewer than one window of {window}. Give more text or a smaller window.", textPath);
+    }
+}

@@ -1,0 +1,35 @@
+using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRuntime;
+using Zqfp.Pipeline.Text;
+
+namespace Zqfp.Pipeline.Diagnostics;
+
+/// <summary>Turns the coded exceptions of the libraries into diagnostics, in one place.</summary>
+internal static class DiagnosticTranslator
+{
+    /// <summary>Runs <paramref name="job"/>; its coded exceptions come out as <see cref="PipelineException"/>.</summary>
+    public static T Run<T>(Func<T> job)
+    {
+        try
+        {
+            return job();
+        }
+        catch (ModelException e)
+        {
+            throw new PipelineException(e.Code, e.Message, e.File, e);
+        }
+        catch (TextException e)
+        {
+            throw new PipelineException(e.Code, e.Message, inner: e);
+        }
+        catch (QuantizationException e)
+        {
+            throw new PipelineException(e.Code, e.Message, inner: e);
+        }
+        catch (OrtException e)
+        {
+            throw new PipelineException(e.Code, e.Message, inner: e);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using System.Numerics.Tensors;
+using Zqfp.CudaOps;
+using Zqfp.OnnxRuntime;
+using Zqfp.Pipeline.Calibration;
+using Zqfp.Pipeline.Diagnostics;
+
+namespace Zqfp.Pipeline.Evaluate;
+
+/// <summary>Measures a model's perplexity on a text.</summary>
+public static class EvaluateJob
+{
+    /// <summary>Evaluates a model, float or quantized.</summary>
+    /// <exception cref="PipelineException">The model, the text or the tokenizer cannot be used; the code says why.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    public static EvaluationResult Run(EvaluateOptions options, IJobObserver observer, CancellationToken cancellation) =>
+        DiagnosticTranslator.Run(() =>
+        {
+            ModelFacts facts = ModelFacts.Read(options.ModelPath);
+            TokenWindowSet windows = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
+            using var environment = new OrtEnvironment();
+            return Evaluate(options, facts, windows, environment, observer, cancellation);
+        });
+
+    private static EvaluationResult Evaluate(EvaluateOptions options, ModelFacts facts, TokenWindowSet windows, OrtEnvironment environment, IJobObserver observer, CancellationToken cancellation)
+    {
+        using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
+        OrtSessionOptions sessionOptions = new() { IntraOpThreads = options.Threads };
+        sessionOptions.AddOperatorDomain(operators);
+        using OrtSession session = OrtSession.Create(environment, options.ModelPath, sessionOptions);
+        var feeds = new TokenFeeds(environment, facts);
+        List<double> losses = new(windows.Windows.Count);
+        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows))
+        {
+            observer.Report(new JobProgress("Evaluating", losses.Count, windows.Windows.Count, "windows"));
+            OrtValue[] inputs = [.. session.Inputs.Select(input => feeds.Create(input, batch))];
+            try
+            {
+                using OrtValue logits = session.Run([.. session.Inputs.Select(input => input.Name)], inputs, [facts.Logits], cancellation)[0];
+                losses.AddRange(Losses(logits, batch, options.ModelPath));
+            }
+            finally
+            {
+                Array.ForEach(inputs, input => input.Dispose());
+            }
+        }
+
+        observer.Report(new JobProgress("Evaluating", losses.Count, losses.Count, "windows"));
+        return new EvaluationResult
+        {
+            Perplexity = Math.Exp(losses.Average()),
+            Tokens = windows.TotalTokens,
+            Windows = losses.Count,
+            Window = options.Window,
+            Predictions = (long)losses.Count * (options.Window - 1),
+            WindowLosses = losses,
+        };
+    }
+
+    private static double[] Losses(OrtValue logits, TokenBatch batch, string modelPath)
+    {
+        long[] shape = [.. logits.Shape];
+        if (shape is not [var rows, var length, var vocabulary] || rows != batch.Windows || length != batch.Length)
+        {
+            throw new PipelineException("ZQFP1008", $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity needs the logits of every token. Export it without pruning the head to the last token.", modelPath);
+        }
+
+        int window = checked((int)(length * vocabulary));
+        double[] losses = new double[batch.Windows];
+        Parallel.For(0, batch.Windows, i =>
+        {
+            float[]? converted = null;
+            if (logits.ElementType == OrtElementType.Float16)
+            {
+                converted = new float[window];
+                TensorPrimitives.ConvertToSingle(logits.AsReadOnlySpan<Half>().Slice(i * window, window), converted);
+            }
+
+            ReadOnlySpan<float> values = converted ?? logits.AsReadOnlySpan<float>().Slice(i * window, window);
+            losses[i] = TokenLoss.Mean(values, batch.Ids.AsSpan(i * batch.Length, batch.Length), (int)vocabulary);
+        });
+        int bad = Array.FindIndex(losses, loss => !double.IsFinite(loss));
+        return bad < 0 ? losses : throw new PipelineException("ZQFP3002", $"The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.", modelPath);
+    }
+}

@@ -1,0 +1,23 @@
+namespace Zqfp.Pipeline.Evaluate;
+
+/// <summary>Which model to evaluate on which text.</summary>
+public sealed record EvaluateOptions
+{
+    /// <summary>The model, an ONNX file.</summary>
+    public required string ModelPath { get; init; }
+
+    /// <summary>The text, or token ids.</summary>
+    public required string TextPath { get; init; }
+
+    /// <summary>The model's tokenizer; may be null where the text is token ids.</summary>
+    public string? TokenizerPath { get; init; }
+
+    /// <summary>Tokens in a window, 2 or more. Windows do not overlap; a shorter tail is dropped.</summary>
+    public int Window { get; init; } = 512;
+
+    /// <summary>Windows at most; 0 for all the text has.</summary>
+    public int Windows { get; init; }
+
+    /// <summary>Threads used at most; 0 for one a processor.</summary>
+    public int Threads { get; init; }
+}

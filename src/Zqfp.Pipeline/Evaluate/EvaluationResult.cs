@@ -1,0 +1,23 @@
+namespace Zqfp.Pipeline.Evaluate;
+
+/// <summary>A model's perplexity on a text, by GPTQ's protocol: exp of the mean negative log-likelihood of each window's last L - 1 tokens.</summary>
+public sealed record EvaluationResult
+{
+    /// <summary>exp(total loss / predictions).</summary>
+    public required double Perplexity { get; init; }
+
+    /// <summary>Tokens in the whole text.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Windows evaluated.</summary>
+    public required int Windows { get; init; }
+
+    /// <summary>Tokens in a window.</summary>
+    public required int Window { get; init; }
+
+    /// <summary>Tokens predicted: windows times (window - 1).</summary>
+    public required long Predictions { get; init; }
+
+    /// <summary>Mean negative log-likelihood of each window, in nats per token, in order.</summary>
+    public required IReadOnlyList<double> WindowLosses { get; init; }
+}

@@ -1,0 +1,31 @@
+using System.Numerics.Tensors;
+
+namespace Zqfp.Pipeline.Evaluate;
+
+/// <summary>The negative log-likelihood that logits give the tokens that really follow.</summary>
+internal static class TokenLoss
+{
+    /// <summary>Mean loss of one window, in nats per predicted token.</summary>
+    /// <param name="logits">Logits [length, vocabulary] of the window; the last row predicts nothing.</param>
+    /// <param name="ids">The window's token ids.</param>
+    /// <param name="vocabulary">Length of a row of logits.</param>
+    public static double Mean(ReadOnlySpan<float> logits, ReadOnlySpan<int> ids, int vocabulary)
+    {
+        float[] scratch = new float[vocabulary];
+        double total = 0;
+        for (int i = 0; i + 1 < ids.Length; i++)
+        {
+            total += LogSumExp(logits.Slice(i * vocabulary, vocabulary), scratch) - logits[(i * vocabulary) + ids[i + 1]];
+        }
+
+        return total / (ids.Length - 1);
+    }
+
+    private static double LogSumExp(ReadOnlySpan<float> row, Span<float> scratch)
+    {
+        float max = TensorPrimitives.Max(row);
+        TensorPrimitives.Subtract(row, max, scratch);
+        TensorPrimitives.Exp(scratch, scratch);
+        return max + Math.Log(TensorPrimitives.Sum<float>(scratch));
+    }
+}

@@ -1,0 +1,35 @@
+namespace Zqfp.Pipeline.Gate;
+
+/// <summary>Which quantized model to compare with which float model, and how much it may lose.</summary>
+public sealed record GateOptions
+{
+    /// <summary>The quantized model.</summary>
+    public required string ModelPath { get; init; }
+
+    /// <summary>The float model it was made from.</summary>
+    public required string FloatModelPath { get; init; }
+
+    /// <summary>The text, or token ids.</summary>
+    public required string TextPath { get; init; }
+
+    /// <summary>The model's tokenizer; may be null where the text is token ids.</summary>
+    public string? TokenizerPath { get; init; }
+
+    /// <summary>Tokens in a window, 2 or more.</summary>
+    public int Window { get; init; } = 512;
+
+    /// <summary>Windows at most; 0 for all the text has.</summary>
+    public int Windows { get; init; }
+
+    /// <summary>Largest allowed increase of perplexity over the float model's, as a fraction (0.05 for 5 %); null for no limit.</summary>
+    public double? MaxPerplexityIncrease { get; init; }
+
+    /// <summary>Largest allowed perplexity; null for no limit.</summary>
+    public double? MaxPerplexity { get; init; }
+
+    /// <summary>A folder that keeps evaluation results by content, so that another limit needs no evaluation; null for none.</summary>
+    public string? CacheFolder { get; init; }
+
+    /// <summary>Threads used at most; 0 for one a processor.</summary>
+    public int Threads { get; init; }
+}

@@ -1,0 +1,26 @@
+using Zqfp.Pipeline.Diagnostics;
+using Zqfp.Pipeline.Evaluate;
+
+namespace Zqfp.Pipeline.Gate;
+
+/// <summary>What the gate found.</summary>
+public sealed record GateResult
+{
+    /// <summary>One line: model, format, layers, bits per weight, sizes, perplexities, the increase and its limit.</summary>
+    public required string Summary { get; init; }
+
+    /// <summary>The float model's evaluation.</summary>
+    public required EvaluationResult Float { get; init; }
+
+    /// <summary>The quantized model's evaluation, over the same tokens.</summary>
+    public required EvaluationResult Quantized { get; init; }
+
+    /// <summary>Increase of perplexity as a fraction of the float model's.</summary>
+    public required double PerplexityIncrease { get; init; }
+
+    /// <summary>Why the gate failed, or null when it passed.</summary>
+    public required Diagnostic? Failure { get; init; }
+
+    /// <summary>Whether every limit holds.</summary>
+    public bool Passed => Failure is null;
+}

@@ -1,0 +1,31 @@
+using System.Globalization;
+
+namespace Zqfp.Pipeline.Quantize;
+
+/// <summary>The properties a quantized model carries: what was done, no times, no paths.</summary>
+internal static class ModelProperties
+{
+    /// <summary>The recipe in words.</summary>
+    public const string RecipeKey = "zqfp.recipe";
+
+    /// <summary>Number of quantized layers.</summary>
+    public const string LayersKey = "zqfp.layers";
+
+    /// <summary>Bits stored for each quantized weight.</summary>
+    public const string BitsKey = "zqfp.bits_per_weight";
+
+    /// <summary>This project's version.</summary>
+    public const string VersionKey = "zqfp.version";
+
+    /// <summary>This project's version, without build metadata.</summary>
+    public static string Version { get; } = typeof(ModelProperties).Assembly.GetName().Version!.ToString(3);
+
+    /// <summary>The properties to add.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> Make(string recipe, int layers, double bitsPerWeight) =>
+    [
+        new(VersionKey, Version),
+        new(RecipeKey, recipe),
+        new(LayersKey, layers.ToString(CultureInfo.InvariantCulture)),
+        new(BitsKey, bitsPerWeight.ToString("F3", CultureInfo.InvariantCulture)),
+    ];
+}

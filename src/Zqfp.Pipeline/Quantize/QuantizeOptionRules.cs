@@ -1,0 +1,48 @@
+using Zqfp.Numerics;
+using Zqfp.Pipeline.Diagnostics;
+
+namespace Zqfp.Pipeline.Quantize;
+
+/// <summary>Refuses options that contradict each other or are not supported, before any work is done.</summary>
+internal static class QuantizeOptionRules
+{
+    /// <summary>Checks <paramref name="options"/>.</summary>
+    /// <exception cref="PipelineException">ZQFP0003 to ZQFP0006.</exception>
+    public static void Check(QuantizeOptions options)
+    {
+        if (Path.GetFullPath(options.ModelPath) == Path.GetFullPath(options.OutputPath))
+        {
+            throw new PipelineException("ZQFP0003", "The output would overwrite the model. Choose another --output.", options.OutputPath);
+        }
+
+        if (options.Window < 2)
+        {
+            throw new PipelineException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
+        }
+
+        Refuse(options.Profile != EmissionProfile.Custom, $"profile '{options.Profile}'", "custom");
+        Refuse(options.Activations == ActivationFormat.Int8, "activation format 'int8'", "fp8 or none");
+        Refuse(
+            options.Quantization.Format != NumberFormat.E2M1 && options.Quantization.Format != NumberFormat.E4M3,
+            $"weight format '{options.Quantization.Format.Name}'",
+            "fp4 or fp8");
+        if (options.CalibrationPath is null && NeedsCalibration(options.Quantization))
+        {
+            throw new PipelineException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
+        }
+    }
+
+    /// <summary>Whether quantizing a layer needs the Hessian of its inputs.</summary>
+    public static bool NeedsCalibration(QuantizationOptions options) =>
+        options.Method == QuantizationMethod.Gptq
+        || options.ScaleSearch is ScaleSearch.Diagonal or ScaleSearch.Pivot
+        || (options.Rank > 0 && options.LowRankWeighting == LowRankWeighting.ActivationWeighted);
+
+    private static void Refuse(bool unsupported, string what, string instead)
+    {
+        if (unsupported)
+        {
+            throw new PipelineException("ZQFP0005", $"The {what} is not supported by this version. Use {instead}.");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+using Zqfp.Numerics;
+
+namespace Zqfp.Pipeline.Quantize;
+
+/// <summary>How a layer's input is rounded while the model runs.</summary>
+public enum ActivationFormat
+{
+    /// <summary>FP8 E4M3, one scale per token.</summary>
+    Fp8,
+
+    /// <summary>INT8, one scale per token.</summary>
+    Int8,
+
+    /// <summary>Not at all.</summary>
+    None,
+}
+
+/// <summary>In which operators the quantized model is written.</summary>
+public enum EmissionProfile
+{
+    /// <summary>FP4 initializers and the operators of domain <c>zqfp</c>.</summary>
+    Custom,
+
+    /// <summary>The same operators with function bodies that stock ONNX Runtime executes.</summary>
+    Portable,
+
+    /// <summary>Standard ONNX only.</summary>
+    Qdq,
+}
+
+/// <summary>What to quantize, on which text, and how. The defaults are ZeroQuant-FP's recipe.</summary>
+public sealed record QuantizeOptions
+{
+    /// <summary>The float model, an ONNX file.</summary>
+    public required string ModelPath { get; init; }
+
+    /// <summary>Where the quantized model goes; its weights go to this path with <c>.data</c> appended.</summary>
+    public required string OutputPath { get; init; }
+
+    /// <summary>Text to calibrate on. May be null for round-to-nearest without search, which needs none.</summary>
+    public string? CalibrationPath { get; init; }
+
+    /// <summary>The model's tokenizer; may be null where the calibration data are token ids.</summary>
+    public string? TokenizerPath { get; init; }
+
+    /// <summary>Tokens in a calibration window, 2 or more.</summary>
+    public int Window { get; init; } = 512;
+
+    /// <summary>Calibration windows at most; 0 for all the text has.</summary>
+    public int Windows { get; init; } = 96;
+
+    /// <summary>How weights are quantized.</summary>
+    public QuantizationOptions Quantization { get; init; } = new();
+
+    /// <summary>How activations are rounded.</summary>
+    public ActivationFormat Activations { get; init; } = ActivationFormat.Fp8;
+
+    /// <summary>How the model is written.</summary>
+    public EmissionProfile Profile { get; init; } = EmissionProfile.Custom;
+
+    /// <summary>Whether the layers that make the logits are quantized too.</summary>
+    public bool QuantizeHead { get; init; }
+
+    /// <summary>A folder that keeps finished layers, so that a run that was stopped continues there; null for none.</summary>
+    public string? WorkFolder { get; init; }
+
+    /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
+    public int Threads { get; init; }
+}

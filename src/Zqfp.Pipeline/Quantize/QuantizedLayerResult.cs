@@ -1,0 +1,50 @@
+using Zqfp.Numerics;
+using Zqfp.OnnxRewriter.Emission;
+using Zqfp.OnnxRewriter.Layers;
+using Zqfp.Pipeline.Diagnostics;
+
+namespace Zqfp.Pipeline.Quantize;
+
+/// <summary>One layer quantized: what goes into the model, and what to say about it.</summary>
+/// <param name="Tensors">What goes into the model.</param>
+/// <param name="OutputError">Squared error of the layer's output, mean over the calibration tokens; null without calibration.</param>
+/// <param name="Warnings">What the user should know.</param>
+internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, double? OutputError, IReadOnlyList<Diagnostic> Warnings)
+{
+    /// <summary>The layer's line of the report.</summary>
+    public LayerReport Report
+    {
+        get
+        {
+            LinearLayer layer = Tensors.Layer;
+            double bits = 8.0 * Tensors.ByteLength / ((double)layer.OutFeatures * layer.InFeatures);
+            return new LayerReport(layer.Name, layer.OutFeatures, layer.InFeatures, Tensors.Rank, bits, OutputError);
+        }
+    }
+
+    /// <summary>Puts the numbers into the shape the operators read.</summary>
+    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, ActivationFormat activations, string modelPath)
+    {
+        QuantizedMatrix weights = quantized.Weights;
+        LowRankFactors? factors = quantized.LowRank;
+        var tensors = new QuantizedLayerTensors
+        {
+            Layer = layer,
+            CodesType = weights.Format == NumberFormat.E2M1 ? WeightCodes.Fp4E2M1 : WeightCodes.Fp8E4M3,
+            Codes = weights.Codes,
+            GroupSize = weights.GroupSize,
+            Exponents = weights.Exponents is null ? null : weights.Exponents,
+            Scales = weights.RowScales ?? weights.GroupScales!,
+            Rank = factors?.Rank ?? 0,
+            Down = Halves(factors?.Down),
+            Up = Halves(factors?.Up),
+            Activations = activations == ActivationFormat.Fp8 ? ActivationRounding.Fp8 : ActivationRounding.None,
+        };
+        Diagnostic[] warnings = [.. quantized.Warnings.Select(warning => new Diagnostic(warning.Code, DiagnosticSeverity.Warning, warning.Message, modelPath))];
+
+        // H = (2 / tokens) sum x x^T, so tr(E H E^T) is twice the mean squared error.
+        return new QuantizedLayerResult(tensors, quantized.Loss / 2, warnings);
+    }
+
+    private static Half[] Halves(float[]? values) => values is null ? [] : Array.ConvertAll(values, value => (Half)value);
+}

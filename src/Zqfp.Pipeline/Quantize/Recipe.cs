@@ -1,0 +1,24 @@
+using Zqfp.Numerics;
+
+namespace Zqfp.Pipeline.Quantize;
+
+/// <summary>Names a set of options the way people talk about it.</summary>
+internal static class Recipe
+{
+    /// <summary>Such as <c>FP4 E2M1 g256 M2 GPTQ + LoRC 8, FP8 activations</c>.</summary>
+    public static string Describe(QuantizeOptions options)
+    {
+        QuantizationOptions weights = options.Quantization;
+        string format = weights.Format.IsInteger ? weights.Format.Name : $"FP{weights.Format.Bits} {weights.Format.Name}";
+        string group = weights.GroupSize > 0 ? $"g{weights.GroupSize}" : "per row";
+        string constraint = weights.Constraint switch
+        {
+            ScaleConstraint.None => "",
+            _ when weights.Rounding == PowerRounding.Nearest => $" {weights.Constraint}",
+            _ => $" {weights.Constraint} ({weights.Rounding.ToString().ToLowerInvariant()})",
+        };
+        string lowRank = weights.Rank > 0 ? $" + LoRC {weights.Rank}" : "";
+        string activations = options.Activations == ActivationFormat.None ? "float activations" : $"{options.Activations.ToString().ToUpperInvariant()} activations";
+        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{lowRank}, {activations}";
+    }
+}

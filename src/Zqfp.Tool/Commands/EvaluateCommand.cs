@@ -1,0 +1,42 @@
+using System.CommandLine;
+using Zqfp.Pipeline.Evaluate;
+using Zqfp.Tool.Options;
+using Zqfp.Tool.Terminal;
+
+namespace Zqfp.Tool.Commands;
+
+/// <summary><c>dotnet zqfp evaluate</c>.</summary>
+internal static class EvaluateCommand
+{
+    public static Command Create()
+    {
+        var model = new Argument<string>("MODEL") { Description = "The model, float or quantized" };
+        var text = new TextOptions();
+        var shared = new SharedOptions();
+        var command = new Command("evaluate", "Measure a model's perplexity on a text") { model };
+        text.AddTo(command);
+        shared.AddTo(command);
+        HelpText.Extend(command, HelpText.Examples(
+            "dotnet zqfp evaluate model.onnx --text test.txt --tokenizer tokenizer.json",
+            "dotnet zqfp evaluate model.onnx --text test.txt --tokenizer tokenizer.json --window 2048 --windows 40 --json"));
+        command.SetAction(result =>
+        {
+            var options = new EvaluateOptions
+            {
+                ModelPath = result.GetRequiredValue(model),
+                TextPath = result.GetRequiredValue(text.Text),
+                TokenizerPath = result.GetValue(text.Tokenizer),
+                Window = result.GetValue(text.Window),
+                Windows = result.GetValue(text.Windows),
+                Threads = result.GetValue(shared.Threads),
+            };
+            return Job.Run(result, shared, (observer, cancellation) =>
+            {
+                EvaluationResult evaluation = EvaluateJob.Run(options, observer, cancellation);
+                ResultWriter.Write(evaluation, result.GetValue(shared.Json));
+                return ExitCodes.Success;
+            });
+        });
+        return command;
+    }
+}

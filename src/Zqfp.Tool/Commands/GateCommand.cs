@@ -1,0 +1,61 @@
+using System.CommandLine;
+using Zqfp.Pipeline.Gate;
+using Zqfp.Tool.Options;
+using Zqfp.Tool.Terminal;
+
+namespace Zqfp.Tool.Commands;
+
+/// <summary><c>dotnet zqfp gate</c>.</summary>
+internal static class GateCommand
+{
+    private const double DefaultMaxIncrease = 0.05;
+
+    public static Command Create()
+    {
+        var model = new Argument<string>("MODEL") { Description = "The quantized model" };
+        var against = new Option<string>("--against") { Description = "The float model it was made from", HelpName = "MODEL", Required = true };
+        var text = new TextOptions();
+        Option<double?> maxIncrease = Number.Percentage("--max-increase", "Largest allowed increase of perplexity over the float model's [default: 5%, unless --max-perplexity is given]");
+        Option<double?> maxPerplexity = Number.Positive("--max-perplexity", "Largest allowed perplexity");
+        var cache = new Option<string?>("--cache") { Description = "A folder that keeps measured perplexities, so that another limit needs no measuring", HelpName = "FOLDER" };
+        var shared = new SharedOptions();
+        var command = new Command("gate", "Fail when a quantized model's perplexity is above the limit") { model, against };
+        text.AddTo(command);
+        command.Options.Add(maxIncrease);
+        command.Options.Add(maxPerplexity);
+        command.Options.Add(cache);
+        shared.AddTo(command);
+        HelpText.Extend(command, HelpText.Examples(
+            "dotnet zqfp gate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json",
+            "dotnet zqfp gate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json --max-increase 2% --cache .zqfp"));
+        command.SetAction(result =>
+        {
+            var options = new GateOptions
+            {
+                ModelPath = result.GetRequiredValue(model),
+                FloatModelPath = result.GetRequiredValue(against),
+                TextPath = result.GetRequiredValue(text.Text),
+                TokenizerPath = result.GetValue(text.Tokenizer),
+                Window = result.GetValue(text.Window),
+                Windows = result.GetValue(text.Windows),
+                MaxPerplexityIncrease = result.GetValue(maxIncrease) ?? (result.GetValue(maxPerplexity) is null ? DefaultMaxIncrease : null),
+                MaxPerplexity = result.GetValue(maxPerplexity),
+                CacheFolder = result.GetValue(cache),
+                Threads = result.GetValue(shared.Threads),
+            };
+            return Job.Run(result, shared, (observer, cancellation) =>
+            {
+                GateResult gate = GateJob.Run(options, observer, cancellation);
+                ResultWriter.Write(gate, result.GetValue(shared.Json));
+                if (gate.Failure is { } failure)
+                {
+                    DiagnosticWriter.Write(failure);
+                    return ExitCodes.GateFailed;
+                }
+
+                return ExitCodes.Success;
+            });
+        });
+        return command;
+    }
+}

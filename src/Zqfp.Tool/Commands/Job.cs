@@ -1,0 +1,69 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Zqfp.Pipeline;
+using Zqfp.Pipeline.Diagnostics;
+using Zqfp.Tool.Options;
+using Zqfp.Tool.Terminal;
+
+namespace Zqfp.Tool.Commands;
+
+/// <summary>Runs a job: progress shown, signals heard, and every way to end turned into an exit code and one message.</summary>
+internal static class Job
+{
+    /// <summary>Environment variable that, when 1, shows where an error came from.</summary>
+    private const string TraceVariable = "ZQFP_TRACE";
+
+    public static int Run(ParseResult result, SharedOptions shared, Func<IJobObserver, CancellationToken, int> job)
+    {
+        using var cancellation = new CancellationTokenSource();
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
+        using var progress = new ProgressObserver(ProgressView.Create(result.GetValue(shared.Quiet)));
+        try
+        {
+            return job(progress, cancellation.Token);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            progress.Dispose();
+            Console.Error.WriteLine("Cancelled.");
+            return ExitCodes.Cancelled;
+        }
+        catch (PipelineException exception)
+        {
+            progress.Dispose();
+            return Fail(exception, exception.Diagnostic, ExitCodes.Of(exception.Diagnostic.Code));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            progress.Dispose();
+            return Fail(exception, new Diagnostic("ZQFP0908", DiagnosticSeverity.Error, $"A file could not be read or written: {exception.Message}"), ExitCodes.Input);
+        }
+#pragma warning disable CA1031 // The process ends here; whatever it was must become a message and an exit code.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            progress.Dispose();
+            string message = $"This is a defect of the tool: {exception.GetType().Name}: {exception.Message} Run it again with {TraceVariable}=1 and report what it prints.";
+            return Fail(exception, new Diagnostic("ZQFP0909", DiagnosticSeverity.Error, message), ExitCodes.InternalError);
+        }
+
+        // The first signal asks the job to stop, which removes what is half-written; a second one ends the process.
+        void Cancel(PosixSignalContext context)
+        {
+            context.Cancel = !cancellation.IsCancellationRequested;
+            cancellation.Cancel();
+        }
+    }
+
+    private static int Fail(Exception exception, Diagnostic diagnostic, int exitCode)
+    {
+        DiagnosticWriter.Write(diagnostic);
+        if (Environment.GetEnvironmentVariable(TraceVariable) == "1")
+        {
+            Console.Error.WriteLine(exception);
+        }
+
+        return exitCode;
+    }
+}

@@ -1,0 +1,29 @@
+namespace Zqfp.Tool.Terminal;
+
+/// <summary>Colors of the terminal.</summary>
+internal enum Color
+{
+    Red = 31,
+    Yellow = 33,
+    Cyan = 36,
+}
+
+/// <summary>What may be done to a stream: color and overwriting only on a terminal, no color where NO_COLOR is set.</summary>
+internal sealed class Style
+{
+    private readonly bool _color;
+
+    private Style(bool redirected)
+    {
+        IsTerminal = !redirected && Environment.GetEnvironmentVariable("TERM") != "dumb";
+        _color = IsTerminal && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
+    }
+
+    /// <summary>The style of standard error.</summary>
+    public static Style Error { get; } = new(Console.IsErrorRedirected);
+
+    /// <summary>Whether a line can be overwritten.</summary>
+    public bool IsTerminal { get; }
+
+    public string Paint(string text, Color color) => _color ? $"\u001b[{(int)color}m{text}\u001b[0m" : text;
+}

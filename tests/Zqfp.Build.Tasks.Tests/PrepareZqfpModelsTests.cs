@@ -1,0 +1,175 @@
+using Microsoft.Build.Framework;
+using Microsoft.Build.Utilities;
+using Zqfp.Build.Tasks;
+
+namespace Zqfp.Tests;
+
+public sealed class PrepareZqfpModelsTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly BuildEngine _engine = new();
+
+    public PrepareZqfpModelsTests()
+    {
+        _folder.File("model/m.onnx", "");
+        _folder.File("model/tokenizer.json", "{}");
+        _folder.File("calibration.txt", "text");
+        _folder.File("tool/dotnet-zqfp.dll", "tool");
+        _folder.File("tool/Library.dll", "library");
+    }
+
+    private string QuantizeInputs => File.ReadAllText(Path.Combine(_folder.Path, "obj/model/m.onnx/quantize.inputs"));
+
+    private string GateInputs => File.ReadAllText(Path.Combine(_folder.Path, "obj/model/m.onnx/gate.inputs"));
+
+    [Fact]
+    public void Relative_paths_start_at_the_project()
+    {
+        ITaskItem model = Assert.Single(Run(Model()).PreparedModels);
+
+        Assert.Equal(Path.Combine(_folder.Path, "model", "m.onnx"), model.ItemSpec);
+        Assert.Equal(Path.Combine(_folder.Path, "model", "tokenizer.json"), model.GetMetadata("Tokenizer"));
+        Assert.Equal(Path.Combine(_folder.Path, "obj", "model", "m.onnx", "m.onnx"), model.GetMetadata("QuantizedModel"));
+    }
+
+    [Fact]
+    public void A_property_from_the_command_line_overrides_the_metadata()
+    {
+        _engine.GlobalProperties["zqfpmaxPerplexityIncrease"] = "1%";
+
+        ITaskItem model = Assert.Single(Run(Model(("MaxPerplexityIncrease", "5%"), ("Rank", "4"))).PreparedModels);
+
+        Assert.Equal("1%", model.GetMetadata("MaxPerplexityIncrease"));
+        Assert.Equal("4", model.GetMetadata("Rank"));
+    }
+
+    [Fact]
+    public void Only_models_with_an_evaluation_text_are_gated()
+    {
+        Assert.Empty(Run(Model()).GatedModels);
+        Assert.Single(Run(Model(("Evaluation", "calibration.txt"))).GatedModels);
+    }
+
+    [Theory]
+    [InlineData("Weights", "int8", true)]
+    [InlineData("Windows", "4", true)]
+    [InlineData("MaxPerplexityIncrease", "3%", false)]
+    [InlineData("EvaluationWindows", "4", false)]
+    [InlineData("Evaluation", "model/tokenizer.json", false)]
+    public void An_option_makes_stale_what_depends_on_it(string metadata, string value, bool quantization)
+    {
+        Run(Model());
+        (string quantize, string gate) before = (QuantizeInputs, GateInputs);
+        Run(Model((metadata, value)));
+
+        Assert.Equal(quantization, before.quantize != QuantizeInputs);
+        Assert.NotEqual(before.gate, GateInputs);
+    }
+
+    [Theory]
+    [InlineData("model/m.onnx")]
+    [InlineData("model/tokenizer.json")]
+    [InlineData("calibration.txt")]
+    [InlineData("tool/dotnet-zqfp.dll")]
+    [InlineData("tool/Library.dll")]
+    public void The_content_of_an_input_makes_everything_stale(string file)
+    {
+        Run(Model());
+        (string quantize, string gate) before = (QuantizeInputs, GateInputs);
+        _folder.File(file, "something else");
+        Run(Model());
+
+        Assert.NotEqual(before.quantize, QuantizeInputs);
+        Assert.NotEqual(before.gate, GateInputs);
+    }
+
+    [Fact]
+    public void Nothing_is_written_when_nothing_changed()
+    {
+        Run(Model());
+        string[] files = Directory.GetFiles(Path.Combine(_folder.Path, "obj"), "*", SearchOption.AllDirectories);
+        var old = new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc);
+        Array.ForEach(files, file => File.SetLastWriteTimeUtc(file, old));
+        File.SetLastWriteTimeUtc(Path.Combine(_folder.Path, "model/m.onnx"), DateTime.UtcNow.AddMinutes(1));
+        Run(Model());
+
+        Assert.All(files.Where(file => !file.EndsWith("files.cache", StringComparison.Ordinal)), file => Assert.Equal(old, File.GetLastWriteTimeUtc(file)));
+    }
+
+    [Fact]
+    public void The_inputs_name_no_place()
+    {
+        Run(Model(("Evaluation", "calibration.txt")));
+
+        Assert.DoesNotContain(_folder.Path, QuantizeInputs + GateInputs, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Tokenizer")]
+    [InlineData("Calibration")]
+    public void A_model_without_what_it_needs_is_one_coded_error(string missing)
+    {
+        Run(Model((missing, "")));
+
+        BuildErrorEventArgs error = Assert.Single(_engine.Errors);
+        Assert.Equal("ZQFP0901", error.Code);
+        Assert.Contains(missing, error.Message, StringComparison.Ordinal);
+        Assert.Equal(Path.Combine(_folder.Path, "model", "m.onnx"), error.File);
+    }
+
+    [Fact]
+    public void Two_models_in_one_place_are_one_coded_error()
+    {
+        Run(Model(), Model());
+
+        Assert.Equal("ZQFP0902", Assert.Single(_engine.Errors).Code);
+    }
+
+    [Fact]
+    public void A_missing_tool_is_one_coded_error()
+    {
+        File.Delete(Path.Combine(_folder.Path, "tool", "dotnet-zqfp.dll"));
+        Run(Model());
+
+        Assert.Equal("ZQFP0903", Assert.Single(_engine.Errors).Code);
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_written_is_one_coded_error()
+    {
+        _folder.File("obj", "a file where the folder should be");
+        Run(Model());
+
+        Assert.Equal("ZQFP0905", Assert.Single(_engine.Errors).Code);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static TaskItem Model(params (string Name, string Value)[] metadata)
+    {
+        var item = new TaskItem("model/m.onnx");
+        item.SetMetadata("Link", "model/m.onnx");
+        item.SetMetadata("Tokenizer", "model/tokenizer.json");
+        item.SetMetadata("Calibration", "calibration.txt");
+        foreach ((string name, string value) in metadata)
+        {
+            item.SetMetadata(name, value);
+        }
+
+        return item;
+    }
+
+    private PrepareZqfpModels Run(params ITaskItem[] models)
+    {
+        var task = new PrepareZqfpModels
+        {
+            BuildEngine = _engine,
+            Models = models,
+            ProjectDirectory = _folder.Path,
+            IntermediateFolder = "obj",
+            ToolAssembly = Path.Combine(_folder.Path, "tool", "dotnet-zqfp.dll"),
+        };
+        Assert.Equal(task.Execute(), _engine.Errors.Count == 0);
+        return task;
+    }
+}

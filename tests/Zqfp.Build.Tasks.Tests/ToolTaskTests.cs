@@ -1,0 +1,160 @@
+using Microsoft.Build.Framework;
+using Microsoft.Build.Utilities;
+using Zqfp.Build.Tasks;
+
+namespace Zqfp.Tests;
+
+/// <summary>The tasks that run the tool, with a script in the place of <c>dotnet</c>: what is passed, what is made of the output.</summary>
+public sealed class ToolTaskTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly BuildEngine _engine = new();
+
+    private string[] Arguments => File.ReadAllText(Path.Combine(_folder.Path, "arguments")).Split('\0')[..^1];
+
+    private string Stamp => Path.Combine(_folder.Path, "quantize.stamp");
+
+    private string GateStamp => Path.Combine(_folder.Path, "gate.stamp");
+
+    [UnixFact]
+    public void Quantize_passes_what_is_set_and_leaves_the_rest_to_the_tool()
+    {
+        Assert.True(Quantize("exit 0", ("Weights", "fp4"), ("Rank", "0")));
+
+        Assert.Equal(
+            ["tool.dll", "quantize", "/a folder/m.onnx", "--output", "/out/m.onnx", "--tokenizer", "/t;k.json", "--calibration", "/c.txt", "--weights", "fp4", "--rank", "0", "--work", "/work", "--threads", "2"],
+            Arguments);
+    }
+
+    [UnixFact]
+    public void Gate_passes_both_models_and_the_limit()
+    {
+        Assert.True(Gate("exit 0", ("MaxPerplexityIncrease", "5%"), ("Rank", "0")));
+
+        Assert.Equal(
+            ["tool.dll", "gate", "/out/m.onnx", "--against", "/a folder/m.onnx", "--text", "/e.txt", "--tokenizer", "/t;k.json", "--max-increase", "5%", "--cache", "/cache"],
+            Arguments);
+    }
+
+    [UnixFact]
+    public void Only_success_leaves_a_stamp()
+    {
+        Assert.True(Quantize("exit 0"));
+        Assert.True(File.Exists(Stamp));
+
+        Assert.False(Quantize("echo '/m.onnx : error ZQFP1001: Broken.' >&2; exit 11"));
+        Assert.False(File.Exists(Stamp));
+    }
+
+    [UnixFact]
+    public void An_error_of_the_tool_is_the_only_error()
+    {
+        Assert.False(Gate("echo '/m.onnx : error ZQFP3001: {0} Perplexity rose by 7 %.' >&2; exit 20"));
+
+        BuildErrorEventArgs error = Assert.Single(_engine.Errors);
+        Assert.Equal(("ZQFP3001", "/m.onnx", "{0} Perplexity rose by 7 %."), (error.Code, error.File, error.Message));
+        Assert.False(File.Exists(GateStamp));
+    }
+
+    [UnixFact]
+    public void A_tool_that_ends_without_a_word_is_one_coded_error()
+    {
+        Assert.False(Quantize("echo 'last words' >&2; exit 134"));
+
+        BuildErrorEventArgs error = Assert.Single(_engine.Errors);
+        Assert.Equal("ZQFP0904", error.Code);
+        Assert.Contains("134", error.Message, StringComparison.Ordinal);
+        Assert.Contains("last words", error.Message, StringComparison.Ordinal);
+    }
+
+    [UnixFact]
+    public void The_result_is_shown_and_progress_is_not()
+    {
+        Assert.True(Gate("echo 'm.onnx: FP4'; echo 'Evaluating: 1/2' >&2"));
+
+        Assert.Equal(MessageImportance.High, Assert.Single(_engine.Messages, message => message.Message == "m.onnx: FP4").Importance);
+        Assert.Equal(MessageImportance.Low, Assert.Single(_engine.Messages, message => message.Message == "Evaluating: 1/2").Importance);
+        Assert.Single(_engine.Messages, message => message.Importance == MessageImportance.High);
+    }
+
+    [UnixFact]
+    public void The_result_of_quantizing_is_not_shown_where_a_gate_follows()
+    {
+        Assert.True(Quantize("echo 'm.onnx: FP4'", ("Evaluation", "/e.txt")));
+        Assert.DoesNotContain(_engine.Messages, message => message.Importance == MessageImportance.High);
+
+        Assert.True(Quantize("echo 'm.onnx: FP4'"));
+        Assert.Single(_engine.Messages, message => message.Importance == MessageImportance.High);
+    }
+
+    [UnixFact]
+    public void Warnings_are_given_and_replayed_word_for_word()
+    {
+        const string Warning = "/m.onnx : warning ZQFP2003: Größe {0} %3b; hm";
+        Assert.True(Quantize($"echo '{Warning}' >&2"));
+        Assert.True(Replay(executed: true));
+        Assert.Single(_engine.Warnings);
+
+        Assert.True(Replay(executed: false));
+
+        Assert.Equal(2, _engine.Warnings.Count);
+        Assert.All(_engine.Warnings, warning => Assert.Equal(("ZQFP2003", "/m.onnx", "Größe {0} %3b; hm"), (warning.Code, warning.File, warning.Message)));
+    }
+
+    [UnixFact]
+    public void Warnings_that_are_gone_are_not_replayed()
+    {
+        Assert.True(Quantize("echo '/m.onnx : warning ZQFP2003: Hm.' >&2"));
+        Assert.True(Quantize("exit 0"));
+        Assert.True(Replay(executed: false));
+
+        Assert.Single(_engine.Warnings);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private bool Quantize(string script, params (string Name, string Value)[] metadata) =>
+        Execute(new ZqfpQuantize { Threads = "2", DotNetHost = Script(script) }, metadata);
+
+    private bool Gate(string script, params (string Name, string Value)[] metadata) =>
+        Execute(new ZqfpGate { EvaluationCache = "/cache", DotNetHost = Script(script) }, [("Evaluation", "/e.txt"), .. metadata]);
+
+    private bool Execute(ZqfpToolTask task, (string Name, string Value)[] metadata)
+    {
+        var model = new TaskItem("/a folder/m.onnx");
+        foreach ((string name, string value) in metadata.Concat(
+            [
+                ("Tokenizer", "/t;k.json"), ("Calibration", "/c.txt"), ("QuantizedModel", "/out/m.onnx"), ("WorkFolder", "/work"),
+                ("QuantizeStamp", Stamp), ("QuantizeWarnings", Path.Combine(_folder.Path, "quantize.warnings")),
+                ("GateStamp", GateStamp), ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
+            ]))
+        {
+            model.SetMetadata(name, Escaping.Escape(value));
+        }
+
+        task.BuildEngine = _engine;
+        task.Model = model;
+        task.ToolAssembly = "tool.dll";
+        task.ProjectDirectory = _folder.Path;
+        bool succeeded = task.Execute();
+        Assert.Single(task.Executed);
+        return succeeded;
+    }
+
+    private bool Replay(bool executed)
+    {
+        ITaskItem file = new TaskItem(Escaping.Escape(Path.Combine(_folder.Path, "quantize.warnings")));
+        return new ReplayZqfpWarnings { BuildEngine = _engine, WarningFiles = [file], Executed = executed ? [file] : [] }.Execute();
+    }
+
+    private string Script(string body)
+    {
+        string path = _folder.File("dotnet script", $"#!/bin/sh\nprintf '%s\\0' \"$@\" > arguments\n{body}\n");
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.UserWrite);
+        }
+
+        return path;
+    }
+}

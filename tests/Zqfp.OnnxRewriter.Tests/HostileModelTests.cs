@@ -1,0 +1,118 @@
+using Google.Protobuf;
+using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Protos;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter.Tests;
+
+public sealed class HostileModelTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_missing_file_is_ZQFP0001() => AssertCode("ZQFP0001", () => OnnxFile.Open(_folder.File("none.onnx")));
+
+    [Fact]
+    public void A_folder_is_ZQFP0001() => AssertCode("ZQFP0001", () => OnnxFile.Open(_folder.Path));
+
+    [Fact]
+    public void Every_truncation_ends_in_ZQFP1001_or_a_smaller_model()
+    {
+        byte[] whole = GraphBuilder.Decoder().Model.ToByteArray();
+        for (int length = 0; length < whole.Length; length += 7)
+        {
+            string path = _folder.File("cut.onnx");
+            File.WriteAllBytes(path, whole[..length]);
+            try
+            {
+                OnnxFile.Open(path).Dispose();
+            }
+            catch (ModelException e)
+            {
+                Assert.Equal("ZQFP1001", e.Code);
+            }
+        }
+    }
+
+    [Fact]
+    public void Text_is_ZQFP1001()
+    {
+        File.WriteAllText(_folder.File("text.onnx"), "This is not a model.");
+        AssertCode("ZQFP1001", () => OnnxFile.Open(_folder.File("text.onnx")));
+    }
+
+    [Fact]
+    public void A_length_of_2_GB_is_ZQFP1001()
+    {
+        File.WriteAllBytes(_folder.File("huge.onnx"), [0x3A, 0xFF, 0xFF, 0xFF, 0xFF, 0x07, 1, 2, 3]);
+        AssertCode("ZQFP1001", () => OnnxFile.Open(_folder.File("huge.onnx")));
+    }
+
+    [Theory]
+    [InlineData("../weights", "0", "16")]
+    [InlineData("/etc/hostname", "0", "16")]
+    [InlineData("sub/../../weights", "0", "16")]
+    [InlineData("absent", "0", "16")]
+    [InlineData("", "0", "16")]
+    [InlineData("data", "8", "16")]
+    [InlineData("data", "9223372036854775807", "16")]
+    [InlineData("data", "-1", "16")]
+    [InlineData("data", "zero", "16")]
+    public void External_data_outside_the_folder_or_the_file_is_ZQFP1002(string location, string offset, string length)
+    {
+        File.WriteAllBytes(_folder.File("data"), new byte[16]);
+        AssertCode("ZQFP1002", () => ReadExternal([2, 2], location, offset, length));
+    }
+
+    [Fact]
+    public void A_link_that_leaves_the_folder_is_ZQFP1002()
+    {
+        using var elsewhere = new TemporaryFolder();
+        File.WriteAllBytes(elsewhere.File("data"), new byte[16]);
+        File.CreateSymbolicLink(_folder.File("link"), elsewhere.File("data"));
+        AssertCode("ZQFP1002", () => ReadExternal([2, 2], "link", "0", "16"));
+    }
+
+    [Theory]
+    [InlineData("12", 2, 2)]
+    [InlineData("16", -2, -2)]
+    [InlineData("16", 4611686018427387904, 4)]
+    public void A_shape_that_does_not_fit_the_data_is_ZQFP1003(string length, long rows, long columns)
+    {
+        File.WriteAllBytes(_folder.File("data"), new byte[16]);
+        AssertCode("ZQFP1003", () => ReadExternal([rows, columns], "data", "0", length));
+    }
+
+    [Fact]
+    public void A_cycle_is_ZQFP1004() => AssertCode("ZQFP1004", () => Index(new GraphBuilder().Node("Relu", ["b"], "a").Node("Relu", ["a"], "b")));
+
+    [Fact]
+    public void A_value_nobody_makes_is_ZQFP1004() => AssertCode("ZQFP1004", () => Index(new GraphBuilder().Node("Relu", ["nowhere"], "a")));
+
+    [Fact]
+    public void A_value_made_twice_is_ZQFP1004() =>
+        AssertCode("ZQFP1004", () => Index(new GraphBuilder().Input("x", 1).Node("Relu", ["x"], "a").Node("Relu", ["x"], "a")));
+
+    [Fact]
+    public void Two_initializers_of_one_name_are_ZQFP1004() =>
+        AssertCode("ZQFP1004", () => Index(new GraphBuilder().Weight("w", [1]).Weight("w", [1])));
+
+    private void ReadExternal(long[] dims, string location, string offset, string length)
+    {
+        ModelProto model = GraphBuilder.Decoder().Model;
+        var tensor = new TensorProto { Name = "w", DataType = (int)DataType.Float, Dims = { dims }, DataLocation = DataLocation.External };
+        foreach ((string key, string value) in new[] { ("location", location), ("offset", offset), ("length", length) })
+        {
+            tensor.ExternalData.Add(new StringStringEntryProto { Key = key, Value = value });
+        }
+
+        using OnnxFile file = OnnxFile.Open(_folder.Write("m.onnx", model));
+        file.Read(tensor);
+    }
+
+    private static GraphIndex Index(GraphBuilder builder) => new(builder.Graph, "test.onnx");
+
+    private static void AssertCode(string code, Action action) => Assert.Equal(code, Assert.Throws<ModelException>(action).Code);
+}

@@ -1,0 +1,53 @@
+using System.Text.Json;
+using Zqfp.Pipeline.Text;
+
+namespace Zqfp.Tests.Text;
+
+/// <summary>The ids that Hugging Face tokenizers and SentencePiece give.</summary>
+public class GoldenTokenizerTests
+{
+    private const string Golden = "golden/tokenizers.json";
+    private const string TinyStories = "models/tinystories-llama-3.7m/tokenizer.json";
+    private const string Llama = "models/stories15m/tokenizer.model";
+    private const string Gpt2 = "tokenizers/gpt2/tokenizer.json";
+
+    [ReferenceFact(Golden, TinyStories)]
+    public void Gives_the_reference_ids_of_the_sample() => CompareWithGolden("tinystories-llama-3.7m", TinyStories);
+
+    [ReferenceFact(Golden, Gpt2)]
+    public void Gives_the_reference_ids_of_gpt2() => CompareWithGolden("gpt2", Gpt2);
+
+    [ReferenceFact(Golden, Llama)]
+    public void Gives_the_reference_ids_of_the_llama_sentencepiece_model() => CompareWithGolden("llama-sentencepiece", Llama);
+
+    [ReferenceTheory(TinyStories, Llama, "text/tinystories-evaluation.txt", "text/wikitext2-test.gptq-join.txt")]
+    [InlineData(TinyStories, "text/tinystories-evaluation.txt", 121041)]
+    [InlineData(TinyStories, "text/wikitext2-test.gptq-join.txt", 575177)]
+    [InlineData(Llama, "text/wikitext2-test.gptq-join.txt", 341468)]
+    public void Gives_as_many_tokens_as_the_reference_perplexities_were_computed_over(string tokenizer, string text, int tokens)
+    {
+        TokenStream stream = TextSource.Load(
+            new TextSourceOptions { Path = Repository.Reference(text), ModelVocabularySize = 32000 },
+            Tokenizer.Load(Repository.Reference(tokenizer)));
+        Assert.Equal(tokens, stream.Ids.Length);
+    }
+
+    private static void CompareWithGolden(string name, string file)
+    {
+        Tokenizer tokenizer = Tokenizer.Load(Repository.Reference(file));
+        using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(Repository.Reference(Golden)));
+        int compared = 0;
+        foreach (JsonElement example in golden.RootElement.GetProperty(name).EnumerateArray())
+        {
+            string text = example.GetProperty("text").GetString()!;
+            int[] expected = [.. example.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
+            Assert.Equal(expected, tokenizer.EncodeToIds(text));
+            Assert.Equal(expected, tokenizer.EncodeToIds(text.AsSpan()));
+            Assert.Equal(expected.Length, tokenizer.CountTokens(text));
+            Assert.Equal(text, tokenizer.Decode(expected));
+            compared++;
+        }
+
+        Assert.True(compared >= 18, $"Only {compared} examples were compared.");
+    }
+}

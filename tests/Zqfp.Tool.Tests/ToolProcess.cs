@@ -1,0 +1,39 @@
+using System.Diagnostics;
+
+namespace Zqfp.Tests;
+
+/// <summary>The tool as a user starts it: a process of its own.</summary>
+internal sealed record ToolProcess(int ExitCode, string Output, string Error)
+{
+    private static readonly string Assembly = Path.GetFullPath(Path.Combine(
+        AppContext.BaseDirectory, "..", "..", "Zqfp.Tool", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "dotnet-zqfp.dll"));
+
+    /// <summary>Lines of standard error that are errors.</summary>
+    public string[] Errors => [.. Error.Split('\n').Where(line => line.Contains(" : error ", StringComparison.Ordinal))];
+
+    public static Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Assembly, .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Repository.Root,
+        };
+        start.Environment.Remove("ZQFP_TRACE");
+        return Process.Start(start)!;
+    }
+
+    public static ToolProcess Run(params string[] arguments)
+    {
+        using Process process = Start(arguments);
+        return Finish(process);
+    }
+
+    public static ToolProcess Finish(Process process)
+    {
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return new ToolProcess(process.ExitCode, output, error.Result);
+    }
+}

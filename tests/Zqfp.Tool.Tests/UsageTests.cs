@@ -1,0 +1,65 @@
+namespace Zqfp.Tests;
+
+public class UsageTests
+{
+    private static readonly string[] Quantize = ["quantize", "m.onnx", "-o", "out.onnx"];
+    private static readonly string[] Gate = ["gate", "m.onnx", "--against", "f.onnx", "--text", "t.txt"];
+
+    [Theory]
+    [InlineData("--weights", "fp5", "fp4, fp8, int4, int8")]
+    [InlineData("--activations", "fp16", "fp8, int8, none")]
+    [InlineData("--method", "magic", "gptq, rtn")]
+    [InlineData("--constraint", "m3", "m2, m1, none")]
+    [InlineData("--rounding", "up", "nearest, floor, ceil")]
+    [InlineData("--profile", "tflite", "custom, portable, qdq")]
+    [InlineData("--rank", "-1", "at least 0")]
+    [InlineData("--rank", "1,000", "at least 0")]
+    [InlineData("--group-size", "big", "at least -1")]
+    [InlineData("--window", "1", "at least 2")]
+    [InlineData("--windows", "99999999999", "at least 0")]
+    [InlineData("--threads", "1.5", "at least 0")]
+    [InlineData("--unknown", "x", "--unknown")]
+    public void A_wrong_value_is_a_coded_error_that_names_the_right_ones(string option, string value, string expected) =>
+        AssertUsageError(ToolProcess.Run([.. Quantize, option, value]), option, expected);
+
+    [Theory]
+    [InlineData("--max-increase", "5", "5%")]
+    [InlineData("--max-increase", "0.05", "5%")]
+    [InlineData("--max-increase", "-1%", "5%")]
+    [InlineData("--max-increase", "5,0%", "5%")]
+    [InlineData("--max-increase", "NaN%", "5%")]
+    [InlineData("--max-perplexity", "0", "positive")]
+    public void A_wrong_limit_is_a_coded_error_that_shows_a_right_one(string option, string value, string expected) =>
+        AssertUsageError(ToolProcess.Run([.. Gate, option, value]), option, expected);
+
+    [Fact]
+    public void A_command_without_its_arguments_names_them()
+    {
+        ToolProcess result = ToolProcess.Run("gate", "m.onnx");
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Equal(2, result.Errors.Length);
+        Assert.Contains("--against", result.Error, StringComparison.Ordinal);
+        Assert.Contains("--text", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void No_command_is_a_usage_error() => Assert.Equal(2, ToolProcess.Run().ExitCode);
+
+    [Fact]
+    public void An_argument_with_an_at_sign_is_a_path_and_no_response_file()
+    {
+        ToolProcess result = ToolProcess.Run("quantize", "@model.onnx", "-o", "out.onnx", "--tokenizer", "t", "--calibration", "c");
+
+        Assert.Equal(10, result.ExitCode);
+        Assert.Contains("@model.onnx", Assert.Single(result.Errors), StringComparison.Ordinal);
+    }
+
+    private static void AssertUsageError(ToolProcess result, string option, string expected)
+    {
+        Assert.Equal((2, ""), (result.ExitCode, result.Output));
+        Assert.All(result.Errors, error => Assert.StartsWith("dotnet-zqfp : error ZQFP0900: ", error, StringComparison.Ordinal));
+        Assert.Contains(result.Errors, error => error.Contains(option, StringComparison.Ordinal) && error.Contains(expected, StringComparison.Ordinal));
+        Assert.Contains("--help", result.Errors[0], StringComparison.Ordinal);
+    }
+}
