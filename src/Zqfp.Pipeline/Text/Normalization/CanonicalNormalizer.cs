@@ -12,13 +12,52 @@ internal sealed class CanonicalNormalizer(bool compose) : TextNormalizer
 
     public override string Normalize(string text)
     {
+        ReadOnlySpan<char> all = text;
         CanonicalTables tables = CanonicalTables.Instance;
-        if (IsStable(text, tables))
+        StringBuilder? normalized = null;
+        int copied = 0;
+        int anchor = 0;
+        int position = 0;
+        while (position < text.Length)
         {
-            return text;
+            // Nothing reaches back over a code point that normalization leaves alone: the last one passed begins what may change.
+            if (IsStable(all, position, tables, out int units))
+            {
+                anchor = position;
+                position += units;
+                continue;
+            }
+
+            int end = position;
+            while (end < text.Length && !IsStable(all, end, tables, out units))
+            {
+                end += units;
+            }
+
+            normalized ??= new StringBuilder(text.Length + 16);
+            normalized.Append(text, copied, anchor - copied);
+            AppendNormalized(normalized, all[anchor..end], tables);
+            copied = anchor = position = end;
         }
 
-        var points = new List<int>(text.Length + 16);
+        return normalized is null ? text : normalized.Append(text, copied, text.Length - copied).ToString();
+    }
+
+    private bool IsStable(ReadOnlySpan<char> text, int position, CanonicalTables tables, out int units)
+    {
+        units = 1;
+        if (text[position] < (compose ? FirstComposing : FirstDecomposing))
+        {
+            return true;
+        }
+
+        OperationStatus status = Rune.DecodeFromUtf16(text[position..], out Rune rune, out units);
+        return status == OperationStatus.Done && (compose ? !tables.MayChange(rune.Value) : !tables.Decomposes(rune.Value));
+    }
+
+    private void AppendNormalized(StringBuilder normalized, ReadOnlySpan<char> text, CanonicalTables tables)
+    {
+        var points = new List<int>(text.Length + 4);
         foreach (Rune rune in text.EnumerateRunes())
         {
             Decompose(rune.Value, tables, points);
@@ -30,43 +69,11 @@ internal sealed class CanonicalNormalizer(bool compose) : TextNormalizer
             Compose(points, tables);
         }
 
-        var normalized = new StringBuilder(points.Count + 16);
         Span<char> units = stackalloc char[2];
         foreach (int point in points)
         {
             normalized.Append(units[..new Rune(point).EncodeToUtf16(units)]);
         }
-
-        return normalized.ToString();
-    }
-
-    private bool IsStable(string text, CanonicalTables tables)
-    {
-        char first = compose ? FirstComposing : FirstDecomposing;
-        int start = text.AsSpan().IndexOfAnyExceptInRange('\0', (char)(first - 1));
-        if (start < 0)
-        {
-            return true;
-        }
-
-        if (!compose)
-        {
-            return false;
-        }
-
-        ReadOnlySpan<char> rest = text.AsSpan(start);
-        while (rest.Length > 0)
-        {
-            OperationStatus status = Rune.DecodeFromUtf16(rest, out Rune rune, out int units);
-            if (status != OperationStatus.Done || (rune.Value >= first && tables.MayChange(rune.Value)))
-            {
-                return false;
-            }
-
-            rest = rest[units..];
-        }
-
-        return true;
     }
 
     private static void Decompose(int point, CanonicalTables tables, List<int> points)

@@ -41,6 +41,10 @@ internal sealed class CanonicalTables
     /// <summary>Whether composition may change or move this code point, or what stands before it.</summary>
     public bool MayChange(int codePoint) => _unstable.Contains(codePoint) || Hangul.IsVowelOrTrail(codePoint);
 
+    /// <summary>Whether decomposition may change or move this code point.</summary>
+    public bool Decomposes(int codePoint) =>
+        _classes.ContainsKey(codePoint) || _decompositions.ContainsKey(codePoint) || Hangul.TryDecompose(codePoint, out _);
+
     private static string[] Words(string text) => text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
 
     private static int Hex(string text) => int.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
