@@ -1,4 +1,6 @@
 using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
 using Zqfp.Pipeline.Diagnostics;
 
@@ -8,7 +10,8 @@ namespace Zqfp.Pipeline.Calibration;
 /// <param name="Path">The model.</param>
 /// <param name="Logits">Its output of shape [batch, length, vocabulary].</param>
 /// <param name="Vocabulary">Number of token ids it knows, or null where the model does not say.</param>
-internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary)
+/// <param name="HeadSize">Length of an attention head's key, where its attention nodes tell.</param>
+internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize)
 {
     /// <summary>Reads the facts from the model's structure.</summary>
     /// <exception cref="PipelineException">ZQFP1007: it has no output that could be logits.</exception>
@@ -26,6 +29,6 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary)
             ?? throw new PipelineException("ZQFP1007", "The model has no output named 'logits' and none of three dimensions: it is no language model, or it was exported without its head.", file.Path);
         TensorShapeProto.Types.Dimension? last = output.Type?.TensorType?.Shape?.Dim.LastOrDefault();
         int? vocabulary = last is { ValueCase: TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue } ? checked((int)last.DimValue) : null;
-        return new ModelFacts(file.Path, output.Name, vocabulary);
+        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(new GraphIndex(file.Graph, file.Path)));
     }
 }

@@ -11,7 +11,7 @@ namespace Zqfp.Pipeline.Calibration;
 
 /// <summary>Runs a model slice after slice over the calibration windows and keeps what later slices read.</summary>
 /// <remarks>Memory: the weights of one slice, and the kept values of all windows.</remarks>
-internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain operators, ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, string modelPath, int threads) : IDisposable
+internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain operators, ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, int threads) : IDisposable
 {
     private readonly Dictionary<string, OrtValue[]> _kept = new(StringComparer.Ordinal);
 
@@ -26,7 +26,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
         Dictionary<string, OrtValue[]> made = stage.Keeps.ToDictionary(value => value, _ => new OrtValue[batches.Count], StringComparer.Ordinal);
         for (int i = 0; i < batches.Count; i++)
         {
-            OrtValue[] outputs = slice?.Run(batches[i], value => _kept.GetValueOrDefault(value)?[i], modelPath, cancellation) ?? [];
+            OrtValue[] outputs = slice?.Run(batches[i], value => _kept.GetValueOrDefault(value)?[i], feeds, cancellation) ?? [];
             OrtValue input = slice is null ? _kept[stage.Input][i] : outputs[slice.OutputNames.IndexOf(stage.Input)];
             gram.Add(AsFloats(input));
             for (int o = 0; o < outputs.Length; o++)
@@ -110,7 +110,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
 
         public List<string> OutputNames { get; }
 
-        public OrtValue[] Run(TokenBatch batch, Func<string, OrtValue?> kept, string modelPath, CancellationToken cancellation)
+        public OrtValue[] Run(TokenBatch batch, Func<string, OrtValue?> kept, TokenFeeds feeds, CancellationToken cancellation)
         {
             List<OrtValue> made = [];
             try
@@ -121,7 +121,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
                     OrtValueInfo input = _session.Inputs[i];
                     if (kept(input.Name) is not { } value)
                     {
-                        value = TokenFeeds.Create(_environment, input, batch, modelPath);
+                        value = feeds.Create(input, batch);
                         made.Add(value);
                     }
 

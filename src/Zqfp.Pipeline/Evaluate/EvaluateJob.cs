@@ -27,11 +27,12 @@ public static class EvaluateJob
         OrtSessionOptions sessionOptions = new() { IntraOpThreads = options.Threads };
         sessionOptions.AddOperatorDomain(operators);
         using OrtSession session = OrtSession.Create(environment, options.ModelPath, sessionOptions);
+        var feeds = new TokenFeeds(environment, facts);
         List<double> losses = new(windows.Windows.Count);
         foreach (TokenBatch batch in TokenBatch.Group(windows.Windows))
         {
             observer.Report(new JobProgress("Evaluating", losses.Count, windows.Windows.Count, "windows"));
-            OrtValue[] inputs = [.. session.Inputs.Select(input => TokenFeeds.Create(environment, input, batch, options.ModelPath))];
+            OrtValue[] inputs = [.. session.Inputs.Select(input => feeds.Create(input, batch))];
             try
             {
                 using OrtValue logits = session.Run([.. session.Inputs.Select(input => input.Name)], inputs, [facts.Logits], cancellation)[0];

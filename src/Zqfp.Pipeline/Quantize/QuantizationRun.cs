@@ -72,7 +72,7 @@ internal sealed class QuantizationRun
     {
         using var environment = new OrtEnvironment();
         using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
-        using var runner = new SliceRunner(environment, operators, _rewriter, TokenBatch.Group(windows.Windows), _file.Path, _options.Threads);
+        using var runner = new SliceRunner(environment, operators, _rewriter, TokenBatch.Group(windows.Windows), new TokenFeeds(environment, _facts), _options.Threads);
         int total = stages.Sum(stage => stage.Layers.Count);
         foreach (CalibrationStage stage in stages)
         {

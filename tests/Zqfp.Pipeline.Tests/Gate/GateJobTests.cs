@@ -1,0 +1,56 @@
+using Zqfp.Pipeline.Diagnostics;
+using Zqfp.Pipeline.Gate;
+
+namespace Zqfp.Pipeline.Tests.Gate;
+
+/// <summary>The gate's decisions, with the float model against itself or against another text's cached result.</summary>
+public sealed class GateJobTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
+
+    private GateOptions Options => new()
+    {
+        ModelPath = SampleModel.Model,
+        FloatModelPath = SampleModel.Model,
+        TextPath = SampleModel.Evaluation,
+        TokenizerPath = SampleModel.Tokenizer,
+        Window = 128,
+        Windows = 4,
+        CacheFolder = _folder,
+    };
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void A_model_equal_to_the_float_one_passes_a_limit_of_zero()
+    {
+        GateResult result = Run(Options with { MaxPerplexityIncrease = 0 });
+        Assert.True(result.Passed);
+        Assert.Equal(0, result.PerplexityIncrease);
+        Assert.Contains("+0 %, limit +0 %", result.Summary, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_perplexity_over_the_limit_fails_with_ZQFP3001_and_both_numbers()
+    {
+        Diagnostic failure = Run(Options with { MaxPerplexity = 1.5 }).Failure!;
+        Assert.Equal("ZQFP3001", failure.Code);
+        Assert.Contains("1.5", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_cached_result_is_used_and_a_damaged_one_is_not()
+    {
+        double measured = Run(Options).Float.Perplexity;
+        string cached = Assert.Single(Directory.GetFiles(_folder));
+        File.WriteAllText(cached, File.ReadAllText(cached).Replace($"\"Perplexity\":{measured:R}", "\"Perplexity\":3", StringComparison.Ordinal));
+        Assert.Equal(3, Run(Options).Float.Perplexity);
+        File.WriteAllText(cached, "{");
+        Assert.Equal(measured, Run(Options).Float.Perplexity);
+    }
+
+    [Fact]
+    public void Without_limits_everything_passes() => Assert.True(Run(Options).Passed);
+
+    private static GateResult Run(GateOptions options) => GateJob.Run(options, new SilentObserver(), CancellationToken.None);
+}

@@ -1,0 +1,24 @@
+using Zqfp.Numerics;
+using Zqfp.Pipeline.Quantize;
+
+namespace Zqfp.Pipeline.Tests.Quantize;
+
+public sealed class RecipeTests
+{
+    private static readonly QuantizeOptions Options = new() { ModelPath = "a", OutputPath = "b" };
+
+    [Fact]
+    public void The_default_is_the_papers() =>
+        Assert.Equal("FP4 E2M1 g256 M2 GPTQ + LoRC 8, FP8 activations", Recipe.Describe(Options));
+
+    [Fact]
+    public void Names_only_what_is_used()
+    {
+        QuantizationOptions plain = Options.Quantization with { Format = NumberFormat.Int4, GroupSize = 0, Constraint = ScaleConstraint.None, Method = QuantizationMethod.Rtn, Rank = 0 };
+        Assert.Equal("INT4 per row RTN, float activations", Recipe.Describe(Options with { Quantization = plain, Activations = ActivationFormat.None }));
+    }
+
+    [Fact]
+    public void Says_when_rounding_is_not_to_nearest() =>
+        Assert.Contains("M2 (ceil)", Recipe.Describe(Options with { Quantization = Options.Quantization with { Rounding = PowerRounding.Ceil } }), StringComparison.Ordinal);
+}
