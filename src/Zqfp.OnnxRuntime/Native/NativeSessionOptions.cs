@@ -64,6 +64,10 @@ internal static unsafe class NativeSessionOptions
         }
     }
 
+    /// <summary>
+    /// Given twice on purpose: as an external initializer the value is the content the graph is checked and rewritten with (a copy
+    /// that goes when loading ends); as a shared one the session then reads it where it lies.
+    /// </summary>
     private static void AddInitializers(OrtApi api, void* native, IReadOnlyDictionary<string, OrtValue> initializers)
     {
         using var names = new Utf8Names(initializers.Keys);
@@ -74,6 +78,12 @@ internal static unsafe class NativeSessionOptions
         {
             names.TryGet(name, out texts[i]);
             values[i++] = (nint)value.Handle.Pointer;
+        }
+        for (i = 0; i < texts.Length; i++)
+        {
+            api.Check(
+                ((delegate* unmanaged[Cdecl]<void*, nint, nint, void*>)api[OrtSlot.AddInitializer])(native, texts[i], values[i]),
+                "giving a shared initializer");
         }
         fixed (nint* textList = texts, valueList = values)
         {

@@ -68,6 +68,7 @@ internal static class OrtSlot
     public const int ReleaseModelMetadata = 118;
     public const int ModelMetadataGetCustomMetadataMapKeys = 123;
     public const int AddSessionConfigEntry = 130;
+    public const int AddInitializer = 150;
     public const int KernelContextGetGpuComputeStream = 193;
     public const int SessionOptionsAppendExecutionProviderCudaV2 = 204;
     public const int CreateCudaProviderOptions = 205;

@@ -1,0 +1,165 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Zqfp.CudaOps.Cpu;
+
+/// <summary>Inner loops for AVX2 with FMA: a panel is worked on in four parts, each two registers wide.</summary>
+internal sealed unsafe class Avx2PanelMath : PanelMath
+{
+    private const int Width = PackedWeights.PanelWidth;
+    private const int Part = 16;
+
+    /// <summary>The permutation looks at the low three bits of an index: the code without its sign.</summary>
+    private static Vector256<float> E2M1Magnitudes => Vector256.Create(0, 0.5f, 1, 1.5f, 2, 3, 4, 6);
+
+    public override void DecodeE2M1(uint* words, int columns, float* panel)
+    {
+        Vector256<float> magnitudes = E2M1Magnitudes;
+        for (int column = 0; column < columns; column += 8, words += Width, panel += 8 * Width)
+        {
+            for (int i = 0; i < Width; i += 8)
+            {
+                Vector256<int> word = Vector256.Load((int*)words + i);
+                float* destination = panel + i;
+                for (int j = 0; j < 8; j++, word = Vector256.ShiftRightLogical(word, 4), destination += Width)
+                {
+                    ValueE2M1(magnitudes, word).Store(destination);
+                }
+            }
+        }
+    }
+
+    public override void DecodeE4M3(uint* words, int columns, float* panel)
+    {
+        for (int column = 0; column < columns; column += 4, words += Width, panel += 4 * Width)
+        {
+            for (int i = 0; i < Width; i += 8)
+            {
+                Vector256<int> word = Vector256.Load((int*)words + i);
+                float* destination = panel + i;
+                for (int j = 0; j < 4; j++, word = Vector256.ShiftRightLogical(word, 8), destination += Width)
+                {
+                    E4M3.Decode(word & Vector256.Create(0xFF)).Store(destination);
+                }
+            }
+        }
+    }
+
+    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* scales, float* totals)
+    {
+        for (; rows >= 6; rows -= 6, x += 6 * stride, totals += 6 * Width)
+        {
+            for (int part = 0; part < Width; part += Part)
+            {
+                MultiplySix(x, stride, panel + part, columns, scales + part, totals + part);
+            }
+        }
+        for (; rows > 0; rows--, x += stride, totals += Width)
+        {
+            for (int part = 0; part < Width; part += 2 * Part)
+            {
+                MultiplyOne(x, panel + part, columns, scales + part, totals + part);
+            }
+        }
+    }
+
+    public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
+    {
+        new Span<float>(totals, Width).Clear();
+        Vector256<float> magnitudes = E2M1Magnitudes;
+        foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+        {
+            float* scales = weights.Scales(panel, chunk.Group);
+            for (int part = 0; part < Width; part += 2 * Part)
+            {
+                int* words = (int*)weights.Codes(panel, chunk.Start) + part;
+                float* values = x + chunk.Start;
+                Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, a2 = a0, a3 = a0;
+                for (int column = 0; column < chunk.Length; column += 8, words += Width)
+                {
+                    Vector256<int> w0 = Vector256.Load(words);
+                    Vector256<int> w1 = Vector256.Load(words + 8);
+                    Vector256<int> w2 = Vector256.Load(words + 16);
+                    Vector256<int> w3 = Vector256.Load(words + 24);
+                    for (int j = 0; j < 8; j++)
+                    {
+                        Vector256<float> value = Vector256.Create(values[column + j]);
+                        a0 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w0), a0);
+                        a1 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w1), a1);
+                        a2 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w2), a2);
+                        a3 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w3), a3);
+                        (w0, w1, w2, w3) = (w0 >>> 4, w1 >>> 4, w2 >>> 4, w3 >>> 4);
+                    }
+                }
+                AddPart(a0, a1, scales + part, totals + part);
+                AddPart(a2, a3, scales + part + Part, totals + part + Part);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> ValueE2M1(Vector256<float> magnitudes, Vector256<int> word)
+    {
+        Vector256<int> sign = Vector256.ShiftLeft(word, 28) & Vector256.Create(int.MinValue);
+        return (Avx2.PermuteVar8x32(magnitudes, word).AsInt32() | sign).AsSingle();
+    }
+
+    /// <summary>Six rows: 12 sums, two weights and one value of X in 15 of the 16 registers.</summary>
+    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
+    {
+        float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
+        Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0, f0 = a0, f1 = a0;
+        for (nint column = 0; column < columns; column++, panel += Width)
+        {
+            Vector256<float> w0 = Vector256.Load(panel);
+            Vector256<float> w1 = Vector256.Load(panel + 8);
+            Vector256<float> value = Vector256.Create(x[column]);
+            a0 = Fma.MultiplyAdd(value, w0, a0);
+            a1 = Fma.MultiplyAdd(value, w1, a1);
+            value = Vector256.Create(x1[column]);
+            b0 = Fma.MultiplyAdd(value, w0, b0);
+            b1 = Fma.MultiplyAdd(value, w1, b1);
+            value = Vector256.Create(x2[column]);
+            c0 = Fma.MultiplyAdd(value, w0, c0);
+            c1 = Fma.MultiplyAdd(value, w1, c1);
+            value = Vector256.Create(x3[column]);
+            d0 = Fma.MultiplyAdd(value, w0, d0);
+            d1 = Fma.MultiplyAdd(value, w1, d1);
+            value = Vector256.Create(x4[column]);
+            e0 = Fma.MultiplyAdd(value, w0, e0);
+            e1 = Fma.MultiplyAdd(value, w1, e1);
+            value = Vector256.Create(x5[column]);
+            f0 = Fma.MultiplyAdd(value, w0, f0);
+            f1 = Fma.MultiplyAdd(value, w1, f1);
+        }
+        AddPart(a0, a1, scales, totals);
+        AddPart(b0, b1, scales, totals + Width);
+        AddPart(c0, c1, scales, totals + (2 * Width));
+        AddPart(d0, d1, scales, totals + (3 * Width));
+        AddPart(e0, e1, scales, totals + (4 * Width));
+        AddPart(f0, f1, scales, totals + (5 * Width));
+    }
+
+    private static void MultiplyOne(float* x, float* panel, int columns, float* scales, float* totals)
+    {
+        Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, a2 = a0, a3 = a0;
+        for (nint column = 0; column < columns; column++, panel += Width)
+        {
+            Vector256<float> value = Vector256.Create(x[column]);
+            a0 = Fma.MultiplyAdd(value, Vector256.Load(panel), a0);
+            a1 = Fma.MultiplyAdd(value, Vector256.Load(panel + 8), a1);
+            a2 = Fma.MultiplyAdd(value, Vector256.Load(panel + 16), a2);
+            a3 = Fma.MultiplyAdd(value, Vector256.Load(panel + 24), a3);
+        }
+        AddPart(a0, a1, scales, totals);
+        AddPart(a2, a3, scales + Part, totals + Part);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddPart(Vector256<float> s0, Vector256<float> s1, float* scales, float* totals)
+    {
+        Fma.MultiplyAdd(s0, Vector256.Load(scales), Vector256.Load(totals)).Store(totals);
+        Fma.MultiplyAdd(s1, Vector256.Load(scales + 8), Vector256.Load(totals + 8)).Store(totals + 8);
+    }
+}

@@ -1,0 +1,218 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Zqfp.CudaOps.Cpu;
+
+/// <summary>Inner loops for AVX-512: a panel is four registers wide.</summary>
+internal sealed unsafe class Avx512PanelMath : PanelMath
+{
+    private const int Width = PackedWeights.PanelWidth;
+
+    /// <summary>The permutation below looks at the low four bits of an index only: the code, whatever stands above it.</summary>
+    private static Vector512<float> E2M1Table =>
+        Vector512.Create(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
+
+    public override void DecodeE2M1(uint* words, int columns, float* panel)
+    {
+        Vector512<float> table = E2M1Table;
+        for (int column = 0; column < columns; column += 8, words += Width, panel += 8 * Width)
+        {
+            for (int i = 0; i < Width; i += 16)
+            {
+                Vector512<int> word = Vector512.Load((int*)words + i);
+                float* destination = panel + i;
+                Avx512F.PermuteVar16x32(table, word).Store(destination);
+                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 4)).Store(destination + Width);
+                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 8)).Store(destination + (2 * Width));
+                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 12)).Store(destination + (3 * Width));
+                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 16)).Store(destination + (4 * Width));
+                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 20)).Store(destination + (5 * Width));
+                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 24)).Store(destination + (6 * Width));
+                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 28)).Store(destination + (7 * Width));
+            }
+        }
+    }
+
+    public override void DecodeE4M3(uint* words, int columns, float* panel)
+    {
+        Vector512<int> low = Vector512.Create(0xFF);
+        for (int column = 0; column < columns; column += 4, words += Width, panel += 4 * Width)
+        {
+            for (int i = 0; i < Width; i += 16)
+            {
+                Vector512<int> word = Vector512.Load((int*)words + i);
+                float* destination = panel + i;
+                E4M3.Decode(word & low).Store(destination);
+                E4M3.Decode(Vector512.ShiftRightLogical(word, 8) & low).Store(destination + Width);
+                E4M3.Decode(Vector512.ShiftRightLogical(word, 16) & low).Store(destination + (2 * Width));
+                E4M3.Decode(Vector512.ShiftRightLogical(word, 24)).Store(destination + (3 * Width));
+            }
+        }
+    }
+
+    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* scales, float* totals)
+    {
+        for (; rows >= 6; rows -= 6, x += 6 * stride, totals += 6 * Width)
+        {
+            MultiplySix(x, stride, panel, columns, scales, totals);
+        }
+        for (; rows >= 2; rows -= 2, x += 2 * stride, totals += 2 * Width)
+        {
+            MultiplyTwo(x, stride, panel, columns, scales, totals);
+        }
+        if (rows > 0)
+        {
+            MultiplyOne(x, panel, columns, scales, totals);
+        }
+    }
+
+    public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
+    {
+        Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, t2 = t0, t3 = t0;
+        foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+        {
+            int* words = (int*)weights.Codes(panel, chunk.Start);
+            float* values = x + chunk.Start;
+            float* end = values + chunk.Length;
+            Vector512<float> table = E2M1Table;
+            Vector512<float> c0 = Vector512<float>.Zero, c1 = c0, c2 = c0, c3 = c0;
+            for (; values < end; values += 8, words += Width)
+            {
+                Vector512<int> w0 = Vector512.Load(words);
+                Vector512<int> w1 = Vector512.Load(words + 16);
+                Vector512<int> w2 = Vector512.Load(words + 32);
+                Vector512<int> w3 = Vector512.Load(words + 48);
+                Step(ref c0, ref c1, ref c2, ref c3, table, values[0], w0, w1, w2, w3);
+                Step(ref c0, ref c1, ref c2, ref c3, table, values[1], w0 >>> 4, w1 >>> 4, w2 >>> 4, w3 >>> 4);
+                Step(ref c0, ref c1, ref c2, ref c3, table, values[2], w0 >>> 8, w1 >>> 8, w2 >>> 8, w3 >>> 8);
+                Step(ref c0, ref c1, ref c2, ref c3, table, values[3], w0 >>> 12, w1 >>> 12, w2 >>> 12, w3 >>> 12);
+                Step(ref c0, ref c1, ref c2, ref c3, table, values[4], w0 >>> 16, w1 >>> 16, w2 >>> 16, w3 >>> 16);
+                Step(ref c0, ref c1, ref c2, ref c3, table, values[5], w0 >>> 20, w1 >>> 20, w2 >>> 20, w3 >>> 20);
+                Step(ref c0, ref c1, ref c2, ref c3, table, values[6], w0 >>> 24, w1 >>> 24, w2 >>> 24, w3 >>> 24);
+                Step(ref c0, ref c1, ref c2, ref c3, table, values[7], w0 >>> 28, w1 >>> 28, w2 >>> 28, w3 >>> 28);
+            }
+            float* scales = weights.Scales(panel, chunk.Group);
+            t0 = Vector512.FusedMultiplyAdd(c0, Vector512.Load(scales), t0);
+            t1 = Vector512.FusedMultiplyAdd(c1, Vector512.Load(scales + 16), t1);
+            t2 = Vector512.FusedMultiplyAdd(c2, Vector512.Load(scales + 32), t2);
+            t3 = Vector512.FusedMultiplyAdd(c3, Vector512.Load(scales + 48), t3);
+        }
+        t0.Store(totals);
+        t1.Store(totals + 16);
+        t2.Store(totals + 32);
+        t3.Store(totals + 48);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step(
+        ref Vector512<float> c0, ref Vector512<float> c1, ref Vector512<float> c2, ref Vector512<float> c3,
+        Vector512<float> table, float x, Vector512<int> w0, Vector512<int> w1, Vector512<int> w2, Vector512<int> w3)
+    {
+        Vector512<float> value = Vector512.Create(x);
+        c0 = Vector512.FusedMultiplyAdd(value, Avx512F.PermuteVar16x32(table, w0), c0);
+        c1 = Vector512.FusedMultiplyAdd(value, Avx512F.PermuteVar16x32(table, w1), c1);
+        c2 = Vector512.FusedMultiplyAdd(value, Avx512F.PermuteVar16x32(table, w2), c2);
+        c3 = Vector512.FusedMultiplyAdd(value, Avx512F.PermuteVar16x32(table, w3), c3);
+    }
+
+    /// <summary>Six rows: 24 sums, four weights and one value of X in 29 of the 32 registers.</summary>
+    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
+    {
+        float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
+        Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        Vector512<float> c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
+        Vector512<float> e0 = a0, e1 = a0, e2 = a0, e3 = a0, f0 = a0, f1 = a0, f2 = a0, f3 = a0;
+        for (nint column = 0; column < columns; column++, panel += Width)
+        {
+            Vector512<float> w0 = Vector512.Load(panel);
+            Vector512<float> w1 = Vector512.Load(panel + 16);
+            Vector512<float> w2 = Vector512.Load(panel + 32);
+            Vector512<float> w3 = Vector512.Load(panel + 48);
+            Vector512<float> value = Vector512.Create(x[column]);
+            a0 = Vector512.FusedMultiplyAdd(value, w0, a0);
+            a1 = Vector512.FusedMultiplyAdd(value, w1, a1);
+            a2 = Vector512.FusedMultiplyAdd(value, w2, a2);
+            a3 = Vector512.FusedMultiplyAdd(value, w3, a3);
+            value = Vector512.Create(x1[column]);
+            b0 = Vector512.FusedMultiplyAdd(value, w0, b0);
+            b1 = Vector512.FusedMultiplyAdd(value, w1, b1);
+            b2 = Vector512.FusedMultiplyAdd(value, w2, b2);
+            b3 = Vector512.FusedMultiplyAdd(value, w3, b3);
+            value = Vector512.Create(x2[column]);
+            c0 = Vector512.FusedMultiplyAdd(value, w0, c0);
+            c1 = Vector512.FusedMultiplyAdd(value, w1, c1);
+            c2 = Vector512.FusedMultiplyAdd(value, w2, c2);
+            c3 = Vector512.FusedMultiplyAdd(value, w3, c3);
+            value = Vector512.Create(x3[column]);
+            d0 = Vector512.FusedMultiplyAdd(value, w0, d0);
+            d1 = Vector512.FusedMultiplyAdd(value, w1, d1);
+            d2 = Vector512.FusedMultiplyAdd(value, w2, d2);
+            d3 = Vector512.FusedMultiplyAdd(value, w3, d3);
+            value = Vector512.Create(x4[column]);
+            e0 = Vector512.FusedMultiplyAdd(value, w0, e0);
+            e1 = Vector512.FusedMultiplyAdd(value, w1, e1);
+            e2 = Vector512.FusedMultiplyAdd(value, w2, e2);
+            e3 = Vector512.FusedMultiplyAdd(value, w3, e3);
+            value = Vector512.Create(x5[column]);
+            f0 = Vector512.FusedMultiplyAdd(value, w0, f0);
+            f1 = Vector512.FusedMultiplyAdd(value, w1, f1);
+            f2 = Vector512.FusedMultiplyAdd(value, w2, f2);
+            f3 = Vector512.FusedMultiplyAdd(value, w3, f3);
+        }
+        AddRow(a0, a1, a2, a3, scales, totals);
+        AddRow(b0, b1, b2, b3, scales, totals + Width);
+        AddRow(c0, c1, c2, c3, scales, totals + (2 * Width));
+        AddRow(d0, d1, d2, d3, scales, totals + (3 * Width));
+        AddRow(e0, e1, e2, e3, scales, totals + (4 * Width));
+        AddRow(f0, f1, f2, f3, scales, totals + (5 * Width));
+    }
+
+    private static void MultiplyTwo(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
+    {
+        float* x1 = x + stride;
+        Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        for (nint column = 0; column < columns; column++, panel += Width)
+        {
+            Vector512<float> w0 = Vector512.Load(panel);
+            Vector512<float> w1 = Vector512.Load(panel + 16);
+            Vector512<float> w2 = Vector512.Load(panel + 32);
+            Vector512<float> w3 = Vector512.Load(panel + 48);
+            Vector512<float> value = Vector512.Create(x[column]);
+            a0 = Vector512.FusedMultiplyAdd(value, w0, a0);
+            a1 = Vector512.FusedMultiplyAdd(value, w1, a1);
+            a2 = Vector512.FusedMultiplyAdd(value, w2, a2);
+            a3 = Vector512.FusedMultiplyAdd(value, w3, a3);
+            value = Vector512.Create(x1[column]);
+            b0 = Vector512.FusedMultiplyAdd(value, w0, b0);
+            b1 = Vector512.FusedMultiplyAdd(value, w1, b1);
+            b2 = Vector512.FusedMultiplyAdd(value, w2, b2);
+            b3 = Vector512.FusedMultiplyAdd(value, w3, b3);
+        }
+        AddRow(a0, a1, a2, a3, scales, totals);
+        AddRow(b0, b1, b2, b3, scales, totals + Width);
+    }
+
+    private static void MultiplyOne(float* x, float* panel, int columns, float* scales, float* totals)
+    {
+        Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, a2 = a0, a3 = a0;
+        for (nint column = 0; column < columns; column++, panel += Width)
+        {
+            Vector512<float> value = Vector512.Create(x[column]);
+            a0 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel), a0);
+            a1 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + 16), a1);
+            a2 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + 32), a2);
+            a3 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + 48), a3);
+        }
+        AddRow(a0, a1, a2, a3, scales, totals);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddRow(Vector512<float> s0, Vector512<float> s1, Vector512<float> s2, Vector512<float> s3, float* scales, float* totals)
+    {
+        Vector512.FusedMultiplyAdd(s0, Vector512.Load(scales), Vector512.Load(totals)).Store(totals);
+        Vector512.FusedMultiplyAdd(s1, Vector512.Load(scales + 16), Vector512.Load(totals + 16)).Store(totals + 16);
+        Vector512.FusedMultiplyAdd(s2, Vector512.Load(scales + 32), Vector512.Load(totals + 32)).Store(totals + 32);
+        Vector512.FusedMultiplyAdd(s3, Vector512.Load(scales + 48), Vector512.Load(totals + 48)).Store(totals + 48);
+    }
+}

@@ -1,0 +1,54 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Zqfp.CudaOps.Cpu;
+
+/// <summary>
+/// The inner loops, one implementation per instruction set. For each element of the product all of them do the same roundings:
+/// a chunk's sum is a chain of fused multiply-adds in column order, and total = fma(sum, scale, total).
+/// </summary>
+internal abstract unsafe class PanelMath
+{
+    /// <summary>The implementation for this machine.</summary>
+    public static PanelMath Best { get; } =
+        Avx512F.IsSupported && Vector512.IsHardwareAccelerated ? new Avx512PanelMath()
+        : Avx2.IsSupported && Fma.IsSupported ? new Avx2PanelMath()
+        : new PortablePanelMath();
+
+    /// <summary>Every implementation that this machine can run; for tests of one against the other.</summary>
+    public static IReadOnlyList<PanelMath> All { get; } =
+    [
+        new PortablePanelMath(),
+        .. Avx2.IsSupported && Fma.IsSupported ? new PanelMath[] { new Avx2PanelMath() } : [],
+        .. Avx512F.IsSupported && Vector512.IsHardwareAccelerated ? new PanelMath[] { new Avx512PanelMath() } : [],
+    ];
+
+    /// <summary>Writes the values of E2M1 codes: <paramref name="columns"/> rows of 64 floats, one row per column of W.</summary>
+    /// <param name="words">Packed words; <paramref name="columns"/> / 8 rows of 64.</param>
+    /// <param name="columns">A multiple of 8.</param>
+    /// <param name="panel">The values.</param>
+    public abstract void DecodeE2M1(uint* words, int columns, float* panel);
+
+    /// <summary>The same for E4M3 codes, four to a word.</summary>
+    public abstract void DecodeE4M3(uint* words, int columns, float* panel);
+
+    /// <summary>Multiplies rows of X with a decoded chunk and adds the sums to their totals under the chunk's scales.</summary>
+    /// <param name="x">The chunk's columns of the first row of X.</param>
+    /// <param name="stride">From a row of X to the next.</param>
+    /// <param name="rows">Rows of X.</param>
+    /// <param name="panel">The decoded chunk.</param>
+    /// <param name="columns">Its columns.</param>
+    /// <param name="scales">64 scales.</param>
+    /// <param name="totals">64 totals per row of X.</param>
+    public abstract void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* scales, float* totals);
+
+    /// <summary>
+    /// The product of one row of X with a whole panel of E2M1 weights, decoded in registers: the weights are read once, and
+    /// nothing else is.
+    /// </summary>
+    /// <param name="x">The laid-out row.</param>
+    /// <param name="weights">The weights.</param>
+    /// <param name="panel">Which panel.</param>
+    /// <param name="totals">64 totals.</param>
+    public abstract void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals);
+}

@@ -1,0 +1,75 @@
+namespace Zqfp.CudaOps.Cpu;
+
+/// <summary>Plain loops: what the vectorized implementations are compared with, and what runs where there are none.</summary>
+internal sealed unsafe class PortablePanelMath : PanelMath
+{
+    private const int Width = PackedWeights.PanelWidth;
+
+    /// <summary>The values of the 16 E2M1 codes.</summary>
+    public static ReadOnlySpan<float> E2M1Values => [0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6];
+
+    public override void DecodeE2M1(uint* words, int columns, float* panel)
+    {
+        for (int i = 0; i < columns * Width; i++)
+        {
+            int column = i / Width;
+            panel[i] = E2M1Values[(int)(words[(column / 8 * Width) + (i % Width)] >> (column % 8 * 4)) & 15];
+        }
+    }
+
+    public override void DecodeE4M3(uint* words, int columns, float* panel)
+    {
+        ReadOnlySpan<float> values = E4M3.Values;
+        for (int i = 0; i < columns * Width; i++)
+        {
+            int column = i / Width;
+            panel[i] = values[(int)(words[(column / 4 * Width) + (i % Width)] >> (column % 4 * 8)) & 255];
+        }
+    }
+
+    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* scales, float* totals)
+    {
+        float* sums = stackalloc float[Width];
+        for (int row = 0; row < rows; row++, x += stride, totals += Width)
+        {
+            new Span<float>(sums, Width).Clear();
+            for (int column = 0; column < columns; column++)
+            {
+                float value = x[column];
+                float* weights = panel + (column * Width);
+                for (int i = 0; i < Width; i++)
+                {
+                    sums[i] = MathF.FusedMultiplyAdd(value, weights[i], sums[i]);
+                }
+            }
+            for (int i = 0; i < Width; i++)
+            {
+                totals[i] = MathF.FusedMultiplyAdd(sums[i], scales[i], totals[i]);
+            }
+        }
+    }
+
+    public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
+    {
+        float* values = stackalloc float[Width * GroupLayout.Alignment];
+        float* sums = stackalloc float[Width];
+        new Span<float>(totals, Width).Clear();
+        foreach (GroupLayout.Chunk chunk in weights.Layout.Chunks)
+        {
+            new Span<float>(sums, Width).Clear();
+            for (int column = 0; column < chunk.Length; column += GroupLayout.Alignment)
+            {
+                DecodeE2M1(weights.Codes(panel, chunk.Start + column), GroupLayout.Alignment, values);
+                for (int i = 0; i < Width * GroupLayout.Alignment; i++)
+                {
+                    sums[i % Width] = MathF.FusedMultiplyAdd(x[chunk.Start + column + (i / Width)], values[i], sums[i % Width]);
+                }
+            }
+            float* scales = weights.Scales(panel, chunk.Group);
+            for (int i = 0; i < Width; i++)
+            {
+                totals[i] = MathF.FusedMultiplyAdd(sums[i], scales[i], totals[i]);
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+using Zqfp.CudaOps.Cpu;
+using Zqfp.OnnxRuntime;
+using Zqfp.OnnxRuntime.Operators;
+
+namespace Zqfp.CudaOps.Operators;
+
+/// <summary>
+/// Computes a matrix product: the rows of X become floats once; then panels of 64 columns of Y are computed independently, a
+/// few rows by reading the packed weights straight through, many by decoding a panel's chunk into cache and multiplying all
+/// rows with it. The result for a token does not depend on how many others come with it, nor on the number of threads.
+/// </summary>
+internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer layer, ScratchPool scratch, PanelMath math) : OrtKernel
+{
+    /// <summary>Up to so many rows the weights are decoded anew for each, which costs less than writing them to cache.</summary>
+    private const int FewRows = 2;
+
+    /// <summary>Rows that share a decoded chunk: enough to make decoding cheap, few enough for their totals to stay in cache.</summary>
+    private const int RowBlock = 128;
+
+    /// <summary>Rows the inner loop takes at once.</summary>
+    private const int RowStep = 6;
+
+    /// <summary>Products smaller than this many multiply-adds are not worth waking a thread for.</summary>
+    private const long SerialWork = 1 << 16;
+
+    public override void Compute(in OrtKernelContext context)
+    {
+        OrtTensorView x = context.Input(0);
+        PackedWeights weights = layer.Weights;
+        ReadOnlySpan<long> shape = x.Shape;
+        if (shape.Length == 0 || shape[^1] != weights.Layout.Columns)
+        {
+            throw new OperatorException($"The last dimension of X must be K = {weights.Layout.Columns}; X is {Require.Text(shape)}.");
+        }
+        int rows = checked((int)OrtElementTypes.ElementCount(shape[..^1]));
+        OrtTensorView tokenScales = default;
+        if (signature.QuantizedActivations)
+        {
+            tokenScales = context.Input(1);
+            if (tokenScales.ElementCount != rows)
+            {
+                throw new OperatorException($"Sx must hold one scale for each of the {rows} tokens; it is {Require.Text(tokenScales.Shape)}.");
+            }
+        }
+        else
+        {
+            Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
+        }
+
+        Span<long> outputShape = stackalloc long[OrtTensorView.MaxRank];
+        shape.CopyTo(outputShape);
+        outputShape[shape.Length - 1] = weights.Rows;
+        OrtTensorView y = context.Output(0, outputShape[..shape.Length]);
+        if (rows == 0 || weights.Rows == 0)
+        {
+            return;
+        }
+
+        int projection = layer.LowRank?.ResultLength ?? 0;
+        NativeBuffer buffer = scratch.Rent((long)rows * (weights.Layout.PaddedColumns + projection) * sizeof(float));
+        try
+        {
+            var job = new Job
+            {
+                Kernel = this,
+                X = x.DataPointer,
+                XType = x.ElementType,
+                TokenScales = tokenScales.IsPresent ? (float*)tokenScales.DataPointer : null,
+                Y = y.DataPointer,
+                Rows = rows,
+                Floats = buffer.Floats,
+                Projections = buffer.Floats + ((long)rows * weights.Layout.PaddedColumns),
+            };
+            Run(context, new ReadRows(job), rows, (long)rows * weights.Layout.PaddedColumns * 16);
+            int blocks = (rows + RowBlock - 1) / RowBlock;
+            int rowsPerBlock = (((rows + blocks - 1) / blocks) + RowStep - 1) / RowStep * RowStep;
+            Run(context, new MultiplyPanels(job, rowsPerBlock), weights.Panels * blocks, (long)rows * weights.Rows * weights.Layout.PaddedColumns);
+        }
+        finally
+        {
+            scratch.Return(buffer);
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            layer.Dispose();
+        }
+        base.Dispose(disposing);
+    }
+
+    private static void Run<TBody>(in OrtKernelContext context, TBody body, int count, long work)
+        where TBody : struct, IParallelBody
+    {
+        if (work >= SerialWork)
+        {
+            context.ParallelFor(count, body);
+            return;
+        }
+        for (int i = 0; i < count; i++)
+        {
+            body.Run(i);
+        }
+    }
+
+    /// <summary>One row of X becomes floats in the layout of the weights, and its low-rank projection is taken.</summary>
+    private void ReadRow(in Job job, int row)
+    {
+        GroupLayout layout = layer.Weights.Layout;
+        float* destination = job.Floats + ((long)row * layout.PaddedColumns);
+        if (layout.IsDense)
+        {
+            Read(job, (long)row * layout.Columns, destination, layout.Columns);
+        }
+        else
+        {
+            new Span<float>(destination, layout.PaddedColumns).Clear();
+            for (int group = 0; group < layout.Groups; group++)
+            {
+                int start = group * layout.GroupSize;
+                Read(job, ((long)row * layout.Columns) + start, destination + layout.GroupStart(group), Math.Min(layout.GroupSize, layout.Columns - start));
+            }
+        }
+        layer.LowRank?.Project(destination, job.Projections + ((long)row * layer.LowRank.ResultLength));
+    }
+
+    private static void Read(in Job job, long start, float* destination, int count)
+    {
+        switch (job.XType)
+        {
+            case OrtElementType.Float8E4M3FN:
+                TokenQuantizer.Decode((byte*)job.X + start, destination, count);
+                break;
+            case OrtElementType.Float16:
+                HalfConversion.ToSingle((Half*)job.X + start, destination, count);
+                break;
+            default:
+                Buffer.MemoryCopy((float*)job.X + start, destination, (long)count * sizeof(float), (long)count * sizeof(float));
+                break;
+        }
+    }
+
+    /// <summary>A panel of Y for a block of rows.</summary>
+    private void Multiply(in Job job, int panel, int firstRow, int rows)
+    {
+        PackedWeights weights = layer.Weights;
+        int stride = weights.Layout.PaddedColumns;
+        float* x = job.Floats + ((long)firstRow * stride);
+        const int Width = PackedWeights.PanelWidth;
+        NativeBuffer buffer = scratch.Rent((Width * (long)GroupLayout.ChunkLength + (Width * (long)rows)) * sizeof(float));
+        try
+        {
+            float* totals = buffer.Floats;
+            float* decoded = totals + (Width * rows);
+            if (rows <= FewRows && weights.Format == WeightFormat.E2M1)
+            {
+                for (int row = 0; row < rows; row++)
+                {
+                    math.MultiplyRowE2M1(x + ((long)row * stride), weights, panel, totals + (row * Width));
+                }
+            }
+            else
+            {
+                new Span<float>(totals, Width * rows).Clear();
+                foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+                {
+                    if (weights.Format == WeightFormat.E2M1)
+                    {
+                        math.DecodeE2M1(weights.Codes(panel, chunk.Start), chunk.Length, decoded);
+                    }
+                    else
+                    {
+                        math.DecodeE4M3(weights.Codes(panel, chunk.Start), chunk.Length, decoded);
+                    }
+                    math.Multiply(x + chunk.Start, stride, rows, decoded, chunk.Length, weights.Scales(panel, chunk.Group), totals);
+                }
+            }
+            Finish(job, panel, firstRow, rows, totals);
+        }
+        finally
+        {
+            scratch.Return(buffer);
+        }
+    }
+
+    private void Finish(in Job job, int panel, int firstRow, int rows, float* totals)
+    {
+        PackedWeights weights = layer.Weights;
+        const int Width = PackedWeights.PanelWidth;
+        int valid = Math.Min(Width, weights.Rows - (panel * Width));
+        LowRankBranch? branch = layer.LowRank;
+        for (int row = 0; row < rows; row++, totals += Width)
+        {
+            int token = firstRow + row;
+            Epilogue.Apply(
+                totals,
+                weights.RowScales(panel),
+                layer.Bias.Floats + (panel * Width),
+                job.TokenScales is null ? 1 : job.TokenScales[token],
+                branch is null ? null : job.Projections + ((long)token * branch.ResultLength),
+                branch is null ? null : branch.B(panel),
+                branch?.Rank ?? 0);
+            long start = ((long)token * weights.Rows) + (panel * Width);
+            if (layer.OutputType == OrtElementType.Float)
+            {
+                new ReadOnlySpan<float>(totals, valid).CopyTo(new Span<float>((float*)job.Y + start, valid));
+            }
+            else
+            {
+                HalfConversion.ToHalf(totals, (Half*)job.Y + start, valid);
+            }
+        }
+    }
+
+    /// <summary>One call's tensors and working memory.</summary>
+    private struct Job
+    {
+        public MatMulKernel Kernel;
+        public nint X;
+        public OrtElementType XType;
+        public float* TokenScales;
+        public nint Y;
+        public int Rows;
+        public float* Floats;
+        public float* Projections;
+    }
+
+    private readonly struct ReadRows(Job job) : IParallelBody
+    {
+        public void Run(int index) => job.Kernel.ReadRow(job, index);
+    }
+
+    private readonly struct MultiplyPanels(Job job, int rowsPerBlock) : IParallelBody
+    {
+        public void Run(int index)
+        {
+            int panels = job.Kernel.PanelCount;
+            int firstRow = index / panels * rowsPerBlock;
+            int rows = Math.Min(rowsPerBlock, job.Rows - firstRow);
+            if (rows > 0)
+            {
+                job.Kernel.Multiply(job, index % panels, firstRow, rows);
+            }
+        }
+    }
+
+    private int PanelCount => layer.Weights.Panels;
+}

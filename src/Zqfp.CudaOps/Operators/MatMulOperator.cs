@@ -1,0 +1,23 @@
+using Zqfp.CudaOps.Cpu;
+using Zqfp.OnnxRuntime;
+using Zqfp.OnnxRuntime.Operators;
+
+namespace Zqfp.CudaOps.Operators;
+
+/// <summary>One of the matrix products, on the CPU.</summary>
+internal sealed class MatMulOperator(MatMulSignature signature, ScratchPool scratch, PanelMath math) : OrtOperator
+{
+    public override string Name => signature.Name;
+
+    public override IReadOnlyList<OrtParameter> Inputs { get; } = signature.Inputs();
+
+    public override IReadOnlyList<OrtParameter> Outputs { get; } = [new OrtParameter("Y", OrtElementType.Undefined)];
+
+    public override OrtKernel CreateKernel(in OrtKernelInfo info)
+    {
+        MatMulLayer layer = MatMulLayer.Read(signature, info);
+        return new MatMulKernel(signature, layer, scratch, math);
+    }
+
+    public override void InferShapes(in OrtShapeInference inference) => MatMulShapes.Infer(signature, inference);
+}

@@ -1,0 +1,54 @@
+using Zqfp.CudaOps.Cpu;
+using Zqfp.OnnxRuntime;
+using Zqfp.OnnxRuntime.Operators;
+
+namespace Zqfp.CudaOps.Operators;
+
+/// <summary>The rules of the operators' inputs, each said in the words of <c>docs/operators.md</c>.</summary>
+internal static class Require
+{
+    /// <summary>An input that must be a constant of the model.</summary>
+    /// <exception cref="OperatorException">It is not.</exception>
+    public static OrtTensorView Constant(in OrtKernelInfo info, int index, string name)
+    {
+        OrtTensorView view = info.ConstantInput(index);
+        return view.IsPresent ? view : throw new OperatorException($"{name} (input {index}) must be an initializer of the model.");
+    }
+
+    /// <exception cref="OperatorException">The shape is another.</exception>
+    public static void Shape(in OrtTensorView view, string name, string rule, params ReadOnlySpan<long> expected)
+    {
+        if (!view.Shape.SequenceEqual(expected))
+        {
+            throw new OperatorException($"{name} must be {rule} = {Text(expected)}; it is {Text(view.Shape)}.");
+        }
+    }
+
+    /// <exception cref="OperatorException">The type is none of those allowed.</exception>
+    public static void Type(in OrtTensorView view, string name, params ReadOnlySpan<OrtElementType> allowed)
+    {
+        if (!allowed.Contains(view.ElementType))
+        {
+            throw new OperatorException($"{name} must be of type {string.Join(" or ", allowed.ToArray())}; it is {view.ElementType}.");
+        }
+    }
+
+    /// <summary>The elements of a float or float16 tensor, as floats.</summary>
+    /// <exception cref="OperatorException">It is of another type.</exception>
+    public static unsafe NativeBuffer Floats(in OrtTensorView view, string name)
+    {
+        Type(view, name, OrtElementType.Float, OrtElementType.Float16);
+        var buffer = new NativeBuffer(view.ElementCount * sizeof(float));
+        if (view.ElementType == OrtElementType.Float)
+        {
+            view.AsSpan<float>().CopyTo(new Span<float>(buffer.Floats, checked((int)view.ElementCount)));
+        }
+        else
+        {
+            HalfConversion.ToSingle((Half*)view.DataPointer, buffer.Floats, checked((int)view.ElementCount));
+        }
+        return buffer;
+    }
+
+    public static string Text(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";
+}

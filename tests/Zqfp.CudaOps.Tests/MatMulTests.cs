@@ -1,0 +1,229 @@
+using Zqfp.CudaOps;
+using Zqfp.CudaOps.Cpu;
+using Zqfp.OnnxRuntime;
+
+namespace Zqfp.Tests;
+
+public sealed class MatMulTests : IDisposable
+{
+    private readonly OrtEnvironment _environment = new();
+    private readonly OrtOperatorDomain _domain;
+
+    public MatMulTests() => _domain = ZqfpOperators.CreateDomain(_environment);
+
+    public static TheoryData<string> Operators =>
+        [OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.MatMulW4A16, OperatorNames.MatMulW8A8];
+
+    public void Dispose()
+    {
+        _domain.Dispose();
+        _environment.Dispose();
+    }
+
+    [Theory]
+    [MemberData(nameof(Operators))]
+    public void Equals_its_float64_definition_within_the_bound(string name)
+    {
+        (int M, int N, int K, int Group, int Rank, bool Bias)[] cases =
+        [
+            (1, 64, 64, 64, 0, false), (1, 200, 768, 256, 8, true), (2, 65, 96, 32, 3, true), (3, 130, 300, 256, 0, false), (7, 1, 1, 1, 1, true),
+            (13, 96, 172, 64, 8, false), (6, 64, 1030, 1030, 0, true), (140, 70, 264, 24, 16, true), (5, 33, 40, 5, 0, true), (17, 8, 7, 256, 2, false),
+        ];
+        foreach (var (m, n, k, group, rank, bias) in cases)
+        {
+            Check(new Product { Operator = name, M = m, N = n, K = k, GroupSize = group, Rank = rank, Bias = bias }.Fill(m + n + k));
+        }
+    }
+
+    [Theory]
+    [InlineData(Onnx.Float4E2M1)]
+    [InlineData(Onnx.UInt4)]
+    public void Takes_its_codes_as_FP4_and_as_UINT4_also_an_odd_number_of_them(int type)
+    {
+        Check(new Product { Operator = OperatorNames.MatMulW4A8, M = 3, N = 5, K = 33, GroupSize = 16, WeightType = type }.Fill(3));
+    }
+
+    [Theory]
+    [MemberData(nameof(Operators))]
+    public void Gives_float16_rounded_from_the_float_result(string name)
+    {
+        Product exact = new Product { Operator = name, M = 9, N = 70, K = 64, GroupSize = 32, Rank = 4, Bias = true }.Fill(5);
+        Product rounded = new Product { Operator = name, M = 9, N = 70, K = 64, GroupSize = 32, Rank = 4, Bias = true, HalfOutput = true }.Fill(5);
+        using OrtSession exactSession = Load(exact), roundedSession = Load(rounded);
+        Assert.Equal(exact.Run(_environment, exactSession).Select(value => (float)(Half)value), rounded.Run(_environment, roundedSession));
+    }
+
+    [Theory]
+    [InlineData(new long[] { 2, 3 })]
+    [InlineData(new long[] { 1, 6 })]
+    [InlineData(new long[] { 0, 4 })]
+    [InlineData(new long[] { 3, 0 })]
+    public void Keeps_leading_dimensions_also_where_there_are_no_tokens(long[] leading)
+    {
+        int tokens = (int)(leading[0] * leading[1]);
+        Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = tokens, N = 10, K = 16, GroupSize = 16 }.Fill(1);
+        using OrtSession session = OrtSession.Create(_environment, product.Model(batched: true), Options());
+        Assert.Equal([new OrtDimension(null, "b"), new OrtDimension(null, "s"), new OrtDimension(10, null)], session.Outputs[0].Dimensions);
+        float[] y = product.Run(_environment, session, leading);
+        Assert.Equal(tokens * 10, y.Length);
+    }
+
+    [Theory]
+    [MemberData(nameof(Operators))]
+    public void A_token_gets_the_same_bits_alone_and_among_others(string name)
+    {
+        Product many = new Product { Operator = name, M = 131, N = 130, K = 600, GroupSize = 256, Rank = 8, Bias = true }.Fill(8);
+        using OrtSession session = Load(many);
+        float[] all = many.Run(_environment, session);
+        foreach (int count in new[] { 1, 2, 3, 7, 64 })
+        {
+            Product few = new Product { Operator = name, M = count, N = 130, K = 600, GroupSize = 256 }.Fill(8);
+            many.X.AsSpan(0, few.X.Length).CopyTo(few.X);
+            many.FloatX.AsSpan(0, few.FloatX.Length).CopyTo(few.FloatX);
+            many.TokenScales.AsSpan(0, count).CopyTo(few.TokenScales);
+            Assert.Equal(all[..(count * 130)], few.Run(_environment, session));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Operators))]
+    public void Every_instruction_set_gives_the_same_bits(string name)
+    {
+        foreach (int rows in new[] { 1, 2, 5, 15 })
+        {
+            Product product = new Product { Operator = name, M = rows, N = 100, K = 530, GroupSize = 128, Rank = 5, Bias = true }.Fill(rows);
+            float[][] results =
+            [
+                .. PanelMath.All.Select(math =>
+                {
+                    using var domain = new OrtOperatorDomain(_environment.Library, OperatorNames.Domain, ZqfpOperators.Cpu(math));
+                    using var session = OrtSession.Create(_environment, product.Model(), new OrtSessionOptions().AddOperatorDomain(domain));
+                    return product.Run(_environment, session);
+                }),
+            ];
+            Assert.All(results, result => Assert.Equal(results[0], result));
+        }
+    }
+
+    [Fact]
+    public void Every_exponent_scales_exactly()
+    {
+        for (int exponent = 0; exponent < 256; exponent++)
+        {
+            Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = 1, N = 4, K = 32, GroupSize = 16 }.Fill(exponent);
+            product.E.AsSpan().Fill((byte)exponent);
+            product.S.AsSpan().Fill(MathF.ScaleB(1, Math.Min(exponent, 120)));
+            product.TokenScales[0] = 1;
+            using OrtSession session = Load(product);
+            float[] y = product.Run(_environment, session);
+            for (int n = 0; n < 4; n++)
+            {
+                // 32 products of values with at most 5 significant bits: no rounding happens but that to float at the end.
+                Assert.Equal((float)product.Expected(0, n).Value, y[n]);
+            }
+        }
+    }
+
+    [Fact]
+    public void NaN_spoils_its_token_and_no_other()
+    {
+        Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = 8, N = 70, K = 64, GroupSize = 64 }.Fill(2);
+        product.X[(3 * 64) + 5] = 0x7F;
+        product.TokenScales[6] = float.NaN;
+        using OrtSession session = Load(product);
+        float[] y = product.Run(_environment, session);
+        for (int m = 0; m < 8; m++)
+        {
+            Assert.All(y[(m * 70)..((m + 1) * 70)], value => Assert.Equal(m is 3 or 6, float.IsNaN(value)));
+        }
+    }
+
+    [Fact]
+    public void Breaking_a_rule_names_the_node_and_the_rule()
+    {
+        Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = 2, N = 4, K = 32, GroupSize = 16 }.Fill(1);
+        byte[] weights = Onnx.Tensor("w", Onnx.Float4E2M1, [4, 32], product.W);
+        byte[] exponents = Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E);
+        byte[] scales = Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S));
+        byte[] wrongExponents = Onnx.Tensor("e", Onnx.UInt8, [4, 1], product.E[..4]);
+        byte[] wrongScales = Onnx.Tensor("s", Onnx.Float, [3], Onnx.Raw(product.S[..3]));
+        byte[] wrongWeights = Onnx.Tensor("w", Onnx.UInt8, [4, 32], new byte[128]);
+        Fails("E must be [N, ceil(K / group_size)] = [4, 2]; it is [4, 1]", [weights, wrongExponents, scales]);
+        Fails("S must be [N] = [4]; it is [3]", [weights, exponents, wrongScales]);
+        Fails("W must be of type FLOAT4E2M1 or UINT4; it is UInt8", [wrongWeights, exponents, scales]);
+        Fails("group_size must be at least 1; it is 0", [weights, exponents, scales], groupSize: 0);
+        Fails("dtype must be 1 (float) or 10 (float16); it is 7", [weights, exponents, scales], type: 7);
+        Fails("S (input 4) must be an initializer", [weights, exponents], feedS: true);
+    }
+
+    [Fact]
+    public void A_row_of_the_wrong_length_is_told_at_run_time()
+    {
+        Product product = new Product { Operator = OperatorNames.MatMulW4A16, M = 2, N = 4, K = 32, GroupSize = 16 }.Fill(1);
+        byte[] model = Onnx.Model(
+            [Onnx.Node("zqfp", OperatorNames.MatMulW4A16, ["x", "w", "e", "s"], ["y"], Onnx.Attribute("group_size", 16))],
+            [Onnx.Value("x", Onnx.Float, "m", "k")],
+            [Onnx.Value("y", Onnx.Float, "m", 4)],
+            [Onnx.Tensor("w", Onnx.UInt4, [4, 32], product.W), Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E), Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S))]);
+        using var session = OrtSession.Create(_environment, model, Options());
+        using var x = OrtValue.Create<float>(_environment, new float[31], [1, 31]);
+        var error = Assert.Throws<OrtException>(() => session.Run(["x"], [x], ["y"]));
+        Assert.Contains("ZQFP4006: The last dimension of X must be K = 32; X is [1, 31].", error.Message);
+        Assert.Contains("MatMulW4A16_of_y", error.Message);
+    }
+
+    [Fact]
+    public void Eight_threads_agree_under_garbage_collection()
+    {
+        Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = 3, N = 128, K = 256, GroupSize = 128, Rank = 4 }.Fill(4);
+        using OrtSession session = Load(product);
+        float[] expected = product.Run(_environment, session);
+        Parallel.For(0, 800, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+        {
+            Assert.Equal(expected, product.Run(_environment, session));
+            if (i % 32 == 0)
+            {
+                GC.Collect();
+            }
+        });
+    }
+
+    private void Fails(string rule, byte[][] initializers, long groupSize = 16, long type = 1, bool feedS = false)
+    {
+        byte[][] inputs = [Onnx.Value("x", Onnx.Float8E4M3FN, "m", 32), Onnx.Value("sx", Onnx.Float, "m", 1)];
+        byte[] model = Onnx.Model(
+            [Onnx.Node("zqfp", OperatorNames.MatMulW4A8, ["x", "sx", "w", "e", "s"], ["y"], Onnx.Attribute("group_size", groupSize), Onnx.Attribute("dtype", type))],
+            feedS ? [.. inputs, Onnx.Value("s", Onnx.Float, 4)] : inputs,
+            [Onnx.Value("y", (int)type, "m", 4)],
+            initializers);
+        var error = Assert.Throws<OrtException>(() => OrtSession.Create(_environment, model, Options()));
+        Assert.Contains("ZQFP4006", error.Message);
+        Assert.Contains(rule, error.Message);
+        Assert.Contains("MatMulW4A8_of_y", error.Message);
+    }
+
+    private OrtSessionOptions Options() => new OrtSessionOptions().AddOperatorDomain(_domain);
+
+    private OrtSession Load(Product product) => OrtSession.Create(_environment, product.Model(), Options());
+
+    private void Check(Product product)
+    {
+        using OrtSession session = Load(product);
+        float[] y = product.Run(_environment, session);
+
+        // A chain of n roundings is off by at most about n half units of the sum of magnitudes: chunks of 256, then their total,
+        // then the low-rank sums of K / 4 and r, and the epilogue.
+        double chain = Math.Min(product.GroupSize, 256) + (2 * product.Groups) + (product.K / 256) + (product.Rank > 0 ? (product.K / 4) + product.Rank : 0) + 16;
+        double bound = chain * Math.Pow(2, -24);
+        for (int m = 0; m < product.M; m++)
+        {
+            for (int n = 0; n < product.N; n++)
+            {
+                (double expected, double magnitude) = product.Expected(m, n);
+                Assert.True(
+                    Math.Abs(y[(m * product.N) + n] - expected) <= bound * magnitude,
+                    $"{product.Operator} M {product.M} N {product.N} K {product.K} group {product.GroupSize}: ({m}, {n}) is {y[(m * product.N) + n]}, expected {expected} within {bound * magnitude}");
+            }
+        }
+    }
+}
