@@ -10,6 +10,7 @@ namespace Zqfp.Build.Tasks;
 /// when it differs, so the targets' <c>Inputs</c> and <c>Outputs</c> see a change exactly when there is one.
 /// </summary>
 [SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "MSBuild binds arrays of items.")]
+[MSBuildMultiThreadableTask]
 public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
 {
     /// <summary>The project's <c>ZqfpModel</c> items.</summary>

@@ -8,6 +8,7 @@ namespace Zqfp.Build.Tasks;
 /// or a warning turned into an error would fail once and then pass.
 /// </summary>
 [SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "MSBuild binds arrays of items.")]
+[MSBuildMultiThreadableTask]
 public sealed class ReplayZqfpWarnings : Microsoft.Build.Utilities.Task
 {
     /// <summary>The files of warnings of all models.</summary>

@@ -3,6 +3,7 @@ using Microsoft.Build.Framework;
 namespace Zqfp.Build.Tasks;
 
 /// <summary>Measures the perplexity of a quantized model against the float model, and fails where the limit is exceeded.</summary>
+[MSBuildMultiThreadableTask]
 public sealed class ZqfpGate : ZqfpToolTask
 {
     /// <summary>The folder of measured perplexities, so that another limit needs no new measurement.</summary>

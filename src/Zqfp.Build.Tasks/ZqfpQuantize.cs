@@ -3,6 +3,7 @@ using Microsoft.Build.Framework;
 namespace Zqfp.Build.Tasks;
 
 /// <summary>Quantizes one model.</summary>
+[MSBuildMultiThreadableTask]
 public sealed class ZqfpQuantize : ZqfpToolTask
 {
     /// <summary>Where the model has a gate, that gate's line says everything, and the result of the quantization stays quiet.</summary>

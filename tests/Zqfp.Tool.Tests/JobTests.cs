@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
+using Zqfp.Tool;
 
 namespace Zqfp.Tests;
 
@@ -74,21 +76,12 @@ public sealed class JobTests : IDisposable
         Assert.False(Directory.Exists(Path.GetDirectoryName(Output)) && Directory.EnumerateFileSystemEntries(Path.GetDirectoryName(Output)!).Any());
     }
 
-    [Fact]
+    [UnixFact]
     public void Cancelling_stops_within_seconds_and_leaves_no_output()
     {
-        if (OperatingSystem.IsWindows())
-        {
-            return;
-        }
-
         using Process process = ToolProcess.Start("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration", Calibration);
         string? first = process.StandardError.ReadLine();
-        using (Process kill = Process.Start("kill", ["-INT", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
-        {
-            kill.WaitForExit();
-        }
-
+        Interrupt(process);
         var clock = Stopwatch.StartNew();
         ToolProcess result = ToolProcess.Finish(process);
 
@@ -99,7 +92,28 @@ public sealed class JobTests : IDisposable
         Assert.Empty(Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories));
     }
 
+    [UnixFact]
+    public void Quantizations_wait_for_each_other_and_waiting_can_be_cancelled()
+    {
+        Process process;
+        using (QuantizationLock.Acquire(() => { }, CancellationToken.None))
+        {
+            process = ToolProcess.Start("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration", Calibration);
+            Assert.StartsWith("Waiting", process.StandardError.ReadLine(), StringComparison.Ordinal);
+            Interrupt(process);
+            Assert.Equal(130, ToolProcess.Finish(process).ExitCode);
+        }
+
+        process.Dispose();
+    }
+
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static void Interrupt(Process process)
+    {
+        using Process kill = Process.Start("kill", ["-INT", process.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
 
     private string? Bad(string? name) => name is null ? null : Path.Combine(_folder, name);
 }

@@ -65,6 +65,7 @@ internal static class QuantizeCommand
             };
             return Job.Run(result, shared, (observer, cancellation) =>
             {
+                using var only = QuantizationLock.Acquire(() => Console.Error.WriteLine("Waiting for another quantization to end."), cancellation);
                 QuantizeReport report = QuantizeJob.Run(options, observer, cancellation);
                 ResultWriter.Write(report, result.GetValue(shared.Json));
                 return ExitCodes.Success;

@@ -1,0 +1,54 @@
+using System.Diagnostics;
+
+namespace Zqfp.Tests;
+
+/// <summary>What <c>dotnet</c> said and how it ended.</summary>
+internal sealed record DotNetResult(int ExitCode, string Output)
+{
+    /// <summary>Each error once: the build repeats them in its summary.</summary>
+    public string[] Errors => [.. Output.Split('\n').Where(line => line.Contains(": error ", StringComparison.Ordinal)).Select(line => line.Trim()).Distinct()];
+
+    /// <summary>The summary lines of models.</summary>
+    public string[] Summaries => [.. Output.Split('\n').Where(line => line.Contains("bits per weight", StringComparison.Ordinal))];
+
+    public DotNetResult Succeeded()
+    {
+        Assert.True(ExitCode == 0, Output);
+        return this;
+    }
+}
+
+/// <summary>Runs <c>dotnet</c> as on a machine that has nothing but the SDK and one folder of packages.</summary>
+internal static class DotNet
+{
+    public static DotNetResult Run(string folder, string packagesFolder, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", arguments)
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+
+        // The test host is started by MSBuild, and what it inherits from there must not reach the builds under test.
+        foreach (string name in start.Environment.Keys.Where(IsOfTheTestHost).ToArray())
+        {
+            start.Environment.Remove(name);
+        }
+
+        start.Environment["NUGET_PACKAGES"] = packagesFolder;
+        start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
+        start.Environment["MSBUILDTERMINALLOGGER"] = "off";
+        start.Environment["DOTNET_NOLOGO"] = "1";
+        start.Environment["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1";
+        start.Environment["DOTNET_SKIP_FIRST_TIME_EXPERIENCE"] = "1";
+        using Process process = Process.Start(start)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return new DotNetResult(process.ExitCode, output + error.Result);
+    }
+
+    private static bool IsOfTheTestHost(string name) =>
+        name.StartsWith("MSBUILD", StringComparison.OrdinalIgnoreCase) || name.StartsWith("VSTEST", StringComparison.OrdinalIgnoreCase) || name is "CI" or "Configuration" or "Platform";
+}

@@ -1,0 +1,52 @@
+namespace Zqfp.Tests;
+
+/// <summary>
+/// The packages, packed afresh into a folder feed, and a project made with them and built once. Tests work on copies of that project:
+/// staleness goes by content, so a copy is as up to date as the original.
+/// </summary>
+public sealed class PackagesFixture : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("zqfp packages ").FullName;
+    private readonly Lazy<TestProject> _built;
+
+    public PackagesFixture()
+    {
+        string configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+        foreach (string project in new[] { "Zqfp.Build.Tasks", "Zqfp.Tool" })
+        {
+            DotNet.Run(Repository.Root, Path.Combine(_folder, "unused"), "pack", $"src/{project}", "-c", configuration, "--no-build", "-o", Feed).Succeeded();
+        }
+
+        _built = new Lazy<TestProject>(() =>
+        {
+            TestProject project = CreateProject("built");
+            FirstBuild = project.Build().Succeeded().Output;
+            return project;
+        });
+    }
+
+    public string Feed => Path.Combine(_folder, "feed");
+
+    /// <summary>Packages restored by the builds under test.</summary>
+    public string PackagesFolder => Path.Combine(_folder, "packages");
+
+    /// <summary>What the first build of the project printed.</summary>
+    public string FirstBuild { get; private set; } = string.Empty;
+
+    /// <summary>The project that was built once; not to be changed.</summary>
+    internal TestProject Built => _built.Value;
+
+    /// <summary>A project with the sample's model that was never built.</summary>
+    internal TestProject CreateProject(string name) => TestProject.Create(Path.Combine(_folder, name), this);
+
+    /// <summary>A copy of the project that was built once.</summary>
+    internal TestProject CopyBuilt(string name) => Built.CopyTo(Path.Combine(_folder, name));
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}
+
+[CollectionDefinition(Name)]
+public sealed class PackagesFixtureDefinition : ICollectionFixture<PackagesFixture>
+{
+    public const string Name = "Packages";
+}
