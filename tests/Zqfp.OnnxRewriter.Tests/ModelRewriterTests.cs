@@ -117,7 +117,7 @@ public sealed class ModelRewriterTests : IDisposable
         Assert.Equal("ZQFP1006", Assert.Throws<ModelException>(() => new ModelRewriter(file, graph).Replace([free])).Code);
     }
 
-    private void Save(string from, string to, int stages = 0, CancellationToken cancellation = default, EmissionProfile profile = EmissionProfile.Custom)
+    private void Save(string from, string to, int stages = 0, EmissionProfile profile = EmissionProfile.Custom, CancellationToken cancellation = default)
     {
         using OnnxFile file = OnnxFile.Open(_folder.File(from));
         var graph = new GraphIndex(file.Graph, file.Path);
