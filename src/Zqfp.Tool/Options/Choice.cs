@@ -7,7 +7,7 @@ internal sealed class Choice<T>
 {
     private readonly (string Word, T Value)[] _values;
 
-    /// <param name="values">The words; the first one is the default.</param>
+    /// <summary>Creates the option; the first of <paramref name="values"/> is the default.</summary>
     public Choice(string name, string description, params (string Word, T Value)[] values)
     {
         _values = values;
