@@ -17,6 +17,7 @@ internal sealed class QuantizationLock : IDisposable
 
     /// <summary>Waits for the lock.</summary>
     /// <param name="waiting">Called once when another process holds it.</param>
+    /// <param name="cancellation">Ends the waiting.</param>
     /// <exception cref="OperationCanceledException">Cancellation was asked for meanwhile.</exception>
     public static QuantizationLock Acquire(Action waiting, CancellationToken cancellation)
     {

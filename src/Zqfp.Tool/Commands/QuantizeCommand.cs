@@ -18,22 +18,23 @@ internal static class QuantizeCommand
         var output = new Option<string>("--output", "-o") { Description = "The quantized model; its weights go to this path with .data appended", HelpName = "FILE", Required = true };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "The model's tokenizer", HelpName = "FILE" };
         var calibration = new Option<string?>("--calibration") { Description = "Text to calibrate on", HelpName = "FILE" };
-        Option<NumberFormat> weights = Choice.Create("--weights", "Format of the weights", ("fp4", NumberFormat.E2M1), ("fp8", NumberFormat.E4M3), ("int4", NumberFormat.Int4), ("int8", NumberFormat.Int8));
-        Option<ActivationFormat> activations = Choice.Create("--activations", "Format of the activations, scaled for each token", ("fp8", ActivationFormat.Fp8), ("int8", ActivationFormat.Int8), ("none", ActivationFormat.None));
-        Option<QuantizationMethod> method = Choice.Create("--method", "How the weights' codes are chosen", ("gptq", QuantizationMethod.Gptq), ("rtn", QuantizationMethod.Rtn));
+        Choice<NumberFormat> weights = new("--weights", "Format of the weights", ("fp4", NumberFormat.E2M1), ("fp8", NumberFormat.E4M3), ("int4", NumberFormat.Int4), ("int8", NumberFormat.Int8));
+        Choice<ActivationFormat> activations = new("--activations", "Format of the activations, scaled for each token", ("fp8", ActivationFormat.Fp8), ("int8", ActivationFormat.Int8), ("none", ActivationFormat.None));
+        Choice<QuantizationMethod> method = new("--method", "How the weights' codes are chosen", ("gptq", QuantizationMethod.Gptq), ("rtn", QuantizationMethod.Rtn));
         Option<int> groupSize = Number.Whole("--group-size", "Inputs that share a scale; 0 for a whole row, -1 for the whole layer", least: QuantizationOptions.WholeTensor, Defaults.Quantization.GroupSize);
-        Option<ScaleConstraint> constraint = Choice.Create("--constraint", "Powers of two among the scales: of each (m1), or of their ratios in a row (m2)", ("m2", ScaleConstraint.M2), ("m1", ScaleConstraint.M1), ("none", ScaleConstraint.None));
-        Option<PowerRounding> rounding = Choice.Create("--rounding", "How the constraint rounds", ("nearest", PowerRounding.Nearest), ("floor", PowerRounding.Floor), ("ceil", PowerRounding.Ceil));
+        Choice<ScaleConstraint> constraint = new("--constraint", "Powers of two among the scales: of each (m1), or of their ratios in a row (m2)", ("m2", ScaleConstraint.M2), ("m1", ScaleConstraint.M1), ("none", ScaleConstraint.None));
+        Choice<PowerRounding> rounding = new("--rounding", "How the constraint rounds", ("nearest", PowerRounding.Nearest), ("floor", PowerRounding.Floor), ("ceil", PowerRounding.Ceil));
         Option<int> rank = Number.Whole("--rank", "Rank of the low-rank correction (LoRC), 0 for none", least: 0, Defaults.Quantization.Rank);
         Option<int> window = Number.Whole("--window", "Tokens in a calibration window", least: 2, Defaults.Window);
         Option<int> windows = Number.Whole("--windows", "Calibration windows at most, 0 for all the text has", least: 0, Defaults.Windows);
-        Option<EmissionProfile> profile = Choice.Create("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq)", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq));
+        Choice<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq)", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq));
         var work = new Option<string?>("--work") { Description = "A folder that keeps finished layers, so that a stopped run continues there", HelpName = "FOLDER" };
         var shared = new SharedOptions();
 
         var command = new Command("quantize", "Quantize a model")
         {
-            model, output, tokenizer, calibration, weights, activations, method, groupSize, constraint, rounding, rank, window, windows, profile, work,
+            model, output, tokenizer, calibration, weights.Option, activations.Option, method.Option, groupSize, constraint.Option, rounding.Option,
+            rank, window, windows, profile.Option, work,
         };
         shared.AddTo(command);
         HelpText.Extend(command, HelpText.Examples(
@@ -49,17 +50,17 @@ internal static class QuantizeCommand
                 CalibrationPath = result.GetValue(calibration),
                 Window = result.GetValue(window),
                 Windows = result.GetValue(windows),
-                Activations = result.GetValue(activations),
-                Profile = result.GetValue(profile),
+                Activations = activations.Of(result),
+                Profile = profile.Of(result),
                 WorkFolder = result.GetValue(work),
                 Threads = result.GetValue(shared.Threads),
                 Quantization = new QuantizationOptions
                 {
-                    Format = result.GetValue(weights)!,
-                    Method = result.GetValue(method),
+                    Format = weights.Of(result),
+                    Method = method.Of(result),
                     GroupSize = result.GetValue(groupSize),
-                    Constraint = result.GetValue(constraint),
-                    Rounding = result.GetValue(rounding),
+                    Constraint = constraint.Of(result),
+                    Rounding = rounding.Of(result),
                     Rank = result.GetValue(rank),
                     MaxThreads = result.GetValue(shared.Threads),
                 },

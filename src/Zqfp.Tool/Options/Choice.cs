@@ -2,33 +2,38 @@ using System.CommandLine;
 
 namespace Zqfp.Tool.Options;
 
-/// <summary>Options whose value is one of a few words.</summary>
-internal static class Choice
+/// <summary>An option whose value is one of a few words, each of which stands for a value of <typeparamref name="T"/>.</summary>
+internal sealed class Choice<T>
 {
-    /// <summary>Creates an option that takes one of <paramref name="values"/>, the first of which is the default.</summary>
-    public static Option<T> Create<T>(string name, string description, params (string Word, T Value)[] values)
-    {
-        string words = string.Join("|", values.Select(value => value.Word));
-        var option = new Option<T>(name)
-        {
-            Description = $"{description} [default: {values[0].Word}]",
-            HelpName = words,
-            CustomParser = result =>
-            {
-                string word = result.Tokens.Count > 0 ? result.Tokens[^1].Value : values[0].Word;
-                foreach ((string candidate, T value) in values)
-                {
-                    if (string.Equals(candidate, word, StringComparison.OrdinalIgnoreCase))
-                    {
-                        return value;
-                    }
-                }
+    private readonly (string Word, T Value)[] _values;
 
-                result.AddError($"{name} is one of {words.Replace("|", ", ", StringComparison.Ordinal)}, not '{word}'.");
-                return values[0].Value;
-            },
+    /// <summary>Creates the option; the first of <paramref name="values"/> is the default.</summary>
+    public Choice(string name, string description, params (string Word, T Value)[] values)
+    {
+        _values = values;
+        Option = new Option<string>(name)
+        {
+            Description = description,
+            HelpName = string.Join("|", values.Select(value => value.Word)),
+            DefaultValueFactory = _ => values[0].Word,
         };
-        option.CompletionSources.Add([.. values.Select(value => value.Word)]);
-        return option;
+        Option.CompletionSources.Add([.. values.Select(value => value.Word)]);
+        Option.Validators.Add(result =>
+        {
+            string word = result.GetValueOrDefault<string>();
+            if (!values.Any(value => value.Word == word))
+            {
+                result.AddError($"{name} is one of {string.Join(", ", values.Select(value => value.Word))}, not '{word}'.");
+            }
+        });
+    }
+
+    public Option<string> Option { get; }
+
+    /// <summary>What was chosen.</summary>
+    public T Of(ParseResult result)
+    {
+        string word = result.GetRequiredValue(Option);
+        return _values.Single(value => value.Word == word).Value;
     }
 }
