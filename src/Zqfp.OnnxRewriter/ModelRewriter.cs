@@ -16,38 +16,21 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="graph">Its index.</param>
 public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
 {
-    private readonly Dictionary<NodeProto, NodeProto[]> _replacements = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<string, TensorData> _added = new(StringComparer.Ordinal);
+    private readonly List<IReadOnlyList<QuantizedLayerTensors>> _stages = [];
+    private readonly EmittedLayers _running = new(LayerEmitter.Of(EmissionProfile.Custom));
 
     /// <summary>Replaces layers that read the same value.</summary>
     /// <param name="layers">The replacements, at least one, in the order the layers run.</param>
     /// <exception cref="ModelException">ZQFP1006: no operator computes this combination of formats.</exception>
     public void Replace(IReadOnlyList<QuantizedLayerTensors> layers)
     {
-        foreach (QuantizedLayerTensors layer in layers)
+        if (layers.Select(_running.Emitter.Refusal).FirstOrDefault(refusal => refusal is not null) is { } why)
         {
-            bool hasExponents = layer.Exponents is not null;
-            if (CustomEmitter.OperatorFor(layer.CodesType, hasExponents, layer.Activations) is null)
-            {
-                string scales = hasExponents ? "power-of-two group ratios" : "free group scales";
-                throw new ModelException("ZQFP1006", file.Path, $"No operator multiplies {layer.CodesType} weights with {scales} and {layer.Activations} activations. Choose another constraint or activation format.");
-            }
-
-            bool isFirst = ReferenceEquals(layer, layers[0]);
-            NodeProto product = CustomEmitter.Product(layer);
-            _replacements[layer.Layer.Nodes[0]] = isFirst && layer.Activations == ActivationRounding.Fp8
-                ? [CustomEmitter.QuantizeTokens(layer.Layer.Input), product]
-                : [product];
-            foreach (NodeProto node in layer.Layer.Nodes.Skip(1))
-            {
-                _replacements[node] = [];
-            }
-
-            foreach ((string name, TensorData data) in CustomEmitter.Initializers(layer))
-            {
-                _added[name] = data;
-            }
+            throw new ModelException("ZQFP1006", file.Path, $"{why} Choose another constraint or activation format.");
         }
+
+        _stages.Add(layers);
+        _running.Add(layers);
     }
 
     /// <summary>The slice of <paramref name="stage"/> as a model of its own, with the layers replaced so far.</summary>
@@ -57,7 +40,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
     public SliceModel Slice(CalibrationStage stage, IReadOnlyDictionary<string, (DataType Type, int Rank)> kept)
     {
         string[] outputs = [.. stage.Keeps.Append(stage.Input).Distinct()];
-        List<NodeProto> nodes = Live(Current(stage.Nodes), outputs);
+        List<NodeProto> nodes = Live(stage.Nodes.SelectMany(_running.NodesFor), outputs);
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
         GraphProto slice = new() { Name = stage.Input };
         slice.Node.AddRange(nodes);
@@ -65,7 +48,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
         slice.Input.AddRange(stage.Reads.Select(value => Declare(value, kept[value])));
         slice.Output.AddRange(outputs.Select(value => new ValueInfoProto { Name = value, Type = graph.TypeOf(value) }));
         Dictionary<string, TensorData> weights = new(StringComparer.Ordinal);
-        foreach ((TensorProto header, TensorData data) in Initializers(read))
+        foreach ((TensorProto header, TensorData data) in Initializers(_running, read))
         {
             bool isLarge = data.ByteLength >= InlineLimit;
             slice.Initializer.Add(isLarge ? External(header, "weights", 0, data.ByteLength) : Inline(header, data));
@@ -75,30 +58,33 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
             }
         }
 
-        return new SliceModel(Envelope(slice), weights);
+        return new SliceModel(Envelope(_running, slice), weights);
     }
 
     /// <summary>Writes the model as it now is to <paramref name="path"/> and its weights to <c>path + ".data"</c>.</summary>
     /// <remarks>Both are written under temporary names and moved into place last. The same model gives the same bytes.</remarks>
     /// <param name="path">Where to.</param>
+    /// <param name="profile">In which operators.</param>
     /// <param name="metadata">Properties to add to the model's own, in this order.</param>
     /// <param name="cancellation">Stops the writing; nothing is left behind.</param>
-    /// <exception cref="ModelException">ZQFP0002: the files cannot be written.</exception>
-    public void Save(string path, IEnumerable<KeyValuePair<string, string>> metadata, CancellationToken cancellation)
+    /// <exception cref="ModelException">ZQFP0002: the files cannot be written. ZQFP1010: the profile needs a newer operator set than the model can be raised to.</exception>
+    public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata, CancellationToken cancellation)
     {
-        List<NodeProto> nodes = Live(Current(graph.Nodes), graph.Graph.Output.Select(output => output.Name));
+        var emission = new EmittedLayers(LayerEmitter.Of(profile));
+        _stages.ForEach(emission.Add);
+        List<NodeProto> nodes = Live(graph.Nodes.SelectMany(emission.NodesFor), graph.Graph.Output.Select(output => output.Name));
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
+        HashSet<string> made = [.. nodes.SelectMany(node => node.Output)];
         GraphProto rewritten = graph.Graph.Clone();
         rewritten.Node.Clear();
-        rewritten.Node.AddRange(nodes);
+        rewritten.Node.AddRange(nodes.Select(node => node.Clone()));
         rewritten.Initializer.Clear();
-        HashSet<string> made = [.. nodes.SelectMany(node => node.Output)];
         ValueInfoProto[] values = [.. rewritten.ValueInfo.Where(value => made.Contains(value.Name))];
         rewritten.ValueInfo.Clear();
         rewritten.ValueInfo.AddRange(values);
-        ModelProto model = Envelope(rewritten);
+        ModelProto model = Envelope(emission, rewritten);
         model.MetadataProps.AddRange(metadata.Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }));
-        ModelWriter.Write(path, model, Initializers(read), cancellation);
+        ModelWriter.Write(path, model, Initializers(emission, read), cancellation);
     }
 
     /// <summary>Initializers smaller than this stay in the structure.</summary>
@@ -124,10 +110,6 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
         return tensor;
     }
 
-    /// <summary>The nodes that stand for <paramref name="original"/> now.</summary>
-    private IEnumerable<NodeProto> Current(IEnumerable<NodeProto> original) =>
-        original.SelectMany(node => _replacements.GetValueOrDefault(node) ?? [node]);
-
     /// <summary>Those of <paramref name="nodes"/> (in running order) that <paramref name="outputs"/> depend on.</summary>
     private static List<NodeProto> Live(IEnumerable<NodeProto> nodes, IEnumerable<string> outputs)
     {
@@ -147,7 +129,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
     }
 
     /// <summary>The initializers among <paramref name="names"/>: the original's in its order, then those added, in ordinal order.</summary>
-    private IEnumerable<(TensorProto Header, TensorData Data)> Initializers(HashSet<string> names)
+    private IEnumerable<(TensorProto Header, TensorData Data)> Initializers(EmittedLayers emission, HashSet<string> names)
     {
         foreach (TensorProto tensor in graph.Graph.Initializer.Where(tensor => names.Contains(tensor.Name)))
         {
@@ -155,7 +137,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
             yield return (Header(tensor.Name, data), data);
         }
 
-        foreach ((string name, TensorData data) in _added.Where(entry => names.Contains(entry.Key)).OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        foreach ((string name, TensorData data) in emission.Initializers.Where(entry => names.Contains(entry.Key)))
         {
             yield return (Header(name, data), data);
         }
@@ -175,16 +157,21 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
         };
     }
 
-    /// <summary>The original model around another graph, with the operators' domain imported.</summary>
-    private ModelProto Envelope(GraphProto replaced)
+    /// <summary>The original model around another graph, with what the emitted nodes need.</summary>
+    private ModelProto Envelope(EmittedLayers emission, GraphProto replaced)
     {
         ModelProto model = file.Envelope.Clone();
         model.Graph = replaced;
-        if (_added.Count > 0)
+        if (!emission.IsEmpty)
         {
-            // FLOAT4E2M1 belongs to IR version 11.
-            model.IrVersion = Math.Max(model.IrVersion, 11);
-            model.OpsetImport.Add(new OperatorSetIdProto { Domain = OperatorNames.Domain, Version = 1 });
+            (long ir, long opset) = emission.Emitter.Needs;
+            model.IrVersion = Math.Max(model.IrVersion, ir);
+            OpsetRaiser.Raise(model, opset, file.Path);
+            model.Functions.Add(emission.Emitter.Functions);
+            if (replaced.Node.Any(node => node.Domain == OperatorNames.Domain))
+            {
+                model.OpsetImport.Add(new OperatorSetIdProto { Domain = OperatorNames.Domain, Version = 1 });
+            }
         }
 
         return model;

@@ -117,7 +117,7 @@ public sealed class ModelRewriterTests : IDisposable
         Assert.Equal("ZQFP1006", Assert.Throws<ModelException>(() => new ModelRewriter(file, graph).Replace([free])).Code);
     }
 
-    private void Save(string from, string to, int stages = 0, CancellationToken cancellation = default)
+    private void Save(string from, string to, int stages = 0, EmissionProfile profile = EmissionProfile.Custom, CancellationToken cancellation = default)
     {
         using OnnxFile file = OnnxFile.Open(_folder.File(from));
         var graph = new GraphIndex(file.Graph, file.Path);
@@ -127,7 +127,7 @@ public sealed class ModelRewriterTests : IDisposable
             rewriter.Replace([.. stage.Layers.Select(Tensors)]);
         }
 
-        rewriter.Save(_folder.File(to), [new("zqfp.test", "yes")], cancellation);
+        rewriter.Save(_folder.File(to), profile, [new("zqfp.test", "yes")], cancellation);
     }
 
     private static IReadOnlyList<CalibrationStage> Plan(GraphIndex graph)

@@ -1,7 +1,7 @@
 namespace Zqfp.Numerics;
 
 /// <summary>Factors one diagonal tile S = L^T L (L lower triangular) and inverts L, in double.</summary>
-internal sealed unsafe class DiagonalTile(int size)
+internal sealed unsafe class DiagonalTile(int size, int stride)
 {
     // A pivot below this share of its diagonal element is rounding noise of the float32 tile, not information.
     private const double PivotFloor = 1e-7;
@@ -10,22 +10,25 @@ internal sealed unsafe class DiagonalTile(int size)
     private readonly double[] _inverse = new double[size * size];
 
     /// <summary>Factors.</summary>
-    /// <param name="tile">-S on entry, L on return, row-major.</param>
-    /// <param name="inverse">Receives L^-1, row-major.</param>
+    /// <param name="tile">-S on entry, L on return; rows are <c>stride</c> apart.</param>
+    /// <param name="inverse">Receives L^-1, in the same layout.</param>
     /// <param name="pivots">Receives the squares of L's diagonal.</param>
     /// <returns>Whether S is positive definite.</returns>
     public bool Factor(float* tile, float* inverse, Span<double> pivots)
     {
-        for (int i = 0; i < _lower.Length; i++)
+        for (int i = 0; i < size; i++)
         {
-            _lower[i] = -(double)tile[i];
+            for (int j = 0; j < size; j++)
+            {
+                _lower[(i * size) + j] = -(double)tile[(i * stride) + j];
+            }
         }
 
         for (int c = size - 1; c >= 0; c--)
         {
             Span<double> row = _lower.AsSpan(c * size, size);
             double pivot = row[c];
-            if (!(pivot > -(double)tile[(c * size) + c] * PivotFloor) || !(pivot > 0) || !double.IsFinite(pivot))
+            if (!(pivot > -(double)tile[(c * stride) + c] * PivotFloor) || !(pivot > 0) || !double.IsFinite(pivot))
             {
                 return false;
             }
@@ -45,10 +48,13 @@ internal sealed unsafe class DiagonalTile(int size)
         }
 
         Invert();
-        for (int i = 0; i < _lower.Length; i++)
+        for (int i = 0; i < size; i++)
         {
-            tile[i] = (float)_lower[i];
-            inverse[i] = (float)_inverse[i];
+            for (int j = 0; j < size; j++)
+            {
+                tile[(i * stride) + j] = (float)_lower[(i * size) + j];
+                inverse[(i * stride) + j] = (float)_inverse[(i * size) + j];
+            }
         }
 
         return true;

@@ -12,6 +12,7 @@ public sealed unsafe class GramAccumulator : IDisposable
 {
     private const int Tile = 128;
     private const int TokenBlock = 256;
+    private static readonly int TokenStride = TileKernel.Stride(Tile);
     private readonly AlignedBuffer _tokens;
     private readonly AlignedBuffer _sums;
     private readonly int _tiles;
@@ -28,7 +29,7 @@ public sealed unsafe class GramAccumulator : IDisposable
         Columns = columns;
         _threads = maxThreads == 0 ? Environment.ProcessorCount : maxThreads;
         _tiles = (columns + Tile - 1) / Tile;
-        _tokens = new AlignedBuffer((long)_tiles * TokenBlock * Tile);
+        _tokens = new AlignedBuffer((long)_tiles * TokenBlock * TokenStride);
         _sums = new AlignedBuffer((long)_tiles * (_tiles + 1) / 2 * Tile * Tile);
     }
 
@@ -101,7 +102,7 @@ public sealed unsafe class GramAccumulator : IDisposable
         {
             int start = tile * Tile;
             int length = Math.Min(Tile, Columns - start);
-            token.Slice(start, length).CopyTo(_tokens.Slice((((long)tile * TokenBlock) + _pending) * Tile, length));
+            token.Slice(start, length).CopyTo(_tokens.Slice((((long)tile * TokenBlock) + _pending) * TokenStride, length));
         }
     }
 
@@ -121,10 +122,10 @@ public sealed unsafe class GramAccumulator : IDisposable
     {
         (int row, int column) = TriangleIndex(index);
         TileKernel.MultiplyAdd(
-            _tokens.Data + ((long)row * TokenBlock * Tile),
-            Tile,
-            _tokens.Data + ((long)column * TokenBlock * Tile),
-            Tile,
+            _tokens.Data + ((long)row * TokenBlock * TokenStride),
+            TokenStride,
+            _tokens.Data + ((long)column * TokenBlock * TokenStride),
+            TokenStride,
             _sums.Data + ((long)index * Tile * Tile),
             Tile,
             Tile,

@@ -5,10 +5,13 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
 {
     private const int TileRows = 64;
 
+    private static readonly int ColumnStride = TileKernel.Stride(TileRows);
+
     // E^T Y sums over tiles of rows: each of a fixed number of lanes sums its own tiles, then the lanes are added in order.
     private const int Lanes = 8;
 
     private readonly int _paddedColumns = VectorMath.RoundUp(source.Columns, TileKernel.ColumnStep);
+    private readonly int _rowStride = TileKernel.Stride(VectorMath.RoundUp(source.Columns, TileKernel.ColumnStep));
 
     public int Rows => source.Rows;
 
@@ -48,7 +51,7 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
             LoadColumns(tile, scratch);
             using var product = new AlignedBuffer((long)TileRows * width);
             MultiplyTile(right, width, scratch, product.Data);
-            TileKernel.MultiplyAdd(scratch.Rows.Data, _paddedColumns, product.Data, width, lane.Data, width, _paddedColumns, width, TileRows);
+            TileKernel.MultiplyAdd(scratch.Rows.Data, _rowStride, product.Data, width, lane.Data, width, _paddedColumns, width, TileRows);
         });
 
     /// <summary>E^T Y for a Y [PaddedRows, width]; the result is [PaddedColumns, width].</summary>
@@ -57,13 +60,13 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
         {
             LoadRows(tile, scratch);
             TileKernel.MultiplyAdd(
-                scratch.Rows.Data, _paddedColumns, right.Data + ((long)tile * TileRows * width), width, lane.Data, width, _paddedColumns, width, TileRows);
+                scratch.Rows.Data, _rowStride, right.Data + ((long)tile * TileRows * width), width, lane.Data, width, _paddedColumns, width, TileRows);
         });
 
     private AlignedBuffer SumOverTiles(int width, Action<int, Scratch, AlignedBuffer> body)
     {
         var lanes = new AlignedBuffer[Math.Min(Lanes, Tiles)];
-        new Workers(threads, cancellationToken).For(lanes.Length, () => new Scratch(_paddedColumns), (lane, scratch) =>
+        new Workers(threads, cancellationToken).For(lanes.Length, () => new Scratch(_rowStride), (lane, scratch) =>
         {
             lanes[lane] = new AlignedBuffer((long)_paddedColumns * width);
             for (int tile = lane; tile < Tiles; tile += lanes.Length)
@@ -83,15 +86,15 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
     }
 
     private void ForTiles(Action<int, Scratch> body) =>
-        new Workers(threads, cancellationToken).For(Tiles, () => new Scratch(_paddedColumns), body);
+        new Workers(threads, cancellationToken).For(Tiles, () => new Scratch(_rowStride), body);
 
     private void MultiplyTile(AlignedBuffer right, int width, Scratch scratch, float* product)
     {
         for (int k = 0; k < _paddedColumns; k += 256)
         {
             TileKernel.MultiplyAdd(
-                scratch.Columns.Data + ((long)k * TileRows),
-                TileRows,
+                scratch.Columns.Data + ((long)k * ColumnStride),
+                ColumnStride,
                 right.Data + ((long)k * width),
                 width,
                 product,
@@ -106,7 +109,7 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
     {
         for (int r = 0; r < TileRows; r++)
         {
-            Span<float> row = scratch.Rows.Slice((long)r * _paddedColumns, _paddedColumns);
+            Span<float> row = scratch.Rows.Slice((long)r * _rowStride, _paddedColumns);
             if ((tile * TileRows) + r < Rows)
             {
                 source.CopyRow((tile * TileRows) + r, row);
@@ -123,8 +126,8 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
         LoadRows(tile, scratch);
         for (int r0 = 0; r0 < TileRows; r0 += Transposing.Lines)
         {
-            ReadOnlySpan<float> rows = scratch.Rows.Slice((long)r0 * _paddedColumns, Transposing.Lines * _paddedColumns);
-            Transposing.RowsToColumns(rows, _paddedColumns, scratch.Columns.Data + r0, TileRows, null);
+            ReadOnlySpan<float> rows = scratch.Rows.Slice((long)r0 * _rowStride, Transposing.Lines * _rowStride);
+            Transposing.RowsToColumns(rows, _rowStride, _paddedColumns, scratch.Columns.Data + r0, ColumnStride, null);
         }
     }
 
@@ -134,13 +137,13 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
         if (hessian is null)
         {
             LoadRows(tile, scratch);
-            Span<float> all = scratch.Rows.Slice(0, TileRows * _paddedColumns);
+            Span<float> all = scratch.Rows.Slice(0, TileRows * _rowStride);
             return VectorMath.Dot(all, all);
         }
 
         LoadColumns(tile, scratch);
         const int Block = 128;
-        using var sums = new AlignedBuffer(Block * TileRows);
+        using var sums = new AlignedBuffer(Block * ColumnStride);
         double loss = 0;
         for (int c = 0; c < _paddedColumns; c += Block)
         {
@@ -149,26 +152,26 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
             for (int k = 0; k < c; k += Block)
             {
                 TileKernel.MultiplyAdd(
-                    hessian.Data + ((long)k * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)k * TileRows), TileRows, sums.Data, TileRows, width, TileRows, Block);
+                    hessian.Data + ((long)k * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)k * ColumnStride), ColumnStride, sums.Data, ColumnStride, width, TileRows, Block);
             }
 
-            Span<float> sum = sums.Slice(0, width * TileRows);
-            Span<float> errors = scratch.Columns.Slice((long)c * TileRows, width * TileRows);
+            Span<float> sum = sums.Slice(0, width * ColumnStride);
+            Span<float> errors = scratch.Columns.Slice((long)c * ColumnStride, width * ColumnStride);
             loss += 2 * VectorMath.Dot(sum, errors);
             sums.Clear();
             TileKernel.MultiplyAdd(
-                hessian.Data + ((long)c * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)c * TileRows), TileRows, sums.Data, TileRows, width, TileRows, width);
+                hessian.Data + ((long)c * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)c * ColumnStride), ColumnStride, sums.Data, ColumnStride, width, TileRows, width);
             loss += VectorMath.Dot(sum, errors);
         }
 
         return loss;
     }
 
-    private sealed class Scratch(int paddedColumns) : IDisposable
+    private sealed class Scratch(int rowStride) : IDisposable
     {
-        public AlignedBuffer Rows { get; } = new((long)TileRows * paddedColumns);
+        public AlignedBuffer Rows { get; } = new((long)TileRows * rowStride);
 
-        public AlignedBuffer Columns { get; } = new((long)TileRows * paddedColumns);
+        public AlignedBuffer Columns { get; } = new((long)ColumnStride * rowStride);
 
         public void Dispose()
         {

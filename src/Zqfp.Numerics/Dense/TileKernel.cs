@@ -19,6 +19,12 @@ internal static unsafe class TileKernel
     /// <summary>n must be a multiple of this.</summary>
     public const int ColumnStep = 32;
 
+    /// <summary>
+    /// Elements between the rows of a tile of <paramref name="width"/>, a multiple of 32: an odd number of cache lines, so that a
+    /// column of the tile spreads over all sets of the first-level cache.
+    /// </summary>
+    public static int Stride(int width) => width + 16;
+
     /// <summary>Widest vectors to use: the width of the machine's, or less in tests.</summary>
     public static int MachineBits =>
         Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 0;

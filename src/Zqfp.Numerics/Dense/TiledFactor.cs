@@ -19,8 +19,9 @@ internal sealed unsafe class TiledFactor : IDisposable
     {
         Size = size;
         TileSize = tileSize;
+        Stride = TileKernel.Stride(tileSize);
         Blocks = (size + tileSize - 1) / tileSize;
-        _tiles = new AlignedBuffer((long)Blocks * (Blocks + 1) / 2 * tileSize * tileSize);
+        _tiles = new AlignedBuffer((long)Blocks * (Blocks + 1) / 2 * TileLength);
         Pivots = new double[Blocks * tileSize];
     }
 
@@ -28,6 +29,9 @@ internal sealed unsafe class TiledFactor : IDisposable
     public int Size { get; }
 
     public int TileSize { get; }
+
+    /// <summary>Elements between the rows of a tile.</summary>
+    public int Stride { get; }
 
     public int Blocks { get; }
 
@@ -57,15 +61,17 @@ internal sealed unsafe class TiledFactor : IDisposable
     }
 
     /// <summary>U's tile of rows <paramref name="k"/> and columns <paramref name="c"/>, k &lt;= c; of a diagonal tile only k &lt; c counts.</summary>
-    public float* Tile(int k, int c) => _tiles.Data + (((c * (c + 1L) / 2) + k) * TileSize * TileSize);
+    public float* Tile(int k, int c) => _tiles.Data + (((c * (c + 1L) / 2) + k) * TileLength);
 
     public void Dispose() => _tiles.Dispose();
+
+    private int TileLength => TileSize * Stride;
 
     private bool Factor(Hessian hessian, int[]? order, bool[] dead, double damping, int threads, CancellationToken cancellationToken)
     {
         new Workers(threads, cancellationToken).For(Blocks, i => LoadNegated(hessian, order, dead, damping, i));
-        var diagonal = new DiagonalTile(TileSize);
-        using var inverse = new AlignedBuffer((long)TileSize * TileSize);
+        var diagonal = new DiagonalTile(TileSize, Stride);
+        using var inverse = new AlignedBuffer(TileLength);
         for (int j = Blocks - 1; j >= 0; j--)
         {
             int row = j;
@@ -73,7 +79,7 @@ internal sealed unsafe class TiledFactor : IDisposable
             {
                 for (int k = row + 1; k < Blocks; k++)
                 {
-                    TileKernel.MultiplyAdd(Tile(row, k), TileSize, Tile(i, k), TileSize, Tile(i, row), TileSize, TileSize, TileSize, TileSize);
+                    TileKernel.MultiplyAdd(Tile(row, k), Stride, Tile(i, k), Stride, Tile(i, row), Stride, TileSize, TileSize, TileSize);
                 }
             });
             if (!diagonal.Factor(Tile(row, row), inverse.Data, Pivots.AsSpan(row * TileSize, TileSize)))
@@ -81,7 +87,7 @@ internal sealed unsafe class TiledFactor : IDisposable
                 return false;
             }
 
-            new Workers(threads, cancellationToken).For(row, () => new AlignedBuffer((long)TileSize * TileSize), (i, scratch) => Solve(Tile(i, row), inverse.Data, scratch));
+            new Workers(threads, cancellationToken).For(row, () => new AlignedBuffer(TileLength), (i, scratch) => Solve(Tile(i, row), inverse.Data, scratch));
         }
 
         return true;
@@ -106,7 +112,7 @@ internal sealed unsafe class TiledFactor : IDisposable
                         value = i >= Size ? 1 : (float)((dead[order?[i] ?? i] ? 1 : value) + damping);
                     }
 
-                    tile[(a * TileSize) + b] = -value;
+                    tile[(a * Stride) + b] = -value;
                 }
             }
         }
@@ -115,17 +121,17 @@ internal sealed unsafe class TiledFactor : IDisposable
     // L_ji = L_jj^-T S_ji; the tile holds -S on entry and L on return.
     private void Solve(float* tile, float* inverse, AlignedBuffer scratch)
     {
-        for (int i = 0; i < TileSize * TileSize; i++)
+        for (int i = 0; i < TileLength; i++)
         {
             scratch.Data[i] = -tile[i];
             tile[i] = 0;
         }
 
-        TileKernel.MultiplyAdd(inverse, TileSize, scratch.Data, TileSize, tile, TileSize, TileSize, TileSize, TileSize);
+        TileKernel.MultiplyAdd(inverse, Stride, scratch.Data, Stride, tile, Stride, TileSize, TileSize, TileSize);
     }
 
     private void TurnToUpper(int threads, CancellationToken cancellationToken) =>
-        new Workers(threads, cancellationToken).For(Blocks, () => new AlignedBuffer((long)TileSize * TileSize), (c, scratch) =>
+        new Workers(threads, cancellationToken).For(Blocks, () => new AlignedBuffer(TileLength), (c, scratch) =>
         {
             for (int k = 0; k <= c; k++)
             {
@@ -135,11 +141,11 @@ internal sealed unsafe class TiledFactor : IDisposable
                     float scale = (float)(1 / Math.Sqrt(Pivots[(c * TileSize) + a]));
                     for (int b = 0; b < TileSize; b++)
                     {
-                        scratch.Data[(b * TileSize) + a] = tile[(a * TileSize) + b] * scale;
+                        scratch.Data[(b * Stride) + a] = tile[(a * Stride) + b] * scale;
                     }
                 }
 
-                new Span<float>(scratch.Data, TileSize * TileSize).CopyTo(new Span<float>(tile, TileSize * TileSize));
+                new Span<float>(scratch.Data, TileLength).CopyTo(new Span<float>(tile, TileLength));
             }
         });
 }

@@ -14,22 +14,29 @@ internal sealed unsafe class GptqSweep : IDisposable
     private readonly NumberFormat _format;
     private readonly int[]? _order;
     private readonly int _tileRows;
+    private readonly int _stride;
     private readonly AlignedBuffer _errors;
     private readonly AlignedBuffer _adjusted;
     private readonly AlignedBuffer _groupScales;
     private readonly float[] _rows;
     private readonly byte[] _codes;
     private readonly byte[] _rowCodes;
+    private readonly CoordinateDescent? _descent;
+    private readonly int _refineSweeps;
 
-    private GptqSweep(TiledFactor factor, ScaleTable scales, NumberFormat format, int[]? order, int tileRows)
+    private GptqSweep(Hessian hessian, DampedHessian damped, ScaleTable scales, QuantizationOptions options, int tileRows)
     {
+        TiledFactor factor = damped.Factor;
         _factor = factor;
         _scales = scales;
-        _format = format;
-        _order = order;
+        _format = options.Format;
+        _order = damped.Order;
+        _refineSweeps = options.RefineSweeps;
+        _descent = options.RefineSweeps > 0 ? new CoordinateDescent(hessian, options.Format, tileRows) : null;
         _tileRows = tileRows;
-        _errors = new AlignedBuffer((long)factor.Blocks * factor.TileSize * tileRows);
-        _adjusted = new AlignedBuffer((long)factor.TileSize * tileRows);
+        _stride = TileKernel.Stride(tileRows);
+        _errors = new AlignedBuffer((long)factor.Blocks * factor.TileSize * _stride);
+        _adjusted = new AlignedBuffer((long)factor.TileSize * _stride);
         _groupScales = new AlignedBuffer((long)scales.Groups * tileRows);
         _rows = new float[Transposing.Lines * factor.Size];
         _codes = new byte[factor.Size * tileRows];
@@ -38,19 +45,17 @@ internal sealed unsafe class GptqSweep : IDisposable
 
     /// <summary>Quantizes all rows.</summary>
     /// <param name="weights">The matrix.</param>
-    /// <param name="factor">Factor of the damped Hessian, in the order of the sweep.</param>
+    /// <param name="hessian">The Hessian.</param>
+    /// <param name="damped">The same damped and factored.</param>
     /// <param name="scales">Scales, fixed beforehand.</param>
-    /// <param name="order">Column taken at each step, or null.</param>
-    /// <param name="damping">What was added to the Hessian's diagonal.</param>
     /// <param name="options">The recipe.</param>
     /// <param name="loss">Receives tr(E H E^T) with the undamped Hessian.</param>
     /// <param name="cancellationToken">Stops between tiles.</param>
     public static byte[] Quantize(
         WeightSource weights,
-        TiledFactor factor,
+        Hessian hessian,
+        DampedHessian damped,
         ScaleTable scales,
-        int[]? order,
-        double damping,
         QuantizationOptions options,
         out double loss,
         CancellationToken cancellationToken)
@@ -59,8 +64,8 @@ internal sealed unsafe class GptqSweep : IDisposable
         int tiles = (weights.Rows + tileRows - 1) / tileRows;
         byte[] packed = new byte[options.Format.PackedLength((long)weights.Rows * weights.Columns)];
         double[] losses = new double[tiles];
-        new Workers(options.Threads, cancellationToken).For(tiles, () => new GptqSweep(factor, scales, options.Format, order, tileRows),
-            (tile, sweep) => losses[tile] = sweep.Run(weights, tile * tileRows, damping, packed));
+        new Workers(options.Threads, cancellationToken).For(tiles, () => new GptqSweep(hessian, damped, scales, options, tileRows),
+            (tile, sweep) => losses[tile] = sweep.Run(weights, tile * tileRows, damped.Damping, packed));
         loss = losses.Sum();
         return packed;
     }
@@ -70,6 +75,7 @@ internal sealed unsafe class GptqSweep : IDisposable
         _errors.Dispose();
         _adjusted.Dispose();
         _groupScales.Dispose();
+        _descent?.Dispose();
     }
 
     private double Run(WeightSource weights, int firstRow, double damping, byte[] packed)
@@ -80,6 +86,11 @@ internal sealed unsafe class GptqSweep : IDisposable
         for (int block = 0; block < _factor.Blocks; block++)
         {
             loss += SweepBlock(block, damping);
+        }
+
+        if (_descent is not null)
+        {
+            loss -= Refine();
         }
 
         Transposing.CodesToRows(_codes, _tileRows, _rowCodes, rows, _factor.Size, _order);
@@ -101,7 +112,7 @@ internal sealed unsafe class GptqSweep : IDisposable
             }
 
             _rows.AsSpan(lines * columns).Clear();
-            Transposing.RowsToColumns(_rows, columns, _errors.Data + r0, _tileRows, _order);
+            Transposing.RowsToColumns(_rows, columns, columns, _errors.Data + r0, _stride, _order);
         }
 
         for (int g = 0; g < _scales.Groups; g++)
@@ -118,12 +129,12 @@ internal sealed unsafe class GptqSweep : IDisposable
     private double SweepBlock(int block, double damping)
     {
         int size = _factor.TileSize;
-        long blockStart = (long)block * size * _tileRows;
-        new Span<float>(_errors.Data + blockStart, size * _tileRows).CopyTo(new Span<float>(_adjusted.Data, size * _tileRows));
+        long blockStart = (long)block * size * _stride;
+        new Span<float>(_errors.Data + blockStart, size * _stride).CopyTo(new Span<float>(_adjusted.Data, size * _stride));
         for (int k = 0; k < block; k++)
         {
             TileKernel.MultiplyAdd(
-                _factor.Tile(k, block), size, _errors.Data + ((long)k * size * _tileRows), _tileRows, _adjusted.Data, _tileRows, size, _tileRows, size);
+                _factor.Tile(k, block), _factor.Stride, _errors.Data + ((long)k * size * _stride), _stride, _adjusted.Data, _stride, size, _tileRows, size);
         }
 
         float* upper = _factor.Tile(block, block);
@@ -134,14 +145,14 @@ internal sealed unsafe class GptqSweep : IDisposable
         {
             if (start > 0)
             {
-                TileKernel.MultiplyAdd(upper + start, size, errors, _tileRows, _adjusted.Data + (start * _tileRows), _tileRows, SubBlock, _tileRows, start);
+                TileKernel.MultiplyAdd(upper + start, _factor.Stride, errors, _stride, _adjusted.Data + (start * _stride), _stride, SubBlock, _tileRows, start);
             }
 
             int end = Math.Min(start + SubBlock, columns);
             for (int c = start; c < end; c++)
             {
                 Column(upper, errors, start, c);
-                loss += Round((block * size) + c, errors + (c * _tileRows), _adjusted.Data + (c * _tileRows), damping);
+                loss += Round((block * size) + c, errors + (c * _stride), _adjusted.Data + (c * _stride), damping);
             }
         }
 
@@ -151,7 +162,7 @@ internal sealed unsafe class GptqSweep : IDisposable
     // adjusted[c] += sum of U[k, c] errors[k] over the columns k of the sub-block before c.
     private void Column(float* upper, float* errors, int start, int c)
     {
-        float* target = _adjusted.Data + (c * _tileRows);
+        float* target = _adjusted.Data + (c * _stride);
         for (int r = 0; r < _tileRows; r += 32)
         {
             Vector256<float> s0 = Vector256.Load(target + r);
@@ -160,8 +171,8 @@ internal sealed unsafe class GptqSweep : IDisposable
             Vector256<float> s3 = Vector256.Load(target + r + 24);
             for (int k = start; k < c; k++)
             {
-                Vector256<float> u = Vector256.Create(upper[(k * _factor.TileSize) + c]);
-                float* error = errors + (k * _tileRows) + r;
+                Vector256<float> u = Vector256.Create(upper[(k * _factor.Stride) + c]);
+                float* error = errors + (k * _stride) + r;
                 s0 = Vector256.FusedMultiplyAdd(u, Vector256.Load(error), s0);
                 s1 = Vector256.FusedMultiplyAdd(u, Vector256.Load(error + 8), s1);
                 s2 = Vector256.FusedMultiplyAdd(u, Vector256.Load(error + 16), s2);
@@ -180,7 +191,7 @@ internal sealed unsafe class GptqSweep : IDisposable
     private double Round(int step, float* weights, float* adjusted, double damping)
     {
         int column = _order?[step] ?? step;
-        float* scales = _groupScales.Data + ((long)(column / _scales.GroupSize) * _tileRows);
+        float* scales = GroupScales(column);
         Vector256<double> damped = Vector256<double>.Zero, plain = damped;
         for (int r = 0; r < _tileRows; r += Vector256<float>.Count)
         {
@@ -190,7 +201,7 @@ internal sealed unsafe class GptqSweep : IDisposable
             Vector256<float> rounded = grid * scale;
             Vector256<float> error = Vector256.Load(weights + r) - rounded;
             error.Store(weights + r);
-            StoreCodes(codes, (step * _tileRows) + r);
+            Codes.Store(codes, _codes.AsSpan((step * _tileRows) + r));
             (Vector256<double> low, Vector256<double> high) = Vector256.Widen(value - rounded);
             damped += (low * low) + (high * high);
             (low, high) = Vector256.Widen(error);
@@ -200,10 +211,25 @@ internal sealed unsafe class GptqSweep : IDisposable
         return (Vector256.Sum(damped) * _factor.Pivots[step]) - (Vector256.Sum(plain) * damping);
     }
 
-    private void StoreCodes(Vector256<int> codes, int index)
+    // The descent works in the natural order of the columns, on the Hessian as it is.
+    private double Refine()
     {
-        Vector128<ushort> words = Vector128.Narrow(codes.GetLower(), codes.GetUpper()).AsUInt16();
-        Vector128<byte> bytes = Vector128.Narrow(words, words);
-        BitConverter.TryWriteBytes(_codes.AsSpan(index, sizeof(ulong)), bytes.AsUInt64().ToScalar());
+        int[] steps = new int[_factor.Size];
+        for (int step = 0; step < steps.Length; step++)
+        {
+            int column = _order?[step] ?? step;
+            steps[column] = step;
+            _errors.Slice((long)step * _stride, _tileRows).CopyTo(_descent!.Errors(column));
+        }
+
+        double gain = 0;
+        for (int i = 0; i < _refineSweeps; i++)
+        {
+            gain += _descent!.Sweep(column => (IntPtr)GroupScales(column), column => steps[column] * _tileRows, _codes);
+        }
+
+        return gain;
     }
+
+    private float* GroupScales(int column) => _groupScales.Data + ((long)(column / _scales.GroupSize) * _tileRows);
 }

@@ -43,12 +43,13 @@ internal sealed class LayerRun : IDisposable
                 lowRank = Fit(quantized);
             }
 
-            loss = null;
+            loss = loss is { } swept && _options.LowRankRefits == 0
+                ? CorrectedLoss.Compute(swept, Error(quantized, null), lowRank, _hessian!, _options.Threads, _cancellationToken)
+                : null;
         }
 
-        double? rtnLoss = RtnLoss();
         loss ??= Error(quantized, lowRank).Loss(_hessian);
-        return new QuantizedLayer(quantized, lowRank, loss.Value, rtnLoss, _warnings.ToList());
+        return new QuantizedLayer(quantized, lowRank, loss.Value, RtnLoss(), _warnings.ToList());
     }
 
     public void Dispose() => _damped?.Dispose();
@@ -63,7 +64,7 @@ internal sealed class LayerRun : IDisposable
         loss = null;
         if (gptq)
         {
-            codes = GptqSweep.Quantize(source, _damped!.Factor, scales, _damped.Order, _damped.Damping, _options, out double swept, _cancellationToken);
+            codes = GptqSweep.Quantize(source, _hessian!, _damped!, scales, _options, out double swept, _cancellationToken);
             loss = swept;
         }
         else

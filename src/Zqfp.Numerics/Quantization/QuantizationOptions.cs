@@ -45,6 +45,12 @@ public sealed record QuantizationOptions
     /// <summary>Whether GPTQ takes columns by descending diagonal of the Hessian. Groups stay those of the original order.</summary>
     public bool ActOrder { get; init; }
 
+    /// <summary>
+    /// Sweeps of coordinate descent after GPTQ, each rounding every column anew given all others: 0 or more. A sweep costs about
+    /// twice GPTQ's time and never raises the loss.
+    /// </summary>
+    public int RefineSweeps { get; init; }
+
     /// <summary>Rank of the low-rank correction; 0 for none.</summary>
     public int Rank { get; init; } = 8;
 
@@ -72,6 +78,7 @@ public sealed record QuantizationOptions
         Require(MaxExponent is >= 0 and <= 126, nameof(MaxExponent), MaxExponent, "0..126");
         Require(Damping is >= 0 and <= 1, nameof(Damping), Damping, "0..1");
         Require(BlockSize is >= 32 and <= 512 && BlockSize % 32 == 0, nameof(BlockSize), BlockSize, "a multiple of 32 in 32..512");
+        Require(RefineSweeps >= 0, nameof(RefineSweeps), RefineSweeps, "0 or more");
         Require(Rank >= 0, nameof(Rank), Rank, "0 or more");
         Require(LowRankRefits >= 0, nameof(LowRankRefits), LowRankRefits, "0 or more");
         Require(MaxThreads >= 0, nameof(MaxThreads), MaxThreads, "0 or more");

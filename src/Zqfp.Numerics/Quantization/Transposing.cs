@@ -7,12 +7,13 @@ internal static unsafe class Transposing
     public const int Lines = 16;
 
     /// <summary>target[step, line] = rows[line, column of step] for 16 lines.</summary>
-    /// <param name="rows">[16, columns].</param>
+    /// <param name="rows">[16, rowStride].</param>
+    /// <param name="rowStride">Elements between two rows.</param>
     /// <param name="columns">Values of a row.</param>
     /// <param name="target">First element of the 16 lines.</param>
     /// <param name="stride">Elements between two columns of the target.</param>
     /// <param name="order">Column of each step, or null for the natural order.</param>
-    public static void RowsToColumns(ReadOnlySpan<float> rows, int columns, float* target, int stride, int[]? order)
+    public static void RowsToColumns(ReadOnlySpan<float> rows, int rowStride, int columns, float* target, int stride, int[]? order)
     {
         fixed (float* source = rows)
         {
@@ -22,7 +23,7 @@ internal static unsafe class Transposing
                 float* to = target + ((long)step * stride);
                 for (int line = 0; line < Lines; line++)
                 {
-                    to[line] = from[line * columns];
+                    to[line] = from[line * rowStride];
                 }
             }
         }

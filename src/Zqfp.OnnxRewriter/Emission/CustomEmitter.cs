@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
@@ -11,10 +10,79 @@ namespace Zqfp.OnnxRewriter.Emission;
 /// The profile <c>custom</c>: a QuantizeTokens node for each value that quantized layers read, and one product node of
 /// domain <c>zqfp</c> for each layer, with its codes, scales and low-rank factors as initializers.
 /// </summary>
-internal static class CustomEmitter
+/// <param name="fourBitType">Element type that 4-bit codes are declared as; their bytes are the same.</param>
+internal class CustomEmitter(DataType fourBitType) : LayerEmitter
 {
-    /// <summary>The combinations of codes, scales and activation rounding for which the domain has an operator.</summary>
-    public static string? OperatorFor(WeightCodes codes, bool hasExponents, ActivationRounding activations) => (codes, hasExponents, activations) switch
+    /// <summary>FLOAT4E2M1 belongs to IR version 11; the operators need no particular default operator set.</summary>
+    public override (long Ir, long Opset) Needs => (11, 1);
+
+    public override string? Refusal(QuantizedLayerTensors layer) =>
+        Operator(layer) is null
+            ? $"No operator multiplies {layer.CodesType} weights with {(layer.Exponents is null ? "free group scales" : "power-of-two group ratios")} and activations rounded to {layer.Activations}."
+            : null;
+
+    public override IEnumerable<NodeProto> Prepare(QuantizedLayerTensors first)
+    {
+        string value = first.Layer.Input;
+        if (first.Activations == ActivationRounding.Fp8)
+        {
+            yield return Node(OperatorNames.Domain, OperatorNames.QuantizeTokens, Derived(value, OperatorNames.QuantizeTokens), [value], [Derived(value, "fp8"), Derived(value, "scale")]);
+        }
+    }
+
+    public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
+    {
+        LinearLayer linear = layer.Layer;
+        List<string> inputs = layer.Activations == ActivationRounding.Fp8
+            ? [Derived(linear.Input, "fp8"), Derived(linear.Input, "scale")]
+            : [linear.Input];
+        inputs.Add(Part(linear, "codes"));
+        if (layer.Exponents is not null)
+        {
+            inputs.Add(Part(linear, "exponents"));
+        }
+
+        inputs.Add(Part(linear, "scales"));
+        inputs.AddRange(Optional(layer));
+        yield return Node(
+            OperatorNames.Domain,
+            Operator(layer)!,
+            linear.Name,
+            inputs,
+            [linear.Output],
+            Attributes.Make("group_size", layer.GroupSize),
+            Attributes.Make("dtype", (long)linear.Type));
+    }
+
+    public override IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer)
+    {
+        LinearLayer linear = layer.Layer;
+        (long rows, long columns, long groups) = Shape(layer);
+        DataType codes = layer.CodesType == WeightCodes.Fp4E2M1 ? fourBitType : DataType.Float8E4M3Fn;
+        yield return (Part(linear, "codes"), new TensorData(codes, [rows, columns], layer.Codes));
+        if (layer.Exponents is { } exponents)
+        {
+            yield return (Part(linear, "exponents"), new TensorData(DataType.Uint8, [rows, groups], exponents));
+        }
+
+        long[] scaleDims = layer.Exponents is null ? [rows, groups] : [rows];
+        yield return (Part(linear, "scales"), new TensorData(DataType.Float, scaleDims, Bytes(layer.Scales)));
+        if (layer.Rank > 0)
+        {
+            yield return (Part(linear, "down"), new TensorData(DataType.Float16, [layer.Rank, columns], Bytes(layer.Down)));
+            yield return (Part(linear, "up"), new TensorData(DataType.Float16, [rows, layer.Rank], Bytes(layer.Up)));
+        }
+    }
+
+    /// <summary>The inputs behind the scales: bias and low-rank factors, where the layer has them.</summary>
+    protected virtual IEnumerable<string> Optional(QuantizedLayerTensors layer) => (layer.Layer.Bias, layer.Rank) switch
+    {
+        (null, 0) => [],
+        ({ } bias, 0) => [bias],
+        var (bias, _) => [bias ?? "", Part(layer.Layer, "down"), Part(layer.Layer, "up")],
+    };
+
+    private static string? Operator(QuantizedLayerTensors layer) => (layer.CodesType, layer.Exponents is not null, layer.Activations) switch
     {
         (WeightCodes.Fp4E2M1, true, ActivationRounding.Fp8) => OperatorNames.MatMulW4A8,
         (WeightCodes.Fp4E2M1, false, ActivationRounding.Fp8) => OperatorNames.MatMulW4A8Scaled,
@@ -22,84 +90,4 @@ internal static class CustomEmitter
         (WeightCodes.Fp8E4M3, true, ActivationRounding.Fp8) => OperatorNames.MatMulW8A8,
         _ => null,
     };
-
-    /// <summary>The rounding of <paramref name="value"/>, which the layers that read it share.</summary>
-    public static NodeProto QuantizeTokens(string value) => new()
-    {
-        Name = value + ".zqfp.QuantizeTokens",
-        Domain = OperatorNames.Domain,
-        OpType = OperatorNames.QuantizeTokens,
-        Input = { value },
-        Output = { Rounded(value), TokenScales(value) },
-    };
-
-    /// <summary>The node that replaces <paramref name="tensors"/>' layer.</summary>
-    public static NodeProto Product(QuantizedLayerTensors tensors)
-    {
-        LinearLayer layer = tensors.Layer;
-        string weight = layer.Weight;
-        NodeProto node = new()
-        {
-            Name = layer.Name,
-            Domain = OperatorNames.Domain,
-            OpType = OperatorFor(tensors.CodesType, tensors.Exponents is not null, tensors.Activations)!,
-            Output = { layer.Output },
-            Attribute = { Attributes.Make("group_size", tensors.GroupSize), Attributes.Make("dtype", (long)layer.Type) },
-        };
-        node.Input.AddRange(tensors.Activations == ActivationRounding.Fp8 ? [Rounded(layer.Input), TokenScales(layer.Input)] : [layer.Input]);
-        node.Input.Add(weight + CodesSuffix);
-        if (tensors.Exponents is not null)
-        {
-            node.Input.Add(weight + ExponentsSuffix);
-        }
-
-        node.Input.Add(weight + ScalesSuffix);
-        if (layer.Bias is not null || tensors.Rank > 0)
-        {
-            node.Input.Add(layer.Bias ?? "");
-        }
-
-        if (tensors.Rank > 0)
-        {
-            node.Input.Add([weight + DownSuffix, weight + UpSuffix]);
-        }
-
-        return node;
-    }
-
-    /// <summary>The initializers the product node reads, by name.</summary>
-    public static IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors tensors)
-    {
-        string weight = tensors.Layer.Weight;
-        long rows = tensors.Layer.OutFeatures;
-        long columns = tensors.Layer.InFeatures;
-        long groups = (columns + tensors.GroupSize - 1) / tensors.GroupSize;
-        DataType codes = tensors.CodesType == WeightCodes.Fp4E2M1 ? DataType.Float4E2M1 : DataType.Float8E4M3Fn;
-        yield return (weight + CodesSuffix, new TensorData(codes, [rows, columns], tensors.Codes));
-        if (tensors.Exponents is { } exponents)
-        {
-            yield return (weight + ExponentsSuffix, new TensorData(DataType.Uint8, [rows, groups], exponents));
-        }
-
-        long[] scaleDims = tensors.Exponents is null ? [rows, groups] : [rows];
-        yield return (weight + ScalesSuffix, new TensorData(DataType.Float, scaleDims, Bytes(tensors.Scales)));
-        if (tensors.Rank > 0)
-        {
-            yield return (weight + DownSuffix, new TensorData(DataType.Float16, [tensors.Rank, columns], Bytes(tensors.Down)));
-            yield return (weight + UpSuffix, new TensorData(DataType.Float16, [rows, tensors.Rank], Bytes(tensors.Up)));
-        }
-    }
-
-    private const string CodesSuffix = ".zqfp.codes";
-    private const string ExponentsSuffix = ".zqfp.exponents";
-    private const string ScalesSuffix = ".zqfp.scales";
-    private const string DownSuffix = ".zqfp.down";
-    private const string UpSuffix = ".zqfp.up";
-
-    private static string Rounded(string value) => value + ".zqfp.fp8";
-
-    private static string TokenScales(string value) => value + ".zqfp.scale";
-
-    private static byte[] Bytes<T>(ReadOnlyMemory<T> values)
-        where T : unmanaged => MemoryMarshal.AsBytes(values.Span).ToArray();
 }

@@ -123,7 +123,7 @@ internal sealed class QuantizationRun
         string recipe = Recipe.Describe(_options);
         _clock.Measure("write", () =>
         {
-            _rewriter.Save(_options.OutputPath, ModelProperties.Make(recipe, layers.Length, bits), _cancellation);
+            _rewriter.Save(_options.OutputPath, _options.Profile, ModelProperties.Make(recipe, layers.Length, bits), _cancellation);
             return true;
         });
         return new QuantizeReport

@@ -20,7 +20,6 @@ internal static class QuantizeOptionRules
             throw new PipelineException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
         }
 
-        Refuse(options.Profile != EmissionProfile.Custom, $"profile '{options.Profile}'", "custom");
         Refuse(options.Activations == ActivationFormat.Int8, "activation format 'int8'", "fp8 or none");
         Refuse(
             options.Quantization.Format != NumberFormat.E2M1 && options.Quantization.Format != NumberFormat.E4M3,

@@ -1,4 +1,5 @@
 using Zqfp.Numerics;
+using Zqfp.OnnxRewriter.Emission;
 
 namespace Zqfp.Pipeline.Quantize;
 
@@ -13,19 +14,6 @@ public enum ActivationFormat
 
     /// <summary>Not at all.</summary>
     None,
-}
-
-/// <summary>In which operators the quantized model is written.</summary>
-public enum EmissionProfile
-{
-    /// <summary>FP4 initializers and the operators of domain <c>zqfp</c>.</summary>
-    Custom,
-
-    /// <summary>The same operators with function bodies that stock ONNX Runtime executes.</summary>
-    Portable,
-
-    /// <summary>Standard ONNX only.</summary>
-    Qdq,
 }
 
 /// <summary>What to quantize, on which text, and how. The defaults are ZeroQuant-FP's recipe.</summary>

@@ -17,6 +17,9 @@ internal sealed record AddedToken(int Id, string Content)
 
     /// <summary>Looked for in the normalized text instead of the raw one.</summary>
     public bool Normalized { get; init; }
+
+    /// <summary>What is looked for: the content, normalized as the text is that it is looked for in.</summary>
+    public string Pattern { get; init; } = Content;
 }
 
 /// <summary>An added token found at [Start, End), stripped white space included.</summary>
@@ -31,7 +34,7 @@ internal sealed class AddedTokens
     public AddedTokens(IEnumerable<AddedToken> tokens)
     {
         _tokens = [.. tokens];
-        _matcher = new PrefixMatcher(_tokens.Select((token, index) => (token.Content, index)));
+        _matcher = new PrefixMatcher(_tokens.Select((token, index) => (token.Pattern, index)));
     }
 
     public bool TryFind(string text, int from, out AddedTokenMatch match) => TryFind(text, from, text.Length, out match);

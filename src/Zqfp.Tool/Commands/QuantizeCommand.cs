@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Zqfp.Numerics;
+using Zqfp.OnnxRewriter.Emission;
 using Zqfp.Pipeline.Quantize;
 using Zqfp.Tool.Options;
 using Zqfp.Tool.Terminal;

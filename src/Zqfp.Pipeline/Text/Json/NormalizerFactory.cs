@@ -19,6 +19,10 @@ internal static class NormalizerFactory
             case "Sequence":
                 TextNormalizer[] stages = [.. normalizer.Children("normalizers").Select(stage => Create(stage)!)];
                 return stages.Length == 1 ? stages[0] : new SequenceNormalizer(stages);
+            case "NFC":
+                return new CanonicalNormalizer(compose: true);
+            case "NFD":
+                return new CanonicalNormalizer(compose: false);
             case "Prepend":
                 return new PrependNormalizer(normalizer.RequiredString("prepend"));
             case "Replace":

@@ -37,7 +37,7 @@ internal static class TokenizerJsonReader
         TextNormalizer? normalizer = NormalizerFactory.Create(root.Child("normalizer"));
         (PreTokenization.PreTokenizer? preTokenizer, bool byteLevel) = PreTokenizerFactory.Create(root.Child("pre_tokenizer"));
         Vocabulary vocabulary = Vocabulary.Read(model, MostIds);
-        List<AddedToken> added = ReadAddedTokens(root, normalizer);
+        List<AddedToken> added = ReadAddedTokens(root, vocabulary, normalizer);
         string?[] spellings = vocabulary.Spellings(added);
         Dictionary<string, int> ids = new(vocabulary.Ids, StringComparer.Ordinal);
         foreach (AddedToken token in added)
@@ -61,7 +61,7 @@ internal static class TokenizerJsonReader
         });
     }
 
-    private static List<AddedToken> ReadAddedTokens(JsonComponent root, TextNormalizer? normalizer)
+    private static List<AddedToken> ReadAddedTokens(JsonComponent root, Vocabulary vocabulary, TextNormalizer? normalizer)
     {
         var tokens = new List<AddedToken>();
         foreach (JsonComponent token in root.Children("added_tokens"))
@@ -74,8 +74,11 @@ internal static class TokenizerJsonReader
 
             string content = token.RequiredString("content");
             bool normalized = token.Bool("normalized", !token.Bool("special", false));
-            tokens.Add(new AddedToken(id, normalized && normalizer is not null ? normalizer.Normalize(content) : content)
+
+            // A token that the model has as well keeps the model's id.
+            tokens.Add(new AddedToken(vocabulary.Ids.GetValueOrDefault(content, id), content)
             {
+                Pattern = normalized && normalizer is not null ? normalizer.Normalize(content) : content,
                 SingleWord = token.Bool("single_word", false),
                 LeftStrip = token.Bool("lstrip", false),
                 RightStrip = token.Bool("rstrip", false),

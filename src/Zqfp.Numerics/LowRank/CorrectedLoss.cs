@@ -1,0 +1,62 @@
+namespace Zqfp.Numerics;
+
+/// <summary>
+/// What a low-rank correction leaves of a loss that is already known: with F = U D,
+/// tr((E - F) H (E - F)^T) = tr(E H E^T) - 2 tr(E H F^T) + tr(F H F^T), and both corrections need only thin products.
+/// </summary>
+internal static unsafe class CorrectedLoss
+{
+    /// <summary>Computes tr((E - F) H (E - F)^T).</summary>
+    /// <param name="loss">tr(E H E^T).</param>
+    /// <param name="error">E.</param>
+    /// <param name="factors">F.</param>
+    /// <param name="hessian">H.</param>
+    /// <param name="threads">Threads used at most.</param>
+    /// <param name="cancellationToken">Stops between tiles.</param>
+    public static double Compute(
+        double loss, StreamedError error, LowRankFactors factors, Hessian hessian, int threads, CancellationToken cancellationToken)
+    {
+        int rank = factors.Rank;
+        int width = VectorMath.RoundUp(rank, TileKernel.ColumnStep);
+        using AlignedBuffer down = Down(factors, error.Columns, error.PaddedColumns, width);
+        using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, down, width, threads, cancellationToken);
+        using AlignedBuffer product = error.Multiply(weighted, width);
+        double[] downGram = Basis.SymmetricProduct(down, weighted, error.PaddedColumns, width);
+        double[] upGram = new double[rank * rank];
+        double cross = 0;
+        for (int n = 0; n < error.Rows; n++)
+        {
+            ReadOnlySpan<float> up = factors.Up.AsSpan(n * rank, rank);
+            cross += VectorMath.Dot(up, product.Slice((long)n * width, rank));
+            for (int i = 0; i < rank; i++)
+            {
+                for (int j = 0; j < rank; j++)
+                {
+                    upGram[(i * rank) + j] += (double)up[i] * up[j];
+                }
+            }
+        }
+
+        double own = 0;
+        for (int i = 0; i < rank; i++)
+        {
+            own += VectorMath.Dot(upGram.AsSpan(i * rank, rank), downGram.AsSpan(i * width, rank));
+        }
+
+        return loss - (2 * cross) + own;
+    }
+
+    private static AlignedBuffer Down(LowRankFactors factors, int columns, int paddedColumns, int width)
+    {
+        var down = new AlignedBuffer((long)paddedColumns * width);
+        for (int i = 0; i < factors.Rank; i++)
+        {
+            for (int k = 0; k < columns; k++)
+            {
+                down.Data[((long)k * width) + i] = factors.Down[(i * columns) + k];
+            }
+        }
+
+        return down;
+    }
+}

@@ -1,0 +1,14 @@
+namespace Zqfp.OnnxRewriter.Emission;
+
+/// <summary>In which operators a quantized model is written. All profiles compute the same.</summary>
+public enum EmissionProfile
+{
+    /// <summary>FP4 initializers and the operators of domain <c>zqfp</c>.</summary>
+    Custom,
+
+    /// <summary>The same operators with 4-bit integer initializers and function bodies of standard operators: any ONNX Runtime runs it.</summary>
+    Portable,
+
+    /// <summary>Standard ONNX only: blocked DequantizeLinear of FP4 weights.</summary>
+    Qdq,
+}

@@ -1,0 +1,149 @@
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Protos;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter.Emission;
+
+/// <summary>The operators of domain <c>zqfp</c> in terms of standard ones, which is also their definition in <c>docs/operators.md</c>.</summary>
+/// <remarks>
+/// The rounding is spelled Div, Cast, Cast, Mul rather than QuantizeLinear, DequantizeLinear: ONNX Runtime's fusions around
+/// FP8 QDQ pairs fail to load.
+/// </remarks>
+internal static class FunctionBodies
+{
+    /// <summary>The default operator set of the bodies.</summary>
+    public const long Opset = 21;
+
+    private static readonly float[] E2M1 = [0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6];
+
+    /// <summary>Every operator's body.</summary>
+    public static IReadOnlyList<FunctionProto> All =>
+    [
+        QuantizeTokens(),
+        Product(OperatorNames.MatMulW4A8, ["Xq", "Sx"], isFourBit: true, hasExponents: true),
+        Product(OperatorNames.MatMulW4A8Scaled, ["Xq", "Sx"], isFourBit: true, hasExponents: false),
+        Product(OperatorNames.MatMulW4A16, ["X"], isFourBit: true, hasExponents: true),
+        Product(OperatorNames.MatMulW8A8, ["Xq", "Sx"], isFourBit: false, hasExponents: true),
+    ];
+
+    private static FunctionProto QuantizeTokens()
+    {
+        FunctionProto body = Function(OperatorNames.QuantizeTokens, ["X"], ["Xq", "Sx"]);
+        body.Node.AddRange(
+        [
+            Cast("X", "x", DataType.Float),
+            Node("Abs", ["x"], "magnitudes"),
+            Constant("last", DataType.Int64, [1], [-1L]),
+            Node("ReduceMax", ["magnitudes", "last"], "largest"),
+            Constant("max", DataType.Float, [], [448f]),
+            Node("Div", ["largest", "max"], "scale"),
+            Constant("zero", DataType.Float, [], [0f]),
+            Constant("one", DataType.Float, [], [1f]),
+            Node("Equal", ["scale", "zero"], "empty"),
+            Node("Where", ["empty", "one", "scale"], "Sx"),
+            Node("Div", ["x", "Sx"], "scaled"),
+            Cast("scaled", "Xq", DataType.Float8E4M3Fn),
+        ]);
+        return body;
+    }
+
+    private static FunctionProto Product(string name, string[] activation, bool isFourBit, bool hasExponents)
+    {
+        string[] weight = hasExponents ? ["W", "E", "S"] : ["W", "S"];
+        FunctionProto body = Function(name, [.. activation, .. weight, "bias", "A", "B"], ["Y"]);
+        body.Attribute.AddRange(["group_size", "dtype"]);
+        body.Node.Add(Cast(activation[0], "values", DataType.Float));
+        if (activation.Length > 1)
+        {
+            body.Node.Add(Node("Mul", ["values", "Sx"], "x"));
+        }
+
+        string x = activation.Length > 1 ? "x" : "values";
+        body.Node.AddRange([.. Decode(isFourBit), .. GroupScales(hasExponents), .. Spread()]);
+        body.Node.AddRange(
+        [
+            Node("Mul", ["decoded", "spread"], "w"),
+            Node("Transpose", ["w"], "w_t"),
+            Node("MatMul", [x, "w_t"], "product"),
+            Cast("A", "a", DataType.Float),
+            Node("Transpose", ["a"], "a_t"),
+            Node("MatMul", [x, "a_t"], "inner"),
+            Cast("B", "b", DataType.Float),
+            Node("Transpose", ["b"], "b_t"),
+            Node("MatMul", ["inner", "b_t"], "correction"),
+            Node("Add", ["product", "correction"], "corrected"),
+            Cast("bias", "added", DataType.Float),
+            Node("Add", ["corrected", "added"], "y"),
+            CastToAttribute("y", "Y", "dtype"),
+        ]);
+        return body;
+    }
+
+    /// <summary>Codes W to the values they stand for: <c>decoded</c> [N, K].</summary>
+    private static NodeProto[] Decode(bool isFourBit) => isFourBit
+        ? [Constant("table", DataType.Float, [16], E2M1), Cast("W", "index", DataType.Int32), Node("Gather", ["table", "index"], "decoded")]
+        : [Cast("W", "decoded", DataType.Float)];
+
+    /// <summary>The scale of each group: <c>scales</c> [N, groups].</summary>
+    private static NodeProto[] GroupScales(bool hasExponents) => hasExponents
+        ?
+        [
+            Cast("E", "k", DataType.Float),
+            Node("Neg", ["k"], "minus_k"),
+            Constant("two", DataType.Float, [], [2f]),
+            Node("Pow", ["two", "minus_k"], "ratio"),
+            Constant("column", DataType.Int64, [1], [1L]),
+            Node("Unsqueeze", ["S", "column"], "row_scale"),
+            Node("Mul", ["row_scale", "ratio"], "scales"),
+        ]
+        : [Node("Identity", ["S"], "scales")];
+
+    /// <summary>Each group's scale repeated for its columns, the last group cut to the row's end: <c>spread</c> [N, K].</summary>
+    private static NodeProto[] Spread() =>
+    [
+        Constant("behind", DataType.Int64, [1], [2L]),
+        Node("Unsqueeze", ["scales", "behind"], "scales_3d"),
+        new NodeProto { OpType = "Constant", Output = { "group_size_scalar" }, Attribute = { Reference("value_int", "group_size") } },
+        Constant("start", DataType.Int64, [1], [0L]),
+        Node("Unsqueeze", ["group_size_scalar", "start"], "group"),
+        Constant("ones", DataType.Int64, [2], [1L, 1L]),
+        Node("Concat", ["ones", "group"], "repeat", Attributes.Make("axis", 0)),
+        Node("Expand", ["scales_3d", "repeat"], "repeated"),
+        Constant("flat", DataType.Int64, [2], [0L, -1L]),
+        Node("Reshape", ["repeated", "flat"], "padded"),
+        Node("Shape", ["W"], "columns", Attributes.Make("start", 1)),
+        Constant("axis", DataType.Int64, [1], [1L]),
+        Node("Slice", ["padded", "start", "columns", "axis"], "spread"),
+    ];
+
+    private static FunctionProto Function(string name, string[] inputs, string[] outputs) => new()
+    {
+        Name = name,
+        Domain = OperatorNames.Domain,
+        Input = { inputs },
+        Output = { outputs },
+        OpsetImport = { new OperatorSetIdProto { Domain = "", Version = Opset } },
+    };
+
+    private static NodeProto Node(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
+        new() { OpType = op, Input = { inputs }, Output = { output }, Attribute = { attributes } };
+
+    private static NodeProto Cast(string input, string output, DataType type) =>
+        Node("Cast", [input], output, Attributes.Make("to", (long)type));
+
+    private static NodeProto CastToAttribute(string input, string output, string attribute) =>
+        Node("Cast", [input], output, Reference("to", attribute));
+
+    /// <summary>An integer attribute that takes its value from one of the function's.</summary>
+    private static AttributeProto Reference(string name, string attribute) =>
+        new() { Name = name, RefAttrName = attribute, Type = AttributeProto.Types.AttributeType.Int };
+
+    private static NodeProto Constant<T>(string output, DataType type, long[] dims, T[] values)
+        where T : unmanaged
+    {
+        var tensor = new TensorProto { DataType = (int)type, Dims = { dims }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values)) };
+        return Node("Constant", [], output, new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor });
+    }
+}

@@ -1,0 +1,67 @@
+using System.Runtime.InteropServices;
+using Zqfp.OnnxRewriter.Layers;
+using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Tensors;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter.Emission;
+
+/// <summary>Writes quantized layers in the nodes of one profile. Holds nothing: the same layers give the same nodes.</summary>
+internal abstract class LayerEmitter
+{
+    /// <summary>Lowest IR version and default operator set the nodes need.</summary>
+    public abstract (long Ir, long Opset) Needs { get; }
+
+    /// <summary>Function bodies for nodes of domain <c>zqfp</c>, so that runtimes without the operators can run them.</summary>
+    public virtual IEnumerable<FunctionProto> Functions => [];
+
+    /// <summary>Initializers that all layers share.</summary>
+    public virtual IEnumerable<(string Name, TensorData Data)> SharedInitializers => [];
+
+    /// <summary>Why <paramref name="layer"/> cannot be written in this profile, or null.</summary>
+    public abstract string? Refusal(QuantizedLayerTensors layer);
+
+    /// <summary>Nodes that prepare the value that layers read, once for all of them.</summary>
+    /// <param name="first">The first of these layers.</param>
+    public abstract IEnumerable<NodeProto> Prepare(QuantizedLayerTensors first);
+
+    /// <summary>Nodes that replace one layer.</summary>
+    public abstract IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer);
+
+    /// <summary>The initializers those nodes read, by name.</summary>
+    public abstract IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer);
+
+    /// <summary>The emitter of a profile.</summary>
+    public static LayerEmitter Of(EmissionProfile profile) => profile switch
+    {
+        EmissionProfile.Custom => new CustomEmitter(DataType.Float4E2M1),
+        EmissionProfile.Portable => new PortableEmitter(),
+        _ => new QdqEmitter(),
+    };
+
+    protected static NodeProto Node(string domain, string op, string name, IEnumerable<string> inputs, IEnumerable<string> outputs, params AttributeProto[] attributes) => new()
+    {
+        Name = name,
+        Domain = domain,
+        OpType = op,
+        Input = { inputs },
+        Output = { outputs },
+        Attribute = { attributes },
+    };
+
+    /// <summary>Name of an initializer of a layer's weight, such as <c>w.zqfp.codes</c>.</summary>
+    protected static string Part(LinearLayer layer, string part) => $"{layer.Weight}.zqfp.{part}";
+
+    /// <summary>Name of a value derived from what layers read, such as <c>x.zqfp.fp8</c>.</summary>
+    protected static string Derived(string value, string part) => $"{value}.zqfp.{part}";
+
+    /// <summary>N, K and the number of groups.</summary>
+    protected static (long Rows, long Columns, long Groups) Shape(QuantizedLayerTensors tensors)
+    {
+        long columns = tensors.Layer.InFeatures;
+        return (tensors.Layer.OutFeatures, columns, (columns + tensors.GroupSize - 1) / tensors.GroupSize);
+    }
+
+    protected static byte[] Bytes<T>(ReadOnlyMemory<T> values)
+        where T : unmanaged => MemoryMarshal.AsBytes(values.Span).ToArray();
+}

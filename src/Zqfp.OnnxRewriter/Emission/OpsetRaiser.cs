@@ -1,0 +1,68 @@
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using Zqfp.OnnxRewriter.Protos;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter.Emission;
+
+/// <summary>
+/// Raises a graph's default operator set. Between 17 and 23 most operators only gained element types; the rules here are the
+/// changes of meaning: from 18, Reduce* takes its axes as an input and Split wants the number of outputs.
+/// </summary>
+internal static class OpsetRaiser
+{
+    private const long Oldest = 13;
+
+    private static readonly HashSet<string> AxesBecameInput = ["ReduceMax", "ReduceMin", "ReduceMean", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"];
+
+    /// <summary>Rewrites <paramref name="model"/> for operator set <paramref name="target"/>; does nothing where it has that or a newer one.</summary>
+    /// <exception cref="ModelException">ZQFP1010: there is no rule for a node, or the set is older than 13.</exception>
+    public static void Raise(ModelProto model, long target, string file)
+    {
+        OperatorSetIdProto opset = model.OpsetImport.First(import => import.Domain.Length == 0);
+        long from = opset.Version;
+        if (from >= target)
+        {
+            return;
+        }
+
+        if (from < Oldest)
+        {
+            throw new ModelException("ZQFP1010", file, $"The model uses operator set {from}; this profile needs {target}, and only sets from {Oldest} can be raised. Export it with a newer operator set, or use the profile 'custom'.");
+        }
+
+        GraphProto graph = model.Graph;
+        foreach (NodeProto node in graph.Node.Where(node => node.Domain.Length == 0))
+        {
+            if (node.Attribute.Any(attribute => attribute.G is not null) || node.OpType is "GroupNormalization")
+            {
+                throw new ModelException("ZQFP1010", file, $"Node '{node.Name}' ({node.OpType}) cannot be raised from operator set {from} to {target}. Export the model with operator set {target}, or use the profile 'custom'.");
+            }
+
+            if (from < 18)
+            {
+                RaiseTo18(graph, node);
+            }
+        }
+
+        opset.Version = target;
+    }
+
+    private static void RaiseTo18(GraphProto graph, NodeProto node)
+    {
+        if (node.OpType == "Split" && node.Input.Count < 2)
+        {
+            node.Attribute.Add(Graphs.Attributes.Make("num_outputs", node.Output.Count));
+        }
+
+        AttributeProto? axes = node.Attribute.FirstOrDefault(attribute => attribute.Name == "axes");
+        if (axes is not null && AxesBecameInput.Contains(node.OpType))
+        {
+            string name = $"{node.Output[0]}.zqfp.axes";
+            long[] values = [.. axes.Ints];
+            graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)DataType.Int64, Dims = { values.Length }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(values)) });
+            node.Attribute.Remove(axes);
+            node.Input.Add(name);
+        }
+    }
+}

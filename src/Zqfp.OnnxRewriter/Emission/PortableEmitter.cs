@@ -1,0 +1,41 @@
+using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Tensors;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter.Emission;
+
+/// <summary>
+/// The profile <c>portable</c>: the nodes of <c>custom</c>, with 4-bit codes declared as UINT4 and a function body for each
+/// operator. A session that has the operators runs their kernels; any other inlines the bodies.
+/// </summary>
+/// <remarks>
+/// A function body cannot leave out what a node leaves out, so every node gets a bias and low-rank factors: zeros where the
+/// layer has none.
+/// </remarks>
+internal sealed class PortableEmitter() : CustomEmitter(DataType.Uint4)
+{
+    /// <summary>Cast from UINT4 belongs to operator set 21, which belongs to IR version 10.</summary>
+    public override (long Ir, long Opset) Needs => (10, FunctionBodies.Opset);
+
+    public override IEnumerable<FunctionProto> Functions => FunctionBodies.All;
+
+    public override IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer)
+    {
+        (long rows, long columns, _) = Shape(layer);
+        IEnumerable<(string Name, TensorData Data)> all = base.Initializers(layer);
+        if (layer.Layer.Bias is null)
+        {
+            all = all.Append((Part(layer.Layer, "bias"), new TensorData(DataType.Float, [rows], new byte[4 * rows])));
+        }
+
+        return layer.Rank > 0 ? all :
+        [
+            .. all,
+            (Part(layer.Layer, "down"), new TensorData(DataType.Float16, [1, columns], new byte[2 * columns])),
+            (Part(layer.Layer, "up"), new TensorData(DataType.Float16, [rows, 1], new byte[2 * rows])),
+        ];
+    }
+
+    protected override IEnumerable<string> Optional(QuantizedLayerTensors layer) =>
+        [layer.Layer.Bias ?? Part(layer.Layer, "bias"), Part(layer.Layer, "down"), Part(layer.Layer, "up")];
+}

@@ -1,0 +1,138 @@
+using System.Runtime.InteropServices;
+using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Layers;
+using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Tensors;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter.Emission;
+
+/// <summary>
+/// The profile <c>qdq</c>: standard ONNX alone. Weights are DequantizeLinear of FP4 or FP8 codes with a scale per block;
+/// activations are rounded by Div, Cast, Cast, Mul (see <see cref="FunctionBodies"/> for why not by QDQ nodes).
+/// </summary>
+internal sealed class QdqEmitter : LayerEmitter
+{
+    private const string LastAxis = "zqfp.last_axis";
+    private const string Largest = "zqfp.e4m3_max";
+    private const string Zero = "zqfp.zero";
+    private const string One = "zqfp.one";
+
+    /// <summary>DequantizeLinear of FLOAT4E2M1 belongs to operator set 23 and IR version 11.</summary>
+    public override (long Ir, long Opset) Needs => (11, 23);
+
+    public override IEnumerable<(string Name, TensorData Data)> SharedInitializers =>
+    [
+        (LastAxis, new TensorData(DataType.Int64, [1], MemoryMarshal.AsBytes<long>([-1L]).ToArray())),
+        (Largest, Scalar(448)),
+        (Zero, Scalar(0)),
+        (One, Scalar(1)),
+    ];
+
+    public override string? Refusal(QuantizedLayerTensors layer) => null;
+
+    public override IEnumerable<NodeProto> Prepare(QuantizedLayerTensors first)
+    {
+        string value = first.Layer.Input;
+        string Name(string part) => Derived(value, part);
+        yield return Cast(value, Name("float"), DataType.Float);
+        if (first.Activations == ActivationRounding.None)
+        {
+            yield break;
+        }
+
+        yield return Standard("Abs", [Name("float")], Name("magnitude"));
+        yield return Standard("ReduceMax", [Name("magnitude"), LastAxis], Name("largest"));
+        yield return Standard("Div", [Name("largest"), Largest], Name("free_scale"));
+        yield return Standard("Equal", [Name("free_scale"), Zero], Name("is_zero"));
+        yield return Standard("Where", [Name("is_zero"), One, Name("free_scale")], Name("scale"));
+        yield return Standard("Div", [Name("float"), Name("scale")], Name("scaled"));
+        yield return Cast(Name("scaled"), Name("fp8"), DataType.Float8E4M3Fn);
+        yield return Cast(Name("fp8"), Name("fp8_float"), DataType.Float);
+        yield return Standard("Mul", [Name("fp8_float"), Name("scale")], Name("rounded"));
+    }
+
+    public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
+    {
+        LinearLayer linear = layer.Layer;
+        string x = Derived(linear.Input, layer.Activations == ActivationRounding.None ? "float" : "rounded");
+        yield return Standard(
+            "DequantizeLinear",
+            [Part(linear, "codes"), Part(linear, "scales")],
+            Part(linear, "weight"),
+            Attributes.Make("axis", 1),
+            Attributes.Make("block_size", layer.GroupSize));
+        yield return Standard("Transpose", [Part(linear, "weight")], Part(linear, "weight_t"));
+        string value = Derived(linear.Output, "product");
+        yield return Standard("MatMul", [x, Part(linear, "weight_t")], value);
+        if (layer.Rank > 0)
+        {
+            yield return Cast(Part(linear, "down"), Part(linear, "down_float"), DataType.Float);
+            yield return Cast(Part(linear, "up"), Part(linear, "up_float"), DataType.Float);
+            yield return Standard("MatMul", [x, Part(linear, "down_float")], Derived(linear.Output, "inner"));
+            yield return Standard("MatMul", [Derived(linear.Output, "inner"), Part(linear, "up_float")], Derived(linear.Output, "correction"));
+            yield return Standard("Add", [value, Derived(linear.Output, "correction")], value = Derived(linear.Output, "corrected"));
+        }
+
+        if (linear.Bias is not null)
+        {
+            yield return Cast(linear.Bias, Derived(linear.Output, "bias"), DataType.Float);
+            yield return Standard("Add", [value, Derived(linear.Output, "bias")], value = Derived(linear.Output, "biased"));
+        }
+
+        yield return Cast(value, linear.Output, linear.Type);
+    }
+
+    public override IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer)
+    {
+        LinearLayer linear = layer.Layer;
+        (long rows, long columns, long groups) = Shape(layer);
+        DataType codes = layer.CodesType == WeightCodes.Fp4E2M1 ? DataType.Float4E2M1 : DataType.Float8E4M3Fn;
+        yield return (Part(linear, "codes"), new TensorData(codes, [rows, columns], layer.Codes));
+        yield return (Part(linear, "scales"), new TensorData(DataType.Float, [rows, groups], Bytes<float>(GroupScales(layer, (int)groups))));
+        if (layer.Rank > 0)
+        {
+            yield return (Part(linear, "down"), new TensorData(DataType.Float16, [columns, layer.Rank], Bytes<Half>(Transpose(layer.Down.Span, layer.Rank, (int)columns))));
+            yield return (Part(linear, "up"), new TensorData(DataType.Float16, [layer.Rank, rows], Bytes<Half>(Transpose(layer.Up.Span, (int)rows, layer.Rank))));
+        }
+    }
+
+    /// <summary>S * 2^-k of every group: exact, so this profile computes with the same scales.</summary>
+    private static float[] GroupScales(QuantizedLayerTensors layer, int groups)
+    {
+        if (layer.Exponents is not { } exponents)
+        {
+            return layer.Scales.ToArray();
+        }
+
+        float[] scales = new float[exponents.Length];
+        for (int i = 0; i < scales.Length; i++)
+        {
+            scales[i] = MathF.ScaleB(layer.Scales.Span[i / groups], -exponents.Span[i]);
+        }
+
+        return scales;
+    }
+
+    private static Half[] Transpose(ReadOnlySpan<Half> values, int rows, int columns)
+    {
+        Half[] turned = new Half[values.Length];
+        for (int i = 0; i < rows; i++)
+        {
+            for (int j = 0; j < columns; j++)
+            {
+                turned[(j * rows) + i] = values[(i * columns) + j];
+            }
+        }
+
+        return turned;
+    }
+
+    private static TensorData Scalar(float value) => new(DataType.Float, [], BitConverter.GetBytes(value));
+
+    private static NodeProto Standard(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
+        Node("", op, Derived(output, op), inputs, [output], attributes);
+
+    private static NodeProto Cast(string input, string output, DataType type) =>
+        Standard("Cast", [input], output, Attributes.Make("to", (long)type));
+}
