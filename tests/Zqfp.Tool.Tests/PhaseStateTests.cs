@@ -10,7 +10,7 @@ public class PhaseStateTests
     [InlineData(7, 28, 3.5, "Quantizing: 7/28 layers (25 %), 2.0 layers/s, 0:10 left")]
     [InlineData(1, 2000, 4, "Quantizing: 1/2000 layers (0 %), 0.3 layers/s, 2:13:16 left")]
     [InlineData(28, 28, 14, "Quantizing: 28/28 layers (100 %), 2.0 layers/s, took 0:14")]
-    [InlineData(3, 0, 3, "Quantizing: 3/0 layers, 1.0 layers/s, 0:00 left")]
+    [InlineData(3, 0, 3, "Quantizing: 3 layers, 1.0 layers/s")]
     public void Tells_count_rate_and_remaining_time(long done, long total, double seconds, string expected) =>
         Assert.Equal(expected, new PhaseState(new JobProgress("Quantizing", done, total, "layers"), TimeSpan.FromSeconds(seconds), IsFirst: false).Describe());
 }

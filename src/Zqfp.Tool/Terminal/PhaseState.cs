@@ -12,22 +12,24 @@ internal sealed record PhaseState(JobProgress Progress, TimeSpan Elapsed, bool I
     /// <summary>Whether the phase is done.</summary>
     public bool IsLast => Progress.Total > 0 && Progress.Done >= Progress.Total;
 
-    /// <summary>One line: phase, count, share, rate, and the remaining time once it can be told.</summary>
+    /// <summary>One line: phase, count, rate, and where the total is known share and remaining time.</summary>
     public string Describe()
     {
-        string line = string.Create(CultureInfo.InvariantCulture, $"{Progress.Phase}: {Progress.Done}/{Progress.Total} {Progress.Unit}");
-        if (Progress.Total > 0)
-        {
-            line += string.Create(CultureInfo.InvariantCulture, $" ({100 * Progress.Done / Progress.Total} %)");
-        }
-
+        string line = Progress.Total > 0
+            ? string.Create(CultureInfo.InvariantCulture, $"{Progress.Phase}: {Progress.Done}/{Progress.Total} {Progress.Unit} ({100 * Progress.Done / Progress.Total} %)")
+            : string.Create(CultureInfo.InvariantCulture, $"{Progress.Phase}: {Progress.Done} {Progress.Unit}");
         if (Progress.Done > 0 && Elapsed > TimeSpan.Zero)
         {
             double rate = Progress.Done / Elapsed.TotalSeconds;
             line += string.Create(CultureInfo.InvariantCulture, $", {rate:0.0} {Progress.Unit}/s");
-            line += IsLast
-                ? $", took {Clock(Elapsed)}"
-                : $", {Clock(TimeSpan.FromSeconds((Progress.Total - Progress.Done) / rate))} left";
+            if (IsLast)
+            {
+                line += $", took {Clock(Elapsed)}";
+            }
+            else if (Progress.Total > 0)
+            {
+                line += $", {Clock(TimeSpan.FromSeconds((Progress.Total - Progress.Done) / rate))} left";
+            }
         }
 
         return line;
