@@ -9,7 +9,7 @@ namespace Zqfp.Pipeline.Text;
 /// that these may add around a text; the text source adds a beginning token where asked. Instances are safe to use
 /// from several threads.
 /// </summary>
-public abstract class Tokenizer
+public abstract partial class Tokenizer
 {
     private static readonly string[] FileNames = ["tokenizer.json", "tokenizer.model"];
 
@@ -68,11 +68,17 @@ public abstract class Tokenizer
             throw new TextException(TextCodes.TokenizerUnreadable, $"The tokenizer '{file}' cannot be read: {exception.Message}", exception);
         }
 
-        return LooksLikeJson(content) ? TokenizerJsonReader.Read(content, file) : SentencePieceReader.Read(content, file);
+        bool isJson = LooksLikeJson(content);
+        Tokenizer tokenizer = isJson ? TokenizerJsonReader.Read(content, file) : SentencePieceReader.Read(content, file);
+        Substitute(content, isJson, ref tokenizer);
+        return tokenizer;
     }
 
     /// <summary>Appends the ids of a text.</summary>
     protected abstract void Encode(string text, List<int> ids);
+
+    /// <summary>Where the project is built with another tokenizer library, puts that in the place of our own.</summary>
+    static partial void Substitute(byte[] content, bool isJson, ref Tokenizer tokenizer);
 
     private static string Resolve(string path)
     {
