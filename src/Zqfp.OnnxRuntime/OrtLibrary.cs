@@ -83,6 +83,10 @@ public sealed unsafe class OrtLibrary
     /// <exception cref="OrtException">ZQFP4004: its version does not fit.</exception>
     public static OrtLibrary FromApiBase(nint apiBase) => new(OrtApi.FromBase((void*)apiBase), "");
 
+    /// <summary>An <c>OrtStatus*</c> to be returned to ONNX Runtime, which then owns it.</summary>
+    /// <param name="message">What went wrong.</param>
+    public nint CreateStatus(string message) => (nint)Api.CreateStatus(OrtStatusCode.Fail, message);
+
     private static OrtLibrary Bind(nint library, string path)
     {
         if (!NativeLibrary.TryGetExport(library, "OrtGetApiBase", out nint getApiBase))

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Zqfp.CudaOps;
 using Zqfp.CudaOps.Cpu;
 using Zqfp.OnnxRuntime;
@@ -94,10 +95,12 @@ public sealed class QuantizeTokensTests : IDisposable
         for (long bits = 0; bits < 1L << 32; bits += (512 * 64) + 7)
         {
             float[] values = [.. Enumerable.Range(0, 8).Select(i => BitConverter.Int32BitsToSingle((int)(bits + (i * 4096))))];
-            var codes = E4M3.Encode(System.Runtime.Intrinsics.Vector256.Create<float>(values));
+            Vector256<int> codes = E4M3.Encode(Vector256.Create<float>(values));
+            Vector512<int> wide = E4M3.Encode(Vector512.Create(Vector256<float>.Zero, Vector256.Create<float>(values)));
             for (int i = 0; i < 8; i++)
             {
                 Assert.Equal(E4M3.Encode(values[i]), codes[i]);
+                Assert.Equal(codes[i], wide[i + 8]);
             }
         }
     }

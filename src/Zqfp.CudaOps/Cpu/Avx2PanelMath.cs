@@ -13,6 +13,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     /// <summary>The permutation looks at the low three bits of an index: the code without its sign.</summary>
     private static Vector256<float> E2M1Magnitudes => Vector256.Create(0, 0.5f, 1, 1.5f, 2, 3, 4, 6);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void DecodeE2M1(uint* words, int columns, float* panel)
     {
         Vector256<float> magnitudes = E2M1Magnitudes;
@@ -30,6 +31,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void DecodeE4M3(uint* words, int columns, float* panel)
     {
         for (int column = 0; column < columns; column += 4, words += Width, panel += 4 * Width)
@@ -64,6 +66,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
     {
         new Span<float>(totals, Width).Clear();
@@ -98,6 +101,42 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Project(float* x, float* a, int length, int rows, float* results)
+    {
+        for (int row = 0; row < rows; row += 4, a += 4 * (nint)length, results += 4)
+        {
+            float* a1 = a + length, a2 = a1 + length, a3 = a2 + length;
+            Vector256<float> l0 = Vector256<float>.Zero, l1 = l0, l2 = l0, l3 = l0, h0 = l0, h1 = l0, h2 = l0, h3 = l0;
+            for (nint i = 0; i < length; i += 16)
+            {
+                Vector256<float> low = Vector256.Load(x + i);
+                l0 = Fma.MultiplyAdd(low, Vector256.Load(a + i), l0);
+                l1 = Fma.MultiplyAdd(low, Vector256.Load(a1 + i), l1);
+                l2 = Fma.MultiplyAdd(low, Vector256.Load(a2 + i), l2);
+                l3 = Fma.MultiplyAdd(low, Vector256.Load(a3 + i), l3);
+                Vector256<float> high = Vector256.Load(x + i + 8);
+                h0 = Fma.MultiplyAdd(high, Vector256.Load(a + i + 8), h0);
+                h1 = Fma.MultiplyAdd(high, Vector256.Load(a1 + i + 8), h1);
+                h2 = Fma.MultiplyAdd(high, Vector256.Load(a2 + i + 8), h2);
+                h3 = Fma.MultiplyAdd(high, Vector256.Load(a3 + i + 8), h3);
+            }
+            results[0] = Sum(l0 + h0);
+            results[1] = Sum(l1 + h1);
+            results[2] = Sum(l2 + h2);
+            results[3] = Sum(l3 + h3);
+        }
+    }
+
+    /// <summary>The sum of eight chains, added pairwise.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static float Sum(Vector256<float> chains)
+    {
+        Vector128<float> four = chains.GetLower() + chains.GetUpper();
+        Vector128<float> two = four + Vector128.Shuffle(four, Vector128.Create(2, 3, 2, 3));
+        return two[0] + two[1];
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> ValueE2M1(Vector256<float> magnitudes, Vector256<int> word)
     {
@@ -106,6 +145,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     }
 
     /// <summary>Six rows: 12 sums, two weights and one value of X in 15 of the 16 registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
     {
         float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
@@ -141,6 +181,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         AddPart(f0, f1, scales, totals + (5 * Width));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyOne(float* x, float* panel, int columns, float* scales, float* totals)
     {
         Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, a2 = a0, a3 = a0;

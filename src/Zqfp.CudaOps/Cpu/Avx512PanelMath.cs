@@ -13,6 +13,7 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
     private static Vector512<float> E2M1Table =>
         Vector512.Create(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void DecodeE2M1(uint* words, int columns, float* panel)
     {
         Vector512<float> table = E2M1Table;
@@ -34,6 +35,7 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void DecodeE4M3(uint* words, int columns, float* panel)
     {
         Vector512<int> low = Vector512.Create(0xFF);
@@ -67,6 +69,7 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
     {
         Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, t2 = t0, t3 = t0;
@@ -104,6 +107,39 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
         t3.Store(totals + 48);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Project(float* x, float* a, int length, int rows, float* results)
+    {
+        for (int row = 0; row < rows; row += 8, a += 8 * (nint)length, results += 8)
+        {
+            Vector512<float> s0 = Vector512<float>.Zero, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+            float* a4 = a + (4 * (nint)length);
+            for (nint i = 0; i < length; i += 16)
+            {
+                Vector512<float> value = Vector512.Load(x + i);
+                s0 = Vector512.FusedMultiplyAdd(value, Vector512.Load(a + i), s0);
+                s1 = Vector512.FusedMultiplyAdd(value, Vector512.Load(a + length + i), s1);
+                s2 = Vector512.FusedMultiplyAdd(value, Vector512.Load(a + (2 * (nint)length) + i), s2);
+                s3 = Vector512.FusedMultiplyAdd(value, Vector512.Load(a + (3 * (nint)length) + i), s3);
+                s4 = Vector512.FusedMultiplyAdd(value, Vector512.Load(a4 + i), s4);
+                s5 = Vector512.FusedMultiplyAdd(value, Vector512.Load(a4 + length + i), s5);
+                s6 = Vector512.FusedMultiplyAdd(value, Vector512.Load(a4 + (2 * (nint)length) + i), s6);
+                s7 = Vector512.FusedMultiplyAdd(value, Vector512.Load(a4 + (3 * (nint)length) + i), s7);
+            }
+            results[0] = Sum(s0);
+            results[1] = Sum(s1);
+            results[2] = Sum(s2);
+            results[3] = Sum(s3);
+            results[4] = Sum(s4);
+            results[5] = Sum(s5);
+            results[6] = Sum(s6);
+            results[7] = Sum(s7);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Sum(Vector512<float> chains) => Avx2PanelMath.Sum(chains.GetLower() + chains.GetUpper());
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Step(
         ref Vector512<float> c0, ref Vector512<float> c1, ref Vector512<float> c2, ref Vector512<float> c3,
@@ -117,6 +153,7 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
     }
 
     /// <summary>Six rows: 24 sums, four weights and one value of X in 29 of the 32 registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
     {
         float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
@@ -168,6 +205,7 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
         AddRow(f0, f1, f2, f3, scales, totals + (5 * Width));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyTwo(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
     {
         float* x1 = x + stride;
@@ -193,6 +231,7 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
         AddRow(b0, b1, b2, b3, scales, totals + Width);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyOne(float* x, float* panel, int columns, float* scales, float* totals)
     {
         Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, a2 = a0, a3 = a0;

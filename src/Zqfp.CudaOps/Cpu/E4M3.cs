@@ -64,6 +64,21 @@ internal static class E4M3
         return code | (Vector256.ShiftRightLogical(bits, 24) & Vector256.Create(0x80));
     }
 
+    /// <summary>The codes of sixteen values, one in each element.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> Encode(Vector512<float> value)
+    {
+        Vector512<int> bits = value.AsInt32();
+        Vector512<int> magnitude = bits & Vector512.Create(int.MaxValue);
+        Vector512<int> subnormal = (magnitude.AsSingle() + Vector512.Create(SubnormalRounder)).AsInt32() - Vector512.Create(SubnormalRounder).AsInt32();
+        Vector512<int> odd = Vector512.ShiftRightLogical(magnitude, 20) & Vector512<int>.One;
+        Vector512<int> normal = Vector512.ShiftRightArithmetic(magnitude - Vector512.Create(ExponentShift - 0x7FFFF) + odd, 20);
+        Vector512<int> code = Vector512.ConditionalSelect(
+            Vector512.LessThan(magnitude, Vector512.Create(SmallestNormalBits)), subnormal, Vector512.Min(normal, Vector512.Create(MaxCode)));
+        code = Vector512.ConditionalSelect(Vector512.GreaterThan(magnitude, Vector512.Create(0x7F800000)), Vector512.Create(NaNCode), code);
+        return code | (Vector512.ShiftRightLogical(bits, 24) & Vector512.Create(0x80));
+    }
+
     /// <summary>The values of eight codes, one in each element.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Decode(Vector256<int> code)

@@ -46,6 +46,9 @@ internal sealed class GroupLayout
     /// <summary>K with every group filled up; a multiple of 8.</summary>
     public int PaddedColumns { get; }
 
+    /// <summary>From one laid-out row of X to the next: <see cref="PaddedColumns"/> filled up with zeros to a multiple of 16.</summary>
+    public int RowStride => (PaddedColumns + 15) / 16 * 16;
+
     /// <summary>The chunks, in the order they are summed.</summary>
     public Chunk[] Chunks { get; }
 

@@ -51,4 +51,15 @@ internal abstract unsafe class PanelMath
     /// <param name="panel">Which panel.</param>
     /// <param name="totals">64 totals.</param>
     public abstract void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals);
+
+    /// <summary>
+    /// Inner products of one row of X with rows of A, each as 16 interleaved chains of fused multiply-adds whose sums are added
+    /// pairwise.
+    /// </summary>
+    /// <param name="x">The row.</param>
+    /// <param name="a">The first row of A; the next follows after <paramref name="length"/>.</param>
+    /// <param name="length">A multiple of 16.</param>
+    /// <param name="rows">Rows of A, a multiple of 8.</param>
+    /// <param name="results">One for each row of A.</param>
+    public abstract void Project(float* x, float* a, int length, int rows, float* results);
 }

@@ -72,4 +72,26 @@ internal sealed unsafe class PortablePanelMath : PanelMath
             }
         }
     }
+
+    public override void Project(float* x, float* a, int length, int rows, float* results)
+    {
+        const int Chains = 16;
+        float* sums = stackalloc float[Chains];
+        for (int row = 0; row < rows; row++, a += length)
+        {
+            new Span<float>(sums, Chains).Clear();
+            for (int i = 0; i < length; i++)
+            {
+                sums[i % Chains] = MathF.FusedMultiplyAdd(x[i], a[i], sums[i % Chains]);
+            }
+            for (int half = Chains / 2; half > 0; half /= 2)
+            {
+                for (int i = 0; i < half; i++)
+                {
+                    sums[i] += sums[i + half];
+                }
+            }
+            results[row] = sums[0];
+        }
+    }
 }

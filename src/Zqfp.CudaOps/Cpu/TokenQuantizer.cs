@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Zqfp.CudaOps.Cpu;
 
@@ -10,13 +12,22 @@ internal static unsafe class TokenQuantizer
     /// <param name="codes">Their E4M3 codes.</param>
     /// <param name="count">How many.</param>
     /// <returns>The scale: max|x| / 448, or 1 where that is zero. NaN in the row makes it NaN, and with it all the row.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Quantize(float* row, byte* codes, int count)
     {
+        // Divided by, not multiplied with a reciprocal: the definition's rounding.
         float scale = Scale(LargestMagnitude(row, count), E4M3.Max);
         int i = 0;
-        if (Vector256.IsHardwareAccelerated)
+        if (Avx512F.IsSupported)
         {
-            // Divided, not multiplied by a reciprocal: the definition's rounding.
+            Vector512<float> divisor = Vector512.Create(scale);
+            for (; i <= count - 16; i += 16)
+            {
+                Avx512F.ConvertToVector128Byte(E4M3.Encode(Vector512.Load(row + i) / divisor)).Store(codes + i);
+            }
+        }
+        else if (Vector256.IsHardwareAccelerated)
+        {
             Vector256<float> divisor = Vector256.Create(scale);
             for (; i <= count - 16; i += 16)
             {
@@ -37,34 +48,47 @@ internal static unsafe class TokenQuantizer
     public static float Scale(float largestMagnitude, float largestValue) => largestMagnitude / largestValue is var scale && scale == 0 ? 1 : scale;
 
     /// <summary>max|x| of a row; NaN where one is in it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float LargestMagnitude(float* row, int count)
     {
-        float largest = 0;
+        // Without their signs floats order as their bit patterns do, and NaN stands above infinity.
+        int largest = 0;
         int i = 0;
-        if (Vector256.IsHardwareAccelerated && count >= 8)
+        if (Vector256.IsHardwareAccelerated)
         {
-            Vector256<float> lanes = Vector256<float>.Zero;
-            for (; i <= count - 8; i += 8)
+            Vector256<int> mask = Vector256.Create(int.MaxValue);
+            Vector256<int> first = Vector256<int>.Zero, second = first;
+            for (; i <= count - 16; i += 16)
             {
-                lanes = Vector256.Max(lanes, Vector256.Abs(Vector256.Load(row + i)));
+                first = Vector256.Max(first, Vector256.Load((int*)row + i) & mask);
+                second = Vector256.Max(second, Vector256.Load((int*)row + i + 8) & mask);
             }
+            first = Vector256.Max(first, second);
             for (int lane = 0; lane < 8; lane++)
             {
-                largest = MathF.Max(largest, lanes[lane]);
+                largest = Math.Max(largest, first[lane]);
             }
         }
         for (; i < count; i++)
         {
-            largest = MathF.Max(largest, MathF.Abs(row[i]));
+            largest = Math.Max(largest, BitConverter.SingleToInt32Bits(row[i]) & int.MaxValue);
         }
-        return largest;
+        return BitConverter.Int32BitsToSingle(largest);
     }
 
     /// <summary>The values of <paramref name="count"/> E4M3 codes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Decode(byte* codes, float* values, int count)
     {
         int i = 0;
-        if (Vector256.IsHardwareAccelerated)
+        if (Avx512F.IsSupported)
+        {
+            for (; i <= count - 16; i += 16)
+            {
+                E4M3.Decode(Avx512F.ConvertToVector512Int32(Vector128.Load(codes + i))).Store(values + i);
+            }
+        }
+        else if (Vector256.IsHardwareAccelerated)
         {
             for (; i <= count - 8; i += 8)
             {

@@ -57,7 +57,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
         }
 
         int projection = layer.LowRank?.ResultLength ?? 0;
-        NativeBuffer buffer = scratch.Rent((long)rows * (weights.Layout.PaddedColumns + projection) * sizeof(float));
+        NativeBuffer buffer = scratch.Rent((long)rows * (weights.Layout.RowStride + projection) * sizeof(float));
         try
         {
             var job = new Job
@@ -69,7 +69,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
                 Y = y.DataPointer,
                 Rows = rows,
                 Floats = buffer.Floats,
-                Projections = buffer.Floats + ((long)rows * weights.Layout.PaddedColumns),
+                Projections = buffer.Floats + ((long)rows * weights.Layout.RowStride),
             };
             Run(context, new ReadRows(job), rows, (long)rows * weights.Layout.PaddedColumns * 16);
             int blocks = (rows + RowBlock - 1) / RowBlock;
@@ -109,21 +109,22 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
     private void ReadRow(in Job job, int row)
     {
         GroupLayout layout = layer.Weights.Layout;
-        float* destination = job.Floats + ((long)row * layout.PaddedColumns);
+        float* destination = job.Floats + ((long)row * layout.RowStride);
         if (layout.IsDense)
         {
             Read(job, (long)row * layout.Columns, destination, layout.Columns);
+            new Span<float>(destination + layout.Columns, layout.RowStride - layout.Columns).Clear();
         }
         else
         {
-            new Span<float>(destination, layout.PaddedColumns).Clear();
+            new Span<float>(destination, layout.RowStride).Clear();
             for (int group = 0; group < layout.Groups; group++)
             {
                 int start = group * layout.GroupSize;
                 Read(job, ((long)row * layout.Columns) + start, destination + layout.GroupStart(group), Math.Min(layout.GroupSize, layout.Columns - start));
             }
         }
-        layer.LowRank?.Project(destination, job.Projections + ((long)row * layer.LowRank.ResultLength));
+        layer.LowRank?.Project(math, destination, job.Projections + ((long)row * layer.LowRank.ResultLength));
     }
 
     private static void Read(in Job job, long start, float* destination, int count)
@@ -146,7 +147,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
     private void Multiply(in Job job, int panel, int firstRow, int rows)
     {
         PackedWeights weights = layer.Weights;
-        int stride = weights.Layout.PaddedColumns;
+        int stride = weights.Layout.RowStride;
         float* x = job.Floats + ((long)firstRow * stride);
         const int Width = PackedWeights.PanelWidth;
         NativeBuffer buffer = scratch.Rent((Width * (long)GroupLayout.ChunkLength + (Width * (long)rows)) * sizeof(float));

@@ -32,10 +32,14 @@ internal static class Require
     /// <exception cref="OperatorException">The type is none of those allowed.</exception>
     public static void Type(in OrtTensorView view, string name, params ReadOnlySpan<OrtElementType> allowed)
     {
-        if (!allowed.Contains(view.ElementType))
+        foreach (OrtElementType type in allowed)
         {
-            throw new OperatorException($"{name} must be of type {string.Join(" or ", allowed.ToArray())}; it is {view.ElementType}.");
+            if (view.ElementType == type)
+            {
+                return;
+            }
         }
+        throw new OperatorException($"{name} must be of type {string.Join(" or ", allowed.ToArray())}; it is {view.ElementType}.");
     }
 
     /// <summary>The elements of a float or float16 tensor, as floats.</summary>

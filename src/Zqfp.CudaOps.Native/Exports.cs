@@ -1,0 +1,41 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Zqfp.OnnxRuntime;
+
+namespace Zqfp.CudaOps.Native;
+
+/// <summary>What ONNX Runtime looks for in a library of custom operators.</summary>
+public static unsafe class Exports
+{
+    private static readonly Lock Gate = new();
+
+    // Sessions of a foreign program hold the operators, and nobody says when the last has gone: they are made once and stay for
+    // the life of the process.
+    private static OrtLibrary? _library;
+    private static OrtOperatorDomain? _domain;
+
+    /// <summary><c>OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* api)</c>.</summary>
+    /// <param name="options">The options the operators are added to.</param>
+    /// <param name="apiBase">The ONNX Runtime that calls.</param>
+    /// <returns>Null, or what went wrong; null also where ONNX Runtime is too old to be told, and then the operators are missing.</returns>
+    [UnmanagedCallersOnly(EntryPoint = "RegisterCustomOps", CallConvs = [typeof(CallConvCdecl)])]
+    public static nint RegisterCustomOps(nint options, nint apiBase)
+    {
+#pragma warning disable CA1031 // No exception may cross into native code.
+        try
+        {
+            lock (Gate)
+            {
+                _library ??= OrtLibrary.FromApiBase(apiBase);
+                _domain ??= ZqfpOperators.CreateDomain(_library);
+                _domain.AddTo(_library, options);
+            }
+            return 0;
+        }
+        catch (Exception failure)
+        {
+            return _library?.CreateStatus(failure.Message) ?? 0;
+        }
+#pragma warning restore CA1031
+    }
+}

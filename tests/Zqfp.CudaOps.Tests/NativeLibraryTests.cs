@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Zqfp.CudaOps;
+using Zqfp.OnnxRuntime;
+
+namespace Zqfp.Tests;
+
+/// <summary>A test of the published native library; skips where it was not published.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class NativeLibraryFactAttribute : FactAttribute
+{
+    public NativeLibraryFactAttribute()
+    {
+        string platform = RuntimeInformation.RuntimeIdentifier;
+        string extension = OperatingSystem.IsWindows() ? "dll" : OperatingSystem.IsMacOS() ? "dylib" : "so";
+        Path = Repository.Path($"artifacts/publish/Zqfp.CudaOps.Native/release_{platform}/zqfp_ops.{extension}");
+        Skip = File.Exists(Path) ? null : $"Not published: {Path}. Run dotnet publish src/Zqfp.CudaOps.Native -c Release.";
+    }
+
+    public string Path { get; }
+}
+
+public sealed class NativeLibraryTests
+{
+    private const int N = 70, K = 96;
+
+    private static string Library => new NativeLibraryFactAttribute().Path;
+
+    private static byte[] Model
+    {
+        get
+        {
+            Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = 1, N = N, K = K, GroupSize = 32 }.Fill(9);
+            return Onnx.Model(
+                [
+                    Onnx.Node("zqfp", OperatorNames.QuantizeTokens, ["x"], ["xq", "sx"]),
+                    Onnx.Node("zqfp", OperatorNames.MatMulW4A8, ["xq", "sx", "w", "e", "s"], ["y"], Onnx.Attribute("group_size", 32)),
+                ],
+                [Onnx.Value("x", Onnx.Float, "m", K)],
+                [Onnx.Value("y", Onnx.Float, "m", N)],
+                [
+                    Onnx.Tensor("w", Onnx.Float4E2M1, [N, K], product.W), Onnx.Tensor("e", Onnx.UInt8, [N, 3], product.E),
+                    Onnx.Tensor("s", Onnx.Float, [N], Onnx.Raw(product.S)),
+                ]);
+        }
+    }
+
+    [NativeLibraryFact]
+    public void Loads_unloads_and_loads_again_with_the_same_results_and_without_growth()
+    {
+        using var environment = new OrtEnvironment();
+        byte[] model = Model;
+        float[] expected;
+        using (OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment))
+        {
+            expected = Run(environment, model, new OrtSessionOptions().AddOperatorDomain(domain));
+        }
+        long afterTen = 0;
+        for (int round = 0; round < 60; round++)
+        {
+            Assert.Equal(expected, Run(environment, model, new OrtSessionOptions().AddOperatorLibrary(Library)));
+            if (round == 9)
+            {
+                afterTen = Environment.WorkingSet;
+            }
+        }
+        Assert.InRange(Environment.WorkingSet - afterTen, long.MinValue, 32L << 20);
+    }
+
+    [NativeLibraryFact]
+    public void A_program_in_C_runs_a_quantized_model()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+        string folder = Directory.CreateTempSubdirectory("zqfp-c-").FullName;
+        try
+        {
+            string program = Path.Combine(folder, "run_model"), model = Path.Combine(folder, "model.onnx");
+            File.WriteAllBytes(model, Model);
+            Execute("cc", "-O2", Repository.Path("src/Zqfp.CudaOps.Native/example/run_model.c"), "-o", program, "-ldl");
+            string output = Execute(program, OrtLibrary.Load().Path, Library, model, "2", $"{K}");
+
+            using var environment = new OrtEnvironment();
+            using OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment);
+            float[] expected = Run(environment, File.ReadAllBytes(model), new OrtSessionOptions().AddOperatorDomain(domain));
+            Assert.Equal(expected, output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => float.Parse(line, CultureInfo.InvariantCulture)));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static float[] Run(OrtEnvironment environment, byte[] model, OrtSessionOptions options)
+    {
+        using var session = OrtSession.Create(environment, model, options);
+        using var x = OrtValue.Create<float>(environment, [.. Enumerable.Range(0, 2 * K).Select(i => i % 8 / 8f)], [2, K]);
+        using OrtValue y = session.Run(["x"], [x], ["y"])[0];
+        return y.AsReadOnlySpan<float>().ToArray();
+    }
+
+    private static string Execute(string program, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, error.Result);
+        return output;
+    }
+}
