@@ -31,6 +31,7 @@ public static class ZqfpOperators
         return
         [
             new QuantizeTokensOperator(scratch),
+            new RoundTokensOperator(scratch),
             .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, math)),
         ];
     }

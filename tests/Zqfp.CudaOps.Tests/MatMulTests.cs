@@ -153,7 +153,9 @@ public sealed class MatMulTests : IDisposable
         Fails("W must be of type FLOAT4E2M1 or UINT4; it is UInt8", [wrongWeights, exponents, scales]);
         Fails("group_size must be at least 1; it is 0", [weights, exponents, scales], groupSize: 0);
         Fails("dtype must be 1 (float) or 10 (float16); it is 7", [weights, exponents, scales], type: 7);
-        Fails("S (input 4) must be an initializer", [weights, exponents], feedS: true);
+        Fails("S (input 4) must be an initializer", [weights, exponents], feed: "s");
+        Fails("bias (input 5) must be an initializer", [weights, exponents, scales], feed: "bias");
+        Fails("A and B are given together or not at all", [weights, exponents, scales, Onnx.Tensor("a", Onnx.Float, [1, 32], new byte[128])], more: ["", "a"]);
     }
 
     [Fact]
@@ -188,12 +190,12 @@ public sealed class MatMulTests : IDisposable
         });
     }
 
-    private void Fails(string rule, byte[][] initializers, long groupSize = 16, long type = 1, bool feedS = false)
+    private void Fails(string rule, byte[][] initializers, long groupSize = 16, long type = 1, string feed = "", string[]? more = null)
     {
         byte[][] inputs = [Onnx.Value("x", Onnx.Float8E4M3FN, "m", 32), Onnx.Value("sx", Onnx.Float, "m", 1)];
         byte[] model = Onnx.Model(
-            [Onnx.Node("zqfp", OperatorNames.MatMulW4A8, ["x", "sx", "w", "e", "s"], ["y"], Onnx.Attribute("group_size", groupSize), Onnx.Attribute("dtype", type))],
-            feedS ? [.. inputs, Onnx.Value("s", Onnx.Float, 4)] : inputs,
+            [Onnx.Node("zqfp", OperatorNames.MatMulW4A8, ["x", "sx", "w", "e", "s", .. more ?? (feed == "bias" ? [feed] : [])], ["y"], Onnx.Attribute("group_size", groupSize), Onnx.Attribute("dtype", type))],
+            feed.Length > 0 ? [.. inputs, Onnx.Value(feed, Onnx.Float, 4)] : inputs,
             [Onnx.Value("y", (int)type, "m", 4)],
             initializers);
         var error = Assert.Throws<OrtException>(() => OrtSession.Create(_environment, model, Options()));

@@ -40,7 +40,7 @@ internal sealed record MatMulLayer(PackedWeights Weights, NativeBuffer Bias, Low
         var layout = new GroupLayout(columns, (int)Math.Min(groupSize, Math.Max(columns, 1)));
         return new MatMulLayer(
             ReadWeights(signature, info, weights, layout),
-            ReadBias(info.ConstantInput(signature.BiasInput), rows),
+            ReadBias(Require.OptionalConstant(info, signature.BiasInput, "bias"), rows),
             ReadFactors(info, signature, rows, layout),
             outputType);
     }
@@ -84,11 +84,11 @@ internal sealed record MatMulLayer(PackedWeights Weights, NativeBuffer Bias, Low
 
     private static LowRankBranch? ReadFactors(in OrtKernelInfo info, MatMulSignature signature, int rows, GroupLayout layout)
     {
-        OrtTensorView a = info.ConstantInput(signature.FactorAInput);
-        OrtTensorView b = info.ConstantInput(signature.FactorBInput);
+        OrtTensorView a = Require.OptionalConstant(info, signature.FactorAInput, "A");
+        OrtTensorView b = Require.OptionalConstant(info, signature.FactorBInput, "B");
         if (a.IsPresent != b.IsPresent)
         {
-            throw new OperatorException("A and B are given together or not at all, as initializers of the model.");
+            throw new OperatorException("A and B are given together or not at all.");
         }
         if (!a.IsPresent)
         {

@@ -15,6 +15,11 @@ internal static class Require
         return view.IsPresent ? view : throw new OperatorException($"{name} (input {index}) must be an initializer of the model.");
     }
 
+    /// <summary>An input that may be left out, and otherwise must be a constant of the model.</summary>
+    /// <exception cref="OperatorException">It is computed.</exception>
+    public static OrtTensorView OptionalConstant(in OrtKernelInfo info, int index, string name) =>
+        info.HasInput(index) ? Constant(info, index, name) : default;
+
     /// <exception cref="OperatorException">The shape is another.</exception>
     public static void Shape(in OrtTensorView view, string name, string rule, params ReadOnlySpan<long> expected)
     {

@@ -3,7 +3,7 @@ namespace Zqfp.Numerics;
 /// <summary>Products with an error matrix E [N, K] that is only ever there a tile of rows at a time.</summary>
 internal sealed unsafe class StreamedError(ErrorSource source, int threads, CancellationToken cancellationToken)
 {
-    private const int TileRows = 64;
+    private const int TileRows = 128;
 
     private static readonly int ColumnStride = TileKernel.Stride(TileRows);
 

@@ -101,21 +101,38 @@ internal sealed unsafe class TiledFactor : IDisposable
             float* tile = Tile(columnBlock, rowBlock);
             for (int a = 0; a < TileSize; a++)
             {
-                int i = (rowBlock * TileSize) + a;
-                float* source = i < Size ? hessian.Data + ((long)(order?[i] ?? i) * hessian.Stride) : null;
-                for (int b = 0; b < TileSize; b++)
-                {
-                    int j = (columnBlock * TileSize) + b;
-                    float value = i < Size && j < Size ? source[order?[j] ?? j] : 0;
-                    if (i == j)
-                    {
-                        value = i >= Size ? 1 : (float)((dead[order?[i] ?? i] ? 1 : value) + damping);
-                    }
-
-                    tile[(a * Stride) + b] = -value;
-                }
+                LoadNegatedRow(hessian, order, (rowBlock * TileSize) + a, columnBlock * TileSize, tile + (a * Stride));
             }
         }
+
+        for (int a = 0; a < TileSize; a++)
+        {
+            int i = (rowBlock * TileSize) + a;
+            float* diagonal = Tile(rowBlock, rowBlock) + (a * Stride) + a;
+            *diagonal = i >= Size ? -1 : (float)-((dead[order?[i] ?? i] ? 1 : -*diagonal) + damping);
+        }
+    }
+
+    private void LoadNegatedRow(Hessian hessian, int[]? order, int row, int firstColumn, float* target)
+    {
+        int columns = row < Size ? Math.Min(TileSize, Size - firstColumn) : 0;
+        float* source = columns > 0 ? hessian.Data + ((long)(order?[row] ?? row) * hessian.Stride) : null;
+        if (order is null)
+        {
+            for (int b = 0; b < columns; b++)
+            {
+                target[b] = -source[firstColumn + b];
+            }
+        }
+        else
+        {
+            for (int b = 0; b < columns; b++)
+            {
+                target[b] = -source[order[firstColumn + b]];
+            }
+        }
+
+        new Span<float>(target + columns, TileSize - columns).Clear();
     }
 
     // L_ji = L_jj^-T S_ji; the tile holds -S on entry and L on return.
@@ -139,10 +156,12 @@ internal sealed unsafe class TiledFactor : IDisposable
                 for (int a = 0; a < TileSize; a++)
                 {
                     float scale = (float)(1 / Math.Sqrt(Pivots[(c * TileSize) + a]));
-                    for (int b = 0; b < TileSize; b++)
-                    {
-                        scratch.Data[(b * Stride) + a] = tile[(a * Stride) + b] * scale;
-                    }
+                    VectorMath.Scale(new Span<float>(tile + (a * Stride), TileSize), scale);
+                }
+
+                for (int a = 0; a < TileSize; a += Transposing.Lines)
+                {
+                    Transposing.RowsToColumns(new ReadOnlySpan<float>(tile + (a * Stride), Transposing.Lines * Stride), Stride, TileSize, scratch.Data + a, Stride, null);
                 }
 
                 new Span<float>(scratch.Data, TileLength).CopyTo(new Span<float>(tile, TileLength));

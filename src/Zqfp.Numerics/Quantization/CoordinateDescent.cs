@@ -10,6 +10,7 @@ namespace Zqfp.Numerics;
 internal sealed unsafe class CoordinateDescent : IDisposable
 {
     private const int Block = 128;
+    private const int SubBlock = 32;
     private readonly Hessian _hessian;
     private readonly NumberFormat _format;
     private readonly int _tileRows;
@@ -51,17 +52,18 @@ internal sealed unsafe class CoordinateDescent : IDisposable
                     Row(k) + start, _hessian.Stride, _errors.Data + ((long)k * _stride), _stride, _gradient.Data, _stride, width, _tileRows, depth);
             }
 
-            for (int c = start; c < Math.Min(start + Block, _hessian.Size); c++)
+            int end = Math.Min(start + Block, _hessian.Size);
+            for (int sub = start; sub < end; sub += SubBlock)
             {
-                float diagonal = Row(c)[c];
-                if (diagonal > 0)
+                if (sub > start)
                 {
-                    PassOnChanges(start, c);
-                    gain += Round(start, c, diagonal, (float*)scaleOf(c), codes.AsSpan(codesOf(c), _tileRows));
+                    TileKernel.MultiplyAdd(
+                        Row(start) + sub, _hessian.Stride, _changes.Data, _stride, _gradient.Data + ((sub - start) * _stride), _stride, SubBlock, _tileRows, sub - start);
                 }
-                else
+
+                for (int c = sub; c < Math.Min(sub + SubBlock, end); c++)
                 {
-                    new Span<float>(_changes.Data + ((c - start) * _stride), _tileRows).Clear();
+                    gain += Column(start, sub, c, (float*)scaleOf(c), codes.AsSpan(codesOf(c), _tileRows));
                 }
             }
         }
@@ -78,9 +80,24 @@ internal sealed unsafe class CoordinateDescent : IDisposable
 
     private float* Row(int index) => _hessian.Data + ((long)index * _hessian.Stride);
 
-    // gradient[c] += sum of H[k, c] changes[k] over the columns k of the block before c.
-    private void PassOnChanges(int start, int c)
+    // A column that was never active has no best value: it stays as it is.
+    private double Column(int start, int sub, int c, float* scales, Span<byte> codes)
     {
+        float diagonal = Row(c)[c];
+        if (diagonal > 0)
+        {
+            PassOnChanges(start, sub, c);
+            return Round(start, c, diagonal, scales, codes);
+        }
+
+        new Span<float>(_changes.Data + ((c - start) * _stride), _tileRows).Clear();
+        return 0;
+    }
+
+    // gradient[c] += sum of H[c, k] changes[k] over the columns k of the sub-block before c.
+    private void PassOnChanges(int start, int sub, int c)
+    {
+        float* row = Row(c);
         float* target = _gradient.Data + ((c - start) * _stride);
         for (int r = 0; r < _tileRows; r += 32)
         {
@@ -88,9 +105,9 @@ internal sealed unsafe class CoordinateDescent : IDisposable
             Vector256<float> s1 = Vector256.Load(target + r + 8);
             Vector256<float> s2 = Vector256.Load(target + r + 16);
             Vector256<float> s3 = Vector256.Load(target + r + 24);
-            for (int k = start; k < c; k++)
+            for (int k = sub; k < c; k++)
             {
-                Vector256<float> h = Vector256.Create(Row(k)[c]);
+                Vector256<float> h = Vector256.Create(row[k]);
                 float* change = _changes.Data + ((k - start) * _stride) + r;
                 s0 = Vector256.FusedMultiplyAdd(h, Vector256.Load(change), s0);
                 s1 = Vector256.FusedMultiplyAdd(h, Vector256.Load(change + 8), s1);

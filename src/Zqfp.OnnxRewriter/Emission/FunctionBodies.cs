@@ -113,7 +113,7 @@ internal static class FunctionBodies
         Node("Expand", ["scales_3d", "repeat"], "repeated"),
         Constant("flat", DataType.Int64, [2], [0L, -1L]),
         Node("Reshape", ["repeated", "flat"], "padded"),
-        Node("Shape", ["W"], "columns", Attributes.Make("start", 1)),
+        Node("Shape", ["decoded"], "columns", Attributes.Make("start", 1)),
         Constant("axis", DataType.Int64, [1], [1L]),
         Node("Slice", ["padded", "start", "columns", "axis"], "spread"),
     ];

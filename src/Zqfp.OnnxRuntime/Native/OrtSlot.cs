@@ -77,7 +77,7 @@ internal static class OrtSlot
     public const int AddExternalInitializers = 210;
     public const int RegisterCustomOpsLibraryV2 = 228;
     public const int KernelInfoGetInputCount = 230;
-    public const int KernelInfoGetInputTypeInfo = 234;
+    public const int KernelInfoGetInputName = 232;
     public const int KernelInfoGetNodeName = 244;
     public const int KernelInfoGetConstantInputTensor = 249;
     public const int ShapeInferContextGetInputCount = 267;

@@ -31,6 +31,23 @@ public readonly unsafe ref struct OrtKernelInfo
         }
     }
 
+    /// <summary>True when the node gives an input, be it constant or computed.</summary>
+    public bool HasInput(int index)
+    {
+        nuint count;
+        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputCount])(_info, &count), "counting inputs");
+        if (index >= (int)count)
+        {
+            return false;
+        }
+        // An input left out has an empty name, which takes one byte.
+        nuint size = 0;
+        _api.Check(
+            ((delegate* unmanaged[Cdecl]<void*, nuint, byte*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputName])(_info, (nuint)index, null, &size),
+            "reading an input's name");
+        return size > 1;
+    }
+
     /// <summary>An integer attribute, or <paramref name="otherwise"/> where the node has none.</summary>
     public long GetInt64(string name, long otherwise)
     {

@@ -33,7 +33,7 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
             CodesType = weights.Format == NumberFormat.E2M1 ? WeightCodes.Fp4E2M1 : WeightCodes.Fp8E4M3,
             Codes = weights.Codes,
             GroupSize = weights.GroupSize,
-            Exponents = weights.Exponents is null ? null : weights.Exponents,
+            Exponents = weights.Exponents is { } exponents ? exponents : default(ReadOnlyMemory<byte>?),
             Scales = weights.RowScales ?? weights.GroupScales!,
             Rank = factors?.Rank ?? 0,
             Down = Halves(factors?.Down),

@@ -46,7 +46,8 @@ public sealed class QuantizeJobTests : IDisposable
         Run(SampleModel.Quick(Output) with { Threads = 1 });
         byte[] one = [.. File.ReadAllBytes(Output), .. File.ReadAllBytes(Output + ".data")];
         Run(SampleModel.Quick(Output) with { Threads = 2 });
-        Assert.Equal(one, [.. File.ReadAllBytes(Output), .. File.ReadAllBytes(Output + ".data")]);
+        byte[] two = [.. File.ReadAllBytes(Output), .. File.ReadAllBytes(Output + ".data")];
+        Assert.Equal(one, two);
     }
 
     [Fact]

@@ -90,7 +90,7 @@ internal static class BpeFactory
     {
         if (element.ValueKind == JsonValueKind.String)
         {
-            string[] parts = model.Text(element).Split(' ');
+            string[] parts = element.GetString()!.Split(' ');
             if (parts.Length == 2)
             {
                 return (parts[0], parts[1]);
@@ -99,7 +99,7 @@ internal static class BpeFactory
         else if (element.ValueKind == JsonValueKind.Array && element.GetArrayLength() == 2
             && element[0].ValueKind == JsonValueKind.String && element[1].ValueKind == JsonValueKind.String)
         {
-            return (model.Text(element[0]), model.Text(element[1]));
+            return (element[0].GetString()!, element[1].GetString()!);
         }
 
         throw model.Malformed($"merge {index} is not a pair of tokens: {element.GetRawText()}");

@@ -69,7 +69,7 @@ internal readonly record struct JsonComponent(JsonElement Element, string File, 
             return null;
         }
 
-        return child.ValueKind == JsonValueKind.String ? Text(child) : throw Malformed($"'{Inside(name)}' should be a string");
+        return child.ValueKind == JsonValueKind.String ? child.GetString() : throw Malformed($"'{Inside(name)}' should be a string");
     }
 
     /// <summary>A string that must be there.</summary>
@@ -86,19 +86,6 @@ internal readonly record struct JsonComponent(JsonElement Element, string File, 
     /// <summary>Whether a member is there and not null.</summary>
     public bool TryGet(string name, out JsonElement child) =>
         Element.TryGetProperty(name, out child) && child.ValueKind != JsonValueKind.Null;
-
-    /// <summary>The text of a string element. JSON can spell half a surrogate pair, which no string here may hold.</summary>
-    public string Text(JsonElement element)
-    {
-        try
-        {
-            return element.GetString()!;
-        }
-        catch (InvalidOperationException)
-        {
-            throw Malformed($"'{Place}' holds a string that is not valid Unicode");
-        }
-    }
 
     /// <summary>The file is JSON, but not of the shape a tokenizer has.</summary>
     public TextException Malformed(string what) =>

@@ -24,6 +24,12 @@ internal static class TokenizerJsonReader
 
             return Read(new JsonComponent(document.RootElement, file, string.Empty));
         }
+        catch (InvalidOperationException exception)
+        {
+            // A string that is no Unicode (half a surrogate pair, invalid UTF-8) is found only when it is read.
+            throw new TextException(TextCodes.VocabularyBroken,
+                $"The tokenizer '{file}' is broken: a string in it is not valid Unicode. Fetch the file again.", exception);
+        }
         catch (JsonException exception)
         {
             throw new TextException(TextCodes.TokenizerFormatUnknown,

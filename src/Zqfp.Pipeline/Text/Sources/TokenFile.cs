@@ -55,7 +55,7 @@ internal static partial class TokenFile
             "<i8" or "<u8" => Widen(body, 8, static bytes => BinaryPrimitives.ReadInt64LittleEndian(bytes), file),
             _ => throw Broken(file, $"its elements are of type '{name}'; ids must be little-endian integers (u1, u2, i2, u4, i4, i8)"),
         };
-        decimal declared = dimensions.Aggregate(1m, (product, dimension) => Math.Min(product * dimension, long.MaxValue));
+        double declared = dimensions.Aggregate(1.0, (product, dimension) => product * dimension);
         return declared == ids.Length ? ids : throw Broken(file, $"its header declares {declared} elements, but {ids.Length} are there");
     }
 

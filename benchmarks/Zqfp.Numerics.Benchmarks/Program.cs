@@ -1,0 +1,11 @@
+using BenchmarkDotNet.Running;
+using Zqfp.Numerics.Benchmarks;
+
+if (args.Length > 0 && args[0] == "ratios")
+{
+    RatioReport.Run(args.Length > 1 ? int.Parse(args[1]) : 5);
+}
+else
+{
+    BenchmarkSwitcher.FromAssembly(typeof(RatioReport).Assembly).Run(args);
+}
