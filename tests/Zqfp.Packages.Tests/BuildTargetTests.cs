@@ -8,7 +8,8 @@ public class BuildTargetTests(PackagesFixture packages)
     public void Clean_leaves_nothing()
     {
         TestProject project = packages.CopyBuilt("clean");
-        project.Run("restore").Succeeded();
+        project.Build().Succeeded();
+        Assert.True(File.Exists(project.OutputModel));
         project.Run("clean").Succeeded();
 
         AssertClean(project);

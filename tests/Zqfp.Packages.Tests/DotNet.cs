@@ -37,6 +37,7 @@ internal static class DotNet
         }
 
         start.Environment["NUGET_PACKAGES"] = packagesFolder;
+        start.Environment["DOTNET_CLI_HOME"] = packagesFolder;
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
         start.Environment["MSBUILDTERMINALLOGGER"] = "off";
         start.Environment["DOTNET_NOLOGO"] = "1";

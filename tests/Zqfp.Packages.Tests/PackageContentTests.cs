@@ -30,11 +30,13 @@ public class PackageContentTests(PackagesFixture packages)
     [Theory]
     [InlineData("Zqfp.Build.Tasks")]
     [InlineData("dotnet-zqfp")]
-    public void The_native_library_is_inside(string id)
+    public void The_native_library_is_inside_and_nothing_else_of_this_machine(string id)
     {
         using ZipArchive package = ZipFile.OpenRead(Package(id));
+        string[] native = [.. package.Entries.Select(entry => entry.FullName).Where(name => name.Contains("/runtimes/", StringComparison.Ordinal))];
 
-        Assert.Contains(package.Entries, entry => entry.FullName.Contains("/runtimes/", StringComparison.Ordinal) && entry.Name.Contains("onnxruntime", StringComparison.Ordinal));
+        Assert.NotEmpty(native);
+        Assert.All(native, name => Assert.Matches("^tools/net10.0/any/runtimes/[^/]+/native/[^/]*onnxruntime[^/]*$", name));
     }
 
     [Fact]

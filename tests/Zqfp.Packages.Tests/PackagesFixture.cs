@@ -17,6 +17,18 @@ public sealed class PackagesFixture : IDisposable
             DotNet.Run(Repository.Root, Path.Combine(_folder, "unused"), "pack", $"src/{project}", "-c", configuration, "--no-build", "-o", Feed).Succeeded();
         }
 
+        // Above the projects, whose folders have names that NuGet itself does not bear.
+        File.WriteAllText(Path.Combine(_folder, "nuget.config"), $"""
+            <configuration>
+              <packageSources>
+                <clear />
+                <add key="feed" value="{Feed}" />
+              </packageSources>
+              <fallbackPackageFolders>
+                <clear />
+              </fallbackPackageFolders>
+            </configuration>
+            """);
         _built = new Lazy<TestProject>(() =>
         {
             TestProject project = CreateProject("built");

@@ -56,18 +56,6 @@ internal sealed class TestProject
 
         File.WriteAllText(project.ProjectFile, Text);
         File.WriteAllText(project.Path("Program.cs"), "System.Console.WriteLine(\"Hello\");\n");
-        File.WriteAllText(project.Path("Directory.Build.props"), "<Project />\n");
-        File.WriteAllText(project.Path("nuget.config"), $"""
-            <configuration>
-              <packageSources>
-                <clear />
-                <add key="feed" value="{packages.Feed}" />
-              </packageSources>
-              <fallbackPackageFolders>
-                <clear />
-              </fallbackPackageFolders>
-            </configuration>
-            """);
         return project;
     }
 
