@@ -11,6 +11,7 @@ internal sealed class LayerRun : IDisposable
     private readonly CancellationToken _cancellationToken;
     private readonly LayerWarnings _warnings;
     private DampedHessian? _damped;
+    private float[]? _columnWeights;
 
     public LayerRun(
         string layer, ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options, CancellationToken cancellationToken)
@@ -32,18 +33,22 @@ internal sealed class LayerRun : IDisposable
             _damped = DampedHessian.Create(_hessian!, _options, _warnings, _cancellationToken);
         }
 
+        _columnWeights = ColumnWeights();
         QuantizedMatrix quantized = QuantizeLess(null, _options.Method, out double? loss);
         LowRankFactors? lowRank = null;
+        int refits = _options.Rank > 0 ? _options.LowRankRefits : 0;
+        for (int i = 0; i < refits; i++)
+        {
+            lowRank = Fit(quantized);
+            quantized = QuantizeLess(lowRank, _options.Method, out _);
+        }
+
+        // Only the sweeps need the factor; what follows reuses its memory.
+        _damped?.Dispose();
         if (_options.Rank > 0)
         {
             lowRank = Fit(quantized);
-            for (int i = 0; i < _options.LowRankRefits; i++)
-            {
-                quantized = QuantizeLess(lowRank, _options.Method, out _);
-                lowRank = Fit(quantized);
-            }
-
-            loss = loss is { } swept && _options.LowRankRefits == 0
+            loss = loss is { } swept && refits == 0
                 ? CorrectedLoss.Compute(swept, Error(quantized, null), lowRank, _hessian!, _options.Threads, _cancellationToken)
                 : null;
         }
@@ -58,7 +63,7 @@ internal sealed class LayerRun : IDisposable
     {
         bool gptq = method == QuantizationMethod.Gptq;
         var source = new WeightSource(_weights, _rows, _columns, gptq ? _damped!.DeadColumns : [], lowRank);
-        ScaleTable scales = ScaleCalculator.Compute(source, _options, ColumnWeights(), out int clamped, _cancellationToken);
+        ScaleTable scales = ScaleCalculator.Compute(source, _options, _columnWeights, out int clamped, _cancellationToken);
         _warnings.ExponentsClamped(clamped, scales.Effective.Length, _options.MaxExponent);
         byte[] codes;
         loss = null;

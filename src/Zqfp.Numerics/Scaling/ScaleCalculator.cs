@@ -56,19 +56,18 @@ internal sealed class ScaleCalculator
             : _options.Constraint == ScaleConstraint.M2 ? Math.Min(_options.RowsPerAnchor, _weights.Rows)
             : 1;
         int units = (_weights.Rows + rowsPerUnit - 1) / rowsPerUnit;
-        new Workers(_options.Threads, cancellationToken).For(units, unit =>
+        new Workers(_options.Threads, cancellationToken).For(units, () => new AlignedBuffer(_weights.Columns), (unit, row) =>
         {
             int first = unit * rowsPerUnit;
-            ComputeUnit(first, Math.Min(rowsPerUnit, _weights.Rows - first));
+            ComputeUnit(first, Math.Min(rowsPerUnit, _weights.Rows - first), row);
         });
     }
 
-    private void ComputeUnit(int firstRow, int rows)
+    private void ComputeUnit(int firstRow, int rows, AlignedBuffer values)
     {
-        float[] values = new float[_weights.Columns];
         float[] free = new float[rows * _table.Groups];
         ForGroups(firstRow, rows, values, (index, start, length) =>
-            free[index] = VectorMath.MaxMagnitude(values.AsSpan(start, length)) / _options.Format.MaxValue);
+            free[index] = VectorMath.MaxMagnitude(values.Slice(start, length)) / _options.Format.MaxValue);
         if (OneForTensor)
         {
             Array.Fill(free, free.Max());
@@ -84,7 +83,7 @@ internal sealed class ScaleCalculator
         }
     }
 
-    private void Free(int firstRow, int rows, float[] values, float[] free)
+    private void Free(int firstRow, int rows, AlignedBuffer values, float[] free)
     {
         Memory<float> effective = _table.Effective.AsMemory(firstRow * _table.Groups, free.Length);
         if (_searcher is null)
@@ -116,7 +115,7 @@ internal sealed class ScaleCalculator
                 costs = new double[candidates.Length];
             }
 
-            _searcher.AddCosts(values.AsSpan(start, length), start, candidates, costs);
+            _searcher.AddCosts(values.Slice(start, length), start, candidates, costs);
             effective.Span[index] = _searcher.Best(candidates, costs);
         });
         if (OneForTensor)
@@ -125,7 +124,7 @@ internal sealed class ScaleCalculator
         }
     }
 
-    private void Anchored(int firstRow, int rows, float[] values, float[] free)
+    private void Anchored(int firstRow, int rows, AlignedBuffer values, float[] free)
     {
         float largest = free.Max();
         float anchor = largest == 0 ? 1 : Store(largest);
@@ -156,7 +155,7 @@ internal sealed class ScaleCalculator
         }
     }
 
-    private float SearchAnchor(int firstRow, int rows, float[] values, float[] free, int[] exponents)
+    private float SearchAnchor(int firstRow, int rows, AlignedBuffer values, float[] free, int[] exponents)
     {
         float[] anchors = _searcher!.Anchors(free.Max());
         double[] costs = new double[anchors.Length];
@@ -171,7 +170,7 @@ internal sealed class ScaleCalculator
             for (int a = 0; a < anchors.Length; a++)
             {
                 choices[a][index] = _searcher.BestExponent(
-                    values.AsSpan(start, length), start, anchors[a], free[index], _options.MaxExponent, out double cost);
+                    values.Slice(start, length), start, anchors[a], free[index], _options.MaxExponent, out double cost);
                 costs[a] += cost;
             }
         });
@@ -188,15 +187,15 @@ internal sealed class ScaleCalculator
         return anchors[best] * QuantizedMatrix.PowerOfTwo(-lowest);
     }
 
-    private void ForGroups(int firstRow, int rows, float[] values, Action<int, int, int> body)
+    private void ForGroups(int firstRow, int rows, AlignedBuffer values, Action<int, int, int> body)
     {
         for (int r = 0; r < rows; r++)
         {
-            _weights.CopyRow(firstRow + r, values);
+            _weights.CopyRow(firstRow + r, values.Slice(0, _weights.Columns));
             for (int g = 0; g < _table.Groups; g++)
             {
                 int start = g * _table.GroupSize;
-                body((r * _table.Groups) + g, start, Math.Min(_table.GroupSize, values.Length - start));
+                body((r * _table.Groups) + g, start, Math.Min(_table.GroupSize, _weights.Columns - start));
             }
         }
     }
