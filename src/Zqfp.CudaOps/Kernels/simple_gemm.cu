@@ -23,13 +23,13 @@ struct SimpleArguments
     const u8* codes;        // [N, ceil(K / 2)], low nibble first
     const void* groupScales; // exponents u8 [N, groups], or float [N, groups]
     const float* rowScales; // S [N]; null where groups carry float scales
-    const u8* tokens;       // Xq [M, K]
-    const float* tokenScales; // [M]
     const float* bias;      // [N] or null
     const u16* lowRankB;    // float16 [N, rank] or null
+    int rank, rows, columns, group;
+    const u8* tokens;       // Xq [M, K]
+    const float* tokenScales; // [M]
     const float* lowRankX;  // [M, rank]
     void* output;           // [M, N]
-    int rank, rows, columns, group;
 };
 
 extern "C" __global__ void __launch_bounds__(256) simple_gemm(const SimpleArguments g)
