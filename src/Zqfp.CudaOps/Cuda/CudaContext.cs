@@ -77,6 +77,9 @@ public sealed unsafe class CudaContext : IDisposable
     /// <summary>Makes the context current on the calling thread; every thread that uses the device needs it once.</summary>
     public void MakeCurrent() => Driver.Check(Driver.ContextSetCurrent(_context), "cuCtxSetCurrent");
 
+    /// <summary>Waits for the work of the default stream.</summary>
+    public void Synchronize() => Driver.Check(Driver.StreamSynchronize(0), "cuStreamSynchronize");
+
     /// <inheritdoc/>
     public void Dispose()
     {

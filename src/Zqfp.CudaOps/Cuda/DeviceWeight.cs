@@ -80,6 +80,27 @@ public sealed class DeviceWeight : IDisposable
             rank == 0 ? null : DeviceMemory.From<Half>(context, PadRows(data.LowRankB.Span, layout.Rows, data.Rank, layout.Rows, rank)));
     }
 
+    /// <summary>Another copy on the device; returns when it is complete.</summary>
+    public DeviceWeight Copy(CudaContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        DeviceWeight copy = new(Layout, Rank, Clone(Blocks)!, Clone(RowScales)!, Clone(Bias), Clone(LowRankA), Clone(LowRankB));
+        context.Synchronize();
+        return copy;
+
+        DeviceMemory? Clone(DeviceMemory? source)
+        {
+            if (source is null)
+            {
+                return null;
+            }
+
+            DeviceMemory clone = new(context, source.Bytes);
+            source.CopyTo(clone);
+            return clone;
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -52,9 +52,19 @@ public sealed partial class KernelCompiler
     public CompiledKernel Compile(string source, params IReadOnlyList<string> definitions)
     {
         ArgumentNullException.ThrowIfNull(source);
+        return CompileText(source, Sources.Value[source], definitions);
+    }
+
+    /// <summary>As <see cref="Compile"/>, from a text that may include the headers of the folder Kernels.</summary>
+    /// <param name="source">What messages call the text.</param>
+    /// <param name="text">CUDA C++.</param>
+    /// <param name="definitions">Macros, each <c>NAME=value</c>.</param>
+    /// <exception cref="CudaException">ZQFP4102, ZQFP4105.</exception>
+    public CompiledKernel CompileText(string source, string text, params IReadOnlyList<string> definitions)
+    {
+        ArgumentNullException.ThrowIfNull(definitions);
         Stopwatch watch = Stopwatch.StartNew();
         NvrtcApi nvrtc = NvrtcApi.Instance;
-        string text = Sources.Value[source];
         Dictionary<string, string> headers = Sources.Value.Where(s => s.Key.EndsWith(".cuh", StringComparison.Ordinal)).ToDictionary();
         string[] options =
         [

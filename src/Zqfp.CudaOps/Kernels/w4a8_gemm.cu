@@ -25,6 +25,8 @@ constexpr int PartialStride = Rows + 4;
 constexpr int SliceRows = Rows / CLUSTER;
 constexpr int TokensAtOnce = MathThreads / SliceRows;
 constexpr int TokensPerThread = (TOKENS + TokensAtOnce - 1) / TokensAtOnce;
+// Outputs a thread finishes at once; bounds the registers of the epilogue.
+constexpr int Chunk = TokensPerThread < 8 ? TokensPerThread : 8;
 constexpr int Accumulators = TOKENS / 2;
 
 struct GemmArguments
@@ -138,8 +140,26 @@ DEVICE void multiply_stage(const Ring& ring, const MagnitudeTable* tables, int w
     }
 }
 
+// The sum, over the CTAs of the cluster in rank order, of their partial sums of one row and a chunk of tokens.
+DEVICE void add_partials(u32 partials, int firstToken, int tokenEnd, float (&value)[Chunk])
+{
+#pragma unroll
+    for (int i = 0; i < Chunk; i++) value[i] = 0.0f;
+#pragma unroll
+    for (int rank = 0; rank < CLUSTER; rank++)
+    {
+        u32 peer = peer_address(partials, rank);
+#pragma unroll
+        for (int i = 0; i < Chunk; i++)
+        {
+            int token = firstToken + i * TokensAtOnce;
+            if (token < tokenEnd) value[i] += load_peer(peer + token * PartialStride * 4);
+        }
+    }
+}
+
 // The sum of the ranks' contributions to one output, in float32: B[row, :] . (A xq)[token, :].
-DEVICE void add_low_rank(const GemmArguments& g, int row, int firstToken, int tokenEnd, float (&value)[TokensPerThread])
+DEVICE void add_low_rank(const GemmArguments& g, int row, int firstToken, int tokenEnd, float (&value)[Chunk])
 {
     const u16* b = g.lowRankB + (u64)row * g.rank;
     for (int r = 0; r < g.rank; r += 8)
@@ -150,7 +170,7 @@ DEVICE void add_low_rank(const GemmArguments& g, int row, int firstToken, int to
 #pragma unroll
         for (int i = 0; i < 8; i++) factor[i] = half_to_float((u16)(words[i >> 1] >> (16 * (i & 1))));
 #pragma unroll
-        for (int i = 0; i < TokensPerThread; i++)
+        for (int i = 0; i < Chunk; i++)
         {
             int token = firstToken + i * TokensAtOnce;
             if (token >= tokenEnd) continue;
@@ -259,38 +279,27 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
             if (thread < CLUSTER) barrier_arrive_peer(peer_address(ready, thread));
             barrier_wait_cluster(ready, parity);
 
-            float value[TokensPerThread];
-#pragma unroll
-            for (int i = 0; i < TokensPerThread; i++) value[i] = 0.0f;
-#pragma unroll
-            for (int rank = 0; rank < CLUSTER; rank++)
+            int row = tile * Rows + split * SliceRows + sliceRow;
+            float rowScale = row < g.rows ? g.rowScales[row] : 0.0f;
+            float bias = BIAS && row < g.rows ? g.bias[row] : 0.0f;
+#pragma unroll 1
+            for (int token = sliceToken; token < tokenEnd; token += Chunk * TokensAtOnce)
             {
-                u32 peer = peer_address(partial, rank) + (split * SliceRows + sliceRow) * 4;
+                float value[Chunk];
+                add_partials(partial + (split * SliceRows + sliceRow) * 4, token - firstToken, tokenEnd - firstToken, value);
+                if (row >= g.rows) continue;
 #pragma unroll
-                for (int i = 0; i < TokensPerThread; i++)
+                for (int i = 0; i < Chunk; i++) value[i] *= rowScale;
+                if (RANK_BRANCH) add_low_rank(g, row, token, tokenEnd, value);
+#pragma unroll
+                for (int i = 0; i < Chunk; i++)
                 {
-                    int token = sliceToken + i * TokensAtOnce;
-                    if (token < tokenEnd) value[i] += load_peer(peer + (token - firstToken) * PartialStride * 4);
+                    int t = token + i * TokensAtOnce;
+                    if (t < tokenEnd) OUTPUT::store(g.output, (u64)t * g.rows + row, value[i] * g.tokenScales[t] + bias);
                 }
             }
             math_sync<MathThreads>();
             if (thread < CLUSTER) barrier_arrive_peer(peer_address(consumed, thread));
-
-            int row = tile * Rows + split * SliceRows + sliceRow;
-            if (row < g.rows)
-            {
-                float rowScale = g.rowScales[row];
-#pragma unroll
-                for (int i = 0; i < TokensPerThread; i++) value[i] *= rowScale;
-                if (RANK_BRANCH) add_low_rank(g, row, sliceToken, tokenEnd, value);
-                float bias = BIAS ? g.bias[row] : 0.0f;
-#pragma unroll
-                for (int i = 0; i < TokensPerThread; i++)
-                {
-                    int token = sliceToken + i * TokensAtOnce;
-                    if (token < tokenEnd) OUTPUT::store(g.output, (u64)token * g.rows + row, value[i] * g.tokenScales[token] + bias);
-                }
-            }
         }
     }
     // No CTA leaves while another may still read its partial sums.
