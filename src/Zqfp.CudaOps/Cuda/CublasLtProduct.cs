@@ -59,6 +59,12 @@ public sealed unsafe class CublasLtProduct : IDisposable
             Set(ScaleModeB, OuterVector);
         }
 
+        if (kind != ProductKind.Half)
+        {
+            // The library refuses to choose an algorithm for scaled operands as long as no scales are set.
+            SetScales(library.Workspace, library.Workspace);
+        }
+
         nint preference = Create(h => api.PreferenceCreate(h));
         nuint workspace = library.WorkspaceSize;
         CublasLtApi.Check(api.PreferenceSet(preference, MaxWorkspace, &workspace, (nuint)sizeof(nuint)), "Setting the workspace");
@@ -89,8 +95,7 @@ public sealed unsafe class CublasLtProduct : IDisposable
         CublasLtApi api = _library.Api;
         if (_kind != ProductKind.Half)
         {
-            CublasLtApi.Check(api.DescriptionSet(_description, ScalePointerA, &scaleW, sizeof(ulong)), "Setting a scale");
-            CublasLtApi.Check(api.DescriptionSet(_description, ScalePointerB, &scaleX, sizeof(ulong)), "Setting a scale");
+            SetScales(scaleW, scaleX);
         }
 
         float one = 1, zero = 0;
@@ -124,6 +129,12 @@ public sealed unsafe class CublasLtProduct : IDisposable
         nint handle;
         CublasLtApi.Check(create(&handle), "Creating a descriptor");
         return handle;
+    }
+
+    private void SetScales(ulong scaleW, ulong scaleX)
+    {
+        CublasLtApi.Check(_library.Api.DescriptionSet(_description, ScalePointerA, &scaleW, sizeof(ulong)), "Setting a scale");
+        CublasLtApi.Check(_library.Api.DescriptionSet(_description, ScalePointerB, &scaleX, sizeof(ulong)), "Setting a scale");
     }
 
     private void Set(int attribute, int value) =>

@@ -5,7 +5,6 @@ namespace Zqfp.CudaOps.Cuda;
 
 /// <summary>A copy-engine descriptor (CUtensorMap): 128 opaque bytes, passed to kernels by value.</summary>
 [InlineArray(16)]
-[StructLayout(LayoutKind.Sequential, Size = 128)]
 public struct TensorMap
 {
     private const int UInt8 = 0;
