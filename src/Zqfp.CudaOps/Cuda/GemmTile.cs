@@ -22,7 +22,9 @@ public readonly record struct GemmTile(int Tokens, int Warpgroups, int Cluster, 
     {
         ArgumentNullException.ThrowIfNull(layout);
         int stage = ((Tokens * PackedLayout.BlockColumns) + (Warpgroups * layout.BlockBytes) + 1023) / 1024 * 1024;
-        return (Stages * stage) + (Tokens * (Rows + 4) * sizeof(float));
+        // Each warp turns 16 rows around in the epilogue: 20 floats a token, 16 tokens at a time unless a cluster adds up.
+        int turned = Cluster == 1 ? Math.Min(Tokens, 16) : Tokens;
+        return (Stages * stage) + (Warpgroups * 4 * turned * 20 * sizeof(float));
     }
 
     /// <summary>The tile with as many stages as the multiprocessor's shared memory and the work allow.</summary>

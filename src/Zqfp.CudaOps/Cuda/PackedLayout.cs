@@ -11,13 +11,17 @@ namespace Zqfp.CudaOps.Cuda;
 /// scales of its groups; it moves to shared memory as one contiguous copy.</para>
 /// <para><b>Codes.</b> Four pieces v = 0..3 of 2048 bytes cover 64 columns each. In a piece, thread t = 0..127 of a
 /// warpgroup owns bytes 16 t .. 16 t + 15: four little-endian 32-bit words. With warp w = t / 32, lane l = t % 32, word
-/// i belongs to row 16 w + l / 4 + 8 (i % 2) and to step s = 2 v + i / 2 of 32 columns. The word's nibble j = 0..7 is
-/// column 32 s + 4 (l % 4) + j for j &lt; 4, and 32 s + 16 + 4 (l % 4) + j - 4 otherwise: exactly the bytes of two operand
-/// registers of <c>wgmma.m64nXk32</c>. Bits 0..2 of nibble j hold the magnitude of code j. Signs are moved to where the
-/// FP8 sign bits are: bit 3 of nibble 2 b + 1 is the sign of code b, bit 3 of nibble 2 b the sign of code 4 + b, b = 0..3.</para>
+/// i belongs to row 16 w + l / 4 + 8 (i % 2) and to step s = 2 v + i / 2 of 32 columns. Its eight codes are columns
+/// 32 s + 4 (l % 4) + b and 32 s + 16 + 4 (l % 4) + b, b = 0..3: exactly the bytes of two operand registers of
+/// <c>wgmma.m64nXk32</c>.</para>
+/// <para><b>A word.</b> An E2M1 code (sign, exponent of two bits, mantissa of one) placed at bits 7, 4, 3, 2 of a byte is
+/// the E4M3 number of 2^-6 times its value, zero and the subnormal 0.5 included. The four codes of the lower columns lie
+/// so in their bytes: first = w AND 9C9C9C9C. The bits left over, 6, 5, 1, 0, are chosen such that
+/// second = ((w &gt;&gt; 2) XOR (w &lt;&lt; 2)) AND 9C9C9C9C holds the other four; the two maps together are invertible.</para>
 /// <para><b>Scales.</b> For every group of the block (256 / group of them) 64 values in the row order 16 w + 2 (r % 8) +
-/// r / 8 for row 16 w + r, so that the two rows of a thread are neighbours: one byte k each (scale = S * 2^-k, k = 0..14),
-/// or one 32-bit float each where the groups are not constrained. A model's group of more than 256 columns is repeated.</para>
+/// r / 8 for row 16 w + r, so that the two rows of a thread are neighbours. A group of scale S * 2^-k has one byte,
+/// 139 - k: the biased exponent of the float 2^(12-k). Where groups are not constrained, one 32-bit float each, 2^12 times
+/// the scale. A model's group of more than 256 columns is repeated in every block.</para>
 /// </remarks>
 public sealed record PackedLayout
 {
@@ -30,8 +34,12 @@ public sealed record PackedLayout
     /// <summary>Largest exponent k the E4M3 range holds without loss.</summary>
     public const int MaxExponent = 14;
 
-    /// <summary>What the kernels leave to the row scale: codes are decoded to fp4 * 2^(6-k).</summary>
+    /// <summary>What the kernels leave to the row scale: expanded weights are fp4 * 2^(6-k).</summary>
     public const float RowScaleFactor = 1f / 64;
+
+    private const int ExponentBias = 127 + 12;
+    private const float FloatScaleFactor = 1 << 12;
+    private const uint CodeBits = 0x9C9C9C9C;
 
     private const int CodeBytes = BlockRows * BlockColumns / 2;
 
@@ -104,51 +112,57 @@ public sealed record PackedLayout
             }
         }
 
-        return PackCore(codes, (row, group, target) => target[0] = exponents.Span[(row * Groups) + group]);
+        return PackCore(codes, (row, group, target) => target[0] = (byte)(ExponentBias - exponents.Span[(row * Groups) + group]));
     }
 
     /// <summary>Packs codes and unconstrained float scales [N, ceil(K / group)].</summary>
     public byte[] Pack(ReadOnlyMemory<byte> codes, ReadOnlyMemory<float> scales) =>
-        PackCore(codes, (row, group, target) => MemoryMarshal.Write(target, scales.Span[(row * Groups) + group]));
+        PackCore(codes, (row, group, target) => MemoryMarshal.Write(target, FloatScaleFactor * scales.Span[(row * Groups) + group]));
 
-    /// <summary>Decodes one element as the kernels do: the E4M3 byte of fp4 * 2^(6-k), or * 2^6 under float scales.</summary>
+    /// <summary>Decodes one element as the kernels do.</summary>
     /// <param name="packed">A packed matrix.</param>
     /// <param name="row">Row, below the padded count.</param>
     /// <param name="column">Column, below the padded count.</param>
-    public byte Decode(ReadOnlySpan<byte> packed, int row, int column)
+    /// <returns>The E4M3 byte of 2^-6 times the code's value, and 2^12 times the group's scale without S.</returns>
+    public (byte Operand, float Scale) Decode(ReadOnlySpan<byte> packed, int row, int column)
     {
         ReadOnlySpan<byte> block = packed.Slice(checked((int)(((((long)row / BlockRows) * ColumnBlocks) + (column / BlockColumns)) * BlockBytes)), BlockBytes);
-        (int offset, int nibble) = Locate(row % BlockRows, column % BlockColumns);
+        (int offset, int place) = Locate(row % BlockRows, column % BlockColumns);
         uint word = MemoryMarshal.Read<uint>(block[offset..]);
-        int exponent = FloatScales ? 0 : block[CodeBytes + ScaleIndex(row % BlockRows, column % BlockColumns / BlockGroup)];
-        // The byte the table selects for this nibble, and the sign bit where the kernel masks it out.
-        uint magnitude = (word >> (4 * nibble)) & 7;
-        uint signs = nibble < 4 ? word & 0x80808080 : (word << 4) & 0x80808080;
-        return (byte)(Magnitude((int)magnitude, exponent) | ((signs >> (8 * (nibble % 4))) & 0x80));
+        uint operands = (place < 4 ? word : (word >> 2) ^ (word << 2)) & CodeBits;
+        int index = ScaleIndex(row % BlockRows, column % BlockColumns / BlockGroup);
+        float scale = FloatScales
+            ? MemoryMarshal.Read<float>(block[(CodeBytes + (index * sizeof(float)))..])
+            : BitConverter.Int32BitsToSingle(block[CodeBytes + index] << 23);
+        return ((byte)(operands >> (8 * (place % 4))), scale);
     }
 
-    /// <summary>The E4M3 byte of the magnitude of an E2M1 code times 2^(6-k).</summary>
-    internal static byte Magnitude(int code, int exponent)
+    /// <summary>The word that holds eight codes: 0..3 of the lower columns, 4..7 of the upper.</summary>
+    internal static uint EncodeWord(ReadOnlySpan<byte> codes)
     {
-        if (code == 0)
+        uint word = 0;
+        uint carried = 0; // bit 1 of the byte above
+        for (int b = 3; b >= 0; b--)
         {
-            return 0;
+            uint first = Spread(codes[b]), second = Spread(codes[4 + b]);
+            uint bit5 = Bit(second, 7) ^ carried;
+            uint bit1 = Bit(second, 3) ^ bit5;
+            uint bit6 = Bit(second, 4) ^ Bit(first, 2);
+            uint bit0 = Bit(second, 2) ^ Bit(first, 4);
+            carried = bit1;
+            word |= (first | (bit6 << 6) | (bit5 << 5) | (bit1 << 1) | bit0) << (8 * b);
         }
 
-        // Code 1 is 2^-1; code 2 p + h for p >= 1 is 2^(p-1), half as much again where h = 1.
-        bool half = code > 1 && (code & 1) == 1;
-        int power = (code == 1 ? -1 : (code >> 1) - 1) + 6 - exponent;
-        const int Bias = 7;
-        int biased = power + Bias;
-        return biased >= 1
-            ? (byte)((biased << 3) | (half ? 4 : 0))
-            : (byte)((half ? 12 : 8) >> (1 - biased));
+        return word;
+
+        static uint Spread(byte code) => ((uint)(code & 8) << 4) | ((uint)(code & 7) << 2);
+        static uint Bit(uint value, int bit) => (value >> bit) & 1;
     }
 
     private int Groups => (Columns + GroupSize - 1) / GroupSize;
 
-    /// <summary>Byte offset of the word, and nibble in it, of an element of a block.</summary>
-    private static (int Offset, int Nibble) Locate(int row, int column)
+    /// <summary>Byte offset of the word of an element of a block, and which of its eight codes it is.</summary>
+    private static (int Offset, int Place) Locate(int row, int column)
     {
         int step = column / 32, inStep = column % 32;
         int lane = ((row % 8) * 4) + (inStep % 16 / 4);
@@ -170,16 +184,7 @@ public sealed record PackedLayout
             for (int local = 0; local < BlockRows && (rowBlock * BlockRows) + local < Rows; local++)
             {
                 int row = (rowBlock * BlockRows) + local;
-                for (int column = 0; column < Columns; column++)
-                {
-                    Span<byte> block = BlockOf(packed, rowBlock, column / BlockColumns);
-                    uint code = (uint)(source[(row * sourceStride) + (column / 2)] >> (4 * (column % 2))) & 15;
-                    (int offset, int nibble) = Locate(local, column % BlockColumns);
-                    int signBit = nibble < 4 ? (8 * nibble) + 7 : (8 * (nibble - 4)) + 3;
-                    ref uint word = ref MemoryMarshal.AsRef<uint>(block[offset..]);
-                    word |= ((code & 7) << (4 * nibble)) | ((code >> 3) << signBit);
-                }
-
+                PackCodes(packed, source.Slice(row * sourceStride, sourceStride), rowBlock, local);
                 for (int group = 0; group < ColumnBlocks * (BlockColumns / BlockGroup); group++)
                 {
                     int column = group * BlockGroup;
@@ -193,6 +198,29 @@ public sealed record PackedLayout
         });
         return packed;
     }
+
+    /// <summary>Packs a row, 32 columns (four words) at a time; what lies past K is code 0.</summary>
+    private void PackCodes(byte[] packed, ReadOnlySpan<byte> codes, int rowBlock, int local)
+    {
+        Span<byte> eight = stackalloc byte[8];
+        for (int step = 0; step < Columns; step += 32)
+        {
+            Span<byte> block = BlockOf(packed, rowBlock, step / BlockColumns);
+            for (int quarter = 0; quarter < 16; quarter += 4)
+            {
+                for (int b = 0; b < 4; b++)
+                {
+                    eight[b] = Code(codes, step + quarter + b);
+                    eight[4 + b] = Code(codes, step + quarter + 16 + b);
+                }
+
+                (int offset, _) = Locate(local, (step % BlockColumns) + quarter);
+                MemoryMarshal.Write(block[offset..], EncodeWord(eight));
+            }
+        }
+    }
+
+    private byte Code(ReadOnlySpan<byte> codes, int column) => column < Columns ? (byte)((codes[column / 2] >> (4 * (column % 2))) & 15) : (byte)0;
 
     private Span<byte> BlockOf(byte[] packed, int rowBlock, int columnBlock) =>
         packed.AsSpan(checked((int)((((long)rowBlock * ColumnBlocks) + columnBlock) * BlockBytes)), BlockBytes);

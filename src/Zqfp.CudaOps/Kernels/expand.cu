@@ -12,7 +12,6 @@ constexpr int RowStride = BlockColumns + 16;
 extern "C" __global__ void __launch_bounds__(Threads)
 expand(const u8* weights, u8* output, int rows, int columns, int columnBlocks)
 {
-    __shared__ MagnitudeTable tables[16];
     __shared__ __align__(16) u8 expanded[BlockRows * RowStride];
     int thread = threadIdx.x, fragment = thread & 127, lane = fragment & 31, warp = fragment >> 5;
     const u8* block = weights + ((u64)blockIdx.x * columnBlocks + blockIdx.y) * BlockBytes;
@@ -21,8 +20,6 @@ expand(const u8* weights, u8* output, int rows, int columns, int columnBlocks)
     uint4 loaded[2];
 #pragma unroll
     for (int v = 0; v < 2; v++) loaded[v] = ((const uint4*)block)[((thread >> 7) * 2 + v) * 128 + fragment];
-    fill_tables(tables, thread);
-    __syncthreads();
     int row = warp * 16 + (lane >> 2);
 #pragma unroll
     for (int v = 0; v < 2; v++)
@@ -33,12 +30,13 @@ expand(const u8* weights, u8* output, int rows, int columns, int columnBlocks)
         {
             int step = ((thread >> 7) * 2 + v) * 2 + (i >> 1);
             int half = i & 1;
-            u8 exponent = block[CodeBytes + step / StepsPerGroup * BlockRows + warp * 16 + (lane >> 2) * 2 + half];
+            // The float16 of the same power of two as the float with this biased exponent.
+            u32 factor = (u32)(block[CodeBytes + step / StepsPerGroup * BlockRows + warp * 16 + (lane >> 2) * 2 + half] - 127 + 15) << 10;
             u32 first, second;
-            decode8(words[i], tables[exponent], first, second);
+            decode8(words[i], first, second);
             u8* target = expanded + (row + half * 8) * RowStride + step * 32 + (lane & 3) * 4;
-            *(u32*)target = first;
-            *(u32*)(target + 16) = second;
+            *(u32*)target = scale_e4m3x4(first, factor | factor << 16);
+            *(u32*)(target + 16) = scale_e4m3x4(second, factor | factor << 16);
         }
     }
     __syncthreads();

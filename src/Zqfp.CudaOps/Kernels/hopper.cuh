@@ -21,18 +21,29 @@ DEVICE u32 shared_address(const void* pointer)
 }
 
 // The address, in the cluster's window, of `address` as seen by the CTA of that rank.
-DEVICE u32 peer_address(u32 address, u32 rank)
+template <int Cluster> DEVICE u32 peer_address(u32 address, u32 rank)
 {
+    if (Cluster == 1) return address;
     u32 peer;
     asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(peer) : "r"(address), "r"(rank));
     return peer;
 }
 
-DEVICE float load_peer(u32 address)
+// Two floats at `address` of the CTA of that rank.
+template <int Cluster> DEVICE float2 load_pair(u32 address, u32 rank)
 {
-    float value;
-    asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(value) : "r"(address) : "memory");
-    return value;
+    float2 pair;
+    if (Cluster == 1)
+        asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(pair.x), "=f"(pair.y) : "r"(address) : "memory");
+    else
+        asm volatile("ld.shared::cluster.v2.f32 {%0, %1}, [%2];"
+            : "=f"(pair.x), "=f"(pair.y) : "r"(peer_address<Cluster>(address, rank)) : "memory");
+    return pair;
+}
+
+DEVICE void store_shared(u32 address, float value)
+{
+    asm volatile("st.shared.f32 [%0], %1;" :: "r"(address), "f"(value) : "memory");
 }
 
 // ---- barriers ----------------------------------------------------------------------------------
@@ -141,12 +152,9 @@ DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory
 DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int Pending> DEVICE void wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" :: "n"(Pending) : "memory"); }
 
-// Descriptor of a K-major operand in shared memory: rows of 128 bytes, 128-byte swizzle, 8-row groups of
-// 1024 bytes. `address` is a multiple of 1024 plus the byte offset inside the 128-byte row.
-DEVICE u64 swizzled_descriptor(u32 address)
-{
-    return (u64)((address & 0x3FFFFu) >> 4) | ((u64)1 << 16) | ((u64)(1024 >> 4) << 32) | ((u64)1 << 62);
-}
+// Low word of the descriptor of a K-major operand in shared memory: rows of 128 bytes, 128-byte swizzle, 8-row groups of
+// 1024 bytes. `address` is a multiple of 1024; 2 more is 32 bytes further in the 128-byte row.
+DEVICE u32 swizzled_descriptor(u32 address) { return ((address & 0x3FFFFu) >> 4) | (1u << 16); }
 
 // ---- conversions -------------------------------------------------------------------------------
 
@@ -162,6 +170,18 @@ DEVICE void from_e4m3x2(u16 pair, float& low, float& high)
 {
     asm("{ .reg .b32 h; .reg .b16 a, b; cvt.rn.f16x2.e4m3x2 h, %2; mov.b32 {a, b}, h; cvt.f32.f16 %0, a; cvt.f32.f16 %1, b; }"
         : "=f"(low), "=f"(high) : "h"(pair));
+}
+
+// Four E4M3 bytes times a power of two (a pair of equal float16), exact where the result is representable.
+DEVICE u32 scale_e4m3x4(u32 bytes, u32 factors)
+{
+    u32 result;
+    asm("{ .reg .b16 a, b; .reg .b32 x, y; mov.b32 {a, b}, %1;\n"
+        "cvt.rn.f16x2.e4m3x2 x, a; cvt.rn.f16x2.e4m3x2 y, b;\n"
+        "mul.rn.f16x2 x, x, %2; mul.rn.f16x2 y, y, %2;\n"
+        "cvt.rn.satfinite.e4m3x2.f16x2 a, x; cvt.rn.satfinite.e4m3x2.f16x2 b, y; mov.b32 %0, {a, b}; }"
+        : "=r"(result) : "r"(bytes), "r"(factors));
+    return result;
 }
 
 DEVICE float half_to_float(u16 bits)
@@ -193,6 +213,8 @@ struct Float32
     typedef float Storage;
     static DEVICE float load(const void* base, u64 index) { return ((const float*)base)[index]; }
     static DEVICE void store(void* base, u64 index, float value) { ((float*)base)[index] = value; }
+    // `index` is even.
+    static DEVICE void store_pair(void* base, u64 index, float first, float second) { ((float2*)((float*)base + index))[0] = float2{ first, second }; }
 };
 
 struct Float16
@@ -200,6 +222,8 @@ struct Float16
     typedef u16 Storage;
     static DEVICE float load(const void* base, u64 index) { return half_to_float(((const u16*)base)[index]); }
     static DEVICE void store(void* base, u64 index, float value) { ((u16*)base)[index] = float_to_half(value); }
+    // `index` is even.
+    static DEVICE void store_pair(void* base, u64 index, float first, float second) { *(u32*)((u16*)base + index) = (u32)float_to_half(first) | ((u32)float_to_half(second) << 16); }
 };
 
 struct BFloat16
@@ -207,4 +231,6 @@ struct BFloat16
     typedef u16 Storage;
     static DEVICE float load(const void* base, u64 index) { return bfloat_to_float(((const u16*)base)[index]); }
     static DEVICE void store(void* base, u64 index, float value) { ((u16*)base)[index] = float_to_bfloat(value); }
+    // `index` is even.
+    static DEVICE void store_pair(void* base, u64 index, float first, float second) { *(u32*)((u16*)base + index) = (u32)float_to_bfloat(first) | ((u32)float_to_bfloat(second) << 16); }
 };

@@ -4,16 +4,17 @@
 // shared-memory operand in their natural layout. One producer warp feeds a ring of stages (256 columns each) and runs
 // ahead over row tiles; WARPGROUPS math warpgroups own 64 rows each. The K range is split over the CLUSTER CTAs of a
 // cluster, whose partial sums are added in rank order, so that every run gives the same bits. Partial sums leave the
-// tensor core's short accumulator every 256 columns (every group, where each group has a float scale).
+// tensor core's short accumulator after every group (256 columns at most), where the group's scale is applied on the way.
 //
-// grid = (row tiles or fewer, CLUSTER, token tiles), cluster = (1, CLUSTER, 1), WARPGROUPS math
-// warpgroups and a producer (a warp, or a warpgroup for wide tiles).
+// grid = (row tiles or fewer, CLUSTER, token tiles), cluster = (1, CLUSTER, 1), WARPGROUPS math warpgroups and a producer
+// (a warp, or a warpgroup for wide tiles).
 #include "hopper.cuh"
 #include "wgmma.cuh"
 #include "packed.cuh"
 
 // TOKENS, WARPGROUPS, CLUSTER, STAGES, RANK_BRANCH (0/1), BIAS (0/1), OUTPUT (a type of hopper.cuh) come from the host.
 constexpr int MathThreads = WARPGROUPS * 128;
+constexpr int MathWarps = WARPGROUPS * 4;
 // Wide tiles need more registers than an even share: a whole producer warpgroup then gives most of its own away.
 constexpr bool MoveRegisters = TOKENS >= 128;
 constexpr int Threads = MathThreads + (MoveRegisters ? 128 : 32);
@@ -21,13 +22,15 @@ constexpr int Rows = WARPGROUPS * BlockRows;
 constexpr int BoxBytes = TOKENS * 128;
 constexpr int TokenBytes = 2 * BoxBytes;
 constexpr int StageBytes = (TokenBytes + WARPGROUPS * BlockBytes + 1023) / 1024 * 1024;
-constexpr int PartialStride = Rows + 4;
-constexpr int SliceRows = Rows / CLUSTER;
-constexpr int TokensAtOnce = MathThreads / SliceRows;
-constexpr int TokensPerThread = (TOKENS + TokensAtOnce - 1) / TokensAtOnce;
-// Outputs a thread finishes at once; bounds the registers of the epilogue.
-constexpr int Chunk = TokensPerThread < 8 ? TokensPerThread : 8;
 constexpr int Accumulators = TOKENS / 2;
+// The epilogue turns 16 rows of a warp around in shared memory, so many tokens at a time; a padded row of 20 floats a token.
+constexpr int TurnTokens = CLUSTER == 1 && TOKENS > 16 ? 16 : TOKENS;
+constexpr int TurnStride = 20;
+constexpr int TurnBytes = TurnTokens * TurnStride * 4;
+// Four tokens are finished at once by a warp; the ranks of a cluster take turns.
+constexpr int Rounds = TurnTokens / 4;
+constexpr int RoundsPerRank = (Rounds + CLUSTER - 1) / CLUSTER;
+constexpr int Chunk = RoundsPerRank < 4 ? RoundsPerRank : 4;
 
 struct GemmArguments
 {
@@ -59,16 +62,11 @@ struct Ring
     }
 };
 
-DEVICE int weight_blocks(const GemmArguments& g, int tile)
-{
-    int left = g.rowBlocks - tile * WARPGROUPS;
-    return left < WARPGROUPS ? left : WARPGROUPS;
-}
-
 DEVICE void load_weights(const GemmArguments& g, const Ring& ring, int tile, int block, u64 policy)
 {
     u32 target = ring.stage() + TokenBytes;
-    int count = weight_blocks(g, tile);
+    int left = g.rowBlocks - tile * WARPGROUPS;
+    int count = left < WARPGROUPS ? left : WARPGROUPS;
     barrier_expect(ring.full_barrier(), count * BlockBytes);
     for (int i = 0; i < count; i++)
     {
@@ -84,100 +82,138 @@ DEVICE void load_tokens(const TensorMap* map, const Ring& ring, int block, int t
     copy_box(ring.stage() + BoxBytes, map, block * BlockColumns + 128, token, ring.full_barrier());
 }
 
-// One stage: decode 64 x 256 weights of this warpgroup and multiply; `total` += their product.
-DEVICE void multiply_stage(const Ring& ring, const MagnitudeTable* tables, int warpgroup, int thread, float (&total)[Accumulators])
+// One stage: decode 64 x 256 weights of this warpgroup and multiply; `total` += their scaled product.
+DEVICE void multiply_stage(u32 stage, int warpgroup, int thread, float (&total)[Accumulators])
 {
-    u32 block = ring.stage() + TokenBytes + warpgroup * BlockBytes;
+    u32 block = stage + TokenBytes + warpgroup * BlockBytes;
+    u32 codes = block + thread * 16;
     // Scales of the thread's two rows lie side by side: [group][16 * warp + 2 * quad + {0, 1}].
     u32 scales = block + CodeBytes + (((thread >> 5) << 4) + (((thread & 31) >> 2) << 1)) * (SCALED ? 4 : 1);
     float sum[Accumulators];
 #pragma unroll
     for (int half = 0; half < 2; half++)
     {
-        u32 words[16 / 2];
+        u32 words[8];
 #pragma unroll
         for (int v = 0; v < 2; v++)
             asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
                 : "=r"(words[4 * v]), "=r"(words[4 * v + 1]), "=r"(words[4 * v + 2]), "=r"(words[4 * v + 3])
-                : "r"(block + (half * 2 + v) * 2048 + thread * 16));
+                : "r"(codes + (half * 2 + v) * 2048));
         u32 a[4][4];
-        MagnitudeTable upper = unit_table(), lower = upper;
+#pragma unroll
+        for (int s = 0; s < 4; s++)
+        {
+            decode8(words[2 * s], a[s][0], a[s][2]);
+            decode8(words[2 * s + 1], a[s][1], a[s][3]);
+        }
+        u32 tokens = swizzled_descriptor(stage + half * BoxBytes);
+        wgmma_fence();
 #pragma unroll
         for (int s = 0; s < 4; s++)
         {
             int step = half * 4 + s;
-            if (!SCALED && (s == 0 || step % StepsPerGroup == 0))
-            {
-                u16 pair;
-                asm volatile("ld.shared.u16 %0, [%1];" : "=h"(pair) : "r"(scales + step / StepsPerGroup * BlockRows));
-                upper = tables[pair & 0xFF];
-                lower = tables[pair >> 8];
-            }
-            decode8(words[2 * s], upper, a[s][0], a[s][2]);
-            decode8(words[2 * s + 1], lower, a[s][1], a[s][3]);
-        }
-        u64 tokens = swizzled_descriptor(ring.stage() + half * BoxBytes);
-        bool fresh = half == 0 || (SCALED && GROUP < 256);
-        wgmma_fence();
-#pragma unroll
-        for (int s = 0; s < 4; s++) Wgmma<TOKENS>::multiply(sum, a[s], tokens + s * 2, !(fresh && s == 0));
-        wgmma_commit();
-        if (SCALED && (GROUP < 256 || half == 1))
-        {
+            Wgmma<TOKENS>::multiply(sum, a[s], tokens + s * 2, step % StepsPerGroup != 0);
+            if ((step + 1) % StepsPerGroup != 0) continue;
+            float upper, lower;
+            load_scales(scales + step / StepsPerGroup * BlockRows * (SCALED ? 4 : 1), upper, lower);
+            wgmma_commit();
             wgmma_wait<0>();
-            float upperScale, lowerScale;
-            asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];"
-                : "=f"(upperScale), "=f"(lowerScale) : "r"(scales + (GROUP < 256 ? half : 0) * BlockRows * 4));
 #pragma unroll
-            for (int i = 0; i < Accumulators; i++) total[i] += sum[i] * ((i & 2) ? lowerScale : upperScale);
+            for (int i = 0; i < Accumulators; i++) total[i] += sum[i] * ((i & 2) ? lower : upper);
+            if (s < 3) wgmma_fence();
         }
-    }
-    if (!SCALED)
-    {
-        wgmma_wait<0>();
-#pragma unroll
-        for (int i = 0; i < Accumulators; i++) total[i] += sum[i];
+        if (4 % StepsPerGroup != 0 && half == 0) wgmma_commit();
     }
 }
 
-// The sum, over the CTAs of the cluster in rank order, of their partial sums of one row and a chunk of tokens.
-DEVICE void add_partials(u32 partials, int firstToken, int tokenEnd, float (&value)[Chunk])
-{
-#pragma unroll
-    for (int i = 0; i < Chunk; i++) value[i] = 0.0f;
-#pragma unroll
-    for (int rank = 0; rank < CLUSTER; rank++)
-    {
-        u32 peer = peer_address(partials, rank);
-#pragma unroll
-        for (int i = 0; i < Chunk; i++)
-        {
-            int token = firstToken + i * TokensAtOnce;
-            if (token < tokenEnd) value[i] += load_peer(peer + token * PartialStride * 4);
-        }
-    }
-}
-
-// The sum of the ranks' contributions to one output, in float32: B[row, :] . (A xq)[token, :].
-DEVICE void add_low_rank(const GemmArguments& g, int row, int firstToken, int tokenEnd, float (&value)[Chunk])
+// Adds B[row, :] . (A xq)[token, :] of two rows and some tokens.
+DEVICE void add_low_rank(const GemmArguments& g, int row, int token, int tokenEnd, float (&value)[Chunk][2])
 {
     const u16* b = g.lowRankB + (u64)row * g.rank;
     for (int r = 0; r < g.rank; r += 8)
     {
-        uint4 packed = *(const uint4*)(b + r);
-        u32 words[4] = { packed.x, packed.y, packed.z, packed.w };
-        float factor[8];
+        float factor[2][8];
 #pragma unroll
-        for (int i = 0; i < 8; i++) factor[i] = half_to_float((u16)(words[i >> 1] >> (16 * (i & 1))));
-#pragma unroll
-        for (int i = 0; i < Chunk; i++)
+        for (int j = 0; j < 2; j++)
         {
-            int token = firstToken + i * TokensAtOnce;
-            if (token >= tokenEnd) continue;
-            const float4* x = (const float4*)(g.lowRankX + (u64)token * g.rank + r);
+            uint4 packed = row + j < g.rows ? *(const uint4*)(b + j * g.rank + r) : uint4{ 0, 0, 0, 0 };
+            u32 words[4] = { packed.x, packed.y, packed.z, packed.w };
+#pragma unroll
+            for (int i = 0; i < 8; i++) factor[j][i] = half_to_float((u16)(words[i >> 1] >> (16 * (i & 1))));
+        }
+#pragma unroll
+        for (int c = 0; c < Chunk; c++)
+        {
+            int t = token + c * 4 * CLUSTER;
+            if (t >= tokenEnd) continue;
+            const float4* x = (const float4*)(g.lowRankX + (u64)t * g.rank + r);
             float4 x0 = x[0], x1 = x[1];
-            value[i] += factor[0] * x0.x + factor[1] * x0.y + factor[2] * x0.z + factor[3] * x0.w
-                + factor[4] * x1.x + factor[5] * x1.y + factor[6] * x1.z + factor[7] * x1.w;
+#pragma unroll
+            for (int j = 0; j < 2; j++)
+                value[c][j] += factor[j][0] * x0.x + factor[j][1] * x0.y + factor[j][2] * x0.z + factor[j][3] * x0.w
+                    + factor[j][4] * x1.x + factor[j][5] * x1.y + factor[j][6] * x1.z + factor[j][7] * x1.w;
+        }
+    }
+}
+
+// What a warp needs to finish its 16 rows: two rows of a tile, every fourth token.
+struct Finish
+{
+    int row;
+    float2 scale, bias;
+    DEVICE void load(const GemmArguments& g, int firstRow)
+    {
+        row = firstRow;
+        // Rows past N are padded to a whole block, but a tile may end past the last block.
+        bool inside = row < g.rows;
+        scale = inside ? *(const float2*)(g.rowScales + row) : float2{ 0, 0 };
+        bias.x = BIAS && inside ? g.bias[row] : 0.0f;
+        bias.y = BIAS && row + 1 < g.rows ? g.bias[row + 1] : 0.0f;
+    }
+};
+
+DEVICE void store_pair(const GemmArguments& g, int token, int row, float first, float second)
+{
+    u64 index = (u64)token * g.rows + row;
+    if ((g.rows & 1) == 0 && row < g.rows) { OUTPUT::store_pair(g.output, index, first, second); return; }
+    if (row < g.rows) OUTPUT::store(g.output, index, first);
+    if (row + 1 < g.rows) OUTPUT::store(g.output, index + 1, second);
+}
+
+// Sums the ranks' parts of this warp's rows and of the tokens that are this rank's turn, and writes them out.
+// `turn` is the warp's place in shared memory, `firstToken` the token of its first row there.
+DEVICE void finish_tokens(const GemmArguments& g, const Finish& f, u32 turn, int rank, int lane, int firstToken, int tokenEnd, const float* tokenScales)
+{
+    u32 place = turn + ((lane >> 3) * TurnStride + (lane & 7) * 2) * 4;
+#pragma unroll
+    for (int base = 0; base < RoundsPerRank; base += Chunk)
+    {
+        float value[Chunk][2];
+        int first = (base * CLUSTER + rank) * 4; // of the tokens in shared memory
+        int token = firstToken + first + (lane >> 3);
+#pragma unroll
+        for (int c = 0; c < Chunk; c++)
+        {
+            value[c][0] = value[c][1] = 0.0f;
+#pragma unroll
+            for (int r = 0; r < CLUSTER; r++)
+                if (token + c * 4 * CLUSTER < tokenEnd)
+                {
+                    float2 part = load_pair<CLUSTER>(place + (first + c * 4 * CLUSTER) * TurnStride * 4, r);
+                    value[c][0] += part.x;
+                    value[c][1] += part.y;
+                }
+            value[c][0] *= f.scale.x;
+            value[c][1] *= f.scale.y;
+        }
+        if (RANK_BRANCH) add_low_rank(g, f.row, token, tokenEnd, value);
+#pragma unroll
+        for (int c = 0; c < Chunk; c++)
+        {
+            int t = token + c * 4 * CLUSTER;
+            if (t >= tokenEnd) continue;
+            float scale = tokenScales[t % TOKENS];
+            store_pair(g, t, f.row, value[c][0] * scale + f.bias.x, value[c][1] * scale + f.bias.y);
         }
     }
 }
@@ -187,22 +223,22 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
 {
     extern __shared__ __align__(1024) u8 shared[];
     __shared__ __align__(8) u64 barriers[2 * STAGES + 2];
-    __shared__ MagnitudeTable tables[16];
+    __shared__ float tokenScales[TOKENS];
 
     u32 barrierBase = shared_address(barriers);
     u32 ready = barrierBase + 2 * STAGES * 8, consumed = ready + 8;
     Ring ring = { shared_address(shared), barrierBase, barrierBase + STAGES * 8, 0, 0 };
-    u32 partial = ring.stages + STAGES * StageBytes;
 
-    int thread = threadIdx.x;
-    int split = blockIdx.y;
+    int thread = threadIdx.x, lane = thread & 31;
+    int warp = __shfl_sync(0xFFFFFFFFu, thread >> 5, 0); // known to be uniform
+    int rank = blockIdx.y;
     int firstToken = blockIdx.z * TOKENS;
-    int firstBlock = g.columnBlocks * split / CLUSTER;
-    int lastBlock = g.columnBlocks * (split + 1) / CLUSTER;
+    int firstBlock = g.columnBlocks * rank / CLUSTER;
+    int lastBlock = g.columnBlocks * (rank + 1) / CLUSTER;
     int tiles = (g.rowBlocks + WARPGROUPS - 1) / WARPGROUPS;
+    int tokenEnd = g.tokens < firstToken + TOKENS ? g.tokens : firstToken + TOKENS;
 
     launch_dependents();
-    fill_tables(tables, thread);
     u64 policy = evict_first_policy();
     int ahead = 0; // stages whose weights were asked for before the tokens could be
     if (thread == MathThreads)
@@ -210,14 +246,15 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
         for (int i = 0; i < STAGES; i++)
         {
             barrier_init(ring.full + i * 8, 1);
-            barrier_init(ring.empty + i * 8, WARPGROUPS * 4);
+            barrier_init(ring.empty + i * 8, MathWarps);
         }
-        barrier_init(ready, CLUSTER);
-        barrier_init(consumed, CLUSTER);
+        barrier_init(ready, CLUSTER * MathWarps);
+        barrier_init(consumed, CLUSTER * MathWarps);
         barrier_init_fence();
         // The weights depend on nothing: ask for them before the previous kernel has ended.
         Ring start = ring;
         for (int tile = blockIdx.x; tile < tiles && ahead < STAGES; tile += gridDim.x)
+#pragma unroll 1
             for (int block = firstBlock; block < lastBlock && ahead < STAGES; block++, ahead++, start.advance())
                 load_weights(g, start, tile, block, policy);
     }
@@ -225,7 +262,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
     if (CLUSTER > 1) { cluster_arrive(); cluster_wait(); }
     wait_for_previous_grid();
 
-    if (thread >= MathThreads)
+    if (warp >= MathWarps)
     {
         if (MoveRegisters) keep_registers<40>();
         if (thread == MathThreads)
@@ -247,59 +284,43 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
     else
     {
         if (MoveRegisters) take_registers<232>();
-        int warpgroup = thread >> 7, lane = thread & 31, warp = (thread >> 5) & 3;
-        int fragmentRow = warpgroup * 64 + warp * 16 + (lane >> 2);
-        int fragmentToken = (lane & 3) * 2;
-        int sliceRow = thread % SliceRows;
-        int sliceToken = firstToken + thread / SliceRows;
-        int tokenEnd = g.tokens < firstToken + TOKENS ? g.tokens : firstToken + TOKENS;
+        if (thread < TOKENS && firstToken + thread < tokenEnd) tokenScales[thread] = g.tokenScales[firstToken + thread];
+        math_sync<MathThreads>();
+        u32 turn = ring.stages + STAGES * StageBytes + warp * TurnBytes;
+        u32 place = turn + (lane & 3) * 2 * TurnStride * 4 + (lane >> 2) * 4;
         u32 parity = 0;
         for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, parity ^= 1)
         {
+            Finish finish;
+            finish.load(g, tile * Rows + warp * 16 + (lane & 7) * 2);
             float total[Accumulators];
 #pragma unroll
             for (int i = 0; i < Accumulators; i++) total[i] = 0.0f;
             for (int block = firstBlock; block < lastBlock; block++, ring.advance())
             {
                 barrier_wait(ring.full_barrier(), ring.parity);
-                multiply_stage(ring, tables, warpgroup, thread & 127, total);
+                multiply_stage(ring.stage(), warp >> 2, thread & 127, total);
                 __syncwarp();
                 if (lane == 0) barrier_arrive(ring.empty_barrier());
             }
 
-            barrier_wait_cluster(consumed, parity ^ 1);
-            float* own = (float*)(shared + STAGES * StageBytes);
 #pragma unroll
-            for (int i = 0; i < Accumulators; i++)
+            for (int base = 0; base < TOKENS; base += TurnTokens)
             {
-                int token = fragmentToken + (i >> 2) * 8 + (i & 1);
-                own[token * PartialStride + fragmentRow + ((i & 2) ? 8 : 0)] = total[i];
-            }
-            math_sync<MathThreads>();
-            if (thread < CLUSTER) barrier_arrive_peer(peer_address(ready, thread));
-            barrier_wait_cluster(ready, parity);
-
-            int row = tile * Rows + split * SliceRows + sliceRow;
-            float rowScale = row < g.rows ? g.rowScales[row] : 0.0f;
-            float bias = BIAS && row < g.rows ? g.bias[row] : 0.0f;
-#pragma unroll 1
-            for (int token = sliceToken; token < tokenEnd; token += Chunk * TokensAtOnce)
-            {
-                float value[Chunk];
-                add_partials(partial + (split * SliceRows + sliceRow) * 4, token - firstToken, tokenEnd - firstToken, value);
-                if (row >= g.rows) continue;
+                if (CLUSTER > 1) barrier_wait_cluster(consumed, parity ^ 1);
 #pragma unroll
-                for (int i = 0; i < Chunk; i++) value[i] *= rowScale;
-                if (RANK_BRANCH) add_low_rank(g, row, token, tokenEnd, value);
-#pragma unroll
-                for (int i = 0; i < Chunk; i++)
+                for (int i = 0; i < TurnTokens / 2; i++)
+                    store_shared(place + ((i >> 2) * 8 + (i & 1)) * TurnStride * 4 + ((i & 2) ? 32 : 0), total[base / 2 + i]);
+                __syncwarp();
+                if (CLUSTER > 1)
                 {
-                    int t = token + i * TokensAtOnce;
-                    if (t < tokenEnd) OUTPUT::store(g.output, (u64)t * g.rows + row, value[i] * g.tokenScales[t] + bias);
+                    if (lane < CLUSTER) barrier_arrive_peer(peer_address<CLUSTER>(ready, lane));
+                    barrier_wait_cluster(ready, parity);
                 }
+                finish_tokens(g, finish, turn, rank, lane, firstToken + base, tokenEnd, tokenScales);
+                __syncwarp();
+                if (CLUSTER > 1 && lane < CLUSTER) barrier_arrive_peer(peer_address<CLUSTER>(consumed, lane));
             }
-            math_sync<MathThreads>();
-            if (thread < CLUSTER) barrier_arrive_peer(peer_address(consumed, thread));
         }
     }
     // No CTA leaves while another may still read its partial sums.

@@ -25,19 +25,30 @@ public class PackedLayoutTests
             {
                 int code = Code(codes, columns, row, column);
                 int k = exponents[(row * ((columns + group - 1) / group)) + (column / group)];
-                Assert.Equal(Value(code) * Math.Pow(2, 6 - k), E4M3(layout.Decode(packed, row, column)));
+                (byte operand, float scale) = layout.Decode(packed, row, column);
+                Assert.Equal(Value(code) * Math.Pow(2, -6), E4M3(operand));
+                Assert.Equal(Math.Pow(2, 12 - k), scale);
             }
         }
     }
 
     [Fact]
-    public void Decodes_all_codes_and_exponents_exactly()
+    public void Every_word_holds_its_eight_codes()
     {
-        for (int k = 0; k <= PackedLayout.MaxExponent; k++)
+        Random random = new(1);
+        byte[] codes = new byte[8];
+        for (int trial = 0; trial < 20000; trial++)
         {
-            for (int code = 0; code < 8; code++)
+            for (int i = 0; i < 8; i++)
             {
-                Assert.Equal(Magnitudes[code] * Math.Pow(2, 6 - k), E4M3(PackedLayout.Magnitude(code, k)));
+                codes[i] = (byte)random.Next(16);
+            }
+
+            (uint first, uint second) = Decode8(PackedLayout.EncodeWord(codes));
+            for (int b = 0; b < 4; b++)
+            {
+                Assert.Equal(Value(codes[b]) / 64, E4M3((byte)(first >> (8 * b))));
+                Assert.Equal(Value(codes[4 + b]) / 64, E4M3((byte)(second >> (8 * b))));
             }
         }
     }
@@ -65,15 +76,16 @@ public class PackedLayoutTests
                     for (int half = 0; half < 2; half++)
                     {
                         uint word = BinaryPrimitives.ReadUInt32LittleEndian(bytes[((step / 2 * 2048) + (thread * 16) + (((step % 2 * 2) + half) * 4))..]);
-                        int k = bytes[8192 + (step * 32 / group * 64) + (warp * 16) + (lane / 4 * 2) + half];
-                        (uint first, uint second) = Decode8(word, k);
+                        int exponent = bytes[8192 + (step * 32 / group * 64) + (warp * 16) + (lane / 4 * 2) + half];
+                        (uint first, uint second) = Decode8(word);
+                        double multiplier = BitConverter.Int32BitsToSingle(exponent << 23);
                         int row = (block / 2 * 64) + (warp * 16) + (lane / 4) + (8 * half);
                         for (int b = 0; b < 4; b++)
                         {
                             int column = (block % 2 * 256) + (step * 32) + (lane % 4 * 4) + b;
                             double scale = Math.Pow(2, 6 - exponents[(row * (Columns / group)) + (column / group)]);
-                            Assert.Equal(Value(Code(codes, Columns, row, column)) * scale, E4M3((byte)(first >> (8 * b))));
-                            Assert.Equal(Value(Code(codes, Columns, row, column + 16)) * scale, E4M3((byte)(second >> (8 * b))));
+                            Assert.Equal(Value(Code(codes, Columns, row, column)) * scale, E4M3((byte)(first >> (8 * b))) * multiplier);
+                            Assert.Equal(Value(Code(codes, Columns, row, column + 16)) * scale, E4M3((byte)(second >> (8 * b))) * multiplier);
                         }
                     }
                 }
@@ -92,7 +104,7 @@ public class PackedLayoutTests
             for (int group = 0; group < 2; group++)
             {
                 int place = (group * 64) + (row / 16 * 16) + (row % 8 * 2) + (row % 16 / 8);
-                Assert.Equal(scales[(row * 2) + group], BinaryPrimitives.ReadSingleLittleEndian(packed.AsSpan(8192 + (place * 4))));
+                Assert.Equal(4096 * scales[(row * 2) + group], BinaryPrimitives.ReadSingleLittleEndian(packed.AsSpan(8192 + (place * 4))));
             }
         }
     }
@@ -117,29 +129,8 @@ public class PackedLayoutTests
         Assert.Equal("ZQFP4108", Assert.Throws<CudaException>(() => new PackedLayout(rows, columns, group, floats)).Code);
     }
 
-    /// <summary>decode8 of packed.cuh, with prmt.</summary>
-    private static (uint First, uint Second) Decode8(uint word, int exponent)
-    {
-        Span<byte> table = stackalloc byte[8];
-        for (int i = 0; i < 8; i++)
-        {
-            table[i] = PackedLayout.Magnitude(i, exponent);
-        }
-
-        uint selectors = word & 0x77777777;
-        return (Select(table, selectors) | (word & 0x80808080), Select(table, selectors >> 16) | ((word << 4) & 0x80808080));
-
-        static uint Select(ReadOnlySpan<byte> table, uint selectors)
-        {
-            uint result = 0;
-            for (int i = 0; i < 4; i++)
-            {
-                result |= (uint)table[(int)(selectors >> (4 * i)) & 7] << (8 * i);
-            }
-
-            return result;
-        }
-    }
+    /// <summary>decode8 of packed.cuh.</summary>
+    private static (uint First, uint Second) Decode8(uint word) => (word & 0x9C9C9C9C, ((word >> 2) ^ (word << 2)) & 0x9C9C9C9C);
 
     private static (byte[] Codes, byte[] Exponents) RandomWeight(int rows, int columns, int group, int seed)
     {
