@@ -2,7 +2,7 @@ using System.Globalization;
 using Zqfp.CudaOps.Cuda;
 using Zqfp.GpuBench;
 
-// Usage: Zqfp.GpuBench [check] [table] [brief] [ablations] [sweep] [--out FILE] [--cache FOLDER]
+// Usage: Zqfp.GpuBench [check] [table] [brief] [ablations] [sweep] [wide] [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
 
@@ -26,9 +26,11 @@ try
     Timings timings = new(bench, report);
     if (Wanted("sweep"))
     {
-        timings.Sweep(8, 1, wide: false);
-        timings.Sweep(16, 16, wide: false);
-        timings.Sweep(64, 64, wide: false);
+        bool wide = Wanted("wide");
+        timings.Sweep(8, 1, wide);
+        timings.Sweep(16, 16, wide);
+        timings.Sweep(32, 32, wide: false);
+        timings.Sweep(64, 64, wide);
         timings.Sweep(128, 256, wide: false);
     }
 

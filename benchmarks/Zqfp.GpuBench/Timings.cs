@@ -17,7 +17,7 @@ internal sealed class Timings(Bench bench, TextWriter report)
         foreach ((int rows, int columns) in brief ? Shapes[1..2] : Shapes)
         {
             using Layer layer = new(bench, rows, columns);
-            foreach (int tokens in (int[])[1, 16, 64, 256, 2048, 8192])
+            foreach (int tokens in (int[])[1, 16, 64, 128, 256, 512, 2048, 8192])
             {
                 using Batch batch = NewBatch(layer, tokens, 0);
                 double half = layer.Library(ProductKind.Half, batch);
@@ -64,17 +64,24 @@ internal sealed class Timings(Bench bench, TextWriter report)
     public void Sweep(int width, int tokens, bool wide)
     {
         List<GemmTile> tiles = [];
-        foreach (int warpgroups in (int[])[1, 2, 4])
+        foreach (int warpgroups in (int[])[1, 2])
         {
-            foreach (int cluster in (int[])[1, 2, 4, 8])
+            foreach (int cluster in (int[])[1, 2, 4])
             {
-                foreach (int blocks in (int[])[1, 2, 3, 4])
+                foreach (int blocks in (int[])[1, 2, 3, 4, 5])
                 {
-                    bool registers = warpgroups * blocks * (width >= 64 ? 168 : 96) * 128 <= 65536;
-                    if (registers && (width < 128 || (blocks == 1 && warpgroups == 2)))
+                    foreach (int stages in (int[])[2, 3, 4, 6, 8, 12])
                     {
-                        tiles.Add(new(width, warpgroups, cluster, 1, blocks, false));
-                        tiles.Add(new(width, warpgroups, cluster, 1, blocks, true));
+                        int registers = width switch { >= 128 => 168, 64 => 136, _ => 80 };
+                        int warps = width >= 128 ? 4 * (warpgroups + 1) : (4 * warpgroups) + 1;
+                        if (warps * blocks * 32 * registers <= 65536 + 4096 && warpgroups * blocks > 1)
+                        {
+                            tiles.Add(new(width, warpgroups, cluster, stages, blocks, false));
+                            if (cluster == 1)
+                            {
+                                tiles.Add(new(width, warpgroups, cluster, stages, blocks, true));
+                            }
+                        }
                     }
                 }
             }
@@ -84,11 +91,16 @@ internal sealed class Timings(Bench bench, TextWriter report)
         {
             using Layer layer = new(bench, rows, columns, library: false);
             using Batch batch = NewBatch(layer, tokens, 0);
-            GemmTile[] fitted = [.. tiles.Select(t => t.WithDeepestRing(layer.Layout, bench.Context.SharedMemoryPerBlock)).Where(t => t.Stages > 1 && t.SharedBytes(layer.Layout) <= bench.Context.SharedMemoryPerBlock)];
+            // The deepest ring that fits, and the next shallower ones, which leave room for the following launch.
+            GemmTile[] fitted =
+            [
+                .. tiles.Where(t => (t.SharedBytes(layer.Layout) + 2048) * t.BlocksPerMultiprocessor <= bench.Context.SharedMemoryPerBlock + 1024)
+                    .GroupBy(t => t with { Stages = 0 }).SelectMany(g => g.OrderByDescending(t => t.Stages).Take(3)),
+            ];
             Precompile(layer, fitted);
             var results = fitted.Select(t => (Tile: t, Time: layer.Fused(batch, t))).Where(r => r.Time is not null).OrderBy(r => r.Time).ToArray();
             report.WriteLine($"{rows}x{columns} M={tokens}, tiles of {width} tokens:");
-            foreach ((GemmTile tile, double? time) in results)
+            foreach ((GemmTile tile, double? time) in results.Take(7))
             {
                 report.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {time,8:F2} us  wg {tile.Warpgroups} cluster {tile.Cluster} stages {tile.Stages} blocks/sm {tile.BlocksPerMultiprocessor} {(tile.Persistent ? "persistent" : "")}"));
             }

@@ -22,20 +22,21 @@ public readonly record struct GemmTile(int Tokens, int Warpgroups, int Cluster, 
     {
         ArgumentNullException.ThrowIfNull(layout);
         int stage = ((Tokens * PackedLayout.BlockColumns) + (Warpgroups * layout.BlockBytes) + 1023) / 1024 * 1024;
-        // Each warp turns 16 rows around in the epilogue: 20 floats a token, 16 tokens at a time unless a cluster adds up.
-        int turned = Cluster == 1 ? Math.Min(Tokens, 16) : Tokens;
+        // Each warp turns 16 rows around in the epilogue: 20 floats a token; wide tiles 16 tokens at a time.
+        int turned = Cluster == 1 && Tokens > 64 ? 16 : Tokens;
         return (Stages * stage) + (Warpgroups * 4 * turned * 20 * sizeof(float));
     }
 
     /// <summary>The tile with as many stages as the multiprocessor's shared memory and the work allow.</summary>
     /// <param name="layout">The weight.</param>
     /// <param name="sharedPerBlock">Largest dynamic shared memory of a block, in bytes (227 KB on Hopper).</param>
-    public GemmTile WithDeepestRing(PackedLayout layout, int sharedPerBlock)
+    /// <param name="most">Stages at most.</param>
+    public GemmTile WithDeepestRing(PackedLayout layout, int sharedPerBlock, int most = 16)
     {
         ArgumentNullException.ThrowIfNull(layout);
         int budget = ((sharedPerBlock + 1024) / BlocksPerMultiprocessor) - 1024 - StaticShared;
         GemmTile tile = this with { Stages = 1 };
-        int most = Persistent ? 16 : Math.Min(16, (layout.ColumnBlocks + Cluster - 1) / Cluster);
+        most = Persistent ? most : Math.Min(most, (layout.ColumnBlocks + Cluster - 1) / Cluster);
         while (tile.Stages < most && (tile with { Stages = tile.Stages + 1 }).SharedBytes(layout) <= budget)
         {
             tile = tile with { Stages = tile.Stages + 1 };

@@ -4,7 +4,9 @@ namespace Zqfp.CudaOps.Cuda;
 public static class GemmTuning
 {
     /// <summary>From this many tokens on, the two-pass path (expand, then cuBLASLt) is the faster one.</summary>
-    public const int TwoPassTokens = 256;
+    public const int TwoPassTokens = 1024;
+
+    private const int MostBlocks = 3;
 
     /// <summary>The tile for a layer and a number of tokens.</summary>
     /// <param name="context">The device.</param>
@@ -15,12 +17,22 @@ public static class GemmTuning
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(layout);
         int width = tokens switch { <= 8 => 8, <= 16 => 16, <= 32 => 32, <= 64 => 64, _ => 128 };
-        int cluster = width == 128 ? 1 : 4;
-        while (cluster > layout.ColumnBlocks)
+        if (width == 128)
         {
-            cluster /= 2;
+            return new GemmTile(width, 2, 1, 1, 1, true).WithDeepestRing(layout, context.SharedMemoryPerBlock);
         }
 
-        return new GemmTile(width, 2, cluster, 1, width >= 64 ? 1 : 2, false).WithDeepestRing(layout, context.SharedMemoryPerBlock);
+        // Enough blocks to occupy every multiprocessor, no more: adding up over a cluster costs about a microsecond.
+        int cluster = 1;
+        while (cluster < 4 && cluster * 2 <= layout.ColumnBlocks && layout.RowBlocks * cluster < context.Multiprocessors)
+        {
+            cluster *= 2;
+        }
+
+        // Two or three blocks side by side hide each other's waits. Clusters of four need slack to be placed.
+        int wanted = ((layout.RowBlocks * cluster) + context.Multiprocessors - 1) / context.Multiprocessors;
+        int blocks = cluster == 4 ? MostBlocks : Math.Clamp(wanted, 2, MostBlocks);
+        int stages = width switch { 8 => 8, 16 => 6, _ => 16 };
+        return new GemmTile(width, 1, cluster, 1, blocks, wanted > MostBlocks).WithDeepestRing(layout, context.SharedMemoryPerBlock, stages);
     }
 }

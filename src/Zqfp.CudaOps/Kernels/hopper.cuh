@@ -139,6 +139,14 @@ DEVICE void copy_bulk(u32 target, const void* source, u32 bytes, u32 barrier, u6
         :: "r"(target), "l"(source), "r"(bytes), "r"(barrier), "l"(policy) : "memory");
 }
 
+// One float by the thread's own asynchronous copies; zero where `valid` is not.
+DEVICE void copy_float(u32 target, const float* source, bool valid)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" :: "r"(target), "l"(source), "r"(valid ? 4 : 0) : "memory");
+}
+
+DEVICE void copies_wait() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+
 DEVICE void copy_box(u32 target, const TensorMap* map, int x, int y, u32 barrier)
 {
     asm volatile(

@@ -24,7 +24,7 @@ constexpr int TokenBytes = 2 * BoxBytes;
 constexpr int StageBytes = (TokenBytes + WARPGROUPS * BlockBytes + 1023) / 1024 * 1024;
 constexpr int Accumulators = TOKENS / 2;
 // The epilogue turns 16 rows of a warp around in shared memory, so many tokens at a time; a padded row of 20 floats a token.
-constexpr int TurnTokens = CLUSTER == 1 && TOKENS > 16 ? 16 : TOKENS;
+constexpr int TurnTokens = CLUSTER == 1 && TOKENS > 64 ? 16 : TOKENS;
 constexpr int TurnStride = 20;
 constexpr int TurnBytes = TurnTokens * TurnStride * 4;
 // Four tokens are finished at once by a warp; the ranks of a cluster take turns.
@@ -91,27 +91,24 @@ DEVICE void multiply_stage(u32 stage, int warpgroup, int thread, float (&total)[
     u32 scales = block + CodeBytes + (((thread >> 5) << 4) + (((thread & 31) >> 2) << 1)) * (SCALED ? 4 : 1);
     float sum[Accumulators];
 #pragma unroll
-    for (int half = 0; half < 2; half++)
+    for (int piece = 0; piece < 4; piece++)
     {
-        u32 words[8];
+        u32 words[4];
+        asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+            : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3]) : "r"(codes + piece * 2048));
+        u32 a[2][4];
 #pragma unroll
-        for (int v = 0; v < 2; v++)
-            asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
-                : "=r"(words[4 * v]), "=r"(words[4 * v + 1]), "=r"(words[4 * v + 2]), "=r"(words[4 * v + 3])
-                : "r"(codes + (half * 2 + v) * 2048));
-        u32 a[4][4];
-#pragma unroll
-        for (int s = 0; s < 4; s++)
+        for (int s = 0; s < 2; s++)
         {
             decode8(words[2 * s], a[s][0], a[s][2]);
             decode8(words[2 * s + 1], a[s][1], a[s][3]);
         }
-        u32 tokens = swizzled_descriptor(stage + half * BoxBytes);
+        u32 tokens = swizzled_descriptor(stage + piece / 2 * BoxBytes) + piece % 2 * 4;
         wgmma_fence();
 #pragma unroll
-        for (int s = 0; s < 4; s++)
+        for (int s = 0; s < 2; s++)
         {
-            int step = half * 4 + s;
+            int step = piece * 2 + s;
             Wgmma<TOKENS>::multiply(sum, a[s], tokens + s * 2, step % StepsPerGroup != 0);
             if ((step + 1) % StepsPerGroup != 0) continue;
             float upper, lower;
@@ -120,9 +117,8 @@ DEVICE void multiply_stage(u32 stage, int warpgroup, int thread, float (&total)[
             wgmma_wait<0>();
 #pragma unroll
             for (int i = 0; i < Accumulators; i++) total[i] += sum[i] * ((i & 2) ? lower : upper);
-            if (s < 3) wgmma_fence();
+            if (s == 0) wgmma_fence();
         }
-        if (4 % StepsPerGroup != 0 && half == 0) wgmma_commit();
     }
 }
 
@@ -156,21 +152,13 @@ DEVICE void add_low_rank(const GemmArguments& g, int row, int token, int tokenEn
     }
 }
 
-// What a warp needs to finish its 16 rows: two rows of a tile, every fourth token.
-struct Finish
+// The row scales and biases of a warp's 16 rows, fetched while the tile is multiplied. Rows past N read as zero.
+DEVICE void fetch_rows(const GemmArguments& g, u32 place, int firstRow, int lane)
 {
-    int row;
-    float2 scale, bias;
-    DEVICE void load(const GemmArguments& g, int firstRow)
-    {
-        row = firstRow;
-        // Rows past N are padded to a whole block, but a tile may end past the last block.
-        bool inside = row < g.rows;
-        scale = inside ? *(const float2*)(g.rowScales + row) : float2{ 0, 0 };
-        bias.x = BIAS && inside ? g.bias[row] : 0.0f;
-        bias.y = BIAS && row + 1 < g.rows ? g.bias[row + 1] : 0.0f;
-    }
-};
+    int row = firstRow + (lane & 15);
+    if (lane < 16 || BIAS)
+        copy_float(place + lane * 4, (lane < 16 ? g.rowScales : g.bias) + (row < g.rows ? row : 0), row < g.rows);
+}
 
 DEVICE void store_pair(const GemmArguments& g, int token, int row, float first, float second)
 {
@@ -181,11 +169,16 @@ DEVICE void store_pair(const GemmArguments& g, int token, int row, float first, 
 }
 
 // Sums the ranks' parts of this warp's rows and of the tokens that are this rank's turn, and writes them out.
-// `turn` is the warp's place in shared memory, `firstToken` the token of its first row there.
-DEVICE void finish_tokens(const GemmArguments& g, const Finish& f, u32 turn, int rank, int lane, int firstToken, int tokenEnd, const float* tokenScales)
+// `turn` is the warp's place in shared memory, `firstToken` the token of its first row there, `warpRows` its 16 row
+// scales and 16 biases, `row` the first of its rows.
+DEVICE void finish_tokens(const GemmArguments& g, u32 turn, const float* warpRows, int row, int rank, int lane, int firstToken, int tokenEnd, const float* tokenScales)
 {
-    u32 place = turn + ((lane >> 3) * TurnStride + (lane & 7) * 2) * 4;
-#pragma unroll
+    int pair = (lane & 7) * 2;
+    row += pair;
+    float2 rowScale = *(const float2*)(warpRows + pair);
+    float2 bias = BIAS ? *(const float2*)(warpRows + 16 + pair) : float2{ 0, 0 };
+    u32 place = turn + ((lane >> 3) * TurnStride + pair) * 4;
+#pragma unroll 1
     for (int base = 0; base < RoundsPerRank; base += Chunk)
     {
         float value[Chunk][2];
@@ -203,17 +196,17 @@ DEVICE void finish_tokens(const GemmArguments& g, const Finish& f, u32 turn, int
                     value[c][0] += part.x;
                     value[c][1] += part.y;
                 }
-            value[c][0] *= f.scale.x;
-            value[c][1] *= f.scale.y;
+            value[c][0] *= rowScale.x;
+            value[c][1] *= rowScale.y;
         }
-        if (RANK_BRANCH) add_low_rank(g, f.row, token, tokenEnd, value);
+        if (RANK_BRANCH) add_low_rank(g, row, token, tokenEnd, value);
 #pragma unroll
         for (int c = 0; c < Chunk; c++)
         {
             int t = token + c * 4 * CLUSTER;
             if (t >= tokenEnd) continue;
             float scale = tokenScales[t % TOKENS];
-            store_pair(g, t, f.row, value[c][0] * scale + f.bias.x, value[c][1] * scale + f.bias.y);
+            store_pair(g, t, row, value[c][0] * scale + bias.x, value[c][1] * scale + bias.y);
         }
     }
 }
@@ -224,6 +217,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
     extern __shared__ __align__(1024) u8 shared[];
     __shared__ __align__(8) u64 barriers[2 * STAGES + 2];
     __shared__ float tokenScales[TOKENS];
+    __shared__ __align__(16) float rowValues[MathWarps][32];
 
     u32 barrierBase = shared_address(barriers);
     u32 ready = barrierBase + 2 * STAGES * 8, consumed = ready + 8;
@@ -291,8 +285,8 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
         u32 parity = 0;
         for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, parity ^= 1)
         {
-            Finish finish;
-            finish.load(g, tile * Rows + warp * 16 + (lane & 7) * 2);
+            int warpRow = tile * Rows + warp * 16;
+            fetch_rows(g, shared_address(rowValues[warp]), warpRow, lane);
             float total[Accumulators];
 #pragma unroll
             for (int i = 0; i < Accumulators; i++) total[i] = 0.0f;
@@ -304,6 +298,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
                 if (lane == 0) barrier_arrive(ring.empty_barrier());
             }
 
+            copies_wait();
 #pragma unroll
             for (int base = 0; base < TOKENS; base += TurnTokens)
             {
@@ -317,7 +312,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
                     if (lane < CLUSTER) barrier_arrive_peer(peer_address<CLUSTER>(ready, lane));
                     barrier_wait_cluster(ready, parity);
                 }
-                finish_tokens(g, finish, turn, rank, lane, firstToken + base, tokenEnd, tokenScales);
+                finish_tokens(g, turn, rowValues[warp], warpRow, rank, lane, firstToken + base, tokenEnd, tokenScales);
                 __syncwarp();
                 if (CLUSTER > 1 && lane < CLUSTER) barrier_arrive_peer(peer_address<CLUSTER>(consumed, lane));
             }
