@@ -1,0 +1,56 @@
+using System.Globalization;
+using Zqfp.CudaOps.Cuda;
+using Zqfp.GpuBench;
+
+// Usage: Zqfp.GpuBench [check] [table] [brief] [ablations] [sweep] [wide] [--out FILE] [--cache FOLDER]
+string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
+bool Wanted(string name) => args.Contains(name);
+
+string outputFile = Option("--out") ?? "hopper.md";
+try
+{
+    using Bench bench = new(Option("--cache"));
+    using StreamWriter file = new(outputFile);
+    using TextWriter report = new Tee(Console.Out, file);
+    double bandwidth = Bandwidth.Measure(bench);
+    report.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        $"{bench.Context.Name}, driver {bench.Context.DriverVersion}, NVRTC {KernelCompiler.Version}, cuBLASLt {bench.Library?.Version}, {bench.Context.Multiprocessors} SMs, reads {bandwidth / 1e12:F2} TB/s"));
+    int failures = 0;
+    if (Wanted("check"))
+    {
+        Checks checks = new(bench, report);
+        checks.Run();
+        failures = checks.Failures;
+    }
+
+    Timings timings = new(bench, report);
+    if (Wanted("sweep"))
+    {
+        bool wide = Wanted("wide");
+        timings.Sweep(8, 1, wide);
+        timings.Sweep(16, 16, wide);
+        timings.Sweep(32, 32, wide: false);
+        timings.Sweep(64, 64, wide);
+        timings.Sweep(128, 256, wide: false);
+    }
+
+    if (Wanted("table") || Wanted("brief"))
+    {
+        timings.Table(bandwidth, Wanted("brief"));
+    }
+
+    if (Wanted("ablations"))
+    {
+        timings.Ablations();
+    }
+
+    double total = bench.Kernels.Compilations.Sum(c => c.Compiled.Elapsed.TotalMilliseconds);
+    report.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        $"{bench.Kernels.Compilations.Count} kernels, {bench.Kernels.Compilations.Count(c => c.Compiled.FromCache)} from the cache, {total:F0} ms in all"));
+    return failures == 0 ? 0 : 1;
+}
+catch (CudaException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return 2;
+}

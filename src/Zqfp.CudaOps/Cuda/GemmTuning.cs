@@ -1,0 +1,38 @@
+namespace Zqfp.CudaOps.Cuda;
+
+/// <summary>Which tile the fused kernel runs with, from measurements on an H200 (docs/hopper.md).</summary>
+public static class GemmTuning
+{
+    /// <summary>From this many tokens on, the two-pass path (expand, then cuBLASLt) is the faster one.</summary>
+    public const int TwoPassTokens = 1024;
+
+    private const int MostBlocks = 3;
+
+    /// <summary>The tile for a layer and a number of tokens.</summary>
+    /// <param name="context">The device.</param>
+    /// <param name="layout">The weight.</param>
+    /// <param name="tokens">M.</param>
+    public static GemmTile Choose(CudaContext context, PackedLayout layout, int tokens)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        ArgumentNullException.ThrowIfNull(layout);
+        int width = tokens switch { <= 8 => 8, <= 16 => 16, <= 32 => 32, <= 64 => 64, _ => 128 };
+        if (width == 128)
+        {
+            return new GemmTile(width, 2, 1, 1, 1, true).WithDeepestRing(layout, context.SharedMemoryPerBlock);
+        }
+
+        // Enough blocks to occupy every multiprocessor, no more: adding up over a cluster costs about a microsecond.
+        int cluster = 1;
+        while (cluster < 4 && cluster * 2 <= layout.ColumnBlocks && layout.RowBlocks * cluster < context.Multiprocessors)
+        {
+            cluster *= 2;
+        }
+
+        // Two or three blocks side by side hide each other's waits. Clusters of four need slack to be placed.
+        int wanted = ((layout.RowBlocks * cluster) + context.Multiprocessors - 1) / context.Multiprocessors;
+        int blocks = cluster == 4 ? MostBlocks : Math.Clamp(wanted, 2, MostBlocks);
+        int stages = width switch { 8 => 8, 16 => 6, _ => 16 };
+        return new GemmTile(width, 1, cluster, 1, blocks, wanted > MostBlocks).WithDeepestRing(layout, context.SharedMemoryPerBlock, stages);
+    }
+}

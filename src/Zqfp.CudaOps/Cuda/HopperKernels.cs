@@ -1,0 +1,205 @@
+using System.Collections.Concurrent;
+
+namespace Zqfp.CudaOps.Cuda;
+
+/// <summary>Addresses of a token batch on the device.</summary>
+/// <param name="Count">M.</param>
+/// <param name="Codes">Xq, E4M3 [M, K].</param>
+/// <param name="Scales">Sx, float [M].</param>
+/// <param name="LowRank">A xq, float [M, rank rounded up to 8]; 0 without a low-rank branch.</param>
+public readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scales, ulong LowRank = 0);
+
+/// <summary>
+/// The operators' kernels on one Hopper device: compiled on first use, then kept. All calls only put work into a stream;
+/// any thread may call, with the context current.
+/// </summary>
+public sealed class HopperKernels : IDisposable
+{
+    private const int QuantizeThreads = 256;
+
+    private readonly CudaContext _context;
+    private readonly KernelCompiler _compiler;
+    private readonly ConcurrentDictionary<string, Lazy<(CudaModule Module, CudaKernel Kernel)>> _kernels = new(StringComparer.Ordinal);
+
+    /// <summary>Creates the set of kernels.</summary>
+    /// <param name="context">The device.</param>
+    /// <param name="compiler">Compiles what is asked for.</param>
+    /// <exception cref="CudaException">ZQFP4103: the device is not of compute capability 9.0.</exception>
+    public HopperKernels(CudaContext context, KernelCompiler compiler)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        ArgumentNullException.ThrowIfNull(compiler);
+        if (context.ComputeCapability != 90)
+        {
+            throw new CudaException("ZQFP4103",
+                $"{context.Name} has compute capability {context.ComputeCapability / 10}.{context.ComputeCapability % 10}; the kernels need 9.0 (H100, H200). Run the operators on the CPU.");
+        }
+
+        _context = context;
+        _compiler = compiler;
+    }
+
+    /// <summary>What each compiled kernel took to get.</summary>
+    public ConcurrentBag<(string Name, CompiledKernel Compiled)> Compilations { get; } = [];
+
+    /// <summary>Xq, Sx and, with a low-rank branch, A xq from X [M, K].</summary>
+    /// <param name="stream">Stream handle.</param>
+    /// <param name="input">X, rows aligned to 16 bytes.</param>
+    /// <param name="kind">Element type of X.</param>
+    /// <param name="columns">K, a multiple of 8.</param>
+    /// <param name="tokens">Where the results go.</param>
+    /// <param name="weight">The layer whose low-rank branch is wanted; null for none.</param>
+    /// <param name="overlap">Start before the previous kernel has ended.</param>
+    public void QuantizeTokens(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, DeviceWeight? weight = null, bool overlap = false)
+    {
+        if (columns % 8 != 0)
+        {
+            throw new CudaException("ZQFP4108", $"tokens of {columns} columns cannot be quantized on the device: K must be a multiple of 8.");
+        }
+
+        CudaKernel kernel = Kernel("quantize_tokens", "quantize_tokens.cu", 0, [$"INPUT={kind}"]);
+        int rank = weight?.Rank ?? 0;
+        KernelArguments arguments = default;
+        arguments.Add(input);
+        arguments.Add(tokens.Codes);
+        arguments.Add(tokens.Scales);
+        arguments.Add(weight?.LowRankA?.Address ?? 0);
+        arguments.Add(tokens.LowRank);
+        arguments.Add(columns);
+        arguments.Add(rank);
+        kernel.Launch(stream, new LaunchSize(tokens.Count, Math.Max(1, rank / 8), 1, QuantizeThreads), ref arguments, overlap);
+    }
+
+    /// <summary>Y [M, N] by the fused kernel.</summary>
+    /// <param name="stream">Stream handle.</param>
+    /// <param name="weight">The layer.</param>
+    /// <param name="tokens">The quantized tokens.</param>
+    /// <param name="output">Y.</param>
+    /// <param name="kind">Element type of Y.</param>
+    /// <param name="tile">How to cut the work; <see cref="GemmTuning.Choose"/> knows a good one.</param>
+    /// <param name="overlap">Start before the previous kernel has ended: the weights are then already on their way when the tokens are ready.</param>
+    public void Multiply(nint stream, DeviceWeight weight, DeviceTokens tokens, ulong output, ElementKind kind, GemmTile tile, bool overlap = false)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        PackedLayout layout = weight.Layout;
+        CudaKernel kernel = Kernel("w4a8_gemm", "w4a8_gemm.cu", tile.SharedBytes(layout), GemmDefinitions(weight, kind, tile));
+        KernelArguments arguments = default;
+        arguments.Add(TensorMap.ForRows(_context, tokens.Codes, tokens.Count, layout.Columns, tile.Tokens));
+        arguments.Add(new GemmArguments
+        {
+            Weights = weight.Blocks.Address,
+            RowScales = weight.RowScales.Address,
+            TokenScales = tokens.Scales,
+            Bias = weight.Bias?.Address ?? 0,
+            LowRankB = weight.LowRankB?.Address ?? 0,
+            LowRankX = tokens.LowRank,
+            Output = output,
+            Rank = weight.Rank,
+            Tokens = tokens.Count,
+            Rows = layout.Rows,
+            RowBlocks = layout.RowBlocks,
+            ColumnBlocks = layout.ColumnBlocks,
+        });
+        int tiles = (layout.RowBlocks + tile.Warpgroups - 1) / tile.Warpgroups;
+        int tokenTiles = (tokens.Count + tile.Tokens - 1) / tile.Tokens;
+        int resident = Math.Max(1, _context.Multiprocessors * tile.BlocksPerMultiprocessor / tile.Cluster / tokenTiles);
+        LaunchSize size = new(tile.Persistent ? Math.Min(tiles, resident) : tiles, tile.Cluster, tokenTiles, tile.Threads, tile.Cluster);
+        kernel.Launch(stream, size, ref arguments, overlap);
+    }
+
+    /// <summary>The macros that compile the fused kernel for a layer.</summary>
+    public static IReadOnlyList<string> GemmDefinitions(DeviceWeight weight, ElementKind kind, GemmTile tile)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        return GemmDefinitions(weight.Layout, weight.Rank > 0, weight.Bias is not null, kind, tile);
+    }
+
+    /// <summary>The macros that compile the fused kernel.</summary>
+    public static IReadOnlyList<string> GemmDefinitions(PackedLayout layout, bool lowRank, bool bias, ElementKind kind, GemmTile tile)
+    {
+        ArgumentNullException.ThrowIfNull(layout);
+        return
+        [
+            .. tile.Definitions(), $"GROUP={layout.BlockGroup}", $"SCALED={(layout.FloatScales ? 1 : 0)}",
+            $"RANK_BRANCH={(lowRank ? 1 : 0)}", $"BIAS={(bias ? 1 : 0)}", $"OUTPUT={kind}",
+        ];
+    }
+
+    /// <summary>The weight as E4M3 [N, K] row after row: fp4 * 2^(6-k).</summary>
+    /// <param name="stream">Stream handle.</param>
+    /// <param name="weight">The layer; its groups carry exponents.</param>
+    /// <param name="output">N * K bytes.</param>
+    /// <param name="overlap">Start before the previous kernel has ended.</param>
+    public void Expand(nint stream, DeviceWeight weight, ulong output, bool overlap = false)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        PackedLayout layout = weight.Layout;
+        CudaKernel kernel = Kernel("expand", "expand.cu", 0, [$"GROUP={layout.BlockGroup}"]);
+        KernelArguments arguments = default;
+        arguments.Add(weight.Blocks.Address);
+        arguments.Add(output);
+        arguments.Add(layout.Rows);
+        arguments.Add(layout.Columns);
+        arguments.Add(layout.ColumnBlocks);
+        kernel.Launch(stream, new LaunchSize(layout.RowBlocks, layout.ColumnBlocks, 1, 256), ref arguments, overlap);
+    }
+
+    /// <summary>Adds Sx * B (A xq) and the bias to Y [M, N], after the library product of the two-pass path.</summary>
+    public void AddBranches(nint stream, DeviceWeight weight, DeviceTokens tokens, ulong output, ElementKind kind)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        if (weight.Rank == 0 && weight.Bias is null)
+        {
+            return;
+        }
+
+        string[] definitions = [$"BIAS={(weight.Bias is null ? 0 : 1)}", $"RANK_BRANCH={(weight.Rank > 0 ? 1 : 0)}", $"OUTPUT={kind}"];
+        CudaKernel kernel = Kernel("epilogue", "epilogue.cu", 0, definitions);
+        KernelArguments arguments = default;
+        arguments.Add(output);
+        arguments.Add(tokens.Scales);
+        arguments.Add(weight.Bias?.Address ?? 0);
+        arguments.Add(weight.LowRankB?.Address ?? 0);
+        arguments.Add(tokens.LowRank);
+        arguments.Add(weight.Rank);
+        arguments.Add(tokens.Count);
+        arguments.Add(weight.Layout.Rows);
+        kernel.Launch(stream, new LaunchSize((weight.Layout.Rows + 127) / 128, (tokens.Count + 7) / 8, 1, 128), ref arguments);
+    }
+
+    /// <summary>Y [M, N] by the simple kernel, from unpacked constants: any shape, group size and exponent.</summary>
+    /// <param name="stream">Stream handle.</param>
+    /// <param name="layer">The constants.</param>
+    /// <param name="tokens">The quantized tokens.</param>
+    /// <param name="output">Y.</param>
+    /// <param name="kind">Element type of Y.</param>
+    /// <param name="inDouble">Whether to add up in float64, to judge other kernels.</param>
+    public void MultiplySimply(nint stream, SimpleWeight layer, DeviceTokens tokens, ulong output, ElementKind kind, bool inDouble = false)
+    {
+        CudaKernel kernel = Kernel("simple_gemm", "simple_gemm.cu", 0,
+            [$"SCALED={(layer.RowScales == 0 ? 1 : 0)}", $"SUM={(inDouble ? "double" : "float")}", $"OUTPUT={kind}"]);
+        KernelArguments arguments = default;
+        arguments.Add(new SimpleArguments { Weight = layer, Tokens = tokens.Codes, TokenScales = tokens.Scales, LowRankX = tokens.LowRank, Output = output });
+        kernel.Launch(stream, new LaunchSize((layer.Rows + 7) / 8, tokens.Count, 1, 256), ref arguments);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Lazy<(CudaModule Module, CudaKernel Kernel)> entry in _kernels.Values.Where(e => e.IsValueCreated))
+        {
+            entry.Value.Module.Dispose();
+        }
+
+        _kernels.Clear();
+    }
+
+    private CudaKernel Kernel(string name, string source, int sharedBytes, IReadOnlyList<string> definitions) =>
+        _kernels.GetOrAdd($"{name} {string.Join(' ', definitions)}", key => new(() =>
+        {
+            CompiledKernel compiled = _compiler.Compile(source, definitions);
+            Compilations.Add((key, compiled));
+            CudaModule module = new(_context, compiled.Cubin.Span);
+            return (module, module.Kernel(name, sharedBytes));
+        })).Value.Kernel;
+}

@@ -1,0 +1,323 @@
+// Y[M, N] = Sx * (S * sum_k xq * fp4(w) * 2^-k + B (A xq)) + bias on FP8 tensor cores.
+//
+// D^T = W * X^T: the weights are the register operand, decoded from shared memory; the activations are the
+// shared-memory operand in their natural layout. One producer warp feeds a ring of stages (256 columns each) and runs
+// ahead over row tiles; WARPGROUPS math warpgroups own 64 rows each. The K range is split over the CLUSTER CTAs of a
+// cluster, whose partial sums are added in rank order, so that every run gives the same bits. Partial sums leave the
+// tensor core's short accumulator after every group (256 columns at most), where the group's scale is applied on the way.
+//
+// grid = (row tiles or fewer, CLUSTER, token tiles), cluster = (1, CLUSTER, 1), WARPGROUPS math warpgroups and a producer
+// (a warp, or a warpgroup for wide tiles).
+#include "hopper.cuh"
+#include "wgmma.cuh"
+#include "packed.cuh"
+
+// TOKENS, WARPGROUPS, CLUSTER, STAGES, RANK_BRANCH (0/1), BIAS (0/1), OUTPUT (a type of hopper.cuh) come from the host.
+constexpr int MathThreads = WARPGROUPS * 128;
+constexpr int MathWarps = WARPGROUPS * 4;
+// Wide tiles need more registers than an even share: a whole producer warpgroup then gives most of its own away.
+constexpr bool MoveRegisters = TOKENS >= 128;
+constexpr int Threads = MathThreads + (MoveRegisters ? 128 : 32);
+constexpr int Rows = WARPGROUPS * BlockRows;
+constexpr int BoxBytes = TOKENS * 128;
+constexpr int TokenBytes = 2 * BoxBytes;
+constexpr int StageBytes = (TokenBytes + WARPGROUPS * BlockBytes + 1023) / 1024 * 1024;
+constexpr int Accumulators = TOKENS / 2;
+// The epilogue turns 16 rows of a warp around in shared memory, so many tokens at a time; a padded row of 20 floats a token.
+constexpr int TurnTokens = CLUSTER == 1 && TOKENS > 64 ? 16 : TOKENS;
+constexpr int TurnStride = 20;
+constexpr int TurnBytes = TurnTokens * TurnStride * 4;
+// Four tokens are finished at once by a warp; the ranks of a cluster take turns.
+constexpr int Rounds = TurnTokens / 4;
+constexpr int RoundsPerRank = (Rounds + CLUSTER - 1) / CLUSTER;
+constexpr int Chunk = RoundsPerRank < 4 ? RoundsPerRank : 4;
+
+struct GemmArguments
+{
+    const u8* weights;      // packed blocks [row tiles of 64][K blocks]
+    const float* rowScales; // S * 2^-6 [N padded to 64]
+    const float* tokenScales; // Sx [M]
+    const float* bias;      // [N]
+    const u16* lowRankB;    // float16 [N, rank]
+    const float* lowRankX;  // A xq, [M, rank]
+    void* output;           // [M, N]
+    int rank;
+    int tokens;             // M
+    int rows;               // N
+    int rowBlocks;          // ceil(N / 64)
+    int columnBlocks;       // ceil(K / 256)
+};
+
+struct Ring
+{
+    u32 stages, full, empty;
+    int slot;
+    u32 parity;
+    DEVICE u32 stage() const { return stages + slot * StageBytes; }
+    DEVICE u32 full_barrier() const { return full + slot * 8; }
+    DEVICE u32 empty_barrier() const { return empty + slot * 8; }
+    DEVICE void advance()
+    {
+        if (++slot == STAGES) { slot = 0; parity ^= 1; }
+    }
+};
+
+DEVICE void load_weights(const GemmArguments& g, const Ring& ring, int tile, int block, u64 policy)
+{
+    u32 target = ring.stage() + TokenBytes;
+    int left = g.rowBlocks - tile * WARPGROUPS;
+    int count = left < WARPGROUPS ? left : WARPGROUPS;
+    barrier_expect(ring.full_barrier(), count * BlockBytes);
+    for (int i = 0; i < count; i++)
+    {
+        const u8* source = g.weights + ((u64)(tile * WARPGROUPS + i) * g.columnBlocks + block) * BlockBytes;
+        copy_bulk(target + i * BlockBytes, source, BlockBytes, ring.full_barrier(), policy);
+    }
+}
+
+DEVICE void load_tokens(const TensorMap* map, const Ring& ring, int block, int token)
+{
+    barrier_arrive_expect(ring.full_barrier(), TokenBytes);
+    copy_box(ring.stage(), map, block * BlockColumns, token, ring.full_barrier());
+    copy_box(ring.stage() + BoxBytes, map, block * BlockColumns + 128, token, ring.full_barrier());
+}
+
+// One stage: decode 64 x 256 weights of this warpgroup and multiply; `total` += their scaled product.
+DEVICE void multiply_stage(u32 stage, int warpgroup, int thread, float (&total)[Accumulators])
+{
+    u32 block = stage + TokenBytes + warpgroup * BlockBytes;
+    u32 codes = block + thread * 16;
+    // Scales of the thread's two rows lie side by side: [group][16 * warp + 2 * quad + {0, 1}].
+    u32 scales = block + CodeBytes + (((thread >> 5) << 4) + (((thread & 31) >> 2) << 1)) * (SCALED ? 4 : 1);
+    float sum[Accumulators];
+#pragma unroll
+    for (int piece = 0; piece < 4; piece++)
+    {
+        u32 words[4];
+        asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+            : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3]) : "r"(codes + piece * 2048));
+        u32 a[2][4];
+#pragma unroll
+        for (int s = 0; s < 2; s++)
+        {
+            decode8(words[2 * s], a[s][0], a[s][2]);
+            decode8(words[2 * s + 1], a[s][1], a[s][3]);
+        }
+        u32 tokens = swizzled_descriptor(stage + piece / 2 * BoxBytes) + piece % 2 * 4;
+        wgmma_fence();
+#pragma unroll
+        for (int s = 0; s < 2; s++)
+        {
+            int step = piece * 2 + s;
+            Wgmma<TOKENS>::multiply(sum, a[s], tokens + s * 2, step % StepsPerGroup != 0);
+            if ((step + 1) % StepsPerGroup != 0) continue;
+            float upper, lower;
+            load_scales(scales + step / StepsPerGroup * BlockRows * (SCALED ? 4 : 1), upper, lower);
+            wgmma_commit();
+            wgmma_wait<0>();
+#pragma unroll
+            for (int i = 0; i < Accumulators; i++) total[i] += sum[i] * ((i & 2) ? lower : upper);
+            if (s == 0) wgmma_fence();
+        }
+    }
+}
+
+// Adds B[row, :] . (A xq)[token, :] of two rows and some tokens.
+DEVICE void add_low_rank(const GemmArguments& g, int row, int token, int tokenEnd, float (&value)[Chunk][2])
+{
+    const u16* b = g.lowRankB + (u64)row * g.rank;
+    for (int r = 0; r < g.rank; r += 8)
+    {
+        float factor[2][8];
+#pragma unroll
+        for (int j = 0; j < 2; j++)
+        {
+            uint4 packed = row + j < g.rows ? *(const uint4*)(b + j * g.rank + r) : uint4{ 0, 0, 0, 0 };
+            u32 words[4] = { packed.x, packed.y, packed.z, packed.w };
+#pragma unroll
+            for (int i = 0; i < 8; i++) factor[j][i] = half_to_float((u16)(words[i >> 1] >> (16 * (i & 1))));
+        }
+#pragma unroll
+        for (int c = 0; c < Chunk; c++)
+        {
+            int t = token + c * 4 * CLUSTER;
+            if (t >= tokenEnd) continue;
+            const float4* x = (const float4*)(g.lowRankX + (u64)t * g.rank + r);
+            float4 x0 = x[0], x1 = x[1];
+#pragma unroll
+            for (int j = 0; j < 2; j++)
+                value[c][j] += factor[j][0] * x0.x + factor[j][1] * x0.y + factor[j][2] * x0.z + factor[j][3] * x0.w
+                    + factor[j][4] * x1.x + factor[j][5] * x1.y + factor[j][6] * x1.z + factor[j][7] * x1.w;
+        }
+    }
+}
+
+// The row scales and biases of a warp's 16 rows, fetched while the tile is multiplied. Rows past N read as zero.
+DEVICE void fetch_rows(const GemmArguments& g, u32 place, int firstRow, int lane)
+{
+    int row = firstRow + (lane & 15);
+    if (lane < 16 || BIAS)
+        copy_float(place + lane * 4, (lane < 16 ? g.rowScales : g.bias) + (row < g.rows ? row : 0), row < g.rows);
+}
+
+DEVICE void store_pair(const GemmArguments& g, int token, int row, float first, float second)
+{
+    u64 index = (u64)token * g.rows + row;
+    if ((g.rows & 1) == 0 && row < g.rows) { OUTPUT::store_pair(g.output, index, first, second); return; }
+    if (row < g.rows) OUTPUT::store(g.output, index, first);
+    if (row + 1 < g.rows) OUTPUT::store(g.output, index + 1, second);
+}
+
+// Sums the ranks' parts of this warp's rows and of the tokens that are this rank's turn, and writes them out.
+// `turn` is the warp's place in shared memory, `firstToken` the token of its first row there, `warpRows` its 16 row
+// scales and 16 biases, `row` the first of its rows.
+DEVICE void finish_tokens(const GemmArguments& g, u32 turn, const float* warpRows, int row, int rank, int lane, int firstToken, int tokenEnd, const float* tokenScales)
+{
+    int pair = (lane & 7) * 2;
+    row += pair;
+    float2 rowScale = *(const float2*)(warpRows + pair);
+    float2 bias = BIAS ? *(const float2*)(warpRows + 16 + pair) : float2{ 0, 0 };
+    u32 place = turn + ((lane >> 3) * TurnStride + pair) * 4;
+#pragma unroll 1
+    for (int base = 0; base < RoundsPerRank; base += Chunk)
+    {
+        float value[Chunk][2];
+        int first = (base * CLUSTER + rank) * 4; // of the tokens in shared memory
+        int token = firstToken + first + (lane >> 3);
+#pragma unroll
+        for (int c = 0; c < Chunk; c++)
+        {
+            value[c][0] = value[c][1] = 0.0f;
+#pragma unroll
+            for (int r = 0; r < CLUSTER; r++)
+                if (token + c * 4 * CLUSTER < tokenEnd)
+                {
+                    float2 part = load_pair<CLUSTER>(place + (first + c * 4 * CLUSTER) * TurnStride * 4, r);
+                    value[c][0] += part.x;
+                    value[c][1] += part.y;
+                }
+            value[c][0] *= rowScale.x;
+            value[c][1] *= rowScale.y;
+        }
+        if (RANK_BRANCH) add_low_rank(g, row, token, tokenEnd, value);
+#pragma unroll
+        for (int c = 0; c < Chunk; c++)
+        {
+            int t = token + c * 4 * CLUSTER;
+            if (t >= tokenEnd) continue;
+            float scale = tokenScales[t % TOKENS];
+            store_pair(g, t, row, value[c][0] * scale + bias.x, value[c][1] * scale + bias.y);
+        }
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(Threads, MIN_CTAS)
+w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
+{
+    extern __shared__ __align__(1024) u8 shared[];
+    __shared__ __align__(8) u64 barriers[2 * STAGES + 2];
+    __shared__ float tokenScales[TOKENS];
+    __shared__ __align__(16) float rowValues[MathWarps][32];
+
+    u32 barrierBase = shared_address(barriers);
+    u32 ready = barrierBase + 2 * STAGES * 8, consumed = ready + 8;
+    Ring ring = { shared_address(shared), barrierBase, barrierBase + STAGES * 8, 0, 0 };
+
+    int thread = threadIdx.x, lane = thread & 31;
+    int warp = __shfl_sync(0xFFFFFFFFu, thread >> 5, 0); // known to be uniform
+    int rank = blockIdx.y;
+    int firstToken = blockIdx.z * TOKENS;
+    int firstBlock = g.columnBlocks * rank / CLUSTER;
+    int lastBlock = g.columnBlocks * (rank + 1) / CLUSTER;
+    int tiles = (g.rowBlocks + WARPGROUPS - 1) / WARPGROUPS;
+    int tokenEnd = g.tokens < firstToken + TOKENS ? g.tokens : firstToken + TOKENS;
+
+    launch_dependents();
+    u64 policy = evict_first_policy();
+    int ahead = 0; // stages whose weights were asked for before the tokens could be
+    if (thread == MathThreads)
+    {
+        for (int i = 0; i < STAGES; i++)
+        {
+            barrier_init(ring.full + i * 8, 1);
+            barrier_init(ring.empty + i * 8, MathWarps);
+        }
+        barrier_init(ready, CLUSTER * MathWarps);
+        barrier_init(consumed, CLUSTER * MathWarps);
+        barrier_init_fence();
+        // The weights depend on nothing: ask for them before the previous kernel has ended.
+        Ring start = ring;
+        for (int tile = blockIdx.x; tile < tiles && ahead < STAGES; tile += gridDim.x)
+#pragma unroll 1
+            for (int block = firstBlock; block < lastBlock && ahead < STAGES; block++, ahead++, start.advance())
+                load_weights(g, start, tile, block, policy);
+    }
+    __syncthreads();
+    if (CLUSTER > 1) { cluster_arrive(); cluster_wait(); }
+    wait_for_previous_grid();
+
+    if (warp >= MathWarps)
+    {
+        if (MoveRegisters) keep_registers<40>();
+        if (thread == MathThreads)
+        {
+            int count = 0;
+            ring.parity = 1;
+            for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x)
+                for (int block = firstBlock; block < lastBlock; block++, count++, ring.advance())
+                {
+                    if (count >= ahead)
+                    {
+                        barrier_wait(ring.empty_barrier(), ring.parity);
+                        load_weights(g, ring, tile, block, policy);
+                    }
+                    load_tokens(&tokenMap, ring, block, firstToken);
+                }
+        }
+    }
+    else
+    {
+        if (MoveRegisters) take_registers<232>();
+        if (thread < TOKENS && firstToken + thread < tokenEnd) tokenScales[thread] = g.tokenScales[firstToken + thread];
+        math_sync<MathThreads>();
+        u32 turn = ring.stages + STAGES * StageBytes + warp * TurnBytes;
+        u32 place = turn + (lane & 3) * 2 * TurnStride * 4 + (lane >> 2) * 4;
+        u32 parity = 0;
+        for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, parity ^= 1)
+        {
+            int warpRow = tile * Rows + warp * 16;
+            fetch_rows(g, shared_address(rowValues[warp]), warpRow, lane);
+            float total[Accumulators];
+#pragma unroll
+            for (int i = 0; i < Accumulators; i++) total[i] = 0.0f;
+            for (int block = firstBlock; block < lastBlock; block++, ring.advance())
+            {
+                barrier_wait(ring.full_barrier(), ring.parity);
+                multiply_stage(ring.stage(), warp >> 2, thread & 127, total);
+                __syncwarp();
+                if (lane == 0) barrier_arrive(ring.empty_barrier());
+            }
+
+            copies_wait();
+#pragma unroll
+            for (int base = 0; base < TOKENS; base += TurnTokens)
+            {
+                if (CLUSTER > 1) barrier_wait_cluster(consumed, parity ^ 1);
+#pragma unroll
+                for (int i = 0; i < TurnTokens / 2; i++)
+                    store_shared(place + ((i >> 2) * 8 + (i & 1)) * TurnStride * 4 + ((i & 2) ? 32 : 0), total[base / 2 + i]);
+                __syncwarp();
+                if (CLUSTER > 1)
+                {
+                    if (lane < CLUSTER) barrier_arrive_peer(peer_address<CLUSTER>(ready, lane));
+                    barrier_wait_cluster(ready, parity);
+                }
+                finish_tokens(g, turn, rowValues[warp], warpRow, rank, lane, firstToken + base, tokenEnd, tokenScales);
+                __syncwarp();
+                if (CLUSTER > 1 && lane < CLUSTER) barrier_arrive_peer(peer_address<CLUSTER>(consumed, lane));
+            }
+        }
+    }
+    // No CTA leaves while another may still read its partial sums.
+    if (CLUSTER > 1) { cluster_arrive(); cluster_wait(); }
+}

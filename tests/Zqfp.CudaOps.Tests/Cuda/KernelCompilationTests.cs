@@ -1,0 +1,100 @@
+using Zqfp.CudaOps.Cuda;
+
+namespace Zqfp.CudaOps.Tests.Cuda;
+
+public sealed class KernelCompilationTests : IDisposable
+{
+    private const int HopperSharedMemory = 232448;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-kernels").FullName;
+
+    public static TheoryData<string, string> Kernels()
+    {
+        TheoryData<string, string> data = [];
+        foreach (string kind in Enum.GetNames<ElementKind>())
+        {
+            data.Add("quantize_tokens.cu", $"INPUT={kind}");
+            data.Add("simple_gemm.cu", $"SCALED=0 SUM=float OUTPUT={kind}");
+            data.Add("epilogue.cu", $"BIAS=1 RANK_BRANCH=1 OUTPUT={kind}");
+        }
+
+        data.Add("simple_gemm.cu", "SCALED=1 SUM=double OUTPUT=Float32");
+        foreach (int group in (int[])[32, 64, 128, 256])
+        {
+            data.Add("expand.cu", $"GROUP={group}");
+            PackedLayout layout = new(1024, 4096, group);
+            foreach (int width in (int[])[8, 16, 32, 64, 128])
+            {
+                GemmTile tile = new GemmTile(width, 2, width == 128 ? 1 : 4, 1, width >= 64 ? 1 : 2, false).WithDeepestRing(layout, HopperSharedMemory);
+                data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(layout, true, true, ElementKind.Float16, tile)));
+                if (group >= 128)
+                {
+                    PackedLayout scaled = new(1024, 4096, group, floatScales: true);
+                    data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(scaled, false, false, ElementKind.BFloat16, tile)));
+                }
+            }
+        }
+
+        return data;
+    }
+
+    /// <summary>The compiler refuses a kernel that spills or whose wgmma is serialized, so compiling is the assertion.</summary>
+    [CompilerTheory]
+    [MemberData(nameof(Kernels))]
+    public void Compiles_for_Hopper_without_spills(string source, string definitions)
+    {
+        KernelCompiler compiler = new(new KernelCache(_folder));
+        CompiledKernel compiled = compiler.Compile(source, definitions.Split(' '));
+        Assert.False(compiled.FromCache);
+        Assert.Contains("0 bytes spill stores", compiled.Log, StringComparison.Ordinal);
+        Assert.Equal("\u007fELF"u8.ToArray(), compiled.Cubin[..4].ToArray());
+    }
+
+    [CompilerFact]
+    public void Takes_the_second_request_from_the_cache_and_rebuilds_a_damaged_entry()
+    {
+        KernelCompiler compiler = new(new KernelCache(_folder));
+        byte[] first = compiler.Compile("expand.cu", "GROUP=256").Cubin.ToArray();
+        CompiledKernel second = compiler.Compile("expand.cu", "GROUP=256");
+        Assert.True(second.FromCache);
+        Assert.Equal(first, second.Cubin.ToArray());
+
+        string file = Assert.Single(Directory.GetFiles(_folder));
+        byte[] bytes = File.ReadAllBytes(file);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(file, bytes);
+        Assert.False(compiler.Compile("expand.cu", "GROUP=256").FromCache);
+        Assert.True(compiler.Compile("expand.cu", "GROUP=256").FromCache);
+        Assert.False(compiler.Compile("expand.cu", "GROUP=128").FromCache);
+    }
+
+    [CompilerFact]
+    public void Says_what_the_compiler_said_about_a_bad_source()
+    {
+        KernelCompiler compiler = new(new KernelCache(_folder));
+        CudaException e = Assert.Throws<CudaException>(() => compiler.Compile("expand.cu", "GROUP=nonsense"));
+        Assert.Equal("ZQFP4105", e.Code);
+        Assert.Contains("nonsense", e.Message, StringComparison.Ordinal);
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}
+
+public sealed class KernelFaultTests
+{
+    [Theory]
+    [InlineData("0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads", null)]
+    [InlineData("0 bytes stack frame, 96 bytes spill stores, 96 bytes spill loads", "spills")]
+    [InlineData("info : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized due to ...", "serialized")]
+    public void Slow_kernels_are_faults(string log, string? fault)
+    {
+        if (fault is null)
+        {
+            Assert.Null(KernelCompiler.FindFault(log));
+        }
+        else
+        {
+            Assert.Contains(fault, KernelCompiler.FindFault(log), StringComparison.Ordinal);
+        }
+    }
+}
