@@ -138,12 +138,15 @@ public sealed class NumberFormatTests
         format.EncodePacked(inputs, 1, packed);
         float[] decoded = new float[inputs.Length];
         format.DecodePacked(packed, decoded);
+        float[] rounded = new float[inputs.Length];
+        format.Round(inputs, rounded);
         for (int i = 0; i < inputs.Length; i++)
         {
             byte expected = format.Encode(inputs[i]);
-            if (expected != codes[i] || BitConverter.SingleToInt32Bits(format.Decode(expected)) != BitConverter.SingleToInt32Bits(decoded[i]))
+            if (expected != codes[i] || BitConverter.SingleToInt32Bits(format.Decode(expected)) != BitConverter.SingleToInt32Bits(decoded[i])
+                || BitConverter.SingleToInt32Bits(rounded[i]) != BitConverter.SingleToInt32Bits(decoded[i]))
             {
-                Assert.Fail($"{inputs[i]:r} (0x{BitConverter.SingleToInt32Bits(inputs[i]):x8}): scalar {expected}, vector {codes[i]}, decoded {decoded[i]}");
+                Assert.Fail($"{inputs[i]:r} (0x{BitConverter.SingleToInt32Bits(inputs[i]):x8}): scalar {expected}, vector {codes[i]}, decoded {decoded[i]}, rounded {rounded[i]}");
             }
         }
     }

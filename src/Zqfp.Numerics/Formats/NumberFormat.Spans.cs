@@ -119,7 +119,25 @@ public sealed partial class NumberFormat
     public void Round(ReadOnlySpan<float> values, Span<float> rounded)
     {
         RequireLength(rounded.Length, values.Length, nameof(rounded));
-        for (int i = 0; i < values.Length; i++)
+        int i = 0;
+        if (Vector256.IsHardwareAccelerated)
+        {
+            ref float source = ref MemoryMarshal.GetReference(values);
+            ref float target = ref MemoryMarshal.GetReference(rounded);
+            Vector256<float> nan = Vector256.Create(Decode(_nanCode));
+            for (; i <= values.Length - Vector256<float>.Count; i += Vector256<float>.Count)
+            {
+                Vector256<float> value = Vector256.LoadUnsafe(ref source, (nuint)i);
+                Vector256<float> ordered = Vector256.Equals(value, value);
+                Vector256<float> result = RoundFinite(value & ordered).Values;
+
+                // Integers have one zero: -0 + 0 is 0.
+                result = IsInteger ? result + Vector256<float>.Zero : result;
+                Vector256.ConditionalSelect(ordered, result, nan).StoreUnsafe(ref target, (nuint)i);
+            }
+        }
+
+        for (; i < values.Length; i++)
         {
             rounded[i] = Round(values[i]);
         }
