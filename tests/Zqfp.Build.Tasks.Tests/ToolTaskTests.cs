@@ -22,7 +22,7 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Quantize("exit 0", ("Weights", "fp4"), ("Rank", "0")));
 
         Assert.Equal(
-            ["tool.dll", "quantize", "/a folder/m.onnx", "--output", "/out/m.onnx", "--tokenizer", "/t;k.json", "--calibration", "/c.txt", "--weights", "fp4", "--rank", "0", "--work", "/work", "--threads", "2"],
+            ["tool.dll", "quantize", "/a folder/m.onnx", "--output", "/out/m.onnx", "--tokenizer", "/t;k.json", "--calibration", "/c.txt", "--weights", "fp4", "--rank", "0", "--work", "/layers", "--threads", "2"],
             Arguments);
     }
 
@@ -124,7 +124,7 @@ public sealed class ToolTaskTests : IDisposable
         var model = new TaskItem("/a folder/m.onnx");
         foreach ((string name, string value) in metadata.Concat(
             [
-                ("Tokenizer", "/t;k.json"), ("Calibration", "/c.txt"), ("QuantizedModel", "/out/m.onnx"), ("WorkFolder", "/work"),
+                ("Tokenizer", "/t;k.json"), ("Calibration", "/c.txt"), ("QuantizedModel", "/out/m.onnx"), ("WorkFolder", "/layers"),
                 ("QuantizeStamp", Stamp), ("QuantizeWarnings", Path.Combine(_folder.Path, "quantize.warnings")),
                 ("GateStamp", GateStamp), ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
             ]))
