@@ -4,12 +4,13 @@ using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 using Zqfp.OnnxRuntime;
 
-// Usage: [--threads T] [--layers-megabytes MB] [--only NAME] M,N,K [M,N,K ...]
+// Usage: [--threads T] [--layers-megabytes MB] [--only NAME] [--library zqfp_ops.so] M,N,K [M,N,K ...]
 // For each shape and each way to compute it: the median time of a run, when runs rotate over enough layers that their weights
 // do not stay in a cache of that many megabytes.
 int threads = Environment.ProcessorCount;
 long cacheBytes = 300L << 20;
 string? only = null;
+string? library = null;
 var shapes = new List<(int M, int N, int K)>();
 for (int i = 0; i < args.Length; i++)
 {
@@ -23,6 +24,9 @@ for (int i = 0; i < args.Length; i++)
             break;
         case "--only":
             only = args[++i];
+            break;
+        case "--library":
+            library = args[++i];
             break;
         default:
             int[] shape = [.. args[i].Split(',').Select(text => int.Parse(text, CultureInfo.InvariantCulture))];
@@ -44,7 +48,8 @@ foreach ((int m, int n, int k) in shapes)
         double bytes = (double)n * k * candidate.BitsPerWeight / 8;
         int layers = m > 32 ? 1 : (int)Math.Clamp(Math.Ceiling(cacheBytes / bytes), 1, 64);
         var random = new Random(1);
-        var options = new OrtSessionOptions { IntraOpThreads = threads }.AddOperatorDomain(domain);
+        var options = new OrtSessionOptions { IntraOpThreads = threads };
+        _ = library is null ? options.AddOperatorDomain(domain) : options.AddOperatorLibrary(library);
         OrtSession[] sessions = [.. Enumerable.Range(0, layers).Select(_ => OrtSession.Create(environment, candidate.Model(random, n, k), options))];
         (double median, double best) = Measure(environment, sessions, m, k);
         baseline = baseline.Best == 0 ? (median, best) : baseline;

@@ -102,6 +102,35 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals)
+    {
+        new Span<float>(totals, Width).Clear();
+        foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+        {
+            float* scales = weights.Scales(panel, chunk.Group);
+            for (int part = 0; part < Width; part += Part)
+            {
+                int* words = (int*)weights.Codes(panel, chunk.Start) + part;
+                float* values = x + chunk.Start;
+                Vector256<float> a0 = Vector256<float>.Zero, a1 = a0;
+                for (int column = 0; column < chunk.Length; column += 4, words += Width)
+                {
+                    Vector256<int> w0 = Vector256.Load(words);
+                    Vector256<int> w1 = Vector256.Load(words + 8);
+                    for (int j = 0; j < 4; j++)
+                    {
+                        Vector256<float> value = Vector256.Create(values[column + j]);
+                        a0 = Fma.MultiplyAdd(value, E4M3.Decode(w0 & Vector256.Create(0xFF)), a0);
+                        a1 = Fma.MultiplyAdd(value, E4M3.Decode(w1 & Vector256.Create(0xFF)), a1);
+                        (w0, w1) = (w0 >>> 8, w1 >>> 8);
+                    }
+                }
+                AddPart(a0, a1, scales + part, totals + part);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Project(float* x, float* a, int length, int rows, float* results)
     {
         for (int row = 0; row < rows; row += 4, a += 4 * (nint)length, results += 4)

@@ -108,6 +108,45 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals)
+    {
+        Vector512<int> low = Vector512.Create(0xFF);
+        Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, t2 = t0, t3 = t0;
+        foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+        {
+            int* words = (int*)weights.Codes(panel, chunk.Start);
+            float* values = x + chunk.Start;
+            float* end = values + chunk.Length;
+            Vector512<float> c0 = Vector512<float>.Zero, c1 = c0, c2 = c0, c3 = c0;
+            for (; values < end; values += 4, words += Width)
+            {
+                Vector512<int> w0 = Vector512.Load(words);
+                Vector512<int> w1 = Vector512.Load(words + 16);
+                Vector512<int> w2 = Vector512.Load(words + 32);
+                Vector512<int> w3 = Vector512.Load(words + 48);
+                for (int i = 0; i < 4; i++)
+                {
+                    Vector512<float> value = Vector512.Create(values[i]);
+                    c0 = Vector512.FusedMultiplyAdd(value, E4M3.Decode(w0 & low), c0);
+                    c1 = Vector512.FusedMultiplyAdd(value, E4M3.Decode(w1 & low), c1);
+                    c2 = Vector512.FusedMultiplyAdd(value, E4M3.Decode(w2 & low), c2);
+                    c3 = Vector512.FusedMultiplyAdd(value, E4M3.Decode(w3 & low), c3);
+                    (w0, w1, w2, w3) = (w0 >>> 8, w1 >>> 8, w2 >>> 8, w3 >>> 8);
+                }
+            }
+            float* scales = weights.Scales(panel, chunk.Group);
+            t0 = Vector512.FusedMultiplyAdd(c0, Vector512.Load(scales), t0);
+            t1 = Vector512.FusedMultiplyAdd(c1, Vector512.Load(scales + 16), t1);
+            t2 = Vector512.FusedMultiplyAdd(c2, Vector512.Load(scales + 32), t2);
+            t3 = Vector512.FusedMultiplyAdd(c3, Vector512.Load(scales + 48), t3);
+        }
+        t0.Store(totals);
+        t1.Store(totals + 16);
+        t2.Store(totals + 32);
+        t3.Store(totals + 48);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Project(float* x, float* a, int length, int rows, float* results)
     {
         for (int row = 0; row < rows; row += 8, a += 8 * (nint)length, results += 8)

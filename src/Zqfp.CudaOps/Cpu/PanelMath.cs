@@ -52,6 +52,9 @@ internal abstract unsafe class PanelMath
     /// <param name="totals">64 totals.</param>
     public abstract void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals);
 
+    /// <summary>The same for E4M3 weights.</summary>
+    public abstract void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals);
+
     /// <summary>
     /// Inner products of one row of X with rows of A, each as 16 interleaved chains of fused multiply-adds whose sums are added
     /// pairwise.

@@ -49,29 +49,9 @@ internal sealed unsafe class PortablePanelMath : PanelMath
         }
     }
 
-    public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
-    {
-        float* values = stackalloc float[Width * GroupLayout.Alignment];
-        float* sums = stackalloc float[Width];
-        new Span<float>(totals, Width).Clear();
-        foreach (GroupLayout.Chunk chunk in weights.Layout.Chunks)
-        {
-            new Span<float>(sums, Width).Clear();
-            for (int column = 0; column < chunk.Length; column += GroupLayout.Alignment)
-            {
-                DecodeE2M1(weights.Codes(panel, chunk.Start + column), GroupLayout.Alignment, values);
-                for (int i = 0; i < Width * GroupLayout.Alignment; i++)
-                {
-                    sums[i % Width] = MathF.FusedMultiplyAdd(x[chunk.Start + column + (i / Width)], values[i], sums[i % Width]);
-                }
-            }
-            float* scales = weights.Scales(panel, chunk.Group);
-            for (int i = 0; i < Width; i++)
-            {
-                totals[i] = MathF.FusedMultiplyAdd(sums[i], scales[i], totals[i]);
-            }
-        }
-    }
+    public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals) => MultiplyRow(x, weights, panel, totals);
+
+    public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals) => MultiplyRow(x, weights, panel, totals);
 
     public override void Project(float* x, float* a, int length, int rows, float* results)
     {
@@ -92,6 +72,42 @@ internal sealed unsafe class PortablePanelMath : PanelMath
                 }
             }
             results[row] = sums[0];
+        }
+    }
+
+    private void MultiplyRow(float* x, PackedWeights weights, int panel, float* totals)
+    {
+        float* values = stackalloc float[Width * GroupLayout.Alignment];
+        float* sums = stackalloc float[Width];
+        new Span<float>(totals, Width).Clear();
+        foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+        {
+            new Span<float>(sums, Width).Clear();
+            for (int column = 0; column < chunk.Length; column += GroupLayout.Alignment)
+            {
+                Decode(weights, panel, chunk.Start + column, values);
+                for (int i = 0; i < Width * GroupLayout.Alignment; i++)
+                {
+                    sums[i % Width] = MathF.FusedMultiplyAdd(x[chunk.Start + column + (i / Width)], values[i], sums[i % Width]);
+                }
+            }
+            float* scales = weights.Scales(panel, chunk.Group);
+            for (int i = 0; i < Width; i++)
+            {
+                totals[i] = MathF.FusedMultiplyAdd(sums[i], scales[i], totals[i]);
+            }
+        }
+    }
+
+    private void Decode(PackedWeights weights, int panel, int column, float* values)
+    {
+        if (weights.Format == WeightFormat.E2M1)
+        {
+            DecodeE2M1(weights.Codes(panel, column), GroupLayout.Alignment, values);
+        }
+        else
+        {
+            DecodeE4M3(weights.Codes(panel, column), GroupLayout.Alignment, values);
         }
     }
 }

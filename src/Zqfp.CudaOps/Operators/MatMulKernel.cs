@@ -155,11 +155,11 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
         {
             float* totals = buffer.Floats;
             float* decoded = totals + (Width * rows);
-            if (rows <= FewRows && weights.Format == WeightFormat.E2M1)
+            if (rows <= FewRows)
             {
                 for (int row = 0; row < rows; row++)
                 {
-                    math.MultiplyRowE2M1(x + ((long)row * stride), weights, panel, totals + (row * Width));
+                    MultiplyRow(x + ((long)row * stride), panel, totals + (row * Width));
                 }
             }
             else
@@ -183,6 +183,18 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
         finally
         {
             scratch.Return(buffer);
+        }
+    }
+
+    private void MultiplyRow(float* x, int panel, float* totals)
+    {
+        if (layer.Weights.Format == WeightFormat.E2M1)
+        {
+            math.MultiplyRowE2M1(x, layer.Weights, panel, totals);
+        }
+        else
+        {
+            math.MultiplyRowE4M3(x, layer.Weights, panel, totals);
         }
     }
 
