@@ -2,7 +2,7 @@ using System.Globalization;
 using Zqfp.CudaOps.Cuda;
 using Zqfp.GpuBench;
 
-// Usage: Zqfp.GpuBench [check] [table] [brief] [ablations] [sweep] [wide] [--out FILE] [--cache FOLDER]
+// Usage: Zqfp.GpuBench [check] [table] [brief] [ablations] [sweep] [wide] [--tokens M] [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
 
@@ -27,11 +27,13 @@ try
     if (Wanted("sweep"))
     {
         bool wide = Wanted("wide");
-        timings.Sweep(8, 1, wide);
-        timings.Sweep(16, 16, wide);
-        timings.Sweep(32, 32, wide: false);
-        timings.Sweep(64, 64, wide);
-        timings.Sweep(128, 256, wide: false);
+        foreach ((int width, int tokens) in ((int, int)[])[(8, 1), (16, 16), (32, 32), (64, 64), (64, 128), (128, 128), (128, 256), (128, 2048)])
+        {
+            if (Option("--tokens") is not { } chosen || chosen == tokens.ToString(CultureInfo.InvariantCulture))
+            {
+                timings.Sweep(width, tokens, wide);
+            }
+        }
     }
 
     if (Wanted("table") || Wanted("brief"))

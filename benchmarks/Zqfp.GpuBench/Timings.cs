@@ -74,7 +74,7 @@ internal sealed class Timings(Bench bench, TextWriter report)
                     {
                         int registers = width switch { >= 128 => 168, 64 => 136, _ => 80 };
                         int warps = width >= 128 ? 4 * (warpgroups + 1) : (4 * warpgroups) + 1;
-                        if (warps * blocks * 32 * registers <= 65536 + 4096 && warpgroups * blocks > 1)
+                        if (warps * blocks * 32 * registers <= 65536 + 4096)
                         {
                             tiles.Add(new(width, warpgroups, cluster, stages, blocks, false));
                             if (cluster == 1)

@@ -19,7 +19,7 @@ public static class GemmTuning
         int width = tokens switch { <= 8 => 8, <= 16 => 16, <= 32 => 32, <= 64 => 64, _ => 128 };
         if (width == 128)
         {
-            return new GemmTile(width, 2, 1, 1, 1, true).WithDeepestRing(layout, context.SharedMemoryPerBlock);
+            return Wide(context, layout, (tokens + 127) / 128).WithDeepestRing(layout, context.SharedMemoryPerBlock);
         }
 
         // Enough blocks to occupy every multiprocessor, no more: adding up over a cluster costs about a microsecond.
@@ -34,5 +34,19 @@ public static class GemmTuning
         int blocks = cluster == 4 ? MostBlocks : Math.Clamp(wanted, 2, MostBlocks);
         int stages = width switch { 8 => 8, 16 => 6, _ => 16 };
         return new GemmTile(width, 1, cluster, 1, blocks, wanted > MostBlocks).WithDeepestRing(layout, context.SharedMemoryPerBlock, stages);
+    }
+
+    /// <summary>Tiles of 128 tokens: bound by the tensor cores, so one block a multiprocessor, as tall as there is work for.</summary>
+    private static GemmTile Wide(CudaContext context, PackedLayout layout, int tokenTiles)
+    {
+        const int Width = 128;
+        int tall = (layout.RowBlocks + 1) / 2 * tokenTiles;
+        if (tall * 5 >= context.Multiprocessors * 3)
+        {
+            return new GemmTile(Width, 2, 1, 1, 1, tall > context.Multiprocessors);
+        }
+
+        bool split = layout.ColumnBlocks > 1 && layout.RowBlocks * tokenTiles * 2 <= context.Multiprocessors;
+        return new GemmTile(Width, 1, split ? 2 : 1, 1, 1, false);
     }
 }

@@ -16,6 +16,7 @@ public readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scales,
 public sealed class HopperKernels : IDisposable
 {
     private const int QuantizeThreads = 256;
+    private const int MostVectors = 16;
 
     private readonly CudaContext _context;
     private readonly KernelCompiler _compiler;
@@ -46,19 +47,28 @@ public sealed class HopperKernels : IDisposable
     /// <param name="stream">Stream handle.</param>
     /// <param name="input">X, rows aligned to 16 bytes.</param>
     /// <param name="kind">Element type of X.</param>
-    /// <param name="columns">K, a multiple of 8.</param>
+    /// <param name="columns">K, a multiple of 8, at most 32768.</param>
     /// <param name="tokens">Where the results go.</param>
     /// <param name="weight">The layer whose low-rank branch is wanted; null for none.</param>
     /// <param name="overlap">Start before the previous kernel has ended.</param>
     public void QuantizeTokens(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, DeviceWeight? weight = null, bool overlap = false)
     {
-        if (columns % 8 != 0)
+        int vectors = (columns + (8 * QuantizeThreads) - 1) / (8 * QuantizeThreads);
+        if (columns % 8 != 0 || vectors > MostVectors)
         {
-            throw new CudaException("ZQFP4108", $"tokens of {columns} columns cannot be quantized on the device: K must be a multiple of 8.");
+            throw new CudaException("ZQFP4108",
+                $"tokens of {columns} columns cannot be quantized on the device: K must be a multiple of 8 and at most {8 * QuantizeThreads * MostVectors}. Run the operator on the CPU.");
         }
 
-        CudaKernel kernel = Kernel("quantize_tokens", "quantize_tokens.cu", 0, [$"INPUT={kind}"]);
         int rank = weight?.Rank ?? 0;
+        // Few tokens: a block a rank, to fill the device. Many: up to eight ranks share the reading of a token.
+        int ranks = rank == 0 ? 0 : 1;
+        while (ranks is > 0 and < 8 && (long)tokens.Count * rank / ranks > 2L * _context.Multiprocessors)
+        {
+            ranks *= 2;
+        }
+
+        CudaKernel kernel = Kernel("quantize_tokens", "quantize_tokens.cu", 0, [$"INPUT={kind}", $"VECTORS={vectors}", $"RANKS={ranks}"]);
         KernelArguments arguments = default;
         arguments.Add(input);
         arguments.Add(tokens.Codes);
@@ -67,7 +77,7 @@ public sealed class HopperKernels : IDisposable
         arguments.Add(tokens.LowRank);
         arguments.Add(columns);
         arguments.Add(rank);
-        kernel.Launch(stream, new LaunchSize(tokens.Count, Math.Max(1, rank / 8), 1, QuantizeThreads), ref arguments, overlap);
+        kernel.Launch(stream, new LaunchSize(tokens.Count, rank == 0 ? 1 : rank / ranks, 1, QuantizeThreads), ref arguments, overlap);
     }
 
     /// <summary>Y [M, N] by the fused kernel.</summary>

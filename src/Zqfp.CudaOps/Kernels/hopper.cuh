@@ -123,6 +123,13 @@ DEVICE void wait_for_previous_grid() { asm volatile("griddepcontrol.wait;" ::: "
 template <int Count> DEVICE void keep_registers() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" :: "n"(Count)); }
 template <int Count> DEVICE void take_registers() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" :: "n"(Count)); }
 
+// What is computed from the result stays behind this point: addresses of an epilogue are not worth registers of the loop.
+DEVICE int keep_here(int value)
+{
+    asm volatile("" : "+r"(value) :: "memory");
+    return value;
+}
+
 // ---- copy engine -------------------------------------------------------------------------------
 
 DEVICE u64 evict_first_policy()
@@ -145,6 +152,8 @@ DEVICE void copy_float(u32 target, const float* source, bool valid)
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" :: "r"(target), "l"(source), "r"(valid ? 4 : 0) : "memory");
 }
 
+DEVICE void prefetch(const void* address) { asm volatile("prefetch.global.L2 [%0];" :: "l"(address)); }
+
 DEVICE void copies_wait() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 DEVICE void copy_box(u32 target, const TensorMap* map, int x, int y, u32 barrier)
@@ -163,6 +172,13 @@ template <int Pending> DEVICE void wgmma_wait() { asm volatile("wgmma.wait_group
 // Low word of the descriptor of a K-major operand in shared memory: rows of 128 bytes, 128-byte swizzle, 8-row groups of
 // 1024 bytes. `address` is a multiple of 1024; 2 more is 32 bytes further in the 128-byte row.
 DEVICE u32 swizzled_descriptor(u32 address) { return ((address & 0x3FFFFu) >> 4) | (1u << 16); }
+
+// D[16, 8] += A[16, 8] * B[8, 8] in tf32 by one warp, in the fragment order of wgmma's accumulators.
+DEVICE void multiply_tf32(float* d, const u32 (&a)[4], u32 b0, u32 b1)
+{
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
 
 // ---- conversions -------------------------------------------------------------------------------
 
@@ -199,6 +215,20 @@ DEVICE float half_to_float(u16 bits)
     return value;
 }
 
+// Two halves to two floats' bits; exact in tf32 too.
+DEVICE void from_half_pair(u32 pair, u32& low, u32& high)
+{
+    low = __float_as_uint(half_to_float((u16)pair));
+    high = __float_as_uint(half_to_float((u16)(pair >> 16)));
+}
+
+DEVICE u32 to_tf32(float value)
+{
+    u32 bits;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(value));
+    return bits;
+}
+
 DEVICE float bfloat_to_float(u16 bits) { return __uint_as_float((u32)bits << 16); }
 
 DEVICE u16 float_to_half(float value)
@@ -219,6 +249,7 @@ DEVICE u16 float_to_bfloat(float value)
 struct Float32
 {
     typedef float Storage;
+    static DEVICE float from_bits(u16) { return 0.0f; } // 16-bit types only
     static DEVICE float load(const void* base, u64 index) { return ((const float*)base)[index]; }
     static DEVICE void store(void* base, u64 index, float value) { ((float*)base)[index] = value; }
     // `index` is even.
@@ -228,6 +259,7 @@ struct Float32
 struct Float16
 {
     typedef u16 Storage;
+    static DEVICE float from_bits(u16 bits) { return half_to_float(bits); }
     static DEVICE float load(const void* base, u64 index) { return half_to_float(((const u16*)base)[index]); }
     static DEVICE void store(void* base, u64 index, float value) { ((u16*)base)[index] = float_to_half(value); }
     // `index` is even.
@@ -237,6 +269,7 @@ struct Float16
 struct BFloat16
 {
     typedef u16 Storage;
+    static DEVICE float from_bits(u16 bits) { return bfloat_to_float(bits); }
     static DEVICE float load(const void* base, u64 index) { return bfloat_to_float(((const u16*)base)[index]); }
     static DEVICE void store(void* base, u64 index, float value) { ((u16*)base)[index] = float_to_bfloat(value); }
     // `index` is even.

@@ -122,32 +122,30 @@ DEVICE void multiply_stage(u32 stage, int warpgroup, int thread, float (&total)[
     }
 }
 
-// Adds B[row, :] . (A xq)[token, :] of two rows and some tokens.
-DEVICE void add_low_rank(const GemmArguments& g, int row, int token, int tokenEnd, float (&value)[Chunk][2])
+// Adds B[rows, :] . (A xq)[tokens, :] to a warp's 16 rows, in its fragment order, by tf32 products of 8 ranks each. A sum
+// does not care for the order of its terms, so lane j of four takes the ranks j r/4 .. (j + 1) r/4 - 1, two a product.
+// The ranks of a cluster take turns.
+DEVICE void add_low_rank(const GemmArguments& g, int warpRow, int rank, int lane, int firstToken, int tokenEnd, float (&total)[Accumulators])
 {
-    const u16* b = g.lowRankB + (u64)row * g.rank;
-    for (int r = 0; r < g.rank; r += 8)
+    lane = keep_here(lane);
+    int part = (lane & 3) * (g.rank >> 2);
+    int upper = warpRow + (lane >> 2), lower = upper + 8, token = firstToken + (lane >> 2);
+    const u16* upperB = g.lowRankB + (u64)(upper < g.rows ? upper : 0) * g.rank + part;
+    const u16* lowerB = g.lowRankB + (u64)(lower < g.rows ? lower : 0) * g.rank + part;
+    const float* x = g.lowRankX + (u64)token * g.rank + part;
+    // As many loads in flight as registers allow.
+    constexpr int Unrolled = TOKENS <= 16 ? 8 : TOKENS <= 32 ? 4 : 2;
+#pragma unroll Unrolled
+    for (int r = 2 * rank; r < g.rank >> 2; r += 2 * CLUSTER)
     {
-        float factor[2][8];
+        u32 a[4];
+        from_half_pair(*(const u32*)(upperB + r), a[0], a[2]);
+        from_half_pair(*(const u32*)(lowerB + r), a[1], a[3]);
 #pragma unroll
-        for (int j = 0; j < 2; j++)
+        for (int i = 0; i < TOKENS / 8; i++)
         {
-            uint4 packed = row + j < g.rows ? *(const uint4*)(b + j * g.rank + r) : uint4{ 0, 0, 0, 0 };
-            u32 words[4] = { packed.x, packed.y, packed.z, packed.w };
-#pragma unroll
-            for (int i = 0; i < 8; i++) factor[j][i] = half_to_float((u16)(words[i >> 1] >> (16 * (i & 1))));
-        }
-#pragma unroll
-        for (int c = 0; c < Chunk; c++)
-        {
-            int t = token + c * 4 * CLUSTER;
-            if (t >= tokenEnd) continue;
-            const float4* x = (const float4*)(g.lowRankX + (u64)t * g.rank + r);
-            float4 x0 = x[0], x1 = x[1];
-#pragma unroll
-            for (int j = 0; j < 2; j++)
-                value[c][j] += factor[j][0] * x0.x + factor[j][1] * x0.y + factor[j][2] * x0.z + factor[j][3] * x0.w
-                    + factor[j][4] * x1.x + factor[j][5] * x1.y + factor[j][6] * x1.z + factor[j][7] * x1.w;
+            float2 pair = token + i * 8 < tokenEnd ? *(const float2*)(x + (u64)i * 8 * g.rank + r) : float2{ 0, 0 };
+            multiply_tf32(&total[4 * i], a, to_tf32(pair.x), to_tf32(pair.y));
         }
     }
 }
@@ -158,6 +156,7 @@ DEVICE void fetch_rows(const GemmArguments& g, u32 place, int firstRow, int lane
     int row = firstRow + (lane & 15);
     if (lane < 16 || BIAS)
         copy_float(place + lane * 4, (lane < 16 ? g.rowScales : g.bias) + (row < g.rows ? row : 0), row < g.rows);
+    if (RANK_BRANCH && row < g.rows && lane < 16) prefetch(g.lowRankB + (u64)row * g.rank);
 }
 
 DEVICE void store_pair(const GemmArguments& g, int token, int row, float first, float second)
@@ -173,9 +172,9 @@ DEVICE void store_pair(const GemmArguments& g, int token, int row, float first, 
 // scales and 16 biases, `row` the first of its rows.
 DEVICE void finish_tokens(const GemmArguments& g, u32 turn, const float* warpRows, int row, int rank, int lane, int firstToken, int tokenEnd, const float* tokenScales)
 {
+    lane = keep_here(lane);
     int pair = (lane & 7) * 2;
     row += pair;
-    float2 rowScale = *(const float2*)(warpRows + pair);
     float2 bias = BIAS ? *(const float2*)(warpRows + 16 + pair) : float2{ 0, 0 };
     u32 place = turn + ((lane >> 3) * TurnStride + pair) * 4;
 #pragma unroll 1
@@ -196,10 +195,7 @@ DEVICE void finish_tokens(const GemmArguments& g, u32 turn, const float* warpRow
                     value[c][0] += part.x;
                     value[c][1] += part.y;
                 }
-            value[c][0] *= rowScale.x;
-            value[c][1] *= rowScale.y;
         }
-        if (RANK_BRANCH) add_low_rank(g, row, token, tokenEnd, value);
 #pragma unroll
         for (int c = 0; c < Chunk; c++)
         {
@@ -299,6 +295,10 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
             }
 
             copies_wait();
+            __syncwarp();
+#pragma unroll
+            for (int i = 0; i < Accumulators; i++) total[i] *= rowValues[warp][(lane >> 2) + ((i & 2) ? 8 : 0)];
+            if (RANK_BRANCH) add_low_rank(g, warpRow, rank, lane, firstToken, tokenEnd, total);
 #pragma unroll
             for (int base = 0; base < TOKENS; base += TurnTokens)
             {

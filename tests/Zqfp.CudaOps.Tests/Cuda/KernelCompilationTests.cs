@@ -13,7 +13,14 @@ public sealed class KernelCompilationTests : IDisposable
         TheoryData<string, string> data = [];
         foreach (string kind in Enum.GetNames<ElementKind>())
         {
-            data.Add("quantize_tokens.cu", $"INPUT={kind}");
+            foreach (int vectors in (int[])[1, 7, 16])
+            {
+                foreach (int ranks in (int[])[0, 1, 8])
+                {
+                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS={ranks}");
+                }
+            }
+
             data.Add("simple_gemm.cu", $"SCALED=0 SUM=float OUTPUT={kind}");
             data.Add("epilogue.cu", $"BIAS=1 RANK_BRANCH=1 OUTPUT={kind}");
         }
