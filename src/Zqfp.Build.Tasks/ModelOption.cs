@@ -35,6 +35,7 @@ internal sealed class ModelOption
         new("Window", "--window"),
         new("Windows", "--windows"),
         new("Profile", "--profile"),
+        new("Preset", "--preset"),
     ];
 
     /// <summary>What <c>dotnet zqfp gate</c> takes, in the order it is passed.</summary>

@@ -5,7 +5,7 @@ namespace Zqfp.Pipeline.Quantize;
 /// <summary>Names a set of options the way people talk about it.</summary>
 internal static class Recipe
 {
-    /// <summary>Such as <c>FP4 E2M1 g256 M2 GPTQ + LoRC 8, FP8 activations</c>.</summary>
+    /// <summary>Such as <c>FP4 E2M1 g256 M2 GPTQ (act-order, scale search, 2 sweeps) + LoRC 8, FP8 activations</c>.</summary>
     public static string Describe(QuantizeOptions options)
     {
         QuantizationOptions weights = options.Quantization;
@@ -18,7 +18,14 @@ internal static class Recipe
             _ => $" {weights.Constraint} ({weights.Rounding.ToString().ToLowerInvariant()})",
         };
         string lowRank = weights.Rank > 0 ? $" + LoRC {weights.Rank}" : "";
+        string[] extras =
+        [
+            .. weights.ActOrder ? ["act-order"] : (string[])[],
+            .. weights.ScaleSearch != ScaleSearch.None ? ["scale search"] : (string[])[],
+            .. weights.RefineSweeps > 0 ? [$"{weights.RefineSweeps} sweeps"] : (string[])[],
+        ];
+        string how = extras.Length > 0 ? $" ({string.Join(", ", extras)})" : "";
         string activations = options.Activations == ActivationFormat.None ? "float activations" : $"{options.Activations.ToString().ToUpperInvariant()} activations";
-        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{lowRank}, {activations}";
+        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}";
     }
 }

@@ -28,13 +28,14 @@ internal static class QuantizeCommand
         Option<int> window = Number.Whole("--window", "Tokens in a calibration window", least: 2, Defaults.Window);
         Option<int> windows = Number.Whole("--windows", "Calibration windows at most, 0 for all the text has", least: 0, Defaults.Windows);
         Choice<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq)", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq));
+        Choice<QuantizePreset> preset = new("--preset", "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), more refinement in three times the time (best)", ("default", QuantizePreset.Default), ("paper", QuantizePreset.Paper), ("best", QuantizePreset.Best));
         var work = new Option<string?>("--work") { Description = "A folder that keeps finished layers, so that a stopped run continues there", HelpName = "FOLDER" };
         var shared = new SharedOptions();
 
         var command = new Command("quantize", "Quantize a model")
         {
             model, output, tokenizer, calibration, weights.Option, activations.Option, method.Option, groupSize, constraint.Option, rounding.Option,
-            rank, window, windows, profile.Option, work,
+            rank, window, windows, profile.Option, preset.Option, work,
         };
         shared.AddTo(command);
         HelpText.Extend(command, HelpText.Examples(
@@ -54,7 +55,7 @@ internal static class QuantizeCommand
                 Profile = profile.Of(result),
                 WorkFolder = result.GetValue(work),
                 Threads = result.GetValue(shared.Threads),
-                Quantization = new QuantizationOptions
+                Quantization = preset.Of(result).Apply(new QuantizationOptions
                 {
                     Format = weights.Of(result),
                     Method = method.Of(result),
@@ -62,8 +63,7 @@ internal static class QuantizeCommand
                     Constraint = constraint.Of(result),
                     Rounding = rounding.Of(result),
                     Rank = result.GetValue(rank),
-                    MaxThreads = result.GetValue(shared.Threads),
-                },
+                }),
             };
             return Job.Run(result, shared, (observer, cancellation) =>
             {

@@ -19,6 +19,21 @@ public sealed class RecipeTests
     }
 
     [Fact]
+    public void Names_what_a_preset_adds()
+    {
+        QuantizeOptions options = Options with { Quantization = QuantizePreset.Default.Apply(Options.Quantization) };
+        Assert.Equal("FP4 E2M1 g256 M2 GPTQ (act-order, scale search, 2 sweeps) + LoRC 8, FP8 activations", Recipe.Describe(options));
+    }
+
+    [Fact]
+    public void The_papers_preset_and_rounding_to_nearest_add_nothing()
+    {
+        QuantizationOptions rtn = Options.Quantization with { Method = QuantizationMethod.Rtn };
+        Assert.Equal(Options.Quantization, QuantizePreset.Paper.Apply(Options.Quantization));
+        Assert.Equal(rtn, QuantizePreset.Best.Apply(rtn));
+    }
+
+    [Fact]
     public void Says_when_rounding_is_not_to_nearest() =>
         Assert.Contains("M2 (ceil)", Recipe.Describe(Options with { Quantization = Options.Quantization with { Rounding = PowerRounding.Ceil } }), StringComparison.Ordinal);
 }
