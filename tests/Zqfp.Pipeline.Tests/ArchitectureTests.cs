@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Zqfp.Tests;
 
@@ -30,5 +31,28 @@ public sealed class ArchitectureTests
             Assert.True(Allowed.ContainsKey(project), $"{project} is not in the architecture: describe it in docs/architecture.md and allow it here.");
             Assert.Subset(new HashSet<string>(Allowed[project]), new HashSet<string>(references));
         }
+    }
+
+    [Fact]
+    public void Every_diagnostic_has_a_page_and_every_page_a_diagnostic()
+    {
+        string[] used = [.. new[] { "src", "eng" }
+            .SelectMany(folder => Directory.GetFiles(Repository.Path(folder), "*.*", SearchOption.AllDirectories))
+            .Where(path => Path.GetExtension(path) is ".cs" or ".targets" or ".props")
+            .SelectMany(path => Regex.Matches(File.ReadAllText(path), "ZQFP[0-9]{4}").Select(match => match.Value))
+            .Distinct().Order(StringComparer.Ordinal)];
+        string[] pages = [.. Directory.GetFiles(Repository.Path("docs/diagnostics"), "*.md").Select(path => Path.GetFileNameWithoutExtension(path)!).Order(StringComparer.Ordinal)];
+        Assert.Equal(pages, used);
+    }
+
+    [Fact]
+    public void The_rewriter_and_the_operators_agree_on_names()
+    {
+        Assert.Equal(CudaOps.OperatorNames.Domain, OnnxRewriter.Emission.OperatorNames.Domain);
+        Assert.Equal(CudaOps.OperatorNames.QuantizeTokens, OnnxRewriter.Emission.OperatorNames.QuantizeTokens);
+        Assert.Equal(CudaOps.OperatorNames.MatMulW4A8, OnnxRewriter.Emission.OperatorNames.MatMulW4A8);
+        Assert.Equal(CudaOps.OperatorNames.MatMulW4A8Scaled, OnnxRewriter.Emission.OperatorNames.MatMulW4A8Scaled);
+        Assert.Equal(CudaOps.OperatorNames.MatMulW4A16, OnnxRewriter.Emission.OperatorNames.MatMulW4A16);
+        Assert.Equal(CudaOps.OperatorNames.MatMulW8A8, OnnxRewriter.Emission.OperatorNames.MatMulW8A8);
     }
 }
