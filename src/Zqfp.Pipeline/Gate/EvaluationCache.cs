@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Quantize;
 
@@ -28,10 +29,22 @@ internal sealed class EvaluationCache(string? folder)
         }
 
         EvaluationResult result = EvaluateJob.Run(options, observer, cancellation);
-        Directory.CreateDirectory(folder);
-        File.WriteAllText(path + ".tmp", JsonSerializer.Serialize(result));
-        File.Move(path + ".tmp", path, overwrite: true);
+        Write(path, result);
         return result;
+    }
+
+    private static void Write(string path, EvaluationResult result)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllText(path + ".tmp", JsonSerializer.Serialize(result));
+            File.Move(path + ".tmp", path, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new PipelineException("ZQFP0007", $"The evaluation cache cannot be written: {e.Message} Choose another --cache folder.", path, e);
+        }
     }
 
     private static EvaluationResult? Read(string path)
