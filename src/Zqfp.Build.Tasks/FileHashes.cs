@@ -32,9 +32,18 @@ internal sealed class FileHashes
         }
     }
 
-    /// <summary>The SHA-256 of a file's content in hexadecimal, or <c>missing</c>: the tool reports that, with the option's name.</summary>
+    /// <summary>
+    /// The SHA-256 of a file's content in hexadecimal, those of all files in a folder with their names, or <c>missing</c>: the
+    /// tool reports that, with the option's name.
+    /// </summary>
     public string Of(string path)
     {
+        if (Directory.Exists(path))
+        {
+            IEnumerable<string> files = Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).OrderBy(name => name, StringComparer.Ordinal);
+            return string.Join(" ", files.Select(name => name.Substring(path.Length) + ":" + Of(name)));
+        }
+
         var file = new FileInfo(path);
         if (!file.Exists)
         {

@@ -141,7 +141,6 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         AppendOptions(gate, model, ModelOption.Gate, hashes);
         TextFile.WriteIfDifferent(files.GateInputs, gate.ToString());
 
-        model.SetMetadata(nameof(ModelFiles.Folder), Escaping.Escape(files.Folder));
         model.SetMetadata(nameof(ModelFiles.WorkFolder), Escaping.Escape(files.WorkFolder));
         model.SetMetadata(nameof(ModelFiles.QuantizedModel), Escaping.Escape(files.QuantizedModel));
         model.SetMetadata(nameof(ModelFiles.QuantizedData), Escaping.Escape(files.QuantizedData));
@@ -168,10 +167,13 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
     /// <summary>The tool is its assembly and the libraries beside it: a fix in one of those changes no byte of the assembly.</summary>
     private static string ToolHash(string toolAssembly, FileHashes hashes)
     {
-        IEnumerable<string> files = Directory.EnumerateFiles(Path.GetDirectoryName(toolAssembly)!, "*.dll")
+        IEnumerable<string> files = Directory.EnumerateFiles(Path.GetDirectoryName(toolAssembly)!, "*", SearchOption.AllDirectories)
+            .Where(IsLibrary)
             .OrderBy(file => file, StringComparer.Ordinal);
         return string.Join(" ", files.Select(hashes.Of));
     }
+
+    private static bool IsLibrary(string file) => Path.GetExtension(file) is ".dll" or ".so" or ".dylib" || Path.GetFileName(file).Contains(".so.");
 
     private string FullPath(string path) => Path.GetFullPath(Path.Combine(ProjectDirectory, path.Replace('\\', Path.DirectorySeparatorChar)));
 

@@ -3,20 +3,16 @@ namespace Zqfp.Build.Tasks;
 /// <summary>Small files whose time means something.</summary>
 internal static class TextFile
 {
-    /// <summary>Writes a file only if its content differs, in one step, so that an unchanged file keeps its time and no reader sees half of it.</summary>
-    /// <returns>Whether the file was written.</returns>
-    public static bool WriteIfDifferent(string path, string content)
+    /// <summary>Writes a file only if its content differs, so that an unchanged file keeps its time and no reader sees half of it.</summary>
+    public static void WriteIfDifferent(string path, string content)
     {
-        if (File.Exists(path) && File.ReadAllText(path) == content)
+        if (!File.Exists(path) || File.ReadAllText(path) != content)
         {
-            return false;
+            Write(path, content);
         }
-
-        Write(path, content);
-        return true;
     }
 
-    /// <summary>Writes a file in one step.</summary>
+    /// <summary>Writes a file under another name and moves it into place.</summary>
     public static void Write(string path, string content)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);

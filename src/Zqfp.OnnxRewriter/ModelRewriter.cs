@@ -33,6 +33,17 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
         _running.Add(layers);
     }
 
+    /// <summary>Checks that the model can be written in <paramref name="profile"/>, before any work goes into it.</summary>
+    /// <exception cref="ModelException">ZQFP1010: the profile needs a newer operator set than the model can be raised to.</exception>
+    public void Require(EmissionProfile profile)
+    {
+        long opset = file.Envelope.OpsetImport.First(import => import.Domain.Length == 0).Version;
+        if (OpsetRaiser.Refusal(graph.Graph, opset, LayerEmitter.Of(profile).Needs.Opset) is { } why)
+        {
+            throw new ModelException("ZQFP1010", file.Path, why);
+        }
+    }
+
     /// <summary>The slice of <paramref name="stage"/> as a model of its own, with the layers replaced so far.</summary>
     /// <param name="stage">The stage.</param>
     /// <param name="kept">Element type and rank of the values the slice reads from earlier ones.</param>
@@ -67,7 +78,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
     /// <param name="profile">In which operators.</param>
     /// <param name="metadata">Properties to add to the model's own, in this order.</param>
     /// <param name="cancellation">Stops the writing; nothing is left behind.</param>
-    /// <exception cref="ModelException">ZQFP0002: the files cannot be written. ZQFP1010: the profile needs a newer operator set than the model can be raised to.</exception>
+    /// <exception cref="ModelException">ZQFP0002: the files cannot be written.</exception>
     public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata, CancellationToken cancellation)
     {
         var emission = new EmittedLayers(LayerEmitter.Of(profile));
@@ -79,6 +90,12 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
         rewritten.Node.Clear();
         rewritten.Node.AddRange(nodes.Select(node => node.Clone()));
         rewritten.Initializer.Clear();
+
+        // Older models list initializers among the inputs; a weight that is replaced must not stay behind as an input to feed.
+        HashSet<string> initializers = [.. graph.Graph.Initializer.Select(tensor => tensor.Name)];
+        ValueInfoProto[] inputs = [.. rewritten.Input.Where(input => !initializers.Contains(input.Name) || read.Contains(input.Name))];
+        rewritten.Input.Clear();
+        rewritten.Input.AddRange(inputs);
         ValueInfoProto[] values = [.. rewritten.ValueInfo.Where(value => made.Contains(value.Name))];
         rewritten.ValueInfo.Clear();
         rewritten.ValueInfo.AddRange(values);
@@ -166,7 +183,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
         {
             (long ir, long opset) = emission.Emitter.Needs;
             model.IrVersion = Math.Max(model.IrVersion, ir);
-            OpsetRaiser.Raise(model, opset, file.Path);
+            OpsetRaiser.Raise(model, opset);
             model.Functions.Add(emission.Emitter.Functions);
             if (replaced.Node.Any(node => node.Domain == OperatorNames.Domain))
             {

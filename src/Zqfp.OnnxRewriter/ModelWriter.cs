@@ -36,7 +36,8 @@ internal static class ModelWriter
 
             cancellation.ThrowIfCancellationRequested();
 
-            // The data first: a model is never in place without it.
+            // The old model goes first and the new one comes last: no model ever stands beside data that is not its own.
+            DeleteIfThere(path);
             File.Move(dataTemporary, dataPath, overwrite: true);
             File.Move(modelTemporary, path, overwrite: true);
         }

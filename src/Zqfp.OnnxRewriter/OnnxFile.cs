@@ -28,7 +28,7 @@ public sealed class OnnxFile : IDisposable
     public ModelProto Envelope { get; }
 
     /// <summary>Opens a model.</summary>
-    /// <exception cref="ModelException">ZQFP0001: no such file. ZQFP1001: not an ONNX model.</exception>
+    /// <exception cref="ModelException">ZQFP0001: no such file. ZQFP1001: not an ONNX model. ZQFP1011: external data inside a node.</exception>
     public static OnnxFile Open(string path)
     {
         if (!File.Exists(path))
@@ -57,8 +57,19 @@ public sealed class OnnxFile : IDisposable
             throw new ModelException("ZQFP1001", path, $"'{path}' is not an ONNX model: it lacks a version, an operator set or a graph.");
         }
 
+        if (model.Graph.Node.FirstOrDefault(HoldsExternalData) is { } node)
+        {
+            throw new ModelException("ZQFP1011", path, $"Node '{node.Name}' ({node.OpType}) keeps external data in an attribute or a subgraph, which cannot be carried over. Export the model with its weights as initializers of the main graph.");
+        }
+
         return new OnnxFile(path, model);
     }
+
+    private static bool HoldsExternalData(NodeProto node) => node.Attribute.Any(attribute =>
+        attribute.Tensors.Append(attribute.T).Any(IsExternal)
+        || attribute.Graphs.Append(attribute.G).Any(graph => graph is not null && (graph.Initializer.Any(IsExternal) || graph.Node.Any(HoldsExternalData))));
+
+    private static bool IsExternal(TensorProto? tensor) => tensor?.DataLocation == TensorProto.Types.DataLocation.External;
 
     /// <summary>The content of one of the model's tensors. Valid until <see cref="Dispose"/>.</summary>
     /// <exception cref="ModelException">ZQFP1002: external data missing or out of bounds. ZQFP1003: data does not fit the shape.</exception>
@@ -68,7 +79,7 @@ public sealed class OnnxFile : IDisposable
     /// <exception cref="ModelException">As <see cref="Read"/>.</exception>
     public IReadOnlyList<string> ExternalFiles()
     {
-        foreach (TensorProto tensor in Graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
+        foreach (TensorProto tensor in Graph.Initializer.Where(IsExternal))
         {
             _tensors.Open(tensor);
         }

@@ -86,6 +86,15 @@ public sealed class HostileModelTests : IDisposable
     }
 
     [Fact]
+    public void External_data_inside_a_node_is_ZQFP1011()
+    {
+        GraphBuilder builder = GraphBuilder.Decoder();
+        var tensor = new TensorProto { DataType = (int)DataType.Float, Dims = { 4 }, DataLocation = DataLocation.External };
+        builder.Node("Constant", [], "constant", new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor });
+        AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", builder.Model)));
+    }
+
+    [Fact]
     public void A_cycle_is_ZQFP1004() => AssertCode("ZQFP1004", () => Index(new GraphBuilder().Node("Relu", ["b"], "a").Node("Relu", ["a"], "b")));
 
     [Fact]

@@ -40,12 +40,12 @@ public sealed class ModelRewriterTests : IDisposable
         Assert.Equal(
             ["Gather", "QuantizeTokens", "MatMulW4A8", "MatMulW4A8", "Add", "QuantizeTokens", "MatMulW4A8", "Add", "Transpose", "MatMul"],
             saved.Node.Select(node => node.OpType));
-        Assert.Equal(["sum.zqfp.fp8", "sum.zqfp.scale", "o.zqfp.codes", "o.zqfp.exponents", "o.zqfp.scales", "o_bias"], saved.Node[6].Input);
+        Assert.Equal(["sum.zqfp.fp8", "sum.zqfp.scale", "n_product.zqfp.codes", "n_product.zqfp.exponents", "n_product.zqfp.scales", "o_bias"], saved.Node[6].Input);
         Assert.Equal(["attended"], saved.Node[6].Output);
         string[] initializers = [.. saved.Initializer.Select(tensor => tensor.Name)];
         Assert.DoesNotContain("q", initializers);
         Assert.Contains("embedding", initializers);
-        TensorProto codes = saved.Initializer.Single(tensor => tensor.Name == "q.zqfp.codes");
+        TensorProto codes = saved.Initializer.Single(tensor => tensor.Name == "n_xq.zqfp.codes");
         Assert.Equal(((int)DataType.Float4E2M1, "6,8"), (codes.DataType, string.Join(',', codes.Dims)));
     }
 
@@ -101,10 +101,32 @@ public sealed class ModelRewriterTests : IDisposable
         IReadOnlyList<CalibrationStage> stages = Plan(graph);
         var rewriter = new ModelRewriter(file, graph);
         SliceModel slice = rewriter.Slice(stages[2], new Dictionary<string, (DataType, int)> { ["sum"] = (DataType.Float, 3) });
-        Assert.Equal(["ids", "sum"], slice.Inputs);
+        Assert.Equal(["ids", "sum"], slice.Model.Graph.Input.Select(input => input.Name));
         Assert.Equal(["residual"], slice.Outputs);
         Assert.Equal(["embedding", "o", "o_bias"], slice.Model.Graph.Initializer.Select(tensor => tensor.Name));
         Assert.Equal(3, slice.Model.Graph.Input[1].Type.TensorType.Shape.Dim.Count);
+    }
+
+    [Fact]
+    public void Two_layers_that_share_a_weight_keep_codes_of_their_own()
+    {
+        _folder.Write("m.onnx", new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4).Weight("shared", [4, 4]).Weight("head", [4, 4])
+            .Node("MatMul", ["x", "shared"], "a").Node("Relu", ["a"], "b").Node("MatMul", ["b", "shared"], "c").Node("MatMul", ["c", "head"], "logits").Model);
+        Save("m.onnx", "out.onnx", stages: 2);
+        string[] initializers = [.. ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File("out.onnx"))).Graph.Initializer.Select(tensor => tensor.Name)];
+        Assert.Contains("n_a.zqfp.codes", initializers);
+        Assert.Contains("n_c.zqfp.codes", initializers);
+        Assert.DoesNotContain("shared", initializers);
+    }
+
+    [Fact]
+    public void A_replaced_weight_that_was_listed_as_an_input_is_no_input_any_more()
+    {
+        GraphBuilder builder = GraphBuilder.Decoder().Input("q", 8, 6).Input("embedding", 10, 8);
+        _folder.Write("m.onnx", builder.Model);
+        Save("m.onnx", "out.onnx", stages: 1);
+        GraphProto saved = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File("out.onnx"))).Graph;
+        Assert.Equal(["ids", "embedding"], saved.Input.Select(input => input.Name));
     }
 
     [Fact]

@@ -18,7 +18,7 @@ public sealed class ProfileTests : IDisposable
     public void Portable_declares_the_codes_as_UINT4_and_brings_a_body_for_every_operator()
     {
         ModelProto saved = Save(EmissionProfile.Portable, GraphBuilder.Decoder());
-        TensorProto codes = saved.Graph.Initializer.Single(tensor => tensor.Name == "o.zqfp.codes");
+        TensorProto codes = saved.Graph.Initializer.Single(tensor => tensor.Name == "n_product.zqfp.codes");
         Assert.Equal((int)DataType.Uint4, codes.DataType);
         string[] bodies = [.. saved.Functions.Select(function => function.Name)];
         Assert.All(saved.Graph.Node.Where(node => node.Domain == "zqfp"), node => Assert.Contains(node.OpType, bodies));
@@ -62,7 +62,7 @@ public sealed class ProfileTests : IDisposable
         Assert.All(saved.Graph.Node, node => Assert.Equal("", node.Domain));
         Assert.Equal(23, saved.OpsetImport.Single(import => import.Domain.Length == 0).Version);
 
-        NodeProto node = saved.Graph.Node.Single(node => node.OpType == "DequantizeLinear" && node.Input[0] == "q.zqfp.codes");
+        NodeProto node = saved.Graph.Node.Single(node => node.OpType == "DequantizeLinear" && node.Input[0] == "n_xq.zqfp.codes");
         using OnnxFile file = OnnxFile.Open(_folder.File("out.onnx"));
         byte[] codes = file.Read(file.Graph.Initializer.Single(tensor => tensor.Name == node.Input[0])).Slice(0, 24).ToArray();
         float[] scales = new float[12];
@@ -106,6 +106,7 @@ public sealed class ProfileTests : IDisposable
         using OnnxFile file = OnnxFile.Open(_folder.Write("m.onnx", builder.Model));
         var graph = new GraphIndex(file.Graph, file.Path);
         var rewriter = new ModelRewriter(file, graph);
+        rewriter.Require(profile);
         foreach (IGrouping<string, LinearLayer> stage in LinearLayerFinder.Find(graph, "logits").Where(layer => !layer.IsHead).GroupBy(layer => layer.Input))
         {
             rewriter.Replace([.. stage.Select(Tensors)]);

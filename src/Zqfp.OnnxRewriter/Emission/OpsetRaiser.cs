@@ -15,33 +15,41 @@ internal static class OpsetRaiser
 
     private static readonly HashSet<string> AxesBecameInput = ["ReduceMax", "ReduceMin", "ReduceMean", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"];
 
-    /// <summary>Rewrites <paramref name="model"/> for operator set <paramref name="target"/>; does nothing where it has that or a newer one.</summary>
-    /// <exception cref="ModelException">ZQFP1010: there is no rule for a node, or the set is older than 13.</exception>
-    public static void Raise(ModelProto model, long target, string file)
+    /// <summary>Why <paramref name="graph"/> cannot be raised from one operator set to another, or null.</summary>
+    public static string? Refusal(GraphProto graph, long from, long target)
     {
-        OperatorSetIdProto opset = model.OpsetImport.First(import => import.Domain.Length == 0);
-        long from = opset.Version;
         if (from >= target)
         {
-            return;
+            return null;
         }
 
         if (from < Oldest)
         {
-            throw new ModelException("ZQFP1010", file, $"The model uses operator set {from}; this profile needs {target}, and only sets from {Oldest} can be raised. Export it with a newer operator set, or use the profile 'custom'.");
+            return $"The model uses operator set {from}; this profile needs {target}, and only sets from {Oldest} can be raised. Export it with a newer operator set, or use the profile 'custom'.";
         }
 
-        GraphProto graph = model.Graph;
-        foreach (NodeProto node in graph.Node.Where(node => node.Domain.Length == 0))
-        {
-            if (node.Attribute.Any(attribute => attribute.G is not null) || node.OpType is "GroupNormalization")
-            {
-                throw new ModelException("ZQFP1010", file, $"Node '{node.Name}' ({node.OpType}) cannot be raised from operator set {from} to {target}. Export the model with operator set {target}, or use the profile 'custom'.");
-            }
+        NodeProto? node = graph.Node.FirstOrDefault(node => node.Domain.Length == 0 && (node.OpType == "GroupNormalization" || node.Attribute.Any(attribute => attribute.G is not null)));
+        return node is null
+            ? null
+            : $"Node '{node.Name}' ({node.OpType}) cannot be raised from operator set {from} to {target}. Export the model with operator set {target}, or use the profile 'custom'.";
+    }
 
-            if (from < 18)
+    /// <summary>Rewrites <paramref name="model"/> for operator set <paramref name="target"/>; does nothing where it has that or a newer one.</summary>
+    /// <param name="model">A model for which there is no <see cref="Refusal"/>.</param>
+    /// <param name="target">The operator set wanted.</param>
+    public static void Raise(ModelProto model, long target)
+    {
+        OperatorSetIdProto opset = model.OpsetImport.First(import => import.Domain.Length == 0);
+        if (opset.Version >= target)
+        {
+            return;
+        }
+
+        if (opset.Version < 18)
+        {
+            foreach (NodeProto node in model.Graph.Node.Where(node => node.Domain.Length == 0))
             {
-                RaiseTo18(graph, node);
+                RaiseTo18(model.Graph, node);
             }
         }
 

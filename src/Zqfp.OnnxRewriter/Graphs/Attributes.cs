@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.AttributeProto.Types;
 
@@ -15,9 +14,6 @@ internal static class Attributes
 
     public static AttributeProto Make(string name, long value) =>
         new() { Name = name, I = value, Type = AttributeType.Int };
-
-    public static AttributeProto Make(string name, string value) =>
-        new() { Name = name, S = ByteString.CopyFromUtf8(value), Type = AttributeType.String };
 
     private static AttributeProto? Find(NodeProto node, string name) =>
         node.Attribute.FirstOrDefault(attribute => attribute.Name == name);

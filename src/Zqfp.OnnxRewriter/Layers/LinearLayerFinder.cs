@@ -1,6 +1,7 @@
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
 using Zqfp.OnnxRewriter.Tensors;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter.Layers;
 
@@ -30,7 +31,7 @@ public static class LinearLayerFinder
     {
         bool isGemm = node.OpType == "Gemm" && node.Domain.Length == 0;
         bool isMatMul = node.OpType == "MatMul" && node.Domain.Length == 0;
-        if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight || !TensorTypes.IsFloat(weight.Type))
+        if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight || !TensorTypes.IsFloat(weight.Type) || !TensorTypes.IsFloat((DataType)weight.Tensor.DataType))
         {
             return null;
         }

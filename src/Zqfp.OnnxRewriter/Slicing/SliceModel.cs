@@ -12,9 +12,6 @@ public sealed record SliceModel(ModelProto Model, IReadOnlyDictionary<string, Te
     /// <summary>The structure as an ONNX file's bytes.</summary>
     public byte[] ToBytes() => Model.ToByteArray();
 
-    /// <summary>Names of the slice's inputs.</summary>
-    public IReadOnlyList<string> Inputs => [.. Model.Graph.Input.Select(input => input.Name)];
-
     /// <summary>Names of the slice's outputs.</summary>
     public IReadOnlyList<string> Outputs => [.. Model.Graph.Output.Select(output => output.Name)];
 }

@@ -30,9 +30,6 @@ public sealed class TensorData
     /// <summary>Shape; empty for a scalar.</summary>
     public IReadOnlyList<long> Dims { get; }
 
-    /// <summary>Number of elements.</summary>
-    public long Elements => Dims.Aggregate(1L, (product, dim) => product * dim);
-
     /// <summary>Number of bytes.</summary>
     public long ByteLength { get; }
 

@@ -5,6 +5,7 @@ using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Slicing;
 using Zqfp.OnnxRewriter.Tensors;
 using Zqfp.OnnxRuntime;
+using Zqfp.Pipeline.Diagnostics;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.Pipeline.Calibration;
@@ -17,18 +18,19 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
 
     /// <summary>Runs the slice of <paramref name="stage"/> over every window.</summary>
     /// <param name="stage">The next stage; each is run once, in order.</param>
+    /// <param name="wantHessian">Whether the stage's layers are still to be quantized.</param>
     /// <param name="cancellation">Stops between two batches, or within one.</param>
-    /// <returns>The Hessian of the layers that read the stage's input.</returns>
-    public Hessian Run(CalibrationStage stage, CancellationToken cancellation)
+    /// <returns>The Hessian of the layers that read the stage's input, or null.</returns>
+    public Hessian? Run(CalibrationStage stage, bool wantHessian, CancellationToken cancellation)
     {
         using Slice? slice = stage.Nodes.Count == 0 ? null : Open(stage);
-        using var gram = new GramAccumulator(stage.Layers[0].InFeatures, threads);
+        using GramAccumulator? gram = wantHessian ? new GramAccumulator(stage.Layers[0].InFeatures, threads) : null;
         Dictionary<string, OrtValue[]> made = stage.Keeps.ToDictionary(value => value, _ => new OrtValue[batches.Count], StringComparer.Ordinal);
         for (int i = 0; i < batches.Count; i++)
         {
             OrtValue[] outputs = slice?.Run(batches[i], value => _kept.GetValueOrDefault(value)?[i], feeds, cancellation) ?? [];
             OrtValue input = slice is null ? _kept[stage.Input][i] : outputs[slice.OutputNames.IndexOf(stage.Input)];
-            gram.Add(AsFloats(input));
+            gram?.Add(AsFloats(input));
             for (int o = 0; o < outputs.Length; o++)
             {
                 if (made.TryGetValue(slice!.OutputNames[o], out OrtValue[]? values))
@@ -43,7 +45,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
         }
 
         Keep(made, stage.Drops);
-        return gram.ToHessian();
+        return gram?.ToHessian();
     }
 
     public void Dispose()
@@ -82,6 +84,11 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
         if (value.ElementType == OrtElementType.Float)
         {
             return value.AsReadOnlySpan<float>();
+        }
+
+        if (value.ElementType != OrtElementType.Float16)
+        {
+            throw new PipelineException("ZQFP1012", $"A layer reads activations of type {value.ElementType}; calibration knows float and float16. Export the model in one of these.");
         }
 
         ReadOnlySpan<Half> halves = value.AsReadOnlySpan<Half>();
@@ -140,6 +147,11 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
 
         private OrtValue Wrap(TensorData data)
         {
+            if (data.ByteLength > int.MaxValue)
+            {
+                throw new PipelineException("ZQFP1013", $"An initializer of shape [{string.Join(", ", data.Dims)}] takes {data.ByteLength} bytes, more than the 2 GiB that calibration can hold in one piece. Export the model in float16.");
+            }
+
             Memory<byte> bytes = MemoryMarshal.AsMemory(data.Slice(0, checked((int)data.ByteLength)));
             return OrtValue.FromMemory(_environment, bytes, (OrtElementType)data.Type, [.. data.Dims]);
         }

@@ -9,9 +9,14 @@ internal sealed record TokenBatch(int[] Ids, int Windows, int Length)
     /// <summary>Tokens run at once, about: enough to keep matrix products busy, few enough for small memory.</summary>
     private const int TokensPerBatch = 2048;
 
+    /// <summary>Numbers of output of a batch at most: 1 GiB in float32.</summary>
+    private const int OutputsPerBatch = 1 << 28;
+
     /// <summary>Cuts windows into batches, in order.</summary>
-    public static IReadOnlyList<TokenBatch> Group(IReadOnlyList<int[]> windows) =>
+    /// <param name="windows">The windows.</param>
+    /// <param name="outputsPerToken">Numbers the model gives for a token; few where only hidden values are asked for.</param>
+    public static IReadOnlyList<TokenBatch> Group(IReadOnlyList<int[]> windows, int outputsPerToken = 1) =>
         windows.Count == 0
             ? []
-            : [.. windows.Chunk(Math.Max(1, TokensPerBatch / windows[0].Length)).Select(chunk => new TokenBatch([.. chunk.SelectMany(ids => ids)], chunk.Length, chunk[0].Length))];
+            : [.. windows.Chunk(Math.Max(1, Math.Min(TokensPerBatch, OutputsPerBatch / outputsPerToken) / windows[0].Length)).Select(chunk => new TokenBatch([.. chunk.SelectMany(ids => ids)], chunk.Length, chunk[0].Length))];
 }

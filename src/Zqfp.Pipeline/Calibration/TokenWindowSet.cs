@@ -1,4 +1,3 @@
-using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Text;
 
 namespace Zqfp.Pipeline.Calibration;
@@ -17,20 +16,12 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
     /// <param name="window">Tokens in a window.</param>
     /// <param name="count">Windows at most, from the beginning; 0 for all.</param>
     /// <param name="model">The model that is to read them.</param>
-    /// <exception cref="TextException">ZQFP01nn: the text or the tokenizer cannot be used, or does not fit the model.</exception>
-    /// <exception cref="PipelineException">ZQFP0004: the window is too short. ZQFP0008: the text is shorter than one window.</exception>
+    /// <exception cref="TextException">ZQFP01nn: the text or the tokenizer cannot be used, does not fit the model, or fills no window.</exception>
     public static TokenWindowSet Load(string textPath, string? tokenizerPath, int window, int count, ModelFacts model)
     {
-        if (window < 2)
-        {
-            throw new PipelineException("ZQFP0004", $"A window of {window} tokens predicts nothing; use 2 or more.");
-        }
-
         Tokenizer? tokenizer = tokenizerPath is null ? null : Tokenizer.Load(tokenizerPath);
         TokenStream stream = TextSource.Load(new TextSourceOptions { Path = textPath, ModelVocabularySize = model.Vocabulary }, tokenizer);
         int[][] windows = TokenWindows.Cut(stream, window, count > 0 ? count : null);
-        return windows.Length > 0
-            ? new TokenWindowSet(windows, stream.Ids.Length)
-            : throw new PipelineException("ZQFP0008", $"The text has {stream.Ids.Length} tokens, fewer than one window of {window}. Give more text or a smaller window.", textPath);
+        return new TokenWindowSet(windows, stream.Ids.Length);
     }
 }

@@ -17,26 +17,33 @@ public static class EvaluateJob
         {
             ModelFacts facts = ModelFacts.Read(options.ModelPath);
             TokenWindowSet windows = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
-            using var environment = new OrtEnvironment();
-            return Evaluate(options, facts, windows, environment, observer, cancellation);
+            return Run(options, facts, windows, "Evaluating", observer, cancellation);
         });
 
-    private static EvaluationResult Evaluate(EvaluateOptions options, ModelFacts facts, TokenWindowSet windows, OrtEnvironment environment, IJobObserver observer, CancellationToken cancellation)
+    /// <summary>Evaluates a model on windows that are cut already.</summary>
+    internal static EvaluationResult Run(EvaluateOptions options, ModelFacts facts, TokenWindowSet windows, string phase, IJobObserver observer, CancellationToken cancellation)
     {
+        long outputs = (long)options.Window * (facts.Vocabulary ?? 1);
+        if (outputs > int.MaxValue / sizeof(float))
+        {
+            throw new PipelineException("ZQFP3003", $"The logits of one window of {options.Window} tokens exceed 2 GiB. Use a shorter --window.", options.ModelPath);
+        }
+
+        using var environment = new OrtEnvironment();
         using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
         OrtSessionOptions sessionOptions = new() { IntraOpThreads = options.Threads };
         sessionOptions.AddOperatorDomain(operators);
         using OrtSession session = OrtSession.Create(environment, options.ModelPath, sessionOptions);
         var feeds = new TokenFeeds(environment, facts);
         List<double> losses = new(windows.Windows.Count);
-        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows))
+        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, facts.Vocabulary ?? 1))
         {
-            observer.Report(new JobProgress("Evaluating", losses.Count, windows.Windows.Count, "windows"));
+            observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
             OrtValue[] inputs = [.. session.Inputs.Select(input => feeds.Create(input, batch))];
             try
             {
                 using OrtValue logits = session.Run([.. session.Inputs.Select(input => input.Name)], inputs, [facts.Logits], cancellation)[0];
-                losses.AddRange(Losses(logits, batch, options.ModelPath));
+                losses.AddRange(Losses(logits, batch, options));
             }
             finally
             {
@@ -44,7 +51,7 @@ public static class EvaluateJob
             }
         }
 
-        observer.Report(new JobProgress("Evaluating", losses.Count, losses.Count, "windows"));
+        observer.Report(new JobProgress(phase, losses.Count, losses.Count, "windows"));
         return new EvaluationResult
         {
             Perplexity = Math.Exp(losses.Average()),
@@ -56,17 +63,23 @@ public static class EvaluateJob
         };
     }
 
-    private static double[] Losses(OrtValue logits, TokenBatch batch, string modelPath)
+    private static double[] Losses(OrtValue logits, TokenBatch batch, EvaluateOptions options)
     {
         long[] shape = [.. logits.Shape];
         if (shape is not [var rows, var length, var vocabulary] || rows != batch.Windows || length != batch.Length)
         {
-            throw new PipelineException("ZQFP1008", $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity needs the logits of every token. Export it without pruning the head to the last token.", modelPath);
+            throw new PipelineException("ZQFP1008", $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity needs the logits of every token. Export it without pruning the head to the last token.", options.ModelPath);
+        }
+
+        if (logits.ElementType is not (OrtElementType.Float or OrtElementType.Float16))
+        {
+            throw new PipelineException("ZQFP1012", $"The logits have type {logits.ElementType}; evaluation knows float and float16. Export the model in one of these.", options.ModelPath);
         }
 
         int window = checked((int)(length * vocabulary));
         double[] losses = new double[batch.Windows];
-        Parallel.For(0, batch.Windows, i =>
+        var threads = new ParallelOptions { MaxDegreeOfParallelism = options.Threads > 0 ? options.Threads : -1 };
+        Parallel.For(0, batch.Windows, threads, i =>
         {
             float[]? converted = null;
             if (logits.ElementType == OrtElementType.Float16)
@@ -79,6 +92,6 @@ public static class EvaluateJob
             losses[i] = TokenLoss.Mean(values, batch.Ids.AsSpan(i * batch.Length, batch.Length), (int)vocabulary);
         });
         int bad = Array.FindIndex(losses, loss => !double.IsFinite(loss));
-        return bad < 0 ? losses : throw new PipelineException("ZQFP3002", $"The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.", modelPath);
+        return bad < 0 ? losses : throw new PipelineException("ZQFP3002", $"The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.", options.ModelPath);
     }
 }

@@ -15,17 +15,18 @@ internal static class TokenLoss
         double total = 0;
         for (int i = 0; i + 1 < ids.Length; i++)
         {
-            total += LogSumExp(logits.Slice(i * vocabulary, vocabulary), scratch) - logits[(i * vocabulary) + ids[i + 1]];
+            total += Loss(logits.Slice(i * vocabulary, vocabulary), ids[i + 1], scratch);
         }
 
         return total / (ids.Length - 1);
     }
 
-    private static double LogSumExp(ReadOnlySpan<float> row, Span<float> scratch)
+    /// <summary>log(sum of exp(logits)) - logit, by differences to the largest logit, so that large ones lose nothing.</summary>
+    private static double Loss(ReadOnlySpan<float> row, int id, Span<float> scratch)
     {
         float max = TensorPrimitives.Max(row);
         TensorPrimitives.Subtract(row, max, scratch);
         TensorPrimitives.Exp(scratch, scratch);
-        return max + Math.Log(TensorPrimitives.Sum<float>(scratch));
+        return (double)max - row[id] + Math.Log(TensorPrimitives.Sum<float>(scratch));
     }
 }

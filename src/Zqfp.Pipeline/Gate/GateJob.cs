@@ -17,8 +17,8 @@ public static class GateJob
         DiagnosticTranslator.Run(() =>
         {
             var cache = new EvaluationCache(options.CacheFolder);
-            EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), observer, cancellation);
-            EvaluationResult quantized = cache.GetOrEvaluate(Evaluation(options, options.ModelPath), observer, cancellation);
+            EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), "Evaluating the float model", observer, cancellation);
+            EvaluationResult quantized = cache.GetOrEvaluate(Evaluation(options, options.ModelPath), "Evaluating the quantized model", observer, cancellation);
             double increase = (quantized.Perplexity / floating.Perplexity) - 1;
             return new GateResult
             {
@@ -42,7 +42,7 @@ public static class GateJob
 
     private static Diagnostic? Failure(GateOptions options, EvaluationResult quantized, double increase)
     {
-        const string Advice = "Raise the rank (--rank 32), use a smaller group (--group-size 128), leave sensitive layers out, or accept the loss with a higher limit.";
+        const string Advice = "Put more work into it (preset best), raise the rank (32), use smaller groups (128), or accept the loss with a higher limit.";
         if (options.MaxPerplexityIncrease is { } limit && !(increase <= limit))
         {
             return Fail(options, $"Perplexity rose by {Percent(increase)}, more than the {Percent(limit)} allowed. {Advice}");

@@ -3,8 +3,8 @@ using System.Security.Cryptography;
 using System.Text;
 using Google.Protobuf;
 using Zqfp.OnnxRewriter;
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
+using Zqfp.OnnxRewriter.Protos;
 using Zqfp.OnnxRewriter.Slicing;
 using Zqfp.OnnxRewriter.Tensors;
 
@@ -15,25 +15,21 @@ namespace Zqfp.Pipeline.Quantize;
 internal readonly record struct LayerKey(string Hash);
 
 /// <summary>
-/// Computes keys before anything is run: a layer depends on the model, the calibration tokens, and its own and all earlier
-/// layers' options and weights, because it is calibrated on what those layers make once quantized.
+/// Computes keys before anything is run: a layer depends on the code, the options, the calibration tokens, the model with
+/// all its weights, and the layers before it, because it is calibrated on what those make once quantized.
 /// </summary>
 internal static class LayerKeys
 {
     private const int Block = 1 << 22;
 
     /// <summary>One key for each layer, in the order the layers run.</summary>
-    public static LayerKey[] Of(QuantizeOptions options, OnnxFile file, GraphIndex graph, IReadOnlyList<CalibrationStage> stages, IReadOnlyList<int[]> windows)
+    public static LayerKey[] Of(QuantizeOptions options, OnnxFile file, IReadOnlyList<CalibrationStage> stages, IReadOnlyList<int[]> windows)
     {
         byte[] previous = Start(options, file, windows);
         List<LayerKey> keys = [];
         foreach (LinearLayer layer in stages.SelectMany(stage => stage.Layers))
         {
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            hash.AppendData(previous);
-            hash.AppendData(Encoding.UTF8.GetBytes(layer.Name));
-            Append(hash, file.Read(graph.Initializer(layer.Weight)!));
-            previous = hash.GetHashAndReset();
+            previous = SHA256.HashData([.. previous, .. Encoding.UTF8.GetBytes(layer.Name)]);
             keys.Add(new LayerKey(Convert.ToHexStringLower(previous)));
         }
 
@@ -43,8 +39,13 @@ internal static class LayerKeys
     private static byte[] Start(QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{ModelProperties.Version}|{options.Quantization with { MaxThreads = 0 }}|{options.Quantization.Format.Name}|{options.Activations}|{options.QuantizeHead}"));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Quantization with { MaxThreads = 0 }}|{options.Quantization.Format.Name}|{options.Activations}"));
         hash.AppendData(SHA256.HashData(file.Graph.ToByteArray()));
+        foreach (TensorProto tensor in file.Graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
+        {
+            Append(hash, file.Read(tensor));
+        }
+
         foreach (int[] window in windows)
         {
             hash.AppendData(MemoryMarshal.AsBytes<int>(window));

@@ -14,13 +14,10 @@ internal sealed class LayerStore(string? folder)
 {
     private const uint Magic = 0x3150465A; // "ZFP1"
 
-    /// <summary>Whether the layer of this key is kept.</summary>
-    public bool Contains(LayerKey key) => folder is not null && File.Exists(PathOf(key));
-
     /// <summary>The layer of this key, or null.</summary>
     public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer)
     {
-        if (!Contains(key))
+        if (folder is null || !File.Exists(PathOf(key)))
         {
             return null;
         }
@@ -30,7 +27,7 @@ internal sealed class LayerStore(string? folder)
             using var reader = new BinaryReader(File.OpenRead(PathOf(key)));
             return reader.ReadUInt32() == Magic ? Read(reader, layer) : null;
         }
-        catch (Exception e) when (e is IOException or OverflowException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or InvalidDataException or FormatException or OverflowException or UnauthorizedAccessException)
         {
             return null;
         }

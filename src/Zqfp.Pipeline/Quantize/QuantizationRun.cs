@@ -37,8 +37,10 @@ internal sealed class QuantizationRun
 
     public QuantizeReport Execute()
     {
+        _rewriter.Require(_options.Profile);
+        RequireSeparateOutput();
         IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(_graph, _facts.Logits);
-        LinearLayer[] chosen = [.. all.Where(layer => !layer.IsTied && (_options.QuantizeHead || !layer.IsHead))];
+        LinearLayer[] chosen = [.. all.Where(layer => !layer.IsTied && !layer.IsHead)];
         if (chosen.Length == 0)
         {
             throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: no MatMul or Gemm with a constant weight besides the head.", _file.Path);
@@ -46,21 +48,30 @@ internal sealed class QuantizationRun
 
         IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(_graph, chosen, all, _facts.Logits);
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
-        LayerKey[] keys = LayerKeys.Of(_options, _file, _graph, stages, windows.Windows);
+        LayerKey[] keys = LayerKeys.Of(_options, _file, stages, windows.Windows);
         var store = new LayerStore(_options.WorkFolder);
-        if (keys.All(key => store.Contains(key)))
+        QuantizedLayerResult?[] kept = [.. stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => store.Read(key, layer))];
+        if (windows.Windows.Count == 0 || kept.All(layer => layer is not null))
         {
-            foreach (CalibrationStage stage in stages)
-            {
-                Finish(stage, layer => store.Read(keys[_layers.Count], layer)!);
-            }
+            stages.ToList().ForEach(stage => Finish(stage, kept, hessian: null, keys, store));
         }
         else
         {
-            Calibrate(stages, windows, keys, store);
+            Calibrate(stages, windows, kept, keys, store);
         }
 
+        _observer.Report(new JobProgress("Quantizing", keys.Length, keys.Length, "layers"));
         return Save(windows.Windows.Count);
+    }
+
+    /// <summary>Weights are read until the output is written, so the output must be none of the model's files.</summary>
+    private void RequireSeparateOutput()
+    {
+        string output = Path.GetFullPath(_options.OutputPath);
+        if (_file.ExternalFiles().Any(file => file == output || file == output + ".data"))
+        {
+            throw new PipelineException("ZQFP0003", "The output would overwrite the model's weights. Choose another --output.", _options.OutputPath);
+        }
     }
 
     private TokenWindowSet LoadWindows() =>
@@ -68,34 +79,29 @@ internal sealed class QuantizationRun
             ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _facts)
             : TokenWindowSet.Empty;
 
-    private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, LayerKey[] keys, LayerStore store)
+    private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
     {
         using var environment = new OrtEnvironment();
         using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
         using var runner = new SliceRunner(environment, operators, _rewriter, TokenBatch.Group(windows.Windows), new TokenFeeds(environment, _facts), _options.Threads);
-        int total = stages.Sum(stage => stage.Layers.Count);
         foreach (CalibrationStage stage in stages)
         {
-            using Hessian? hessian = windows.Windows.Count == 0 ? null : _clock.Measure("calibrate", () => runner.Run(stage, _cancellation));
-            Finish(stage, layer =>
-            {
-                _observer.Report(new JobProgress("Quantizing", _layers.Count, total, "layers", layer.Name));
-                LayerKey key = keys[_layers.Count];
-                return store.Read(key, layer) ?? store.Write(key, _clock.Measure("quantize", () => Quantize(layer, hessian)));
-            });
+            bool isKept = kept.AsSpan(_layers.Count, stage.Layers.Count).IndexOf((QuantizedLayerResult?)null) < 0;
+            using Hessian? hessian = _clock.Measure("calibrate", () => runner.Run(stage, wantHessian: !isKept, _cancellation));
+            Finish(stage, kept, hessian, keys, store);
         }
-
-        _observer.Report(new JobProgress("Quantizing", total, total, "layers"));
     }
 
-    /// <summary>Gets each layer of <paramref name="stage"/> quantized and puts it into the model.</summary>
-    private void Finish(CalibrationStage stage, Func<LinearLayer, QuantizedLayerResult> quantized)
+    /// <summary>Gets each layer of <paramref name="stage"/>, kept or quantized now, and puts it into the model.</summary>
+    private void Finish(CalibrationStage stage, QuantizedLayerResult?[] kept, Hessian? hessian, LayerKey[] keys, LayerStore store)
     {
         int first = _layers.Count;
         foreach (LinearLayer layer in stage.Layers)
         {
             _cancellation.ThrowIfCancellationRequested();
-            _layers.Add(quantized(layer));
+            int index = _layers.Count;
+            _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.Name));
+            _layers.Add(kept[index] ?? store.Write(keys[index], _clock.Measure("quantize", () => Quantize(layer, hessian))));
         }
 
         QuantizedLayerResult[] made = [.. _layers.Skip(first)];
@@ -112,7 +118,7 @@ internal sealed class QuantizationRun
         float[] weight = WeightReader.Read(_file, _graph, layer);
         QuantizationOptions options = _options.Quantization with { MaxThreads = _options.Threads };
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, hessian, options, _cancellation);
-        return QuantizedLayerResult.Of(layer, quantized, _options.Activations, _file.Path);
+        return QuantizedLayerResult.Of(layer, quantized, isCalibrated: hessian is not null, _options.Activations, _file.Path);
     }
 
     private QuantizeReport Save(int calibrationWindows)

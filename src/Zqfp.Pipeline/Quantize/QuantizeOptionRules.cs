@@ -7,12 +7,17 @@ namespace Zqfp.Pipeline.Quantize;
 internal static class QuantizeOptionRules
 {
     /// <summary>Checks <paramref name="options"/>.</summary>
-    /// <exception cref="PipelineException">ZQFP0003 to ZQFP0006.</exception>
+    /// <exception cref="PipelineException">ZQFP0002 to ZQFP0006.</exception>
     public static void Check(QuantizeOptions options)
     {
         if (Path.GetFullPath(options.ModelPath) == Path.GetFullPath(options.OutputPath))
         {
             throw new PipelineException("ZQFP0003", "The output would overwrite the model. Choose another --output.", options.OutputPath);
+        }
+
+        if (Directory.Exists(options.OutputPath))
+        {
+            throw new PipelineException("ZQFP0002", "The output is a folder. Name the file to write, such as model.onnx in it.", options.OutputPath);
         }
 
         if (options.Window < 2)
@@ -25,6 +30,15 @@ internal static class QuantizeOptionRules
             options.Quantization.Format != NumberFormat.E2M1 && options.Quantization.Format != NumberFormat.E4M3,
             $"weight format '{options.Quantization.Format.Name}'",
             "fp4 or fp8");
+        bool hasExponents = options.Quantization.Constraint == ScaleConstraint.M2;
+        Refuse(
+            options.Activations == ActivationFormat.None && !(options.Quantization.Format == NumberFormat.E2M1 && hasExponents),
+            "combination of float activations with these weights",
+            "fp4 weights with constraint m2, or fp8 activations");
+        Refuse(
+            options.Quantization.Format == NumberFormat.E4M3 && !hasExponents,
+            "combination of fp8 weights with this constraint",
+            "constraint m2");
         if (options.CalibrationPath is null && NeedsCalibration(options.Quantization))
         {
             throw new PipelineException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");

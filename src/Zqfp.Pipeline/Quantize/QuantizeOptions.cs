@@ -46,9 +46,6 @@ public sealed record QuantizeOptions
     /// <summary>How the model is written.</summary>
     public EmissionProfile Profile { get; init; } = EmissionProfile.Custom;
 
-    /// <summary>Whether the layers that make the logits are quantized too.</summary>
-    public bool QuantizeHead { get; init; }
-
     /// <summary>A folder that keeps finished layers, so that a run that was stopped continues there; null for none.</summary>
     public string? WorkFolder { get; init; }
 

@@ -8,7 +8,7 @@ namespace Zqfp.Pipeline.Quantize;
 /// <param name="Columns">K, inputs.</param>
 /// <param name="Rank">Rank of its low-rank branch, 0 for none.</param>
 /// <param name="BitsPerWeight">Bits stored for each of its weights: codes, scales, exponents and factors.</param>
-/// <param name="OutputError">Squared error of the layer's output over the output's squared norm, on the calibration text; null without one.</param>
+/// <param name="OutputError">Squared error of the layer's output, summed over outputs, mean over the calibration tokens; null without calibration.</param>
 public sealed record LayerReport(string Name, int Rows, int Columns, int Rank, double BitsPerWeight, double? OutputError);
 
 /// <summary>What quantizing a model gave.</summary>

@@ -23,7 +23,7 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
     }
 
     /// <summary>Puts the numbers into the shape the operators read.</summary>
-    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, ActivationFormat activations, string modelPath)
+    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, bool isCalibrated, ActivationFormat activations, string modelPath)
     {
         QuantizedMatrix weights = quantized.Weights;
         LowRankFactors? factors = quantized.LowRank;
@@ -43,7 +43,7 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
         Diagnostic[] warnings = [.. quantized.Warnings.Select(warning => new Diagnostic(warning.Code, DiagnosticSeverity.Warning, warning.Message, modelPath))];
 
         // H = (2 / tokens) sum x x^T, so tr(E H E^T) is twice the mean squared error.
-        return new QuantizedLayerResult(tensors, quantized.Loss / 2, warnings);
+        return new QuantizedLayerResult(tensors, isCalibrated ? quantized.Loss / 2 : null, warnings);
     }
 
     private static Half[] Halves(float[]? values) => values is null ? [] : Array.ConvertAll(values, value => (Half)value);

@@ -10,7 +10,12 @@ internal static class Recipe
     {
         QuantizationOptions weights = options.Quantization;
         string format = weights.Format.IsInteger ? weights.Format.Name : $"FP{weights.Format.Bits} {weights.Format.Name}";
-        string group = weights.GroupSize > 0 ? $"g{weights.GroupSize}" : "per row";
+        string group = weights.GroupSize switch
+        {
+            QuantizationOptions.WholeRow => "per row",
+            QuantizationOptions.WholeTensor => "per layer",
+            int size => $"g{size}",
+        };
         string constraint = weights.Constraint switch
         {
             ScaleConstraint.None => "",

@@ -40,7 +40,7 @@ internal static class QuantizeCommand
         shared.AddTo(command);
         HelpText.Extend(command, HelpText.Examples(
             "dotnet zqfp quantize model.onnx -o quantized/model.onnx --tokenizer tokenizer.json --calibration train.txt",
-            "dotnet zqfp quantize model.onnx -o model.int8.onnx --tokenizer tokenizer.json --calibration train.txt --weights int8 --activations int8 --rank 0"));
+            "dotnet zqfp quantize model.onnx -o fp8/model.onnx --tokenizer tokenizer.json --calibration train.txt --weights fp8 --rank 0"));
         command.SetAction(result =>
         {
             var options = new QuantizeOptions

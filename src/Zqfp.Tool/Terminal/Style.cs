@@ -5,7 +5,6 @@ internal enum Color
 {
     Red = 31,
     Yellow = 33,
-    Cyan = 36,
 }
 
 /// <summary>What may be done to a stream: color and overwriting only on a terminal, no color where NO_COLOR is set.</summary>

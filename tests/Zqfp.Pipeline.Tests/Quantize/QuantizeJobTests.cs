@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Zqfp.Numerics;
 using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Evaluate;
@@ -67,6 +68,38 @@ public sealed class QuantizeJobTests : IDisposable
     }
 
     [Fact]
+    public void A_damaged_kept_layer_is_quantized_again()
+    {
+        QuantizeOptions options = SampleModel.Quick(Output) with { WorkFolder = Path.Combine(_folder, "work") };
+        Run(options);
+        byte[] whole = File.ReadAllBytes(Output + ".data");
+        string layer = Directory.GetFiles(options.WorkFolder!).Order(StringComparer.Ordinal).First();
+        File.WriteAllBytes(layer, File.ReadAllBytes(layer)[..^1]);
+        Run(options);
+        Assert.Equal(whole, File.ReadAllBytes(Output + ".data"));
+    }
+
+    [Fact]
+    public void Overwriting_the_models_weights_is_ZQFP0003()
+    {
+        string model = Path.Combine(_folder, "renamed.onnx");
+        File.Copy(SampleModel.Model, model);
+        File.Copy(SampleModel.Model + ".data", Path.Combine(_folder, "model.onnx.data"));
+        PipelineException error = Assert.Throws<PipelineException>(() => Run(SampleModel.Quick(Path.Combine(_folder, "model.onnx")) with { ModelPath = model }));
+        Assert.Equal("ZQFP0003", error.Diagnostic.Code);
+    }
+
+    [Theory]
+    [InlineData("FP4", ScaleConstraint.None)]
+    [InlineData("FP8", ScaleConstraint.M2)]
+    public void A_combination_without_operator_is_refused_before_any_work(string format, ScaleConstraint constraint) =>
+        AssertRefused("ZQFP0005", SampleModel.Quick(Output) with
+        {
+            Activations = ActivationFormat.None,
+            Quantization = new QuantizationOptions { Format = format == "FP4" ? NumberFormat.E2M1 : NumberFormat.E4M3, Constraint = constraint },
+        });
+
+    [Fact]
     public void A_finished_run_is_written_again_without_calibrating()
     {
         QuantizeOptions options = SampleModel.Quick(Output) with { WorkFolder = Path.Combine(_folder, "work") };
@@ -105,19 +138,20 @@ public sealed class QuantizeJobTests : IDisposable
         AssertRefused("ZQFP0003", SampleModel.Quick(SampleModel.Model));
 
     [Fact]
-    public void A_text_shorter_than_a_window_is_ZQFP0008()
+    public void A_text_shorter_than_a_window_is_ZQFP0113()
     {
         string text = Path.Combine(_folder, "short.txt");
         File.WriteAllText(text, "Once upon a time");
-        AssertRefused("ZQFP0008", SampleModel.Quick(Output) with { CalibrationPath = text });
+        AssertRefused("ZQFP0113", SampleModel.Quick(Output) with { CalibrationPath = text });
     }
 
     [Fact]
     public void A_tokenizer_that_does_not_fit_the_vocabulary_is_a_coded_error()
     {
         string tokenizer = Path.Combine(_folder, "tokenizer.json");
-        string json = File.ReadAllText(SampleModel.Tokenizer);
-        File.WriteAllText(tokenizer, json.Replace("\"vocab\": {", "\"vocab\": {\"\u0120zzz\": 99999, ", StringComparison.Ordinal).Replace("\"id\": 0,", "\"id\": 5000,", StringComparison.Ordinal));
+        JsonNode json = JsonNode.Parse(File.ReadAllText(SampleModel.Tokenizer))!;
+        json["model"]!["vocab"]!["\u0120the"] = 5000;
+        File.WriteAllText(tokenizer, json.ToJsonString());
         PipelineException error = Assert.Throws<PipelineException>(() => Run(SampleModel.Quick(Output) with { TokenizerPath = tokenizer }));
         Assert.StartsWith("ZQFP01", error.Diagnostic.Code, StringComparison.Ordinal);
         Assert.False(File.Exists(Output));
