@@ -208,7 +208,7 @@ internal sealed class Checks(Bench bench, TextWriter report)
                     Upload(batch.Input, Problem.RandomTokens(tokens, columns, seed: tokens), ElementKind.Float32);
                     bench.Kernels.QuantizeTokens(Stream, batch.Input.Address, ElementKind.Float32, columns, batch.Tokens, weight);
                     batch.Output.Fill(0xFF, Stream);
-                    GemmTile tile = GemmTuning.Choose(bench.Context, weight.Layout, tokens);
+                    GemmTile tile = GemmTuning.Choose(bench.Context, weight.Layout, tokens, weight.Rank);
                     bench.Kernels.Multiply(Stream, weight, batch.Tokens, batch.Output.Address, kind, tile, overlap: true);
                     double[] y = batch.DownloadOutput(kind, Stream);
                     (byte[] codes, float[] scales) = batch.DownloadCodes(Stream);
@@ -265,7 +265,7 @@ internal sealed class Checks(Bench bench, TextWriter report)
                 bench.Kernels.QuantizeTokens(Stream, batch.Input.Address, ElementKind.Float32, columns, batch.Tokens);
                 bench.Kernels.MultiplySimply(Stream, simple, batch.Tokens, batch.Output.Address, ElementKind.Float32, inDouble: true);
                 double[] expected = batch.DownloadOutput(ElementKind.Float32, Stream);
-                GemmTile tile = GemmTuning.Choose(bench.Context, weight.Layout, tokens);
+                GemmTile tile = GemmTuning.Choose(bench.Context, weight.Layout, tokens, weight.Rank);
                 double[]? first = null;
                 bool same = true;
                 for (int run = 0; run < 5; run++)

@@ -118,7 +118,7 @@ internal sealed class Timings(Bench bench, TextWriter report)
     {
         try
         {
-            bench.Compiler.Compile("w4a8_gemm.cu", HopperKernels.GemmDefinitions(layer.Layout, false, false, ElementKind.Float16, tile));
+            bench.Compiler.Compile("w4a8_gemm.cu", HopperKernels.GemmDefinitions(layer.Layout, 0, false, ElementKind.Float16, tile));
         }
         catch (CudaException)
         {
@@ -130,7 +130,7 @@ internal sealed class Timings(Bench bench, TextWriter report)
     {
         using Layer layer = new(bench, rows, columns, group, rank, floats, library: false);
         using Batch batch = NewBatch(layer, tokens, (rank + 7) / 8 * 8);
-        GemmTile tile = GemmTuning.Choose(bench.Context, layer.Layout, tokens);
+        GemmTile tile = GemmTuning.Choose(bench.Context, layer.Layout, tokens, (rank + 7) / 8 * 8);
         return (layer.Fused(batch, tile) ?? double.NaN, layer.Operator(batch, tile));
     }
 

@@ -35,7 +35,8 @@ public sealed unsafe class CudaModule : IDisposable
             _driver.Check(_driver.ModuleGetFunction(&function, _handle, text), $"Finding kernel {name}");
         }
 
-        if (sharedBytes > 48 * 1024)
+        // The default limit, 48 KB, counts the static part too.
+        if (sharedBytes > 0)
         {
             _driver.Check(_driver.FunctionSetAttribute(function, MaxDynamicSharedSize, sharedBytes), $"Giving {name} {sharedBytes} bytes of shared memory");
         }

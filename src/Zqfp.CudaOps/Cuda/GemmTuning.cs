@@ -12,7 +12,8 @@ public static class GemmTuning
     /// <param name="context">The device.</param>
     /// <param name="layout">The weight.</param>
     /// <param name="tokens">M.</param>
-    public static GemmTile Choose(CudaContext context, PackedLayout layout, int tokens)
+    /// <param name="rank">Rank of the low-rank branch, rounded up to 8; 0 without one.</param>
+    public static GemmTile Choose(CudaContext context, PackedLayout layout, int tokens, int rank = 0)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(layout);
@@ -33,7 +34,7 @@ public static class GemmTuning
         int wanted = ((layout.RowBlocks * cluster) + context.Multiprocessors - 1) / context.Multiprocessors;
         int blocks = cluster == 4 ? MostBlocks : Math.Clamp(wanted, 2, MostBlocks);
         int stages = width switch { 8 => 8, 16 => 6, _ => 16 };
-        return new GemmTile(width, 1, cluster, 1, blocks, wanted > MostBlocks).WithDeepestRing(layout, context.SharedMemoryPerBlock, stages);
+        return new GemmTile(width, 1, cluster, 1, blocks, wanted > MostBlocks).WithDeepestRing(layout, context.SharedMemoryPerBlock, stages, rank);
     }
 
     /// <summary>Tiles of 128 tokens: bound by the tensor cores, so one block a multiprocessor, as tall as there is work for.</summary>

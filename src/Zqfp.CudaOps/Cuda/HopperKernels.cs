@@ -92,7 +92,7 @@ public sealed class HopperKernels : IDisposable
     {
         ArgumentNullException.ThrowIfNull(weight);
         PackedLayout layout = weight.Layout;
-        CudaKernel kernel = Kernel("w4a8_gemm", "w4a8_gemm.cu", tile.SharedBytes(layout), GemmDefinitions(weight, kind, tile));
+        CudaKernel kernel = Kernel("w4a8_gemm", "w4a8_gemm.cu", tile.SharedBytes(layout, weight.Rank), GemmDefinitions(weight, kind, tile));
         KernelArguments arguments = default;
         arguments.Add(TensorMap.ForRows(_context, tokens.Codes, tokens.Count, layout.Columns, tile.Tokens));
         arguments.Add(new GemmArguments
@@ -121,17 +121,17 @@ public sealed class HopperKernels : IDisposable
     public static IReadOnlyList<string> GemmDefinitions(DeviceWeight weight, ElementKind kind, GemmTile tile)
     {
         ArgumentNullException.ThrowIfNull(weight);
-        return GemmDefinitions(weight.Layout, weight.Rank > 0, weight.Bias is not null, kind, tile);
+        return GemmDefinitions(weight.Layout, weight.Rank, weight.Bias is not null, kind, tile);
     }
 
     /// <summary>The macros that compile the fused kernel.</summary>
-    public static IReadOnlyList<string> GemmDefinitions(PackedLayout layout, bool lowRank, bool bias, ElementKind kind, GemmTile tile)
+    public static IReadOnlyList<string> GemmDefinitions(PackedLayout layout, int rank, bool bias, ElementKind kind, GemmTile tile)
     {
         ArgumentNullException.ThrowIfNull(layout);
         return
         [
             .. tile.Definitions(), $"GROUP={layout.BlockGroup}", $"SCALED={(layout.FloatScales ? 1 : 0)}",
-            $"RANK_BRANCH={(lowRank ? 1 : 0)}", $"BIAS={(bias ? 1 : 0)}", $"OUTPUT={kind}",
+            $"RANK_BRANCH={(rank == 0 ? 0 : tile.StagesLowRank(rank) ? 2 : 1)}", $"BIAS={(bias ? 1 : 0)}", $"OUTPUT={kind}",
         ];
     }
 
@@ -205,7 +205,7 @@ public sealed class HopperKernels : IDisposable
     }
 
     private CudaKernel Kernel(string name, string source, int sharedBytes, IReadOnlyList<string> definitions) =>
-        _kernels.GetOrAdd($"{name} {string.Join(' ', definitions)}", key => new(() =>
+        _kernels.GetOrAdd($"{name} {string.Join(' ', definitions)} shared={sharedBytes}", key => new(() =>
         {
             CompiledKernel compiled = _compiler.Compile(source, definitions);
             Compilations.Add((key, compiled));

@@ -41,6 +41,13 @@ template <int Cluster> DEVICE float2 load_pair(u32 address, u32 rank)
     return pair;
 }
 
+DEVICE u32 load_shared(u32 address)
+{
+    u32 value;
+    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(value) : "r"(address) : "memory");
+    return value;
+}
+
 DEVICE void store_shared(u32 address, float value)
 {
     asm volatile("st.shared.f32 [%0], %1;" :: "r"(address), "f"(value) : "memory");
@@ -150,6 +157,12 @@ DEVICE void copy_bulk(u32 target, const void* source, u32 bytes, u32 barrier, u6
 DEVICE void copy_float(u32 target, const float* source, bool valid)
 {
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" :: "r"(target), "l"(source), "r"(valid ? 4 : 0) : "memory");
+}
+
+// Sixteen bytes likewise.
+DEVICE void copy_16(u32 target, const void* source, bool valid)
+{
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(target), "l"(source), "r"(valid ? 16 : 0) : "memory");
 }
 
 DEVICE void prefetch(const void* address) { asm volatile("prefetch.global.L2 [%0];" :: "l"(address)); }

@@ -12,7 +12,8 @@
 #include "wgmma.cuh"
 #include "packed.cuh"
 
-// TOKENS, WARPGROUPS, CLUSTER, STAGES, RANK_BRANCH (0/1), BIAS (0/1), OUTPUT (a type of hopper.cuh) come from the host.
+// TOKENS, WARPGROUPS, CLUSTER, STAGES, RANK_BRANCH (0: none, 1: from global memory,
+// 2: through shared memory), BIAS (0/1), OUTPUT (a type of hopper.cuh) come from the host.
 constexpr int MathThreads = WARPGROUPS * 128;
 constexpr int MathWarps = WARPGROUPS * 4;
 // Wide tiles need more registers than an even share: a whole producer warpgroup then gives most of its own away.
@@ -23,6 +24,7 @@ constexpr int BoxBytes = TOKENS * 128;
 constexpr int TokenBytes = 2 * BoxBytes;
 constexpr int StageBytes = (TokenBytes + WARPGROUPS * BlockBytes + 1023) / 1024 * 1024;
 constexpr int Accumulators = TOKENS / 2;
+constexpr bool STAGED = RANK_BRANCH == 2;
 // The epilogue turns 16 rows of a warp around in shared memory, so many tokens at a time; a padded row of 20 floats a token.
 constexpr int TurnTokens = CLUSTER == 1 && TOKENS > 64 ? 16 : TOKENS;
 constexpr int TurnStride = 20;
@@ -47,6 +49,8 @@ struct GemmArguments
     int rowBlocks;          // ceil(N / 64)
     int columnBlocks;       // ceil(K / 256)
 };
+
+#include "low_rank.cuh"
 
 struct Ring
 {
@@ -122,41 +126,13 @@ DEVICE void multiply_stage(u32 stage, int warpgroup, int thread, float (&total)[
     }
 }
 
-// Adds B[rows, :] . (A xq)[tokens, :] to a warp's 16 rows, in its fragment order, by tf32 products of 8 ranks each. A sum
-// does not care for the order of its terms, so lane j of four takes the ranks j r/4 .. (j + 1) r/4 - 1, two a product.
-// The ranks of a cluster take turns.
-DEVICE void add_low_rank(const GemmArguments& g, int warpRow, int rank, int lane, int firstToken, int tokenEnd, float (&total)[Accumulators])
-{
-    lane = keep_here(lane);
-    int part = (lane & 3) * (g.rank >> 2);
-    int upper = warpRow + (lane >> 2), lower = upper + 8, token = firstToken + (lane >> 2);
-    const u16* upperB = g.lowRankB + (u64)(upper < g.rows ? upper : 0) * g.rank + part;
-    const u16* lowerB = g.lowRankB + (u64)(lower < g.rows ? lower : 0) * g.rank + part;
-    const float* x = g.lowRankX + (u64)token * g.rank + part;
-    // As many loads in flight as registers allow.
-    constexpr int Unrolled = TOKENS <= 16 ? 8 : TOKENS <= 32 ? 4 : 2;
-#pragma unroll Unrolled
-    for (int r = 2 * rank; r < g.rank >> 2; r += 2 * CLUSTER)
-    {
-        u32 a[4];
-        from_half_pair(*(const u32*)(upperB + r), a[0], a[2]);
-        from_half_pair(*(const u32*)(lowerB + r), a[1], a[3]);
-#pragma unroll
-        for (int i = 0; i < TOKENS / 8; i++)
-        {
-            float2 pair = token + i * 8 < tokenEnd ? *(const float2*)(x + (u64)i * 8 * g.rank + r) : float2{ 0, 0 };
-            multiply_tf32(&total[4 * i], a, to_tf32(pair.x), to_tf32(pair.y));
-        }
-    }
-}
-
 // The row scales and biases of a warp's 16 rows, fetched while the tile is multiplied. Rows past N read as zero.
 DEVICE void fetch_rows(const GemmArguments& g, u32 place, int firstRow, int lane)
 {
     int row = firstRow + (lane & 15);
     if (lane < 16 || BIAS)
         copy_float(place + lane * 4, (lane < 16 ? g.rowScales : g.bias) + (row < g.rows ? row : 0), row < g.rows);
-    if (RANK_BRANCH && row < g.rows && lane < 16) prefetch(g.lowRankB + (u64)row * g.rank);
+    if (RANK_BRANCH && !STAGED && row < g.rows && lane < 16) prefetch(g.lowRankB + (u64)row * g.rank);
 }
 
 DEVICE void store_pair(const GemmArguments& g, int token, int row, float first, float second)
@@ -275,19 +251,25 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
     {
         if (MoveRegisters) take_registers<232>();
         if (thread < TOKENS && firstToken + thread < tokenEnd) tokenScales[thread] = g.tokenScales[firstToken + thread];
+        LowRankPlace lowRank = low_rank_place(g, ring.stages + STAGES * StageBytes + MathWarps * TurnBytes, warp);
         math_sync<MathThreads>();
         u32 turn = ring.stages + STAGES * StageBytes + warp * TurnBytes;
         u32 place = turn + (lane & 3) * 2 * TurnStride * 4 + (lane >> 2) * 4;
+        // All blocks want the same few lines of A xq: many of them not while all wait for their first tokens too.
+        int lowRankBlock = firstBlock + (g.rank > 16 ? 4 : 0);
+        lowRankBlock = lowRankBlock < lastBlock ? lowRankBlock : lastBlock - 1;
         u32 parity = 0;
         for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, parity ^= 1)
         {
             int warpRow = tile * Rows + warp * 16;
             fetch_rows(g, shared_address(rowValues[warp]), warpRow, lane);
+            if (STAGED) fetch_low_rank_rows(g, lowRank, warpRow, lane);
             float total[Accumulators];
 #pragma unroll
             for (int i = 0; i < Accumulators; i++) total[i] = 0.0f;
             for (int block = firstBlock; block < lastBlock; block++, ring.advance())
             {
+                if (STAGED && block == lowRankBlock && tile == blockIdx.x) fetch_low_rank_tokens(g, lowRank, thread, firstToken, tokenEnd);
                 barrier_wait(ring.full_barrier(), ring.parity);
                 multiply_stage(ring.stage(), warp >> 2, thread & 127, total);
                 __syncwarp();
@@ -295,10 +277,11 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
             }
 
             copies_wait();
-            __syncwarp();
+            if (STAGED) math_sync<MathThreads>(); // the tokens were fetched by all warps
+            else __syncwarp();
 #pragma unroll
             for (int i = 0; i < Accumulators; i++) total[i] *= rowValues[warp][(lane >> 2) + ((i & 2) ? 8 : 0)];
-            if (RANK_BRANCH) add_low_rank(g, warpRow, rank, lane, firstToken, tokenEnd, total);
+            if (RANK_BRANCH) add_low_rank(g, lowRank, warpRow, rank, lane, firstToken, tokenEnd, total);
 #pragma unroll
             for (int base = 0; base < TOKENS; base += TurnTokens)
             {

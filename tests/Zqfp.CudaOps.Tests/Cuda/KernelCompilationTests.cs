@@ -32,12 +32,12 @@ public sealed class KernelCompilationTests : IDisposable
             PackedLayout layout = new(1024, 4096, group);
             foreach (int width in (int[])[8, 16, 32, 64, 128])
             {
-                GemmTile tile = new GemmTile(width, 2, width == 128 ? 1 : 4, 1, width >= 64 ? 1 : 2, false).WithDeepestRing(layout, HopperSharedMemory);
-                data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(layout, true, true, ElementKind.Float16, tile)));
+                GemmTile tile = new GemmTile(width, width == 128 ? 2 : 1, width == 128 ? 1 : 4, 1, width == 128 ? 1 : 3, false).WithDeepestRing(layout, HopperSharedMemory);
+                data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(layout, 8, true, ElementKind.Float16, tile)));
                 if (group >= 128)
                 {
                     PackedLayout scaled = new(1024, 4096, group, floatScales: true);
-                    data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(scaled, false, false, ElementKind.BFloat16, tile)));
+                    data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(scaled, 0, false, ElementKind.BFloat16, tile)));
                 }
             }
         }
