@@ -65,6 +65,19 @@ public abstract class ZqfpToolTask : ToolTask
     /// <inheritdoc/>
     public override bool Execute()
     {
+        try
+        {
+            return Run();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            Log.LogError(subcategory: null, "ZQFP0905", helpKeyword: null, Stamp, 0, 0, 0, 0, $"what was done could not be written down: {exception.Message}");
+            return false;
+        }
+    }
+
+    private bool Run()
+    {
         File.Delete(Stamp);
         Executed = [new TaskItem(Escaping.Escape(WarningsFile))];
         bool succeeded = base.Execute() && !Log.HasLoggedErrors;
