@@ -1,3 +1,4 @@
+using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
 
@@ -34,6 +35,12 @@ public static class AttentionHeads
     {
         for (NodeProto? node = graph.Producer(value); node is not null; node = graph.Producer(node.Input[0]))
         {
+            if (node.Domain == OperatorNames.Domain)
+            {
+                // A quantized product: its codes are the first matrix among its initializers.
+                return node.Input.Select(graph.Initializer).FirstOrDefault(tensor => tensor?.Dims.Count == 2)?.Dims[0];
+            }
+
             if (node.OpType is "MatMul" or "Gemm")
             {
                 return ConstantWeight.Trace(graph, node.Input[1])?.Tensor.Dims is { } dims

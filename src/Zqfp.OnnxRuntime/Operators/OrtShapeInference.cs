@@ -67,11 +67,12 @@ public readonly unsafe ref struct OrtShapeInference
         {
             _api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)_api[OrtSlot.SetDimensions])(info.Pointer, first, (nuint)sizes.Length), "inferring shapes");
         }
-        using var symbols = new Utf8Names(dimensions.Select(dimension => dimension.Name ?? ""));
-        nint[] texts = new nint[dimensions.Count];
+        string[] names = [.. dimensions.Select(Symbol)];
+        using var symbols = new Utf8Names(names);
+        nint[] texts = new nint[names.Length];
         for (int i = 0; i < texts.Length; i++)
         {
-            symbols.TryGet(dimensions[i].Name ?? "", out texts[i]);
+            symbols.TryGet(names[i], out texts[i]);
         }
         fixed (nint* first = texts)
         {
@@ -81,4 +82,15 @@ public readonly unsafe ref struct OrtShapeInference
             ((delegate* unmanaged[Cdecl]<void*, nuint, void*, void*>)_api[OrtSlot.ShapeInferContextSetOutputTypeShape])(_context, (nuint)index, info.Pointer),
             "inferring shapes");
     }
+
+    /// <summary>
+    /// A dimension of which nothing is known gets a name nobody else has: without one, ONNX Runtime takes its -1 for a size and
+    /// hands that on to a Reshape that computes with it; with a shared one, it takes two sizes for equal.
+    /// </summary>
+    private static string Symbol(OrtDimension dimension) => (dimension.Size, dimension.Name) switch
+    {
+        (not null, _) => "",
+        (null, { Length: > 0 } name) => name,
+        _ => $"unknown_{Guid.NewGuid():N}",
+    };
 }
