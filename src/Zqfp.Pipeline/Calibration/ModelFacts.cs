@@ -18,17 +18,17 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
     public static ModelFacts Read(string path)
     {
         using OnnxFile file = OnnxFile.Open(path);
-        return Of(file);
+        return Of(file, new GraphIndex(file.Graph, file.Path));
     }
 
     /// <inheritdoc cref="Read"/>
-    public static ModelFacts Of(OnnxFile file)
+    public static ModelFacts Of(OnnxFile file, GraphIndex graph)
     {
         ValueInfoProto output = file.Graph.Output.FirstOrDefault(value => value.Name == "logits")
             ?? file.Graph.Output.FirstOrDefault(value => value.Type?.TensorType?.Shape?.Dim.Count == 3)
             ?? throw new PipelineException("ZQFP1007", "The model has no output named 'logits' and none of three dimensions: it is no language model, or it was exported without its head.", file.Path);
         TensorShapeProto.Types.Dimension? last = output.Type?.TensorType?.Shape?.Dim.LastOrDefault();
         int? vocabulary = last is { ValueCase: TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue } ? checked((int)last.DimValue) : null;
-        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(new GraphIndex(file.Graph, file.Path)));
+        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph));
     }
 }

@@ -31,7 +31,7 @@ internal sealed class QuantizationRun
         _observer = observer;
         _cancellation = cancellation;
         _graph = new GraphIndex(file.Graph, file.Path);
-        _facts = ModelFacts.Of(file);
+        _facts = ModelFacts.Of(file, _graph);
         _rewriter = new ModelRewriter(file, _graph);
     }
 
