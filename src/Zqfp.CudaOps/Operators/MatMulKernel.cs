@@ -25,32 +25,9 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
 
     public override void Compute(in OrtKernelContext context)
     {
-        OrtTensorView x = context.Input(0);
         PackedWeights weights = layer.Weights;
-        ReadOnlySpan<long> shape = x.Shape;
-        if (shape.Length == 0 || shape[^1] != weights.Layout.Columns)
-        {
-            throw new OperatorException($"The last dimension of X must be K = {weights.Layout.Columns}; X is {Require.Text(shape)}.");
-        }
-        int rows = checked((int)OrtElementTypes.ElementCount(shape[..^1]));
-        OrtTensorView tokenScales = default;
-        if (signature.QuantizedActivations)
-        {
-            tokenScales = context.Input(1);
-            if (tokenScales.ElementCount != rows)
-            {
-                throw new OperatorException($"Sx must hold one scale for each of the {rows} tokens; it is {Require.Text(tokenScales.Shape)}.");
-            }
-        }
-        else
-        {
-            Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
-        }
-
-        Span<long> outputShape = stackalloc long[OrtTensorView.MaxRank];
-        shape.CopyTo(outputShape);
-        outputShape[shape.Length - 1] = weights.Rows;
-        OrtTensorView y = context.Output(0, outputShape[..shape.Length]);
+        MatMulCall call = MatMulCall.Read(signature, context, weights.Rows, weights.Layout.Columns);
+        int rows = call.Tokens;
         if (rows == 0 || weights.Rows == 0)
         {
             return;
@@ -63,10 +40,10 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             var job = new Job
             {
                 Kernel = this,
-                X = x.DataPointer,
-                XType = x.ElementType,
-                TokenScales = tokenScales.IsPresent ? (float*)tokenScales.DataPointer : null,
-                Y = y.DataPointer,
+                X = call.X.DataPointer,
+                XType = call.X.ElementType,
+                TokenScales = call.TokenScales.IsPresent ? (float*)call.TokenScales.DataPointer : null,
+                Y = call.Y.DataPointer,
                 Rows = rows,
                 Floats = buffer.Floats,
                 Projections = buffer.Floats + ((long)rows * weights.Layout.RowStride),

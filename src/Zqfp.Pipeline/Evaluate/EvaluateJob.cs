@@ -30,7 +30,7 @@ public static class EvaluateJob
         }
 
         using var environment = new OrtEnvironment();
-        using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
+        using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment, options.Device);
         OrtSessionOptions sessionOptions = new() { IntraOpThreads = options.Threads };
         sessionOptions.AddOperatorDomain(operators);
         using OrtSession session = OrtSession.Create(environment, options.ModelPath, sessionOptions);

@@ -1,3 +1,5 @@
+using Zqfp.CudaOps;
+
 namespace Zqfp.Pipeline.Evaluate;
 
 /// <summary>Which model to evaluate on which text.</summary>
@@ -20,4 +22,7 @@ public sealed record EvaluateOptions
 
     /// <summary>Threads used at most; 0 for one a processor.</summary>
     public int Threads { get; init; }
+
+    /// <summary>Where the quantized products compute.</summary>
+    public OperatorDevice Device { get; init; }
 }

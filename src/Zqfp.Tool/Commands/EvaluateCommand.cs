@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Zqfp.CudaOps;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Tool.Options;
 using Zqfp.Tool.Terminal;
@@ -13,7 +14,8 @@ internal static class EvaluateCommand
         var model = new Argument<string>("MODEL") { Description = "The model, float or quantized" };
         var text = new TextOptions();
         var shared = new SharedOptions();
-        var command = new Command("evaluate", "Measure a model's perplexity on a text") { model };
+        Choice<OperatorDevice> device = new("--device", "Where the FP4 products of a quantized model compute: on the processor, or on a Hopper GPU (cuda)", ("cpu", OperatorDevice.Cpu), ("cuda", OperatorDevice.Cuda));
+        var command = new Command("evaluate", "Measure a model's perplexity on a text") { model, device.Option };
         text.AddTo(command);
         shared.AddTo(command);
         HelpText.Extend(command, HelpText.Examples(
@@ -29,6 +31,7 @@ internal static class EvaluateCommand
                 Window = result.GetValue(text.Window),
                 Windows = result.GetValue(text.Windows),
                 Threads = result.GetValue(shared.Threads),
+                Device = device.Of(result),
             };
             return Job.Run(result, shared, (observer, cancellation) =>
             {
