@@ -138,6 +138,25 @@ public sealed class MatMulTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(64, 32)]
+    [InlineData(30, 7)]
+    public void NaN_among_the_weights_spoils_its_row_and_no_other(int columns, int group)
+    {
+        foreach (int rows in new[] { 1, 5 })
+        {
+            Product product = new Product { Operator = OperatorNames.MatMulW8A8, M = rows, N = 70, K = columns, GroupSize = group, Rank = 2, Bias = true }.Fill(2);
+            product.W[(3 * columns) + 5] = 0x7F;
+            product.W[(69 * columns) + columns - 1] = 0xFF;
+            using OrtSession session = Load(product);
+            float[] y = product.Run(_environment, session);
+            for (int i = 0; i < y.Length; i++)
+            {
+                Assert.Equal(i % 70 is 3 or 69, float.IsNaN(y[i]));
+            }
+        }
+    }
+
     [Fact]
     public void Breaking_a_rule_names_the_node_and_the_rule()
     {
