@@ -18,10 +18,10 @@ internal sealed class QuantizeTokensOperator(ScratchPool scratch) : OrtOperator
 
     public override void InferShapes(in OrtShapeInference inference)
     {
-        if (inference.TryGetInput(0, out _, out IReadOnlyList<OrtDimension> x) && x.Count > 0)
+        if (inference.TryGetInput(0, out _, out IReadOnlyList<OrtDimension> x))
         {
             inference.SetOutput(0, OrtElementType.Float8E4M3FN, x);
-            inference.SetOutput(1, OrtElementType.Float, [.. x.Take(x.Count - 1), new OrtDimension(1, null)]);
+            inference.SetOutput(1, OrtElementType.Float, x.Count > 0 ? [.. x.Take(x.Count - 1), new OrtDimension(1, null)] : []);
         }
     }
 

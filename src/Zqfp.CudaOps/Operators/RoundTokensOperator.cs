@@ -30,7 +30,7 @@ internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator
 
     public override void InferShapes(in OrtShapeInference inference)
     {
-        if (inference.TryGetInput(0, out OrtElementType type, out IReadOnlyList<OrtDimension> x) && x.Count > 0)
+        if (inference.TryGetInput(0, out OrtElementType type, out IReadOnlyList<OrtDimension> x))
         {
             inference.SetOutput(0, type, x);
         }
