@@ -11,6 +11,7 @@ public class HelpTests
     [InlineData("quantize")]
     [InlineData("evaluate")]
     [InlineData("gate")]
+    [InlineData("inspect")]
     public void Help_is_as_agreed(string command)
     {
         ToolProcess result = ToolProcess.Run(command == "root" ? ["--help"] : [command, "--help"]);

@@ -40,7 +40,7 @@ internal sealed class QuantizationRun
         _rewriter.Require(_options.Profile);
         RequireSeparateOutput();
         IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(_graph, _facts.Logits);
-        LinearLayer[] chosen = [.. all.Where(layer => !layer.IsTied && !layer.IsHead)];
+        LinearLayer[] chosen = [.. all.Where(layer => LayerDecision.Refusal(layer) is null)];
         if (chosen.Length == 0)
         {
             throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: no MatMul or Gemm with a constant weight besides the head.", _file.Path);

@@ -38,6 +38,7 @@ internal static class CommandLine
         root.Subcommands.Add(QuantizeCommand.Create());
         root.Subcommands.Add(EvaluateCommand.Create());
         root.Subcommands.Add(GateCommand.Create());
+        root.Subcommands.Add(InspectCommand.Create());
         HelpText.Extend(root, HelpText.ExitCodes);
         return root;
     }

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Gate;
+using Zqfp.Pipeline.Inspect;
 using Zqfp.Pipeline.Quantize;
 
 namespace Zqfp.Tool.Terminal;
@@ -15,7 +16,7 @@ internal static class ResultWriter
         ? JsonSerializer.Serialize(report, ResultJson.Readable.QuantizeReport)
         : string.Create(
             CultureInfo.InvariantCulture,
-            $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Megabytes(report.OriginalBytes)} -> {Megabytes(report.QuantizedBytes)} MB"));
+            $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}"));
 
     public static void Write(EvaluationResult result, bool json) => Console.Out.WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.EvaluationResult)
@@ -26,8 +27,6 @@ internal static class ResultWriter
     public static void Write(GateResult result, bool json) => Console.Out.WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.GateResult)
         : result.Summary);
-
-    private static string Megabytes(long bytes) => (bytes / 1e6).ToString("0.0", CultureInfo.InvariantCulture);
 }
 
 /// <summary>The JSON of results: properties in camel case, values of enumerations as words.</summary>
@@ -35,6 +34,7 @@ internal static class ResultWriter
 [JsonSerializable(typeof(QuantizeReport))]
 [JsonSerializable(typeof(EvaluationResult))]
 [JsonSerializable(typeof(GateResult))]
+[JsonSerializable(typeof(InspectReport))]
 internal sealed partial class ResultJson : JsonSerializerContext
 {
     /// <summary>Paths and names are written as they are, not as escape sequences: the output is no HTML.</summary>
