@@ -12,6 +12,7 @@ public class HelpTests
     [InlineData("evaluate")]
     [InlineData("gate")]
     [InlineData("inspect")]
+    [InlineData("verify")]
     public void Help_is_as_agreed(string command)
     {
         ToolProcess result = ToolProcess.Run(command == "root" ? ["--help"] : [command, "--help"]);
