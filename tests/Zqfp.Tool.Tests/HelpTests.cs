@@ -12,6 +12,8 @@ public class HelpTests
     [InlineData("evaluate")]
     [InlineData("gate")]
     [InlineData("inspect")]
+    [InlineData("doctor")]
+    [InlineData("plan")]
     [InlineData("verify")]
     public void Help_is_as_agreed(string command)
     {

@@ -22,13 +22,14 @@ public static class InspectJob
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         var graph = new GraphIndex(file.Graph, file.Path);
         IReadOnlyList<LinearLayer> found = LinearLayerFinder.Find(graph, ModelFacts.Of(file, graph).Logits);
+        IReadOnlyList<LayerChoice> choices = LayerChooser.Choose(found, options);
         InspectedLayer[] layers =
         [
-            .. found.Select(layer => Describe(file, graph.Initializer(layer.Weight)!, layer, options)),
+            .. choices.Select(choice => Describe(file, graph.Initializer(choice.Layer.Weight)!, choice)),
             .. OverlookedProduct.Find(graph, found).Select(product => Describe(file, product)),
         ];
-        LinearLayer[] chosen = [.. found.Where(layer => LayerDecision.Refusal(layer) is null)];
-        HashSet<string> weights = [.. chosen.Select(layer => layer.Weight)];
+        LayerChoice[] chosen = [.. choices.Where(choice => choice.FloatBecause is null)];
+        HashSet<string> weights = [.. chosen.Select(choice => choice.Layer.Weight)];
         return new InspectReport
         {
             Model = options.ModelPath,
@@ -42,26 +43,22 @@ public static class InspectJob
             Layers = layers,
             QuantizedLayers = chosen.Length,
             QuantizableBytes = file.Graph.Initializer.Where(tensor => weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
-            QuantizedBytes = chosen.Sum(layer => QuantizedSize.Bytes(options.Quantization, layer.OutFeatures, layer.InFeatures)),
+            QuantizedBytes = chosen.Sum(QuantizedSize.Bytes),
             OtherBytes = file.Graph.Initializer.Where(tensor => !weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
             FileBytes = ModelFiles.Bytes(file),
         };
     });
 
-    private static InspectedLayer Describe(OnnxFile file, TensorProto weight, LinearLayer layer, QuantizeOptions options)
+    private static InspectedLayer Describe(OnnxFile file, TensorProto weight, LayerChoice choice) => new()
     {
-        string? reason = LayerDecision.Refusal(layer);
-        return new InspectedLayer
-        {
-            Name = layer.Name,
-            Operator = layer.Nodes[0].OpType,
-            Shape = [layer.OutFeatures, layer.InFeatures],
-            Type = TensorTypes.Name((DataType)weight.DataType),
-            Bytes = file.Read(weight).ByteLength,
-            QuantizedBytes = reason is null ? QuantizedSize.Bytes(options.Quantization, layer.OutFeatures, layer.InFeatures) : null,
-            Reason = reason,
-        };
-    }
+        Name = choice.Layer.Name,
+        Operator = choice.Layer.Nodes[0].OpType,
+        Shape = [choice.Layer.OutFeatures, choice.Layer.InFeatures],
+        Type = TensorTypes.Name((DataType)weight.DataType),
+        Bytes = file.Read(weight).ByteLength,
+        QuantizedBytes = choice.FloatBecause is null ? QuantizedSize.Bytes(choice) : null,
+        Reason = choice.FloatBecause,
+    };
 
     private static InspectedLayer Describe(OnnxFile file, OverlookedProduct product) => new()
     {

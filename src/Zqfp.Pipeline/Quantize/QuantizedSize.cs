@@ -5,6 +5,9 @@ namespace Zqfp.Pipeline.Quantize;
 /// <summary>What a quantized layer takes, known before it is quantized.</summary>
 internal static class QuantizedSize
 {
+    /// <summary>Bytes that replace a layer's weight.</summary>
+    public static long Bytes(LayerChoice choice) => Bytes(choice.Options, choice.Layer.OutFeatures, choice.Layer.InFeatures);
+
     /// <summary>Bytes of codes, exponents, scales and low-rank factors of a weight [rows, columns].</summary>
     public static long Bytes(QuantizationOptions options, int rows, int columns)
     {

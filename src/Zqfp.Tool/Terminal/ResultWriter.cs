@@ -2,9 +2,11 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Zqfp.Pipeline.Doctor;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Gate;
 using Zqfp.Pipeline.Inspect;
+using Zqfp.Pipeline.Plan;
 using Zqfp.Pipeline.Quantize;
 using Zqfp.Pipeline.Verify;
 
@@ -65,6 +67,8 @@ internal static class ResultWriter
 [JsonSerializable(typeof(GateResult))]
 [JsonSerializable(typeof(InspectReport))]
 [JsonSerializable(typeof(VerifyResult))]
+[JsonSerializable(typeof(DoctorReport))]
+[JsonSerializable(typeof(QuantizePlan))]
 internal sealed partial class ResultJson : JsonSerializerContext
 {
     /// <summary>Paths and names are written as they are, not as escape sequences: the output is no HTML.</summary>

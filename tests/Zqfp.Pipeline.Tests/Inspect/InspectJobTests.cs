@@ -18,7 +18,7 @@ public sealed class InspectJobTests : IDisposable
 
         Assert.Equal(28, report.QuantizedLayers);
         InspectedLayer head = Assert.Single(report.Layers, layer => layer.QuantizedBytes is null);
-        Assert.Equal("its weight is the embedding's too", head.Reason);
+        Assert.Equal("tied to the embedding", head.Reason);
         Assert.All(report.Layers, layer => Assert.Equal(layer.Shape[0] * layer.Shape[1] * 4, layer.Bytes));
         Assert.Equal(report.Layers.Where(layer => layer.Reason is null).Sum(layer => layer.Bytes), report.QuantizableBytes);
         Assert.True(report.QuantizableBytes + report.OtherBytes <= report.FileBytes);
