@@ -12,6 +12,7 @@ public class HelpTests
     [InlineData("evaluate")]
     [InlineData("gate")]
     [InlineData("inspect")]
+    [InlineData("completion")]
     [InlineData("doctor")]
     [InlineData("plan")]
     [InlineData("verify")]
