@@ -40,7 +40,7 @@ internal sealed class QuantizationRun
         _rewriter.Require(_options.Profile);
         RequireSeparateOutput();
         IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(_graph, _facts.Logits);
-        LinearLayer[] chosen = [.. all.Where(layer => !layer.IsTied && !layer.IsHead)];
+        LinearLayer[] chosen = [.. LayerChooser.Choose(all, _options).Where(choice => choice.FloatBecause is null).Select(choice => choice.Layer)];
         if (chosen.Length == 0)
         {
             throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: no MatMul or Gemm with a constant weight besides the head.", _file.Path);

@@ -15,14 +15,16 @@ internal static class GateCommand
         var model = new Argument<string>("MODEL") { Description = "The quantized model" };
         var against = new Option<string>("--against") { Description = "The float model it was made from", HelpName = "MODEL", Required = true };
         var text = new TextOptions();
-        Option<double?> maxIncrease = Number.Percentage("--max-increase", "Largest allowed increase of perplexity over the float model's [default: 5%, unless --max-perplexity is given]");
+        Option<double?> maxIncrease = Number.Percentage("--max-increase", "Largest allowed increase of perplexity over the float model's; fails when the 95 % interval lies above it [default: 5%, unless --max-perplexity is given]");
         Option<double?> maxPerplexity = Number.Positive("--max-perplexity", "Largest allowed perplexity");
+        var divergence = new Option<bool>("--divergence") { Description = "Also measure KL divergence and top-1 agreement: runs both models side by side" };
         var cache = new Option<string?>("--cache") { Description = "A folder that keeps measured perplexities, so that another limit needs no measuring", HelpName = "FOLDER" };
         var shared = new SharedOptions();
         var command = new Command("gate", "Fail when a quantized model's perplexity is above the limit") { model, against };
         text.AddTo(command);
         command.Options.Add(maxIncrease);
         command.Options.Add(maxPerplexity);
+        command.Options.Add(divergence);
         command.Options.Add(cache);
         shared.AddTo(command);
         HelpText.Extend(command, HelpText.Examples(
@@ -34,12 +36,13 @@ internal static class GateCommand
             {
                 ModelPath = result.GetRequiredValue(model),
                 FloatModelPath = result.GetRequiredValue(against),
-                TextPath = result.GetRequiredValue(text.Text),
+                TextPath = result.GetRequiredValue(text.Text)!,
                 TokenizerPath = result.GetValue(text.Tokenizer),
                 Window = result.GetValue(text.Window),
                 Windows = result.GetValue(text.Windows),
                 MaxPerplexityIncrease = result.GetValue(maxIncrease) ?? (result.GetValue(maxPerplexity) is null ? DefaultMaxIncrease : null),
                 MaxPerplexity = result.GetValue(maxPerplexity),
+                Divergence = result.GetValue(divergence),
                 CacheFolder = result.GetValue(cache),
                 Threads = result.GetValue(shared.Threads),
             };
