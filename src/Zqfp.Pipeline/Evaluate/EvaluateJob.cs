@@ -101,6 +101,7 @@ public static class EvaluateJob
         Window = options.Window,
         Predictions = (long)losses.Count * (options.Window - 1),
         WindowLosses = losses,
+        TextHash = windows.Hash(),
     };
 
     private static void RequireFits(EvaluateOptions options, ModelFacts facts)

@@ -27,6 +27,9 @@ public sealed record EvaluationResult
     /// <summary>Mean negative log-likelihood of each window, in nats per token, in order.</summary>
     public required IReadOnlyList<double> WindowLosses { get; init; }
 
+    /// <summary>Hash of the token windows: equal for equal tokens.</summary>
+    public required string TextHash { get; init; }
+
     /// <summary>The model against another one over the same windows, where one was named.</summary>
     public Comparison? Against { get; init; }
 }

@@ -5,37 +5,64 @@ using Zqfp.Pipeline.Evaluate;
 namespace Zqfp.Pipeline.Gate;
 
 /// <summary>
-/// The gate's rule. The increase of perplexity fails when it is above the limit beyond the noise of the text: when the lower end
-/// of its 95 % interval is above the limit. With fewer windows than an interval needs the measured increase decides, and so it
-/// does for perplexity itself, whose uncertainty is the choice of the text, not the model's.
+/// The gate's rule. An increase of perplexity, over the float model's or over the baseline's, fails when it is above its limit
+/// beyond the noise of the text: when the lower end of its 95 % interval is above the limit. With fewer windows than an interval
+/// needs the measured increase decides, and so it does for perplexity itself, whose uncertainty is the choice of the text, not
+/// the model's.
 /// </summary>
 /// <param name="Failure">Why the gate failed, or null.</param>
-/// <param name="Warning">That the measured increase is above the limit, but within the noise; or null.</param>
-internal sealed record GateDecision(Diagnostic? Failure, Diagnostic? Warning)
+/// <param name="Warnings">What is above its limit, but within the noise.</param>
+internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnostic> Warnings)
 {
-    private const string Advice = "Put more work into it (preset best), raise the rank (32), use smaller groups (128), or accept the loss with a higher limit.";
+    private const string FloatAdvice = "Put more work into it (preset best), raise the rank (32), use smaller groups (128), or accept the loss with a higher limit.";
+
+    private const string BaselineAdvice = "Find what changed, or accept the new result with --update-baseline (in a build: -p:ZqfpUpdateBaseline=true).";
 
     /// <summary>Decides.</summary>
-    public static GateDecision Of(GateOptions options, EvaluationResult quantized, Comparison comparison)
+    /// <param name="options">The limits.</param>
+    /// <param name="quantized">The quantized model's result.</param>
+    /// <param name="comparison">It against the float model's.</param>
+    /// <param name="regression">It against the baseline's, where there is one.</param>
+    public static GateDecision Of(GateOptions options, EvaluationResult quantized, Comparison comparison, Comparison? regression = null)
     {
-        Diagnostic? warning = null;
-        if (options.MaxPerplexityIncrease is { } limit && !(comparison.PerplexityIncrease <= limit))
+        List<Diagnostic> warnings = [];
+        Diagnostic? failure = null;
+        if (options.MaxPerplexityIncrease is { } limit)
         {
-            if (comparison.IncreaseInterval is not { } interval || !(interval.Low <= limit))
-            {
-                return new GateDecision(Fail(options, $"Perplexity rose by {Describe(comparison)}, more than the {Percent(limit)} allowed. {Advice}"), null);
-            }
-
-            warning = new Diagnostic(
-                "ZQFP3004",
-                DiagnosticSeverity.Warning,
-                $"Perplexity rose by {Describe(comparison)}, more than the {Percent(limit)} allowed, but this text of {quantized.Windows} windows cannot tell it from the limit, so the gate passes. {WindowsNeeded(comparison, limit, quantized.Windows)}",
-                options.ModelPath);
+            failure = Judge(comparison, limit, "ZQFP3001", "Perplexity rose by", FloatAdvice);
         }
 
-        return options.MaxPerplexity is { } most && !(quantized.Perplexity <= most)
-            ? new GateDecision(Fail(options, string.Create(CultureInfo.InvariantCulture, $"Perplexity is {quantized.Perplexity:F3}, more than the {most} allowed. {Advice}")), null)
-            : new GateDecision(null, warning);
+        if (failure is null && options.MaxPerplexity is { } most && !(quantized.Perplexity <= most))
+        {
+            failure = Fail("ZQFP3001", string.Create(CultureInfo.InvariantCulture, $"Perplexity is {quantized.Perplexity:F3}, more than the {most} allowed. {FloatAdvice}"));
+        }
+
+        if (failure is null && regression is not null)
+        {
+            failure = Judge(regression, options.MaxRegression, "ZQFP3006", "Compared with the baseline perplexity rose by", BaselineAdvice);
+        }
+
+        return new GateDecision(failure, failure is null ? warnings : []);
+
+        Diagnostic? Judge(Comparison measured, double limit, string code, string what, string advice)
+        {
+            if (measured.PerplexityIncrease <= limit)
+            {
+                return null;
+            }
+
+            string rose = $"{what} {Describe(measured)}, more than the {Percent(limit)} allowed";
+            if (measured.IncreaseInterval is not { } interval || !(interval.Low <= limit))
+            {
+                return Fail(code, $"{rose}. {advice}");
+            }
+
+            string text = string.Create(CultureInfo.InvariantCulture, $"{rose}, but this text of {quantized.Windows} windows cannot tell it from the limit, so the gate passes. {WindowsNeeded(measured, limit, quantized.Windows)}");
+            warnings.Add(new Diagnostic("ZQFP3004", DiagnosticSeverity.Warning, text, options.ModelPath));
+            return null;
+        }
+
+        Diagnostic Fail(string code, string message) => new(code, DiagnosticSeverity.Error, message, options.ModelPath);
     }
 
     /// <summary>The increase and its interval, such as <c>+3.49 % (95 % interval +3.31 % to +3.67 %)</c>.</summary>
@@ -58,7 +85,4 @@ internal sealed record GateDecision(Diagnostic? Failure, Diagnostic? Warning)
             ? string.Create(CultureInfo.InvariantCulture, $"About {needed:0} windows of such text would.")
             : "No text of reasonable length would.";
     }
-
-    private static Diagnostic Fail(GateOptions options, string message) =>
-        new("ZQFP3001", DiagnosticSeverity.Error, message, options.ModelPath);
 }

@@ -18,20 +18,22 @@ public static class GateJob
         {
             (EvaluationResult floating, EvaluationResult quantized, Divergence? divergence) = Evaluate(options, observer, cancellation);
             var comparison = Comparison.Of(floating, quantized, divergence);
-            var decision = GateDecision.Of(options, quantized, comparison);
-            if (decision.Warning is { } warning)
+            Comparison? regression = AgainstBaseline(options, floating, quantized);
+            var decision = GateDecision.Of(options, quantized, comparison, regression);
+            foreach (Diagnostic warning in decision.Warnings)
             {
                 observer.Warn(warning);
             }
 
             return new GateResult
             {
-                Summary = Summarize(options, floating, quantized, comparison),
+                Summary = Summarize(options, floating, quantized, comparison, regression),
                 Float = floating,
                 Quantized = quantized,
                 Comparison = comparison,
+                Regression = regression,
                 Failure = decision.Failure,
-                Warning = decision.Warning,
+                Warnings = decision.Warnings,
             };
         });
 
@@ -52,6 +54,25 @@ public static class GateJob
         return (floating, cache.GetOrEvaluate(Evaluation(options, options.ModelPath), "Evaluating the quantized model", observer, cancellation), null);
     }
 
+    /// <summary>The quantized model against its accepted result; null where there is no baseline, or where this result becomes it.</summary>
+    private static Comparison? AgainstBaseline(GateOptions options, EvaluationResult floating, EvaluationResult quantized)
+    {
+        if (options.BaselinePath is null)
+        {
+            return null;
+        }
+
+        string name = options.BaselineName ?? Path.GetFileName(options.ModelPath);
+        var baseline = GateBaseline.Read(options.BaselinePath);
+        if (options.UpdateBaseline)
+        {
+            baseline.Record(name, BaselineEntry.Of(floating, quantized));
+            return null;
+        }
+
+        return baseline.Find(name, quantized).Compare(quantized);
+    }
+
     private static EvaluateOptions Evaluation(GateOptions options, string modelPath) => new()
     {
         ModelPath = modelPath,
@@ -62,7 +83,7 @@ public static class GateJob
         Threads = options.Threads,
     };
 
-    private static string Summarize(GateOptions options, EvaluationResult floating, EvaluationResult quantized, Comparison comparison)
+    private static string Summarize(GateOptions options, EvaluationResult floating, EvaluationResult quantized, Comparison comparison, Comparison? regression)
     {
         Dictionary<string, string> properties = Properties(options.ModelPath);
         string recipe = properties.GetValueOrDefault(ModelProperties.RecipeKey, "not quantized by zqfp");
@@ -72,9 +93,10 @@ public static class GateJob
         string divergence = comparison.Divergence is { } apart
             ? string.Create(CultureInfo.InvariantCulture, $"; KL divergence {apart.KullbackLeibler:0.####}, top-1 agreement {100 * apart.Top1Agreement:0.#} %")
             : "";
+        string against = regression is null ? "" : $"; {GateDecision.Describe(regression)} against the baseline";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{Path.GetFileName(options.ModelPath)}: {recipe}; {layers} layers at {bits} bits per weight; {Megabytes(options.FloatModelPath)} -> {Megabytes(options.ModelPath)}; perplexity {floating.Perplexity:F3} -> {quantized.Perplexity:F3}, {GateDecision.Describe(comparison)}{limit}{divergence}");
+            $"{Path.GetFileName(options.ModelPath)}: {recipe}; {layers} layers at {bits} bits per weight; {Megabytes(options.FloatModelPath)} -> {Megabytes(options.ModelPath)}; perplexity {floating.Perplexity:F3} -> {quantized.Perplexity:F3}, {GateDecision.Describe(comparison)}{limit}{divergence}{against}");
     }
 
     private static Dictionary<string, string> Properties(string modelPath)

@@ -62,5 +62,6 @@ public sealed class ComparisonTests
         Window = 2,
         Predictions = losses.Length,
         WindowLosses = losses,
+        TextHash = "",
     };
 }

@@ -1,3 +1,4 @@
+using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Gate;
 
@@ -5,10 +6,10 @@ namespace Zqfp.Pipeline.Tests.Gate;
 
 public sealed class GateDecisionTests
 {
-    private static readonly GateOptions Options = new() { ModelPath = "q.onnx", FloatModelPath = "f.onnx", TextPath = "t.txt", MaxPerplexityIncrease = 0.05 };
+    private static readonly GateOptions Options = new() { ModelPath = "q.onnx", FloatModelPath = "f.onnx", TextPath = "t.txt", MaxPerplexityIncrease = 0.05, MaxRegression = 0.001 };
 
     [Fact]
-    public void An_increase_within_the_limit_passes_in_silence() => Assert.Equal(new GateDecision(null, null), Decide(0.049, 0.03, 0.07));
+    public void An_increase_within_the_limit_passes_in_silence() => Assert.True(Decide(0.049, 0.03, 0.07) is { Failure: null, Warnings: [] });
 
     [Fact]
     public void An_increase_above_the_limit_but_within_the_noise_passes_with_a_warning_that_says_both()
@@ -16,11 +17,12 @@ public sealed class GateDecisionTests
         GateDecision decision = Decide(0.06, 0.04, 0.08);
 
         Assert.Null(decision.Failure);
-        Assert.Equal("ZQFP3004", decision.Warning!.Code);
-        Assert.Contains("rose by +6 % (95 % interval +4 % to +8 %), more than the +5 % allowed", decision.Warning.Message, StringComparison.Ordinal);
+        Diagnostic warning = Assert.Single(decision.Warnings);
+        Assert.Equal("ZQFP3004", warning.Code);
+        Assert.Contains("rose by +6 % (95 % interval +4 % to +8 %), more than the +5 % allowed", warning.Message, StringComparison.Ordinal);
 
         // Half the interval is 2 %, the distance to the limit 1 %: four times the 20 windows.
-        Assert.Contains("About 80 windows", decision.Warning.Message, StringComparison.Ordinal);
+        Assert.Contains("About 80 windows", warning.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -28,7 +30,7 @@ public sealed class GateDecisionTests
     {
         GateDecision decision = Decide(0.08, 0.06, 0.10);
 
-        Assert.Null(decision.Warning);
+        Assert.Empty(decision.Warnings);
         Assert.Equal("ZQFP3001", decision.Failure!.Code);
         Assert.Contains("rose by +8 % (95 % interval +6 % to +10 %), more than the +5 % allowed", decision.Failure.Message, StringComparison.Ordinal);
     }
@@ -51,10 +53,22 @@ public sealed class GateDecisionTests
     {
         GateDecision decision = GateDecision.Of(Options with { MaxPerplexity = 9.9 }, Result, Comparison(0.06, new Interval(0.04, 0.08)));
         Assert.Contains("Perplexity is 10.000, more than the 9.9 allowed", decision.Failure!.Message, StringComparison.Ordinal);
-        Assert.Null(decision.Warning);
+        Assert.Empty(decision.Warnings);
     }
 
-    private static EvaluationResult Result { get; } = new() { Perplexity = 10, Tokens = 2560, Windows = 20, Window = 128, Predictions = 2540, WindowLosses = [] };
+    [Fact]
+    public void A_regression_beyond_the_noise_fails_although_the_float_models_limit_holds()
+    {
+        GateDecision decision = GateDecision.Of(Options, Result, Comparison(0.03, new Interval(0.02, 0.04)), Comparison(0.004, new Interval(0.002, 0.006)));
+        Assert.Equal("ZQFP3006", decision.Failure!.Code);
+        Assert.Contains("+0.4 % (95 % interval +0.2 % to +0.6 %), more than the +0.1 % allowed", decision.Failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_regression_within_the_noise_is_a_warning() =>
+        Assert.True(GateDecision.Of(Options, Result, Comparison(0.03, null), Comparison(0.004, new Interval(-0.001, 0.009))) is { Failure: null, Warnings: [{ Code: "ZQFP3004" }] });
+
+    private static EvaluationResult Result { get; } = new() { Perplexity = 10, Tokens = 2560, Windows = 20, Window = 128, Predictions = 2540, WindowLosses = [], TextHash = "" };
 
     private static GateDecision Decide(double increase) => GateDecision.Of(Options, Result, Comparison(increase, null));
 
