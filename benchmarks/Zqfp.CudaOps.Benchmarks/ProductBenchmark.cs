@@ -60,7 +60,7 @@ internal sealed class ProductBenchmark(OrtEnvironment environment, Func<OrtSessi
             double read = stacks[i].Bytes / stacks[i].Layers / best;
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {m} | {n} | {k} | {candidates[i].Name} | {Median(times[i]) * 1e3:0.000} | {best * 1e3:0.000} | {Median(times[0].Zip(times[i], (baseline, time) => baseline / time)):0.00} | {times[0].Min() / best:0.00} | {2.0 * m * n * k / best / 1e9:0} | {read / 1e9:0.0} | {read / memory:0%} |"));
+                $"| {m} | {n} | {k} | {candidates[i].Name} | {Statistics.Median(times[i]) * 1e3:0.000} | {best * 1e3:0.000} | {Statistics.Median(times[0].Zip(times[i], (baseline, time) => baseline / time)):0.00} | {times[0].Min() / best:0.00} | {2.0 * m * n * k / best / 1e9:0} | {read / 1e9:0.0} | {read / memory:0%} |"));
             stacks[i].Dispose();
         }
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {m} | {n} | {k} | reading memory, {times[0].Count} rounds | | | | | | {memory / 1e9:0.0} | 100% |"));
@@ -68,10 +68,4 @@ internal sealed class ProductBenchmark(OrtEnvironment environment, Func<OrtSessi
 
     private static int Layers(Candidate candidate, int m, int n, int k, long weightBytes) =>
         m > FewRows ? 1 : Math.Max(1, (int)Math.Ceiling(weightBytes / ((double)n * k * candidate.BitsPerWeight(n, k) / 8)));
-
-    private static double Median(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted[sorted.Length / 2];
-    }
 }

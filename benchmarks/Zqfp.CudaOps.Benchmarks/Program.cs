@@ -3,9 +3,14 @@ using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 using Zqfp.OnnxRuntime;
 
-// Usage: [products | load] [--threads T] [--layers-megabytes MB] [--seconds S] [--only NAME] [--library zqfp_ops.so] [M,N,K ...]
+// Usage: [products | load | generate] [--threads T] [--seconds S] [--only NAME] [--library zqfp_ops.so]
+//        [--layers-megabytes MB] [M,N,K ...]      for products and load
+//        [--tokens N] FLOAT.onnx QUANTIZED.onnx   for generate
 //   products  times matrix products; without shapes, those of docs/operators.md
 //   load      times the making of a session of one layer
+//   generate  times the writing of tokens with a whole model
+int tokens = 64;
+var models = new List<string>();
 int threads = Environment.ProcessorCount;
 long weightBytes = 300L << 20;
 double seconds = 20;
@@ -17,7 +22,7 @@ for (int i = 0; i < args.Length; i++)
 {
     switch (args[i])
     {
-        case "products" or "load":
+        case "products" or "load" or "generate":
             mode = args[i];
             break;
         case "--threads":
@@ -35,6 +40,12 @@ for (int i = 0; i < args.Length; i++)
         case "--library":
             library = args[++i];
             break;
+        case "--tokens":
+            tokens = int.Parse(args[++i], CultureInfo.InvariantCulture);
+            break;
+        case string model when model.EndsWith(".onnx", StringComparison.Ordinal):
+            models.Add(model);
+            break;
         default:
             int[] shape = [.. args[i].Split(',').Select(text => int.Parse(text, CultureInfo.InvariantCulture))];
             shapes.Add((shape[0], shape[1], shape[2]));
@@ -50,7 +61,7 @@ OrtSessionOptions Options()
     return library is null ? options.AddOperatorDomain(domain) : options.AddOperatorLibrary(library);
 }
 Candidate[] candidates = [.. Candidate.All.Where((candidate, i) => i == 0 || only is null || candidate.Name.Contains(only, StringComparison.Ordinal))];
-Console.WriteLine($"ONNX Runtime {environment.Library.Version}, {threads} threads, layers of {weightBytes >> 20} MB one after the other");
+Console.WriteLine($"ONNX Runtime {environment.Library.Version}, {threads} threads");
 switch (mode)
 {
     case "load":
@@ -60,6 +71,9 @@ switch (mode)
         {
             load.Measure(n, k, candidates, seconds);
         }
+        break;
+    case "generate":
+        new GenerationBenchmark(environment, Options).Measure(models[0], models[1], tokens, seconds);
         break;
     default:
         using (var bandwidth = new MemoryBandwidth(threads, weightBytes))

@@ -48,20 +48,20 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         }
     }
 
-    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* scales, float* totals)
+    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        for (; rows >= 6; rows -= 6, x += 6 * stride, totals += 6 * Width)
+        for (; rows >= 6; rows -= 6, x += 6 * stride, sums += 6 * Width, totals += 6 * Width)
         {
             for (int part = 0; part < Width; part += Part)
             {
-                MultiplySix(x, stride, panel + part, columns, scales + part, totals + part);
+                MultiplySix(x, stride, panel + part, columns, sums + part, scales is null ? null : scales + part, totals + part);
             }
         }
-        for (; rows > 0; rows--, x += stride, totals += Width)
+        for (; rows > 0; rows--, x += stride, sums += Width, totals += Width)
         {
             for (int part = 0; part < Width; part += 2 * Part)
             {
-                MultiplyOne(x, panel + part, columns, scales + part, totals + part);
+                MultiplyOne(x, panel + part, columns, sums + part, scales is null ? null : scales + part, totals + part);
             }
         }
     }
@@ -194,10 +194,15 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
 
     /// <summary>Six rows: 12 sums, two weights and one value of X in 15 of the 16 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
+    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
     {
         float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
-        Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0, f0 = a0, f1 = a0;
+        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8);
+        Vector256<float> b0 = Vector256.Load(sums + Width), b1 = Vector256.Load(sums + Width + 8);
+        Vector256<float> c0 = Vector256.Load(sums + (2 * Width)), c1 = Vector256.Load(sums + (2 * Width) + 8);
+        Vector256<float> d0 = Vector256.Load(sums + (3 * Width)), d1 = Vector256.Load(sums + (3 * Width) + 8);
+        Vector256<float> e0 = Vector256.Load(sums + (4 * Width)), e1 = Vector256.Load(sums + (4 * Width) + 8);
+        Vector256<float> f0 = Vector256.Load(sums + (5 * Width)), f1 = Vector256.Load(sums + (5 * Width) + 8);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector256<float> w0 = Vector256.Load(panel);
@@ -221,18 +226,18 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
             f0 = Fma.MultiplyAdd(value, w0, f0);
             f1 = Fma.MultiplyAdd(value, w1, f1);
         }
-        AddPart(a0, a1, scales, totals);
-        AddPart(b0, b1, scales, totals + Width);
-        AddPart(c0, c1, scales, totals + (2 * Width));
-        AddPart(d0, d1, scales, totals + (3 * Width));
-        AddPart(e0, e1, scales, totals + (4 * Width));
-        AddPart(f0, f1, scales, totals + (5 * Width));
+        Finish(a0, a1, sums, scales, totals);
+        Finish(b0, b1, sums + Width, scales, totals + Width);
+        Finish(c0, c1, sums + (2 * Width), scales, totals + (2 * Width));
+        Finish(d0, d1, sums + (3 * Width), scales, totals + (3 * Width));
+        Finish(e0, e1, sums + (4 * Width), scales, totals + (4 * Width));
+        Finish(f0, f1, sums + (5 * Width), scales, totals + (5 * Width));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyOne(float* x, float* panel, int columns, float* scales, float* totals)
+    private static void MultiplyOne(float* x, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, a2 = a0, a3 = a0;
+        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8), a2 = Vector256.Load(sums + 16), a3 = Vector256.Load(sums + 24);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector256<float> value = Vector256.Create(x[column]);
@@ -241,8 +246,21 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
             a2 = Fma.MultiplyAdd(value, Vector256.Load(panel + 16), a2);
             a3 = Fma.MultiplyAdd(value, Vector256.Load(panel + 24), a3);
         }
-        AddPart(a0, a1, scales, totals);
-        AddPart(a2, a3, scales + Part, totals + Part);
+        Finish(a0, a1, sums, scales, totals);
+        Finish(a2, a3, sums + Part, scales is null ? null : scales + Part, totals + Part);
+    }
+
+    /// <summary>Sums are kept for the columns that follow, or, with scales, added to the totals.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Finish(Vector256<float> s0, Vector256<float> s1, float* sums, float* scales, float* totals)
+    {
+        if (scales is not null)
+        {
+            AddPart(s0, s1, scales, totals);
+            s0 = s1 = Vector256<float>.Zero;
+        }
+        s0.Store(sums);
+        s1.Store(sums + 8);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -27,6 +27,9 @@ internal sealed class QuantizeTokensOperator(ScratchPool scratch) : OrtOperator
 
     private sealed unsafe class Kernel(ScratchPool scratch) : OrtKernel
     {
+        /// <summary>Nanoseconds that a core takes about for an element.</summary>
+        private const double ElementCost = 0.35;
+
         public override void Compute(in OrtKernelContext context)
         {
             OrtTensorView x = context.Input(0);
@@ -44,7 +47,7 @@ internal sealed class QuantizeTokensOperator(ScratchPool scratch) : OrtOperator
             OrtTensorView codes = context.Output(0, shape);
             OrtTensorView scales = context.Output(1, scaleShape[..shape.Length]);
             bool isHalf = x.ElementType == OrtElementType.Float16;
-            context.ParallelFor(rows, new Rows(scratch, x.DataPointer, isHalf, (byte*)codes.DataPointer, (float*)scales.DataPointer, columns));
+            KernelLoop.Run(context, rows, new Rows(scratch, x.DataPointer, isHalf, (byte*)codes.DataPointer, (float*)scales.DataPointer, columns), (double)rows * columns * ElementCost);
         }
 
         private readonly struct Rows(ScratchPool scratch, nint x, bool isHalf, byte* codes, float* scales, int columns) : IParallelBody
