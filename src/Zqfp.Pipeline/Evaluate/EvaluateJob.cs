@@ -31,9 +31,8 @@ public static class EvaluateJob
 
         using var environment = new OrtEnvironment();
         using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
-        OrtSessionOptions sessionOptions = new() { IntraOpThreads = options.Threads };
-        sessionOptions.AddOperatorDomain(operators);
-        using OrtSession session = OrtSession.Create(environment, options.ModelPath, sessionOptions);
+        using ModelSession model = ModelSession.Open(environment, operators, facts, options.Threads);
+        OrtSession session = model.Session;
         var feeds = new TokenFeeds(environment, facts);
         List<double> losses = new(windows.Windows.Count);
         foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, facts.Vocabulary ?? 1))
