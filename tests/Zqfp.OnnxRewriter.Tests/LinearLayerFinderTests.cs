@@ -182,6 +182,18 @@ public sealed class LinearLayerFinderTests
         Assert.True(Assert.Single(Find(builder)).IsTied);
     }
 
+    [Theory]
+    [InlineData("['', 'm', 'm.layers.0', 'm.layers.0.q_proj', 'linear_3']", "m.layers.0.q_proj")]
+    [InlineData("['linear_3']", null)]
+    [InlineData("['', 'linear_3']", null)]
+    [InlineData("", null)]
+    public void The_module_is_what_the_exporter_wrote_last_before_the_node(string scopes, string? module)
+    {
+        GraphBuilder builder = GraphBuilder.Decoder();
+        builder.Graph.Node[1].MetadataProps.Add(new StringStringEntryProto { Key = "pkg.torch.onnx.name_scopes", Value = scopes });
+        Assert.Equal([module, null, null, null], Find(builder).Select(layer => layer.Module));
+    }
+
     [Fact]
     public void A_packed_projection_is_one_layer()
     {

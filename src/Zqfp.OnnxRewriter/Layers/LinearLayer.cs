@@ -9,6 +9,9 @@ public sealed record LinearLayer
     /// <summary>The name of the layer's node, or of its output where the node has none. Unique in the graph.</summary>
     public required string Name { get; init; }
 
+    /// <summary>The module of the training framework that it was, such as <c>model.layers.0.mlp.down_proj</c>; null where the exporter did not say.</summary>
+    public string? Module { get; init; }
+
     /// <summary>The nodes that compute it: a MatMul or Gemm, and the Add of its bias where that is a node of its own.</summary>
     public required IReadOnlyList<NodeProto> Nodes { get; init; }
 

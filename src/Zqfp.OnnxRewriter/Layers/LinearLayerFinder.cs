@@ -61,6 +61,7 @@ public static class LinearLayerFinder
         return new LinearLayer
         {
             Name = node.Name.Length > 0 ? node.Name : node.Output[0],
+            Module = Module(node),
             Nodes = add is null ? [node] : [node, add],
             Input = node.Input[0],
             Output = last.Output[0],
@@ -72,6 +73,13 @@ public static class LinearLayerFinder
             Type = weight.Type,
             IsTied = HasOtherReader(graph, weight.Name),
         };
+    }
+
+    /// <summary>PyTorch's exporter writes the modules around a node as a list, from the outermost to the node itself.</summary>
+    private static string? Module(NodeProto node)
+    {
+        string? scopes = node.MetadataProps.FirstOrDefault(entry => entry.Key == "pkg.torch.onnx.name_scopes")?.Value;
+        return scopes?.Trim('[', ']').Split(',').SkipLast(1).LastOrDefault()?.Trim(' ', '\'', '"') is { Length: > 0 } module ? module : null;
     }
 
     /// <summary>The Add of a constant [N] that alone reads the product, if there is one.</summary>

@@ -41,7 +41,7 @@ internal static class LayerChooser
         return patterns.Distinct().Where(entry => !layers.Any(layer => Matches(entry.Pattern, layer))).Select(entry => new Diagnostic(
             "ZQFP0010",
             DiagnosticSeverity.Warning,
-            $"The pattern '{entry.Pattern}' of {entry.Option} matches no layer of the model: no name of a linear node, and of no weight of one.",
+            $"The pattern '{entry.Pattern}' of {entry.Option} matches no layer of the model: no name of a linear node, of its weight or of its module.",
             options.ModelPath));
     }
 
@@ -73,9 +73,11 @@ internal static class LayerChooser
 
     /// <summary>Whether the pattern means the layer: by its very name, or by a wildcard where the layer is neither head nor tied.</summary>
     private static bool Matches(string pattern, LinearLayer layer) =>
-        IsName(pattern, layer) || (!(layer.IsHead || layer.IsTied) && (Matches(pattern, layer.Name) || Matches(pattern, layer.Weight)));
+        IsName(pattern, layer)
+        || (!(layer.IsHead || layer.IsTied) && NamesOf(layer).Any(name => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false)));
 
-    private static bool Matches(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
+    private static bool IsName(string pattern, LinearLayer layer) => NamesOf(layer).Contains(pattern);
 
-    private static bool IsName(string pattern, LinearLayer layer) => pattern == layer.Name || pattern == layer.Weight;
+    private static IEnumerable<string> NamesOf(LinearLayer layer) =>
+        layer.Module is { } module ? [layer.Name, layer.Weight, module] : [layer.Name, layer.Weight];
 }

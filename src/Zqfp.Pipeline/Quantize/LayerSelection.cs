@@ -4,8 +4,8 @@ namespace Zqfp.Pipeline.Quantize;
 
 /// <summary>Which layers are quantized, and which of them differently from the rest.</summary>
 /// <remarks>
-/// A pattern is compared with the layer's name and with its weight's: <c>*</c> stands for any characters, <c>?</c> for one, case counts.
-/// A pattern with such a wildcard never means the head (the layer that makes the logits) or a weight tied to the embedding; to
+/// A pattern is compared with the names of the layer, its weight and its module: <c>*</c> stands for any characters, <c>?</c> for one,
+/// case counts. A pattern with such a wildcard never means the head (the layer that makes the logits) or a weight tied to the embedding; to
 /// quantize one of these, include it by its full name.
 /// </remarks>
 public sealed record LayerSelection
