@@ -43,7 +43,7 @@ public static class AttentionHeads
 
             if (node.OpType is "MatMul" or "Gemm")
             {
-                return ConstantWeight.Trace(graph, node.Input[1]) is { } weight
+                return ConstantWeight.TraceShape(graph, node.Input[1]) is { } weight
                     ? weight.Dims[weight.Transposed == (Attributes.Int(node, "transB", 0) == 0) ? 0 : 1]
                     : null;
             }

@@ -27,6 +27,15 @@ internal sealed record ConstantWeight(
     /// </summary>
     public static ConstantWeight? Trace(GraphIndex graph, string value)
     {
+        ConstantWeight? weight = TraceShape(graph, value);
+        bool isRead = weight is not null && TensorTypes.IsFloat(weight.Type)
+            && (weight.Dequantization is null ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType) : TensorTypes.IsInteger((DataType)weight.Tensor.DataType));
+        return isRead ? weight : null;
+    }
+
+    /// <summary>As <see cref="Trace"/>, for matrices of any element type: their numbers may be unreadable, such as codes of FP4.</summary>
+    public static ConstantWeight? TraceShape(GraphIndex graph, string value)
+    {
         List<string> path = [value];
         Stack<NodeProto> nodes = new();
         while (graph.Constant(value) is null)
@@ -48,9 +57,7 @@ internal sealed record ConstantWeight(
             weight = weight.After(graph, node);
         }
 
-        bool isMatrix = weight is { Dims.Count: 2 } && TensorTypes.IsFloat(weight.Type)
-            && (weight.Dequantization is not null || TensorTypes.IsFloat((DataType)tensor.DataType));
-        return isMatrix ? weight : null;
+        return weight is { Dims.Count: 2 } ? weight : null;
     }
 
     /// <summary>Whether <paramref name="node"/> is one that a weight is seen through, its first input being the weight.</summary>
@@ -71,7 +78,7 @@ internal sealed record ConstantWeight(
             case "Reshape" when !Transposed && graph.Constant(node.Input[1]) is { } shape:
                 return Reshaping.Resolve(Dims, shape, Attributes.Int(node, "allowzero", 0) != 0) is { } dims ? this with { Dims = dims } : null;
             case "DequantizeLinear" when !Transposed && Dequantization is null && Type == (DataType)Tensor.DataType:
-                return Dequantization.Of(graph, node, Type, Dims) is { } dequantization
+                return Dequantization.Of(graph, node, Dims) is { } dequantization
                     ? this with { Dequantization = dequantization, Type = dequantization.Type }
                     : null;
             default:

@@ -20,13 +20,12 @@ internal sealed record Dequantization(
     /// <summary>Reads the node, or returns null where its scales are no constants or fit neither tensor, axis nor blocks.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="node">A DequantizeLinear.</param>
-    /// <param name="codes">Element type of the codes.</param>
     /// <param name="dims">Shape of the codes.</param>
-    public static Dequantization? Of(GraphIndex graph, NodeProto node, DataType codes, IReadOnlyList<long> dims)
+    public static Dequantization? Of(GraphIndex graph, NodeProto node, IReadOnlyList<long> dims)
     {
         string? zeroPointName = node.Input.ElementAtOrDefault(2) is { Length: > 0 } name ? name : null;
         TensorProto? zeroPoint = zeroPointName is null ? null : graph.Constant(zeroPointName);
-        bool isKnown = (zeroPointName is null) == (zeroPoint is null) && TensorTypes.IsInteger(codes);
+        bool isKnown = (zeroPointName is null) == (zeroPoint is null);
         if (!isKnown || graph.Constant(node.Input[1]) is not { } scale || !TensorTypes.IsFloat((DataType)scale.DataType)
             || (zeroPoint is not null && !zeroPoint.Dims.SequenceEqual(scale.Dims)))
         {
