@@ -3,11 +3,12 @@ namespace Zqfp.Build.Tasks;
 /// <summary>One piece of metadata of a <c>ZqfpModel</c> and the tool's option it stands for.</summary>
 internal sealed class ModelOption
 {
-    private ModelOption(string metadata, string commandLineOption, bool isFile = false)
+    private ModelOption(string metadata, string commandLineOption, bool isFile = false, bool isList = false)
     {
         Metadata = metadata;
         CommandLineOption = commandLineOption;
         IsFile = isFile;
+        IsList = isList;
     }
 
     public string Metadata { get; }
@@ -16,6 +17,13 @@ internal sealed class ModelOption
 
     /// <summary>The value is a path, relative to the project; its content is an input, not its name.</summary>
     public bool IsFile { get; }
+
+    /// <summary>The value is a list separated by semicolons; the option is repeated for each.</summary>
+    public bool IsList { get; }
+
+    /// <summary>The values to pass for what the metadata says.</summary>
+    public IEnumerable<string> Values(string metadata) =>
+        IsList ? metadata.Split(';').Select(value => value.Trim()).Where(value => value.Length > 0) : [metadata];
 
     /// <summary>The property that holds the default, and that overrides the metadata when given on the command line.</summary>
     public string Property => "Zqfp" + Metadata;
@@ -34,7 +42,12 @@ internal sealed class ModelOption
         new("Rank", "--rank"),
         new("Window", "--window"),
         new("Windows", "--windows"),
-        new("Profile", "--profile"),
+        new("CalibrateOn", "--calibrate-on"),
+        new("IncludeLayers", "--include", isList: true),
+        new("ExcludeLayers", "--exclude", isList: true),
+        new("MinLayerSize", "--min-size"),
+        new("LayerOverrides", "--override", isList: true),
+        new("Profile", "--profile", isList: true),
         new("Preset", "--preset"),
     ];
 

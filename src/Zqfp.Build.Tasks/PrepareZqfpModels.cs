@@ -78,7 +78,7 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
             }
 
             links.Add(link, model.ItemSpec);
-            if (HasWhatItNeeds(model))
+            if (HasWhatItNeeds(model) && HasTheProjectsFiles(model, item))
             {
                 WriteInputs(model, new ModelFiles(folder, link), tool, hashes);
                 models.Add(model);
@@ -124,6 +124,20 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         return true;
     }
 
+    /// <summary>Which files go to the output folder is settled when the project is evaluated, before a property of the command line can win.</summary>
+    private bool HasTheProjectsFiles(TaskItem model, ITaskItem item)
+    {
+        string[] wanted = [.. ModelProfiles.Further(model.GetMetadata("Profile"))];
+        string[] known = [.. ModelProfiles.Further(item.GetMetadata("Profile"))];
+        if (wanted.OrderBy(profile => profile).SequenceEqual(known.OrderBy(profile => profile)))
+        {
+            return true;
+        }
+
+        Error("ZQFP0906", model.ItemSpec, "the property ZqfpProfile on the command line asks for other further profiles than the item, so for other files. Change the item's Profile instead.");
+        return false;
+    }
+
     private static void WriteInputs(TaskItem model, ModelFiles files, string tool, FileHashes hashes)
     {
         var quantize = new StringBuilder();
@@ -144,6 +158,8 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         model.SetMetadata(nameof(ModelFiles.WorkFolder), Escaping.Escape(files.WorkFolder));
         model.SetMetadata(nameof(ModelFiles.QuantizedModel), Escaping.Escape(files.QuantizedModel));
         model.SetMetadata(nameof(ModelFiles.QuantizedData), Escaping.Escape(files.QuantizedData));
+        IEnumerable<string> further = ModelProfiles.Further(model.GetMetadata("Profile")).SelectMany(profile => ModelProfiles.Files(files.QuantizedModel, profile));
+        model.SetMetadata("FurtherFiles", string.Join(";", further.Select(Escaping.Escape)));
         model.SetMetadata(nameof(ModelFiles.QuantizeInputs), Escaping.Escape(files.QuantizeInputs));
         model.SetMetadata(nameof(ModelFiles.QuantizeStamp), Escaping.Escape(files.QuantizeStamp));
         model.SetMetadata(nameof(ModelFiles.QuantizeWarnings), Escaping.Escape(files.QuantizeWarnings));

@@ -96,7 +96,10 @@ public abstract class ZqfpToolTask : ToolTask
     {
         foreach (ModelOption option in options)
         {
-            arguments.AddOption(option.CommandLineOption, Model.GetMetadata(option.Metadata));
+            foreach (string value in option.Values(Model.GetMetadata(option.Metadata)))
+            {
+                arguments.AddOption(option.CommandLineOption, value);
+            }
         }
     }
 

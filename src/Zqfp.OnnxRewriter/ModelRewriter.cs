@@ -18,6 +18,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
 {
     private readonly List<IReadOnlyList<QuantizedLayerTensors>> _stages = [];
     private readonly EmittedLayers _running = new(LayerEmitter.Of(EmissionProfile.Custom));
+    private readonly bool _usesBfloat16 = Bfloat16.IsUsedBy(graph.Graph);
 
     /// <summary>Replaces layers that read the same value.</summary>
     /// <param name="layers">The replacements, at least one, in the order the layers run.</param>
@@ -58,6 +59,23 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
         slice.Input.AddRange(graph.Inputs.Where(input => read.Contains(input.Name)));
         slice.Input.AddRange(stage.Reads.Select(value => Declare(value, kept[value])));
         slice.Output.AddRange(outputs.Select(value => new ValueInfoProto { Name = value, Type = graph.TypeOf(value) }));
+        return Runnable(slice, read);
+    }
+
+    /// <summary>The whole model, with the layers replaced so far, as one that ONNX Runtime runs on the CPU: nothing in it is bfloat16.</summary>
+    /// <returns>The model, whose large initializers are given beside it.</returns>
+    public SliceModel Whole()
+    {
+        List<NodeProto> nodes = Live(graph.Nodes.SelectMany(_running.NodesFor), graph.Graph.Output.Select(output => output.Name));
+        GraphProto whole = new() { Name = graph.Graph.Name };
+        whole.Node.AddRange(nodes);
+        whole.Input.AddRange(graph.Inputs);
+        whole.Output.AddRange(graph.Graph.Output);
+        return Runnable(whole, [.. nodes.SelectMany(GraphIndex.ReadBy)]);
+    }
+
+    private SliceModel Runnable(GraphProto slice, HashSet<string> read)
+    {
         Dictionary<string, TensorData> weights = new(StringComparer.Ordinal);
         foreach ((TensorProto header, TensorData data) in Initializers(_running, read))
         {
@@ -69,7 +87,8 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
             }
         }
 
-        return new SliceModel(Envelope(_running, slice), weights);
+        ModelProto model = Envelope(_running, slice);
+        return new SliceModel(model, _usesBfloat16 ? Bfloat16.Widen(model, weights) : weights);
     }
 
     /// <summary>Writes the model as it now is to <paramref name="path"/> and its weights to <c>path + ".data"</c>.</summary>
@@ -77,19 +96,21 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
     /// <param name="path">Where to.</param>
     /// <param name="profile">In which operators.</param>
     /// <param name="metadata">Properties to add to the model's own, in this order.</param>
+    /// <param name="contentKey">
+    /// The property that receives the SHA-256 of the model's content: of its structure without weights and this property, and of each
+    /// weight's description and bytes. The files' names are no part of it.
+    /// </param>
     /// <param name="cancellation">Stops the writing; nothing is left behind.</param>
     /// <exception cref="ModelException">ZQFP0002: the files cannot be written.</exception>
-    public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata, CancellationToken cancellation)
+    public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata, string contentKey, CancellationToken cancellation)
     {
         var emission = new EmittedLayers(LayerEmitter.Of(profile));
         _stages.ForEach(emission.Add);
         List<NodeProto> nodes = Live(graph.Nodes.SelectMany(emission.NodesFor), graph.Graph.Output.Select(output => output.Name));
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
         HashSet<string> made = [.. nodes.SelectMany(node => node.Output)];
-        GraphProto rewritten = graph.Graph.Clone();
-        rewritten.Node.Clear();
+        GraphProto rewritten = GraphShell.Of(graph.Graph);
         rewritten.Node.AddRange(nodes.Select(node => node.Clone()));
-        rewritten.Initializer.Clear();
 
         // Older models list initializers among the inputs; a weight that is replaced must not stay behind as an input to feed.
         HashSet<string> initializers = [.. graph.Graph.Initializer.Select(tensor => tensor.Name)];
@@ -101,7 +122,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
         rewritten.ValueInfo.AddRange(values);
         ModelProto model = Envelope(emission, rewritten);
         model.MetadataProps.AddRange(metadata.Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }));
-        ModelWriter.Write(path, model, Initializers(emission, read), cancellation);
+        ModelWriter.Write(path, model, Initializers(emission, read), contentKey, cancellation);
     }
 
     /// <summary>Initializers smaller than this stay in the structure.</summary>

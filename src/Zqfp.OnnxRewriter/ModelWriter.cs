@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Google.Protobuf;
 using Zqfp.OnnxRewriter.Protos;
 using Zqfp.OnnxRewriter.Tensors;
@@ -13,7 +14,8 @@ internal static class ModelWriter
     private const int CopyBlock = 1 << 22;
 
     /// <summary>Writes <paramref name="model"/> to <paramref name="path"/> and the initializers' bytes to <c>path + ".data"</c>.</summary>
-    public static void Write(string path, ModelProto model, IEnumerable<(TensorProto Header, TensorData Data)> initializers, CancellationToken cancellation)
+    /// <remarks>The SHA-256 of the content becomes the property <paramref name="contentKey"/>.</remarks>
+    public static void Write(string path, ModelProto model, IEnumerable<(TensorProto Header, TensorData Data)> initializers, string contentKey, CancellationToken cancellation)
     {
         string dataPath = path + ".data";
         string modelTemporary = path + ".tmp";
@@ -21,13 +23,17 @@ internal static class ModelWriter
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            hash.AppendData(model.ToByteArray());
             using (FileStream data = File.Create(dataTemporary))
             {
                 foreach ((TensorProto header, TensorData content) in initializers)
                 {
-                    model.Graph.Initializer.Add(WriteTensor(data, Path.GetFileName(dataPath), header, content, cancellation));
+                    model.Graph.Initializer.Add(WriteTensor(data, Path.GetFileName(dataPath), header, content, hash, cancellation));
                 }
             }
+
+            model.MetadataProps.Add(new StringStringEntryProto { Key = contentKey, Value = Convert.ToHexStringLower(hash.GetHashAndReset()) });
 
             using (FileStream structure = File.Create(modelTemporary))
             {
@@ -60,10 +66,12 @@ internal static class ModelWriter
         }
     }
 
-    private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data, CancellationToken cancellation)
+    private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data, IncrementalHash hash, CancellationToken cancellation)
     {
+        hash.AppendData(header.ToByteArray());
         if (data.ByteLength < ModelRewriter.InlineLimit)
         {
+            hash.AppendData(data.Slice(0, (int)data.ByteLength).Span);
             return ModelRewriter.Inline(header, data);
         }
 
@@ -73,7 +81,9 @@ internal static class ModelWriter
         for (long done = 0; done < data.ByteLength; done += CopyBlock)
         {
             cancellation.ThrowIfCancellationRequested();
-            stream.Write(data.Slice(done, (int)Math.Min(CopyBlock, data.ByteLength - done)).Span);
+            ReadOnlySpan<byte> block = data.Slice(done, (int)Math.Min(CopyBlock, data.ByteLength - done)).Span;
+            hash.AppendData(block);
+            stream.Write(block);
         }
 
         return ModelRewriter.External(header, location, offset, data.ByteLength);

@@ -53,6 +53,8 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     [Theory]
     [InlineData("Weights", "int8", true)]
     [InlineData("Windows", "4", true)]
+    [InlineData("LayerOverrides", "up*:rank=4;down*:format=float", true)]
+    [InlineData("CalibrateOn", "float", true)]
     [InlineData("MaxPerplexityIncrease", "3%", false)]
     [InlineData("EvaluationWindows", "4", false)]
     [InlineData("Evaluation", "model/tokenizer.json", false)]
@@ -123,6 +125,31 @@ public sealed class PrepareZqfpModelsTests : IDisposable
         Run(Model(), Model());
 
         Assert.Equal("ZQFP0902", Assert.Single(_engine.Errors).Code);
+    }
+
+    [Fact]
+    public void Further_profiles_are_files_beside_the_model()
+    {
+        ITaskItem model = Assert.Single(Run(Model(("Profile", "portable, custom;qdq"))).PreparedModels);
+
+        // MSBuild splits the escaped value: the folder's own name may hold a semicolon.
+        string[] files = ((ITaskItem2)model).GetMetadataValueEscaped("FurtherFiles").Split(';');
+        Assert.Equal(["m.custom.onnx", "m.custom.onnx.data", "m.qdq.onnx", "m.qdq.onnx.data"], files.Select(Path.GetFileName));
+        Assert.All(files, file => Assert.EndsWith("/obj/model/m.onnx", Path.GetDirectoryName(file)!.Replace('\\', '/'), StringComparison.Ordinal));
+        Assert.Equal("", Assert.Single(Run(Model(("Profile", "qdq"))).PreparedModels).GetMetadata("FurtherFiles"));
+    }
+
+    [Theory]
+    [InlineData("qdq", "custom", false)]
+    [InlineData("qdq,portable", "custom; portable", false)]
+    [InlineData("qdq", "custom;portable", true)]
+    [InlineData("custom,portable", "custom", true)]
+    public void Other_files_than_the_projects_are_one_coded_error(string property, string metadata, bool isRefused)
+    {
+        _engine.GlobalProperties["ZqfpProfile"] = property;
+        Run(Model(("Profile", metadata)));
+
+        Assert.Equal(isRefused ? ["ZQFP0906"] : [], _engine.Errors.Select(error => error.Code));
     }
 
     [Fact]

@@ -27,6 +27,16 @@ public sealed class ToolTaskTests : IDisposable
     }
 
     [UnixFact]
+    public void Quantize_repeats_an_option_for_each_entry_of_a_list()
+    {
+        Assert.True(Quantize("exit 0", ("ExcludeLayers", " a* ;b ; "), ("LayerOverrides", "c:rank=4,format=fp8;d:format=float"), ("Profile", "custom;portable")));
+
+        Assert.Equal(
+            ["--exclude", "a*", "--exclude", "b", "--override", "c:rank=4,format=fp8", "--override", "d:format=float", "--profile", "custom", "--profile", "portable"],
+            Arguments[9..^4]);
+    }
+
+    [UnixFact]
     public void Gate_passes_both_models_and_the_limit()
     {
         Assert.True(Gate("exit 0", ("MaxPerplexityIncrease", "5%"), ("Rank", "0")));

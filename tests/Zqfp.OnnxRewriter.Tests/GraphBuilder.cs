@@ -31,6 +31,14 @@ internal sealed class GraphBuilder
         return this;
     }
 
+    public GraphBuilder Raw(string name, DataType type, long[] dims, params byte[] bytes)
+    {
+        Graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)type, Dims = { dims }, RawData = ByteString.CopyFrom(bytes) });
+        return this;
+    }
+
+    public GraphBuilder Shape(string name, params long[] dims) => Raw(name, DataType.Int64, [dims.Length], MemoryMarshal.AsBytes<long>(dims).ToArray());
+
     public GraphBuilder Node(string op, string[] inputs, string output, params AttributeProto[] attributes)
     {
         Graph.Node.Add(new NodeProto { OpType = op, Name = "n_" + output, Input = { inputs }, Output = { output }, Attribute = { attributes } });

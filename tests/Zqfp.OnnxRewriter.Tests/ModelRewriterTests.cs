@@ -107,16 +107,69 @@ public sealed class ModelRewriterTests : IDisposable
         Assert.Equal(3, slice.Model.Graph.Input[1].Type.TensorType.Shape.Dim.Count);
     }
 
-    [Fact]
-    public void Two_layers_that_share_a_weight_keep_codes_of_their_own()
+    [Theory]
+    [InlineData(EmissionProfile.Custom)]
+    [InlineData(EmissionProfile.Portable)]
+    [InlineData(EmissionProfile.Qdq)]
+    public void A_weight_that_two_layers_share_is_stored_once(EmissionProfile profile)
     {
         _folder.Write("m.onnx", new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4).Weight("shared", [4, 4]).Weight("head", [4, 4])
             .Node("MatMul", ["x", "shared"], "a").Node("Relu", ["a"], "b").Node("MatMul", ["b", "shared"], "c").Node("MatMul", ["c", "head"], "logits").Model);
-        Save("m.onnx", "out.onnx", stages: 2);
-        string[] initializers = [.. ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File("out.onnx"))).Graph.Initializer.Select(tensor => tensor.Name)];
-        Assert.Contains("n_a.zqfp.codes", initializers);
-        Assert.Contains("n_c.zqfp.codes", initializers);
-        Assert.DoesNotContain("shared", initializers);
+        Save("m.onnx", "out.onnx", stages: 2, profile);
+        GraphProto saved = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File("out.onnx"))).Graph;
+        Assert.Equal("n_a.zqfp.codes", Assert.Single(saved.Initializer, tensor => tensor.Name.EndsWith("codes", StringComparison.Ordinal)).Name);
+        Assert.Equal(2, saved.Node.Count(node => node.Input.Contains("n_a.zqfp.codes")));
+        Assert.DoesNotContain(saved.Initializer, tensor => tensor.Name == "shared");
+        string[] made = [.. saved.Node.SelectMany(node => node.Output)];
+        Assert.Equal(made.Distinct(), made);
+    }
+
+    [Fact]
+    public void Weights_that_are_quantized_differently_are_not_shared()
+    {
+        GraphBuilder builder = new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4).Weight("shared", [4, 4])
+            .Node("MatMul", ["x", "shared"], "a").Node("MatMul", ["a", "shared"], "b").Node("Transpose", ["shared"], "turned").Node("MatMul", ["b", "turned"], "logits");
+        var graph = new GraphIndex(builder.Graph, "test.onnx");
+        IReadOnlyList<LinearLayer> layers = LinearLayerFinder.Find(graph, "logits");
+        Assert.Equal([null, "n_a", null], SharedWeights.Mark(graph, layers, (_, _) => true).Select(layer => layer.SharesWeightOf));
+        Assert.Equal([null, null, null], SharedWeights.Mark(graph, layers, (_, _) => false).Select(layer => layer.SharesWeightOf));
+    }
+
+    [Theory]
+    [InlineData(EmissionProfile.Custom)]
+    [InlineData(EmissionProfile.Portable)]
+    public void A_bfloat16_layer_is_cast_to_float_and_back_and_its_bias_added_behind(EmissionProfile profile)
+    {
+        byte[] weights = new byte[32];
+        _folder.Write("m.onnx", new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4)
+            .Raw("w", DataType.Bfloat16, [4, 4], weights).Raw("b", DataType.Bfloat16, [4], new byte[8]).Raw("head", DataType.Bfloat16, [4, 4], weights)
+            .Node("MatMul", ["x", "w"], "product").Node("Add", ["product", "b"], "y").Node("MatMul", ["y", "head"], "logits").Model);
+        Save("m.onnx", "out.onnx", stages: 1, profile);
+        GraphProto saved = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File("out.onnx"))).Graph;
+        Assert.Equal(["Cast", "QuantizeTokens", "MatMulW4A8", "Cast", "Add", "MatMul"], saved.Node.Select(node => node.OpType));
+        Assert.Equal([(long)DataType.Float, (long)DataType.Bfloat16], saved.Node.Where(node => node.OpType == "Cast").Select(node => node.Attribute.Single().I));
+        Assert.Equal((long)DataType.Float, saved.Node[2].Attribute.Single(attribute => attribute.Name == "dtype").I);
+        Assert.Equal(["y.zqfp.product", "b"], saved.Node[4].Input);
+        Assert.Equal(["y"], saved.Node[4].Output);
+    }
+
+    [Fact]
+    public void The_content_property_does_not_depend_on_the_files_name_but_on_every_weight()
+    {
+        string Content(string from, string to)
+        {
+            Save(from, to, stages: 1);
+            return ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File(to))).MetadataProps.Single(entry => entry.Key == "zqfp.content").Value;
+        }
+
+        _folder.Write("m.onnx", GraphBuilder.Decoder().Model);
+        GraphBuilder other = GraphBuilder.Decoder();
+        other.Graph.Initializer[3].RawData = ByteString.CopyFrom(new byte[other.Graph.Initializer[3].RawData.Length]);
+        _folder.Write("other.onnx", other.Model);
+        string content = Content("m.onnx", "a.onnx");
+        Assert.Matches("^[0-9a-f]{64}$", content);
+        Assert.Equal(content, Content("m.onnx", "b.onnx"));
+        Assert.NotEqual(content, Content("other.onnx", "c.onnx"));
     }
 
     [Fact]
@@ -144,12 +197,14 @@ public sealed class ModelRewriterTests : IDisposable
         using OnnxFile file = OnnxFile.Open(_folder.File(from));
         var graph = new GraphIndex(file.Graph, file.Path);
         var rewriter = new ModelRewriter(file, graph);
-        foreach (CalibrationStage stage in stages == 0 ? [] : Plan(graph).Take(stages))
+        CalibrationStage[] replaced = stages == 0 ? [] : [.. Plan(graph).Take(stages)];
+        IReadOnlyList<LinearLayer> marked = SharedWeights.Mark(graph, [.. replaced.SelectMany(stage => stage.Layers)], (_, _) => true);
+        foreach (CalibrationStage stage in replaced)
         {
-            rewriter.Replace([.. stage.Layers.Select(Tensors)]);
+            rewriter.Replace([.. marked.Where(layer => layer.Input == stage.Input).Select(Tensors)]);
         }
 
-        rewriter.Save(_folder.File(to), profile, [new("zqfp.test", "yes")], cancellation);
+        rewriter.Save(_folder.File(to), profile, [new("zqfp.test", "yes")], "zqfp.content", cancellation);
     }
 
     private static IReadOnlyList<CalibrationStage> Plan(GraphIndex graph)

@@ -112,7 +112,7 @@ public sealed class ProfileTests : IDisposable
             rewriter.Replace([.. stage.Select(Tensors)]);
         }
 
-        rewriter.Save(_folder.File("out.onnx"), profile, [], CancellationToken.None);
+        rewriter.Save(_folder.File("out.onnx"), profile, [], "zqfp.content", CancellationToken.None);
         return ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File("out.onnx")));
     }
 

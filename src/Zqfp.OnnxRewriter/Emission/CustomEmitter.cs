@@ -10,6 +10,10 @@ namespace Zqfp.OnnxRewriter.Emission;
 /// The profile <c>custom</c>: a QuantizeTokens node for each value that quantized layers read, and one product node of
 /// domain <c>zqfp</c> for each layer, with its codes, scales and low-rank factors as initializers.
 /// </summary>
+/// <remarks>
+/// The operators read and make float and float16. A layer that computes in another type, bfloat16, gets a Cast before and behind, and
+/// its bias is added behind.
+/// </remarks>
 /// <param name="fourBitType">Element type that 4-bit codes are declared as; their bytes are the same.</param>
 internal class CustomEmitter(DataType fourBitType) : LayerEmitter
 {
@@ -24,9 +28,15 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
     public override IEnumerable<NodeProto> Prepare(QuantizedLayerTensors first)
     {
         string value = first.Layer.Input;
+        string read = Read(first.Layer);
+        if (read != value)
+        {
+            yield return Cast(value, read, DataType.Float);
+        }
+
         if (first.Activations == ActivationRounding.Fp8)
         {
-            yield return Node(OperatorNames.Domain, OperatorNames.QuantizeTokens, Derived(value, OperatorNames.QuantizeTokens), [value], [Derived(value, "fp8"), Derived(value, "scale")]);
+            yield return Node(OperatorNames.Domain, OperatorNames.QuantizeTokens, Derived(value, OperatorNames.QuantizeTokens), [read], [Derived(value, "fp8"), Derived(value, "scale")]);
         }
     }
 
@@ -35,7 +45,7 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
         LinearLayer linear = layer.Layer;
         List<string> inputs = layer.Activations == ActivationRounding.Fp8
             ? [Derived(linear.Input, "fp8"), Derived(linear.Input, "scale")]
-            : [linear.Input];
+            : [Read(linear)];
         inputs.Add(Part(linear, "codes"));
         if (layer.Exponents is not null)
         {
@@ -44,14 +54,25 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
 
         inputs.Add(Part(linear, "scales"));
         inputs.AddRange(Optional(layer));
+        bool isNative = IsNative(linear);
+        string product = isNative ? linear.Output : Derived(linear.Output, "float");
         yield return Node(
             OperatorNames.Domain,
             Operator(layer)!,
             linear.Name,
             inputs,
-            [linear.Output],
+            [product],
             Attributes.Make("group_size", layer.GroupSize),
-            Attributes.Make("dtype", (long)linear.Type));
+            Attributes.Make("dtype", (long)(isNative ? linear.Type : DataType.Float)));
+        if (!isNative)
+        {
+            string cast = linear.Bias is null ? linear.Output : Derived(linear.Output, "product");
+            yield return Cast(product, cast, linear.Type);
+            if (linear.Bias is not null)
+            {
+                yield return Node("", "Add", Derived(linear.Output, "Add"), [cast, linear.Bias], [linear.Output]);
+            }
+        }
     }
 
     public override IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer)
@@ -75,12 +96,23 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
     }
 
     /// <summary>The inputs behind the scales: bias and low-rank factors, where the layer has them.</summary>
-    protected virtual IEnumerable<string> Optional(QuantizedLayerTensors layer) => (layer.Layer.Bias, layer.Rank) switch
+    protected virtual IEnumerable<string> Optional(QuantizedLayerTensors layer) => (OperatorBias(layer.Layer), layer.Rank) switch
     {
         (null, 0) => [],
         ({ } bias, 0) => [bias],
         var (bias, _) => [bias ?? "", Part(layer.Layer, "down"), Part(layer.Layer, "up")],
     };
+
+    /// <summary>The bias the operator adds; null where there is none or it is added behind.</summary>
+    protected static string? OperatorBias(LinearLayer layer) => IsNative(layer) ? layer.Bias : null;
+
+    private static bool IsNative(LinearLayer layer) => layer.Type is DataType.Float or DataType.Float16;
+
+    /// <summary>The value that the operators read for the layer's input.</summary>
+    private static string Read(LinearLayer layer) => IsNative(layer) ? layer.Input : Derived(layer.Input, "float");
+
+    private static NodeProto Cast(string input, string output, DataType type) =>
+        Node("", "Cast", Derived(output, "Cast"), [input], [output], Attributes.Make("to", (long)type));
 
     private static string? Operator(QuantizedLayerTensors layer) => (layer.CodesType, layer.Exponents is not null, layer.Activations) switch
     {

@@ -49,8 +49,8 @@ internal abstract class LayerEmitter
         Attribute = { attributes },
     };
 
-    /// <summary>Name of what belongs to one layer, such as <c>q_proj.zqfp.codes</c>. Not by the weight: two layers may share one.</summary>
-    protected static string Part(LinearLayer layer, string part) => $"{layer.Name}.zqfp.{part}";
+    /// <summary>Name of what belongs to one layer's weight, such as <c>q_proj.zqfp.codes</c>: that of the layer it was quantized for.</summary>
+    protected static string Part(LinearLayer layer, string part) => $"{layer.SharesWeightOf ?? layer.Name}.zqfp.{part}";
 
     /// <summary>Name of a value derived from what layers read, such as <c>x.zqfp.fp8</c>.</summary>
     protected static string Derived(string value, string part) => $"{value}.zqfp.{part}";

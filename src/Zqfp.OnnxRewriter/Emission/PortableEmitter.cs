@@ -23,7 +23,7 @@ internal sealed class PortableEmitter() : CustomEmitter(DataType.Uint4)
     {
         (long rows, long columns, _) = Shape(layer);
         IEnumerable<(string Name, TensorData Data)> all = base.Initializers(layer);
-        if (layer.Layer.Bias is null)
+        if (OperatorBias(layer.Layer) is null)
         {
             all = all.Append((Part(layer.Layer, "bias"), new TensorData(DataType.Float, [rows], new byte[4 * rows])));
         }
@@ -37,5 +37,5 @@ internal sealed class PortableEmitter() : CustomEmitter(DataType.Uint4)
     }
 
     protected override IEnumerable<string> Optional(QuantizedLayerTensors layer) =>
-        [layer.Layer.Bias ?? Part(layer.Layer, "bias"), Part(layer.Layer, "down"), Part(layer.Layer, "up")];
+        [OperatorBias(layer.Layer) ?? Part(layer.Layer, "bias"), Part(layer.Layer, "down"), Part(layer.Layer, "up")];
 }

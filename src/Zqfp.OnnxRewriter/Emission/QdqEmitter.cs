@@ -56,21 +56,24 @@ internal sealed class QdqEmitter : LayerEmitter
     {
         LinearLayer linear = layer.Layer;
         string x = Derived(linear.Input, layer.Activations == ActivationRounding.None ? "float" : "rounded");
+        string weight = Derived(linear.Output, "weight");
         yield return Standard(
             "DequantizeLinear",
             [Part(linear, "codes"), Part(linear, "scales")],
-            Part(linear, "weight"),
+            weight,
             Attributes.Make("axis", 1),
             Attributes.Make("block_size", layer.GroupSize));
-        yield return Standard("Transpose", [Part(linear, "weight")], Part(linear, "weight_t"));
+        string turned = Derived(linear.Output, "weight_t");
+        yield return Standard("Transpose", [weight], turned);
         string value = Derived(linear.Output, "product");
-        yield return Standard("MatMul", [x, Part(linear, "weight_t")], value);
+        yield return Standard("MatMul", [x, turned], value);
         if (layer.Rank > 0)
         {
-            yield return Cast(Part(linear, "down"), Part(linear, "down_float"), DataType.Float);
-            yield return Cast(Part(linear, "up"), Part(linear, "up_float"), DataType.Float);
-            yield return Standard("MatMul", [x, Part(linear, "down_float")], Derived(linear.Output, "inner"));
-            yield return Standard("MatMul", [Derived(linear.Output, "inner"), Part(linear, "up_float")], Derived(linear.Output, "correction"));
+            (string down, string up) = (Derived(linear.Output, "down"), Derived(linear.Output, "up"));
+            yield return Cast(Part(linear, "down"), down, DataType.Float);
+            yield return Cast(Part(linear, "up"), up, DataType.Float);
+            yield return Standard("MatMul", [x, down], Derived(linear.Output, "inner"));
+            yield return Standard("MatMul", [Derived(linear.Output, "inner"), up], Derived(linear.Output, "correction"));
             yield return Standard("Add", [value, Derived(linear.Output, "correction")], value = Derived(linear.Output, "corrected"));
         }
 

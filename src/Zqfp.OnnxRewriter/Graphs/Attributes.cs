@@ -15,6 +15,9 @@ internal static class Attributes
     public static AttributeProto Make(string name, long value) =>
         new() { Name = name, I = value, Type = AttributeType.Int };
 
+    public static AttributeProto Make(string name, IReadOnlyList<long> values) =>
+        new() { Name = name, Ints = { values }, Type = AttributeType.Ints };
+
     private static AttributeProto? Find(NodeProto node, string name) =>
         node.Attribute.FirstOrDefault(attribute => attribute.Name == name);
 }

@@ -78,6 +78,10 @@ public sealed class GraphIndex
     /// <summary>The initializer of this name, or null.</summary>
     public TensorProto? Initializer(string value) => _initializers.GetValueOrDefault(value);
 
+    /// <summary>What <paramref name="value"/> always is: an initializer, or the tensor of a Constant node; null where it is neither.</summary>
+    public TensorProto? Constant(string value) => Initializer(value)
+        ?? (Producer(value) is { OpType: "Constant", Domain: "" } node ? node.Attribute.FirstOrDefault(attribute => attribute.Name == "value")?.T : null);
+
     /// <summary>Declared type and shape of <paramref name="value"/>, or null where the model does not say.</summary>
     public TypeProto? TypeOf(string value) => _values.GetValueOrDefault(value)?.Type;
 
@@ -108,38 +112,45 @@ public sealed class GraphIndex
     public static string Describe(NodeProto node) =>
         node.Name.Length > 0 ? $"node '{node.Name}' ({node.OpType})" : $"the {node.OpType} node that makes '{node.Output.FirstOrDefault()}'";
 
+    /// <summary>Depth-first from each node in the file's order: linear in the size of the graph, whatever that order is.</summary>
     private List<NodeProto> Sort(string file)
     {
-        HashSet<string> known = [.. _initializers.Keys, .. Inputs.Select(input => input.Name)];
+        HashSet<string> given = [.. _initializers.Keys, .. Inputs.Select(input => input.Name)];
         List<NodeProto> sorted = new(Graph.Node.Count);
-        List<NodeProto> waiting = [.. Graph.Node];
-        while (waiting.Count > 0)
+        Dictionary<NodeProto, bool> finished = new(Graph.Node.Count, ReferenceEqualityComparer.Instance);
+        Stack<(NodeProto Node, Queue<string> Unseen)> path = new();
+        foreach (NodeProto root in Graph.Node.Where(node => !finished.ContainsKey(node)))
         {
-            List<NodeProto> blocked = [];
-            foreach (NodeProto node in waiting)
+            Enter(root);
+            while (path.TryPeek(out (NodeProto Node, Queue<string> Unseen) top))
             {
-                if (ReadBy(node).All(known.Contains))
+                if (!top.Unseen.TryDequeue(out string? input))
                 {
-                    sorted.Add(node);
-                    known.UnionWith(node.Output);
+                    finished[top.Node] = true;
+                    sorted.Add(top.Node);
+                    path.Pop();
                 }
-                else
+                else if (!_producers.TryGetValue(input, out NodeProto? producer))
                 {
-                    blocked.Add(node);
+                    throw new ModelException("ZQFP1004", file, $"{Describe(top.Node)} reads '{input}', but nothing defines it.");
+                }
+                else if (!finished.TryGetValue(producer, out bool isDone))
+                {
+                    Enter(producer);
+                }
+                else if (!isDone)
+                {
+                    throw new ModelException("ZQFP1004", file, $"{Describe(top.Node)} reads '{input}', but the graph has a cycle.");
                 }
             }
-
-            if (blocked.Count == waiting.Count)
-            {
-                NodeProto first = blocked[0];
-                string missing = ReadBy(first).First(input => !known.Contains(input));
-                string why = _producers.ContainsKey(missing) ? "the graph has a cycle" : "nothing defines it";
-                throw new ModelException("ZQFP1004", file, $"{Describe(first)} reads '{missing}', but {why}.");
-            }
-
-            waiting = blocked;
         }
 
         return sorted;
+
+        void Enter(NodeProto node)
+        {
+            finished.Add(node, false);
+            path.Push((node, new Queue<string>(ReadBy(node).Where(input => !given.Contains(input)))));
+        }
     }
 }

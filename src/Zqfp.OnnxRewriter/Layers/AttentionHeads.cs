@@ -43,8 +43,8 @@ public static class AttentionHeads
 
             if (node.OpType is "MatMul" or "Gemm")
             {
-                return ConstantWeight.Trace(graph, node.Input[1])?.Tensor.Dims is { } dims
-                    ? dims[Attributes.Int(node, "transB", 0) == 0 ? 1 : 0]
+                return ConstantWeight.TraceShape(graph, node.Input[1]) is { } weight
+                    ? weight.Dims[weight.Transposed == (Attributes.Int(node, "transB", 0) == 0) ? 0 : 1]
                     : null;
             }
 

@@ -1,44 +1,88 @@
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter.Layers;
 
-/// <summary>An initializer seen through the nodes that stand between it and its reader.</summary>
-/// <param name="Tensor">The initializer.</param>
+/// <summary>A constant matrix seen through the nodes that stand between its numbers and their reader.</summary>
+/// <param name="Tensor">The numbers, or codes of them.</param>
+/// <param name="Dequantization">How codes become numbers; null where the tensor holds the numbers themselves.</param>
+/// <param name="Dims">The shape the row-major numbers have, after all Reshape nodes; two dimensions.</param>
 /// <param name="Transposed">Whether the reader sees it with its two dimensions exchanged.</param>
 /// <param name="Type">The element type the reader sees.</param>
-/// <param name="Path">The values from the reader's input back to the initializer.</param>
-internal sealed record ConstantWeight(TensorProto Tensor, bool Transposed, DataType Type, IReadOnlyList<string> Path)
+/// <param name="Path">The values from the reader's input back to the constant.</param>
+internal sealed record ConstantWeight(
+    TensorProto Tensor, Dequantization? Dequantization, IReadOnlyList<long> Dims, bool Transposed, DataType Type, IReadOnlyList<string> Path)
 {
-    /// <summary>Follows <paramref name="value"/> back through Transpose, Cast and Identity to a matrix, or returns null.</summary>
+    /// <summary>The name of the constant.</summary>
+    public string Name => Path[^1];
+
+    /// <summary>Equal for weights that store the same numbers in the same shape.</summary>
+    public string Identity => $"{Name}|{Dequantization?.ScaleName}|{Dequantization?.ZeroPointName}|{string.Join('x', Dims)}";
+
+    /// <summary>
+    /// Follows <paramref name="value"/> back through Transpose, Cast, Identity, Reshape and DequantizeLinear to a constant, and
+    /// returns the matrix of real numbers that this makes, or null where it makes none.
+    /// </summary>
     public static ConstantWeight? Trace(GraphIndex graph, string value)
     {
-        bool transposed = false;
-        DataType? type = null;
+        ConstantWeight? weight = TraceShape(graph, value);
+        bool isRead = weight is not null && TensorTypes.IsFloat(weight.Type)
+            && (weight.Dequantization is null ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType) : TensorTypes.IsInteger((DataType)weight.Tensor.DataType));
+        return isRead ? weight : null;
+    }
+
+    /// <summary>As <see cref="Trace"/>, for matrices of any element type: their numbers may be unreadable, such as codes of FP4.</summary>
+    public static ConstantWeight? TraceShape(GraphIndex graph, string value)
+    {
         List<string> path = [value];
-        while (graph.Producer(value) is { } node)
+        Stack<NodeProto> nodes = new();
+        while (graph.Constant(value) is null)
         {
-            switch (node.OpType)
+            if (graph.Producer(value) is not { } node || !PassesThrough(node))
             {
-                case "Transpose" when Attributes.Ints(node, "perm") is null or [1, 0]:
-                    transposed = !transposed;
-                    break;
-                case "Cast":
-                    type ??= (DataType)Attributes.Int(node, "to", 0);
-                    break;
-                case "Identity":
-                    break;
-                default:
-                    return null;
+                return null;
             }
 
+            nodes.Push(node);
             value = node.Input[0];
             path.Add(value);
         }
 
-        return graph.Initializer(value) is { Dims.Count: 2 } tensor
-            ? new ConstantWeight(tensor, transposed, type ?? (DataType)tensor.DataType, path)
-            : null;
+        TensorProto tensor = graph.Constant(value)!;
+        ConstantWeight? weight = new(tensor, null, tensor.Dims, Transposed: false, (DataType)tensor.DataType, path);
+        while (weight is not null && nodes.TryPop(out NodeProto? node))
+        {
+            weight = weight.After(graph, node);
+        }
+
+        return weight is { Dims.Count: 2 } ? weight : null;
+    }
+
+    /// <summary>Whether <paramref name="node"/> is one that a weight is seen through, its first input being the weight.</summary>
+    public static bool PassesThrough(NodeProto node) =>
+        node.Domain.Length == 0 && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "DequantizeLinear";
+
+    /// <summary>What <paramref name="node"/> makes of the weight, or null where that is nothing this type can say.</summary>
+    private ConstantWeight? After(GraphIndex graph, NodeProto node)
+    {
+        switch (node.OpType)
+        {
+            case "Identity":
+                return this;
+            case "Cast":
+                return this with { Type = (DataType)Attributes.Int(node, "to", 0) };
+            case "Transpose" when Dims.Count == 2:
+                return Attributes.Ints(node, "perm") is [0, 1] ? this : this with { Transposed = !Transposed };
+            case "Reshape" when !Transposed && graph.Constant(node.Input[1]) is { } shape:
+                return Reshaping.Resolve(Dims, shape, Attributes.Int(node, "allowzero", 0) != 0) is { } dims ? this with { Dims = dims } : null;
+            case "DequantizeLinear" when !Transposed && Dequantization is null && Type == (DataType)Tensor.DataType:
+                return Dequantization.Of(graph, node, Dims) is { } dequantization
+                    ? this with { Dequantization = dequantization, Type = dequantization.Type }
+                    : null;
+            default:
+                return null;
+        }
     }
 }

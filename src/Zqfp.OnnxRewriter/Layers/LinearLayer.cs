@@ -9,6 +9,9 @@ public sealed record LinearLayer
     /// <summary>The name of the layer's node, or of its output where the node has none. Unique in the graph.</summary>
     public required string Name { get; init; }
 
+    /// <summary>The module of the training framework that it was, such as <c>model.layers.0.mlp.down_proj</c>; null where the exporter did not say.</summary>
+    public string? Module { get; init; }
+
     /// <summary>The nodes that compute it: a MatMul or Gemm, and the Add of its bias where that is a node of its own.</summary>
     public required IReadOnlyList<NodeProto> Nodes { get; init; }
 
@@ -18,10 +21,10 @@ public sealed record LinearLayer
     /// <summary>The value it makes, bias included.</summary>
     public required string Output { get; init; }
 
-    /// <summary>The initializer that holds its weight.</summary>
+    /// <summary>The constant that holds its weight, or the codes that are dequantized to it.</summary>
     public required string Weight { get; init; }
 
-    /// <summary>Whether the initializer is stored [K, N], the way MatMul reads it, rather than [N, K].</summary>
+    /// <summary>Whether the weight is stored [K, N], the way MatMul reads it, rather than [N, K].</summary>
     public required bool StoredInputMajor { get; init; }
 
     /// <summary>K, the length of an input row.</summary>
@@ -35,6 +38,11 @@ public sealed record LinearLayer
 
     /// <summary>Element type the product is computed in.</summary>
     public required DataType Type { get; init; }
+
+    /// <summary>
+    /// The name of the layer whose quantized weight this one reads too, because both have the same weight; null where it has its own.
+    /// </summary>
+    public string? SharesWeightOf { get; init; }
 
     /// <summary>Whether it makes the logits (no other linear layer stands between it and them).</summary>
     public bool IsHead { get; init; }

@@ -1,11 +1,10 @@
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
-using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter.Layers;
 
-/// <summary>Finds the linear layers of a graph: MatMul and Gemm nodes with a constant floating-point weight on the right.</summary>
+/// <summary>Finds the linear layers of a graph: MatMul and Gemm nodes with a constant weight on the right.</summary>
+/// <remarks><see cref="LeftWeights"/> turns those with the weight on the left.</remarks>
 public static class LinearLayerFinder
 {
     /// <summary>The linear layers that <paramref name="logits"/> depends on, in the order they run.</summary>
@@ -31,7 +30,7 @@ public static class LinearLayerFinder
     {
         bool isGemm = node.OpType == "Gemm" && node.Domain.Length == 0;
         bool isMatMul = node.OpType == "MatMul" && node.Domain.Length == 0;
-        if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight || !TensorTypes.IsFloat(weight.Type) || !TensorTypes.IsFloat((DataType)weight.Tensor.DataType))
+        if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight)
         {
             return null;
         }
@@ -44,8 +43,8 @@ public static class LinearLayerFinder
         // The reader of a MatMul sees [K, N]; of a Gemm with transB, [N, K].
         bool readInputMajor = isMatMul || Attributes.Int(node, "transB", 0) == 0;
         bool storedInputMajor = readInputMajor != weight.Transposed;
-        long inFeatures = weight.Tensor.Dims[storedInputMajor ? 0 : 1];
-        long outFeatures = weight.Tensor.Dims[storedInputMajor ? 1 : 0];
+        long inFeatures = weight.Dims[storedInputMajor ? 0 : 1];
+        long outFeatures = weight.Dims[storedInputMajor ? 1 : 0];
         if (inFeatures is 0 or > int.MaxValue || outFeatures is 0 or > int.MaxValue)
         {
             return null;
@@ -62,17 +61,25 @@ public static class LinearLayerFinder
         return new LinearLayer
         {
             Name = node.Name.Length > 0 ? node.Name : node.Output[0],
+            Module = Module(node),
             Nodes = add is null ? [node] : [node, add],
             Input = node.Input[0],
             Output = last.Output[0],
-            Weight = weight.Tensor.Name,
+            Weight = weight.Name,
             StoredInputMajor = storedInputMajor,
             InFeatures = (int)inFeatures,
             OutFeatures = (int)outFeatures,
             Bias = gemmBias ?? add?.Input.Single(input => input != node.Output[0]),
             Type = weight.Type,
-            IsTied = HasOtherReader(graph, weight),
+            IsTied = HasOtherReader(graph, weight.Name),
         };
+    }
+
+    /// <summary>PyTorch's exporter writes the modules around a node as a list, from the outermost to the node itself.</summary>
+    private static string? Module(NodeProto node)
+    {
+        string? scopes = node.MetadataProps.FirstOrDefault(entry => entry.Key == "pkg.torch.onnx.name_scopes")?.Value;
+        return scopes?.Trim('[', ']').Split(',').SkipLast(1).LastOrDefault()?.Trim(' ', '\'', '"') is { Length: > 0 } module ? module : null;
     }
 
     /// <summary>The Add of a constant [N] that alone reads the product, if there is one.</summary>
@@ -86,9 +93,31 @@ public static class LinearLayerFinder
     private static bool IsBias(GraphIndex graph, string value, long outFeatures) =>
         graph.Initializer(value) is { Dims: [var length] } && length == outFeatures;
 
-    /// <summary>Whether a value between the initializer and the product has a reader off that path, such as an embedding's Gather.</summary>
-    private static bool HasOtherReader(GraphIndex graph, ConstantWeight weight) =>
-        weight.Path.SelectMany(graph.Consumers).Any(reader => reader.OpType is not ("MatMul" or "Gemm" or "Transpose" or "Cast" or "Identity"));
+    /// <summary>Whether the constant, or what nodes on the way to a product make of it, has another reader, such as an embedding's Gather.</summary>
+    private static bool HasOtherReader(GraphIndex graph, string constant)
+    {
+        Stack<string> open = new([constant]);
+        HashSet<string> seen = new(StringComparer.Ordinal);
+        while (open.TryPop(out string? value))
+        {
+            foreach (NodeProto reader in graph.Consumers(value))
+            {
+                if (ConstantWeight.PassesThrough(reader) && reader.Input[0] == value)
+                {
+                    if (seen.Add(reader.Output[0]))
+                    {
+                        open.Push(reader.Output[0]);
+                    }
+                }
+                else if (reader.OpType is not ("MatMul" or "Gemm"))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
 
     private static IReadOnlyList<LinearLayer> MarkHeads(GraphIndex graph, List<LinearLayer> layers, string logits)
     {

@@ -1,4 +1,5 @@
 using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Protos;
 using Zqfp.OnnxRewriter.Tensors;
 
 namespace Zqfp.OnnxRewriter.Layers;
@@ -10,14 +11,20 @@ public static class WeightReader
     private const int Strip = 64;
 
     /// <summary>The weight as float32 [N, K], row-major, whatever type and order it is stored in.</summary>
-    /// <exception cref="ModelException">As <see cref="OnnxFile.Read"/>.</exception>
+    /// <exception cref="ModelException">As <see cref="OnnxFile.Read"/>. ZQFP1013: it has 2^31 elements or more.</exception>
     public static float[] Read(OnnxFile file, GraphIndex graph, LinearLayer layer)
     {
-        TensorData data = file.Read(graph.Initializer(layer.Weight)!);
-        float[] weight = new float[(long)layer.OutFeatures * layer.InFeatures];
+        long count = (long)layer.OutFeatures * layer.InFeatures;
+        if (count > Array.MaxLength)
+        {
+            throw new ModelException("ZQFP1013", file.Path, $"Layer '{layer.Name}' has {count} weights, more than the {Array.MaxLength} that can be quantized in one piece. Exclude it.");
+        }
+
+        var numbers = new WeightNumbers(file, ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!);
+        float[] weight = new float[count];
         if (!layer.StoredInputMajor)
         {
-            data.ReadFloats(0, weight);
+            numbers.Read(0, weight);
             return weight;
         }
 
@@ -25,7 +32,7 @@ public static class WeightReader
         for (int k = 0; k < layer.InFeatures; k += Strip)
         {
             int rows = Math.Min(Strip, layer.InFeatures - k);
-            data.ReadFloats((long)k * layer.OutFeatures, strip.AsSpan(0, rows * layer.OutFeatures));
+            numbers.Read((long)k * layer.OutFeatures, strip.AsSpan(0, rows * layer.OutFeatures));
             for (int n = 0; n < layer.OutFeatures; n++)
             {
                 Span<float> target = weight.AsSpan((int)(((long)n * layer.InFeatures) + k), rows);
@@ -37,5 +44,42 @@ public static class WeightReader
         }
 
         return weight;
+    }
+
+    /// <summary>The numbers of a constant weight in the order they are stored.</summary>
+    private sealed class WeightNumbers(OnnxFile file, ConstantWeight weight)
+    {
+        private readonly TensorData _data = file.Read(weight.Tensor);
+        private readonly float[] _scales = All(file, weight.Dequantization?.Scale);
+        private readonly float[] _zeroPoints = All(file, weight.Dequantization?.ZeroPoint);
+
+        public void Read(long start, Span<float> destination)
+        {
+            _data.ReadFloats(start, destination);
+            if (weight.Dequantization is not { } dequantization)
+            {
+                return;
+            }
+
+            for (int i = 0; i < destination.Length; i++)
+            {
+                long scale = dequantization.ScaleIndex(start + i);
+                float zeroPoint = _zeroPoints.Length > 0 ? _zeroPoints[scale] : 0;
+                destination[i] = (destination[i] - zeroPoint) * _scales[scale];
+            }
+        }
+
+        private static float[] All(OnnxFile file, TensorProto? tensor)
+        {
+            if (tensor is null)
+            {
+                return [];
+            }
+
+            TensorData data = file.Read(tensor);
+            float[] values = new float[tensor.Dims.Aggregate(1L, (product, dim) => product * dim)];
+            data.ReadFloats(0, values);
+            return values;
+        }
     }
 }

@@ -37,6 +37,9 @@ internal sealed unsafe class MappedFile : IDisposable
         return count == 0 ? default : new View(_start + offset, count).Memory;
     }
 
+    /// <summary>Where the byte at <paramref name="offset"/> is in memory, until <see cref="Dispose"/>.</summary>
+    public nint AddressOf(long offset) => (nint)(_start + offset);
+
     public void Dispose()
     {
         if (_view is not null)

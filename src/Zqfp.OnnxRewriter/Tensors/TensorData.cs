@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
@@ -36,18 +37,46 @@ public sealed class TensorData
     /// <summary>A part of the bytes. Valid as long as the <see cref="OnnxFile"/> it comes from is open.</summary>
     public ReadOnlyMemory<byte> Slice(long offset, int count) => _slice(offset, count);
 
+    /// <summary>Where the bytes are mapped into memory, for tensors of any size; null where they are inline.</summary>
+    /// <remarks>Valid as long as the <see cref="OnnxFile"/> it comes from is open.</remarks>
+    public nint? Address { get; internal init; }
+
     /// <summary>
     /// Reads <paramref name="destination"/>.Length elements as float32, beginning at element <paramref name="start"/>.
-    /// Exact for float16 and bfloat16; float64 is rounded.
+    /// Exact for float16, bfloat16 and integers up to 16 bits; float64 and int32 are rounded.
     /// </summary>
     public void ReadFloats(long start, Span<float> destination)
     {
+        if (TensorTypes.BitsPerElement(Type) == 4)
+        {
+            ReadNibbles(start, destination);
+            return;
+        }
+
         int size = TensorTypes.BitsPerElement(Type) / 8;
         const int Chunk = 1 << 20;
         for (int done = 0; done < destination.Length; done += Chunk)
         {
             int count = Math.Min(Chunk, destination.Length - done);
             Convert(Slice((start + done) * size, count * size).Span, destination.Slice(done, count));
+        }
+    }
+
+    /// <summary>4-bit integers lie two to a byte, the first in the low half.</summary>
+    private void ReadNibbles(long start, Span<float> destination)
+    {
+        long first = start / 2;
+        ReadOnlySpan<byte> bytes = Slice(first, (int)(((start + destination.Length + 1) / 2) - first)).Span;
+        int odd = (int)(start % 2);
+        for (int i = 0; i < destination.Length; i++)
+        {
+            int nibble = (bytes[(i + odd) / 2] >> (4 * ((i + odd) % 2))) & 15;
+            destination[i] = Type switch
+            {
+                DataType.Uint4 => nibble,
+                DataType.Int4 => nibble >= 8 ? nibble - 16 : nibble,
+                _ => throw NotNumbers(),
+            };
         }
     }
 
@@ -69,14 +98,30 @@ public sealed class TensorData
 
                 break;
             case DataType.Double:
-                for (int i = 0; i < floats.Length; i++)
-                {
-                    floats[i] = (float)BinaryPrimitives.ReadDoubleLittleEndian(bytes[(8 * i)..]);
-                }
-
+                Convert<double>(bytes, floats);
+                break;
+            case DataType.Int8:
+                Convert<sbyte>(bytes, floats);
+                break;
+            case DataType.Uint8:
+                Convert<byte>(bytes, floats);
+                break;
+            case DataType.Int16:
+                Convert<short>(bytes, floats);
+                break;
+            case DataType.Uint16:
+                Convert<ushort>(bytes, floats);
+                break;
+            case DataType.Int32:
+                Convert<int>(bytes, floats);
                 break;
             default:
-                throw new InvalidOperationException($"Elements of type {Type} are not read as real numbers.");
+                throw NotNumbers();
         }
     }
+
+    private static void Convert<T>(ReadOnlySpan<byte> bytes, Span<float> floats)
+        where T : unmanaged, INumberBase<T> => TensorPrimitives.ConvertTruncating<T, float>(MemoryMarshal.Cast<byte, T>(bytes), floats);
+
+    private InvalidOperationException NotNumbers() => new($"Elements of type {Type} are not read as real numbers.");
 }

@@ -39,7 +39,7 @@ internal sealed class TensorStore : IDisposable
             return OpenExternal(tensor, type, dims, expected);
         }
 
-        ReadOnlyMemory<byte> bytes = tensor.HasRawData ? tensor.RawData.Memory : TypedBytes(tensor, type);
+        ReadOnlyMemory<byte> bytes = tensor.HasRawData ? tensor.RawData.Memory : TypedBytes(tensor);
         return bytes.Length == expected
             ? new TensorData(type, dims, bytes)
             : throw Refuse("ZQFP1003", $"Initializer '{tensor.Name}' of shape [{string.Join(", ", dims)}] needs {expected} bytes and has {bytes.Length}.");
@@ -74,7 +74,7 @@ internal sealed class TensorStore : IDisposable
             throw Refuse("ZQFP1002", $"Initializer '{tensor.Name}' lies at {offset}..{(Int128)offset + length} of '{location}', which has {file.Length} bytes. The file is truncated or belongs to another model.");
         }
 
-        return new TensorData(type, dims, length, (start, count) => file.Slice(offset + start, count));
+        return new TensorData(type, dims, length, (start, count) => file.Slice(offset + start, count)) { Address = file.AddressOf(offset) };
     }
 
     private MappedFile Map(string tensor, string location)
@@ -151,9 +151,10 @@ internal sealed class TensorStore : IDisposable
         return elements;
     }
 
-    private static ReadOnlyMemory<byte> TypedBytes(TensorProto tensor, DataType type)
+    /// <summary>The bytes of a tensor whose elements are in one of the typed fields.</summary>
+    public static ReadOnlyMemory<byte> TypedBytes(TensorProto tensor)
     {
-        switch (type)
+        switch ((DataType)tensor.DataType)
         {
             case DataType.Float or DataType.Complex64:
                 return Bytes<float>([.. tensor.FloatData]);

@@ -34,6 +34,10 @@ public static class TensorTypes
         _ => type.ToString().ToLowerInvariant(),
     };
 
+    /// <summary>Whether codes of this type are read as numbers by <see cref="TensorData.ReadFloats"/>.</summary>
+    public static bool IsInteger(DataType type) =>
+        type is DataType.Int8 or DataType.Uint8 or DataType.Int4 or DataType.Uint4 or DataType.Int16 or DataType.Uint16 or DataType.Int32;
+
     /// <summary>Bytes of a tensor of <paramref name="elements"/> elements: sub-byte types are packed without gaps between rows.</summary>
     public static long ByteLength(DataType type, long elements) =>
         checked((elements * BitsPerElement(type)) + 7) / 8;

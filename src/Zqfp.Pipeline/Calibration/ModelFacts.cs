@@ -2,6 +2,7 @@ using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Slicing;
 using Zqfp.Pipeline.Diagnostics;
 
 namespace Zqfp.Pipeline.Calibration;
@@ -11,7 +12,8 @@ namespace Zqfp.Pipeline.Calibration;
 /// <param name="Logits">Its output of shape [batch, length, vocabulary].</param>
 /// <param name="Vocabulary">Number of token ids it knows, or null where the model does not say.</param>
 /// <param name="HeadSize">Length of an attention head's key, where its attention nodes tell.</param>
-internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize)
+/// <param name="UsesBfloat16">Whether it computes in bfloat16.</param>
+internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize, bool UsesBfloat16)
 {
     /// <summary>Reads the facts from the model's structure.</summary>
     /// <exception cref="PipelineException">ZQFP1007: it has no output that could be logits.</exception>
@@ -29,6 +31,6 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
             ?? throw new PipelineException("ZQFP1007", "The model has no output named 'logits' and none of three dimensions: it is no language model, or it was exported without its head.", file.Path);
         TensorShapeProto.Types.Dimension? last = output.Type?.TensorType?.Shape?.Dim.LastOrDefault();
         int? vocabulary = last is { ValueCase: TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue } ? checked((int)last.DimValue) : null;
-        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph));
+        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph), Bfloat16.IsUsedBy(graph.Graph));
     }
 }

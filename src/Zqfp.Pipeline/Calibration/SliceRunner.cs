@@ -1,9 +1,7 @@
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Slicing;
-using Zqfp.OnnxRewriter.Tensors;
 using Zqfp.OnnxRuntime;
 using Zqfp.Pipeline.Diagnostics;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
@@ -97,21 +95,14 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
         return floats;
     }
 
-    /// <summary>A session on one slice. Its weights stay where they are: in the mapped model, or in memory.</summary>
+    /// <summary>A session on one slice.</summary>
     private sealed class Slice : IDisposable
     {
-        private readonly OrtEnvironment _environment;
-        private readonly OrtSession _session;
+        private readonly ModelSession _session;
 
         public Slice(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel model, int threads)
         {
-            _environment = environment;
-            OrtSessionOptions options = new() { IntraOpThreads = threads };
-            options.AddOperatorDomain(operators);
-            OrtValue[] weights = [.. model.Weights.Values.Select(Wrap)];
-            options.AddExternalInitializers([.. model.Weights.Keys], weights);
-            _session = OrtSession.Create(environment, model.ToBytes(), options);
-            Array.ForEach(weights, weight => weight.Dispose());
+            _session = ModelSession.Open(environment, operators, model, new OrtSessionOptions { IntraOpThreads = threads });
             OutputNames = [.. model.Outputs];
         }
 
@@ -122,10 +113,10 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
             List<OrtValue> made = [];
             try
             {
-                OrtValue[] inputs = new OrtValue[_session.Inputs.Count];
+                OrtValue[] inputs = new OrtValue[_session.Session.Inputs.Count];
                 for (int i = 0; i < inputs.Length; i++)
                 {
-                    OrtValueInfo input = _session.Inputs[i];
+                    OrtValueInfo input = _session.Session.Inputs[i];
                     if (kept(input.Name) is not { } value)
                     {
                         value = feeds.Create(input, batch);
@@ -135,7 +126,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
                     inputs[i] = value;
                 }
 
-                return _session.Run([.. _session.Inputs.Select(input => input.Name)], inputs, OutputNames, cancellation);
+                return _session.Session.Run([.. _session.Session.Inputs.Select(input => input.Name)], inputs, OutputNames, cancellation);
             }
             finally
             {
@@ -144,16 +135,5 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
         }
 
         public void Dispose() => _session.Dispose();
-
-        private OrtValue Wrap(TensorData data)
-        {
-            if (data.ByteLength > int.MaxValue)
-            {
-                throw new PipelineException("ZQFP1013", $"An initializer of shape [{string.Join(", ", data.Dims)}] takes {data.ByteLength} bytes, more than the 2 GiB that calibration can hold in one piece. Export the model in float16.");
-            }
-
-            Memory<byte> bytes = MemoryMarshal.AsMemory(data.Slice(0, checked((int)data.ByteLength)));
-            return OrtValue.FromMemory(_environment, bytes, (OrtElementType)data.Type, [.. data.Dims]);
-        }
     }
 }

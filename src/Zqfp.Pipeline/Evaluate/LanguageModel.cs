@@ -11,7 +11,7 @@ internal sealed class LanguageModel : IDisposable
     private readonly ModelFacts _facts;
     private readonly OrtEnvironment _environment;
     private readonly OrtOperatorDomain _operators;
-    private readonly OrtSession _session;
+    private readonly ModelSession _model;
     private readonly TokenFeeds _feeds;
 
     /// <summary>Loads the model.</summary>
@@ -25,9 +25,7 @@ internal sealed class LanguageModel : IDisposable
         _facts = facts;
         _environment = new OrtEnvironment();
         _operators = ZqfpOperators.CreateDomain(_environment, device);
-        OrtSessionOptions options = new() { IntraOpThreads = threads, AllowSpinning = isAlone };
-        options.AddOperatorDomain(_operators);
-        _session = OrtSession.Create(_environment, facts.Path, options);
+        _model = ModelSession.Open(_environment, _operators, facts, new OrtSessionOptions { IntraOpThreads = threads, AllowSpinning = isAlone });
         _feeds = new TokenFeeds(_environment, facts);
     }
 
@@ -36,10 +34,11 @@ internal sealed class LanguageModel : IDisposable
     /// <exception cref="PipelineException">ZQFP1005, ZQFP1008, ZQFP1012: the model is none that text can be measured with.</exception>
     public BatchLogits Run(TokenBatch batch, CancellationToken cancellation)
     {
-        OrtValue[] inputs = [.. _session.Inputs.Select(input => _feeds.Create(input, batch))];
+        OrtSession session = _model.Session;
+        OrtValue[] inputs = [.. session.Inputs.Select(input => _feeds.Create(input, batch))];
         try
         {
-            OrtValue logits = _session.Run([.. _session.Inputs.Select(input => input.Name)], inputs, [_facts.Logits], cancellation)[0];
+            OrtValue logits = session.Run([.. session.Inputs.Select(input => input.Name)], inputs, [_facts.Logits], cancellation)[0];
             return BatchLogits.Of(logits, batch, _facts.Path);
         }
         finally
@@ -50,7 +49,7 @@ internal sealed class LanguageModel : IDisposable
 
     public void Dispose()
     {
-        _session.Dispose();
+        _model.Dispose();
         _operators.Dispose();
         _environment.Dispose();
     }

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Google.Protobuf;
+using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
@@ -15,32 +16,46 @@ namespace Zqfp.Pipeline.Quantize;
 internal readonly record struct LayerKey(string Hash);
 
 /// <summary>
-/// Computes keys before anything is run: a layer depends on the code, the options, the calibration tokens, the model with
-/// all its weights, and the layers before it, because it is calibrated on what those make once quantized.
+/// Computes keys before anything is run: a layer depends on the code, its options, the calibration tokens, the model with all its
+/// weights, and, where it is calibrated on what quantized layers make, the layers of the stages before it.
 /// </summary>
 internal static class LayerKeys
 {
     private const int Block = 1 << 22;
 
     /// <summary>One key for each layer, in the order the layers run.</summary>
-    public static LayerKey[] Of(QuantizeOptions options, OnnxFile file, IReadOnlyList<CalibrationStage> stages, IReadOnlyList<int[]> windows)
+    /// <param name="options">The options of the run.</param>
+    /// <param name="file">The model.</param>
+    /// <param name="stages">The stages.</param>
+    /// <param name="weights">The options of each layer.</param>
+    /// <param name="windows">The calibration windows; none where nothing is calibrated.</param>
+    public static LayerKey[] Of(
+        QuantizeOptions options, OnnxFile file, IReadOnlyList<CalibrationStage> stages, Func<LinearLayer, QuantizationOptions> weights, IReadOnlyList<int[]> windows)
     {
-        byte[] previous = Start(options, file, windows);
+        bool isSequential = windows.Count > 0 && options.CalibrateOn == CalibrationSource.Quantized;
+        byte[] before = Start(options, file, windows);
         List<LayerKey> keys = [];
-        foreach (LinearLayer layer in stages.SelectMany(stage => stage.Layers))
+        foreach (CalibrationStage stage in stages)
         {
-            previous = SHA256.HashData([.. previous, .. Encoding.UTF8.GetBytes(layer.Name)]);
-            keys.Add(new LayerKey(Convert.ToHexStringLower(previous)));
+            byte[][] stageKeys = [.. stage.Layers.Select(layer => SHA256.HashData([.. before, .. Encoding.UTF8.GetBytes(Describe(layer, weights(layer)))]))];
+            keys.AddRange(stageKeys.Select(key => new LayerKey(Convert.ToHexStringLower(key))));
+            if (isSequential)
+            {
+                before = SHA256.HashData([.. stageKeys.SelectMany(key => key)]);
+            }
         }
 
         return [.. keys];
     }
 
+    private static string Describe(LinearLayer layer, QuantizationOptions options) =>
+        $"{layer.Name}|{layer.SharesWeightOf}|{options with { MaxThreads = 0 }}|{options.Format.Name}";
+
     private static byte[] Start(QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Quantization with { MaxThreads = 0 }}|{options.Quantization.Format.Name}|{options.Activations}"));
-        hash.AppendData(SHA256.HashData(file.Graph.ToByteArray()));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Activations}|{options.CalibrateOn}"));
+        hash.AppendData(StructureHash(file.Graph));
         foreach (TensorProto tensor in file.Graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
         {
             Append(hash, file.Read(tensor));
@@ -52,6 +67,18 @@ internal static class LayerKeys
         }
 
         return hash.GetHashAndReset();
+    }
+
+    /// <summary>Streamed: the weights of a model without external data are in the structure.</summary>
+    private static byte[] StructureHash(GraphProto graph)
+    {
+        using var hash = SHA256.Create();
+        using (var stream = new CryptoStream(Stream.Null, hash, CryptoStreamMode.Write))
+        {
+            graph.WriteTo(stream);
+        }
+
+        return hash.Hash!;
     }
 
     private static void Append(IncrementalHash hash, TensorData data)

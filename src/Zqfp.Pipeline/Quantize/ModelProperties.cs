@@ -1,4 +1,5 @@
 using System.Globalization;
+using Zqfp.OnnxRewriter.Emission;
 
 namespace Zqfp.Pipeline.Quantize;
 
@@ -14,17 +15,24 @@ internal static class ModelProperties
     /// <summary>Bits stored for each quantized weight.</summary>
     public const string BitsKey = "zqfp.bits_per_weight";
 
+    /// <summary>The profile the file is written in.</summary>
+    public const string ProfileKey = "zqfp.profile";
+
+    /// <summary>SHA-256 of structure and weights.</summary>
+    public const string ContentKey = "zqfp.content";
+
     /// <summary>This project's version.</summary>
     public const string VersionKey = "zqfp.version";
 
     /// <summary>This project's version, without build metadata.</summary>
     public static string Version { get; } = typeof(ModelProperties).Assembly.GetName().Version!.ToString(3);
 
-    /// <summary>The properties to add.</summary>
-    public static IEnumerable<KeyValuePair<string, string>> Make(string recipe, int layers, double bitsPerWeight) =>
+    /// <summary>The properties to add, all but the content's hash.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> Make(string recipe, EmissionProfile profile, int layers, double bitsPerWeight) =>
     [
         new(VersionKey, Version),
         new(RecipeKey, recipe),
+        new(ProfileKey, ProfileFiles.NameOf(profile)),
         new(LayersKey, layers.ToString(CultureInfo.InvariantCulture)),
         new(BitsKey, bitsPerWeight.ToString("F3", CultureInfo.InvariantCulture)),
     ];

@@ -1,6 +1,7 @@
 using Zqfp.CudaOps;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Slicing;
@@ -22,6 +23,8 @@ internal sealed class QuantizationRun
     private readonly ModelRewriter _rewriter;
     private readonly PhaseClock _clock = new();
     private readonly List<QuantizedLayerResult> _layers = [];
+    private readonly List<IReadOnlyList<QuantizedLayerTensors>> _deferred = [];
+    private readonly Dictionary<string, QuantizationOptions> _weights = new(StringComparer.Ordinal);
     private readonly List<Diagnostic> _warnings = [];
 
     public QuantizationRun(QuantizeOptions options, OnnxFile file, IJobObserver observer, CancellationToken cancellation)
@@ -30,28 +33,26 @@ internal sealed class QuantizationRun
         _file = file;
         _observer = observer;
         _cancellation = cancellation;
-        _graph = new GraphIndex(file.Graph, file.Path);
+        _graph = LeftWeights.Turn(new GraphIndex(file.Graph, file.Path), file.Path);
         _facts = ModelFacts.Of(file, _graph);
         _rewriter = new ModelRewriter(file, _graph);
     }
 
     public QuantizeReport Execute()
     {
-        _rewriter.Require(_options.Profile);
-        RequireSeparateOutput();
-        IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(_graph, _facts.Logits);
-        LinearLayer[] chosen = [.. LayerChooser.Choose(all, _options).Where(choice => choice.FloatBecause is null).Select(choice => choice.Layer)];
-        if (chosen.Length == 0)
+        foreach ((EmissionProfile profile, _) in ProfileFiles.Of(_options))
         {
-            throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: no MatMul or Gemm with a constant weight besides the head.", _file.Path);
+            _rewriter.Require(profile);
         }
 
-        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(_graph, chosen, all, _facts.Logits);
+        RequireSeparateOutput();
+        IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(_graph, _facts.Logits);
+        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(_graph, Choose(all), all, _facts.Logits);
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
-        LayerKey[] keys = LayerKeys.Of(_options, _file, stages, windows.Windows);
+        LayerKey[] keys = LayerKeys.Of(_options, _file, stages, layer => _weights[layer.Name], windows.Windows);
         var store = new LayerStore(_options.WorkFolder);
-        QuantizedLayerResult?[] kept = [.. stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => store.Read(key, layer))];
-        if (windows.Windows.Count == 0 || kept.All(layer => layer is not null))
+        QuantizedLayerResult?[] kept = [.. stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => IsOwner(layer) ? store.Read(key, layer) : null)];
+        if (windows.Windows.Count == 0 || stages.SelectMany(stage => stage.Layers).Zip(kept).All(entry => IsKept(entry.First, entry.Second)))
         {
             stages.ToList().ForEach(stage => Finish(stage, kept, hessian: null, keys, store));
         }
@@ -60,22 +61,61 @@ internal sealed class QuantizationRun
             Calibrate(stages, windows, kept, keys, store);
         }
 
+        _deferred.ForEach(_rewriter.Replace);
         _observer.Report(new JobProgress("Quantizing", keys.Length, keys.Length, "layers"));
         return Save(windows.Windows.Count);
     }
 
-    /// <summary>Weights are read until the output is written, so the output must be none of the model's files.</summary>
+    /// <summary>The layers to quantize, each with its options in <see cref="_weights"/>, in the order their stages run.</summary>
+    private IReadOnlyList<LinearLayer> Choose(IReadOnlyList<LinearLayer> all)
+    {
+        if (LogitsCoverage.Refusal(_graph, all, _facts.Logits) is { } refusal)
+        {
+            throw new PipelineException("ZQFP1008", $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it without pruning the head.", _file.Path);
+        }
+
+        foreach (Diagnostic warning in LayerChooser.UnusedPatterns(all, _options))
+        {
+            Warn(warning);
+        }
+
+        LayerChoice[] chosen = [.. LayerChooser.Choose(all, _options).Where(choice => choice.FloatBecause is null)];
+        if (chosen.Length == 0)
+        {
+            string why = all.All(layer => layer.IsHead || layer.IsTied)
+                ? "no MatMul or Gemm with a constant weight besides the head"
+                : "the options leave out every one";
+            throw new PipelineException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", _file.Path);
+        }
+
+        foreach (LayerChoice choice in chosen)
+        {
+            _weights.Add(choice.Layer.Name, choice.Options);
+        }
+
+        LinearLayer[] ordered = [.. chosen.Select(choice => choice.Layer).GroupBy(layer => layer.Input).SelectMany(stage => stage)];
+        return SharedWeights.Mark(_graph, ordered, (one, other) => _weights[one.Name] == _weights[other.Name]);
+    }
+
+    private static bool IsOwner(LinearLayer layer) => layer.SharesWeightOf is null;
+
+    private static bool IsKept(LinearLayer layer, QuantizedLayerResult? kept) => kept is not null || !IsOwner(layer);
+
+    /// <summary>Weights are read until the outputs are written, so these must be none of the model's files.</summary>
     private void RequireSeparateOutput()
     {
-        string output = Path.GetFullPath(_options.OutputPath);
-        if (_file.ExternalFiles().Any(file => file == output || file == output + ".data"))
+        foreach (string path in ProfileFiles.Of(_options).Select(file => file.Path))
         {
-            throw new PipelineException("ZQFP0003", "The output would overwrite the model's weights. Choose another --output.", _options.OutputPath);
+            string output = Path.GetFullPath(path);
+            if (_file.ExternalFiles().Any(file => file == output || file == output + ".data"))
+            {
+                throw new PipelineException("ZQFP0003", "The output would overwrite the model's weights. Choose another --output.", path);
+            }
         }
     }
 
     private TokenWindowSet LoadWindows() =>
-        QuantizeOptionRules.NeedsCalibration(_options.Quantization)
+        _weights.Values.Any(QuantizeOptionRules.NeedsCalibration)
             ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _facts)
             : TokenWindowSet.Empty;
 
@@ -86,7 +126,7 @@ internal sealed class QuantizationRun
         using var runner = new SliceRunner(environment, operators, _rewriter, TokenBatch.Group(windows.Windows), new TokenFeeds(environment, _facts), _options.Threads);
         foreach (CalibrationStage stage in stages)
         {
-            bool isKept = kept.AsSpan(_layers.Count, stage.Layers.Count).IndexOf((QuantizedLayerResult?)null) < 0;
+            bool isKept = stage.Layers.Zip(kept.Skip(_layers.Count)).All(entry => IsKept(entry.First, entry.Second));
             using Hessian? hessian = _clock.Measure("calibrate", () => runner.Run(stage, wantHessian: !isKept, _cancellation));
             Finish(stage, kept, hessian, keys, store);
         }
@@ -101,22 +141,38 @@ internal sealed class QuantizationRun
             _cancellation.ThrowIfCancellationRequested();
             int index = _layers.Count;
             _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.Name));
-            _layers.Add(kept[index] ?? store.Write(keys[index], _clock.Measure("quantize", () => Quantize(layer, hessian))));
+            _layers.Add(IsOwner(layer)
+                ? kept[index] ?? store.Write(keys[index], _clock.Measure("quantize", () => Quantize(layer, hessian)))
+                : _layers.Single(owner => owner.Tensors.Layer.Name == layer.SharesWeightOf).SharedWith(layer));
         }
 
         QuantizedLayerResult[] made = [.. _layers.Skip(first)];
-        _rewriter.Replace([.. made.Select(layer => layer.Tensors)]);
+        QuantizedLayerTensors[] replacements = [.. made.Select(layer => layer.Tensors)];
+        if (_options.CalibrateOn == CalibrationSource.Quantized)
+        {
+            _rewriter.Replace(replacements);
+        }
+        else
+        {
+            _deferred.Add(replacements);
+        }
+
         foreach (Diagnostic warning in made.SelectMany(layer => layer.Warnings))
         {
-            _warnings.Add(warning);
-            _observer.Warn(warning);
+            Warn(warning);
         }
+    }
+
+    private void Warn(Diagnostic warning)
+    {
+        _warnings.Add(warning);
+        _observer.Warn(warning);
     }
 
     private QuantizedLayerResult Quantize(LinearLayer layer, Hessian? hessian)
     {
         float[] weight = WeightReader.Read(_file, _graph, layer);
-        QuantizationOptions options = _options.Quantization with { MaxThreads = _options.Threads };
+        QuantizationOptions options = _weights[layer.Name] with { MaxThreads = _options.Threads };
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, hessian, options, _cancellation);
         return QuantizedLayerResult.Of(layer, quantized, isCalibrated: hessian is not null, _options.Activations, _file.Path);
     }
@@ -124,18 +180,24 @@ internal sealed class QuantizationRun
     private QuantizeReport Save(int calibrationWindows)
     {
         LayerReport[] layers = [.. _layers.Select(layer => layer.Report)];
-        double weights = layers.Sum(layer => (double)layer.Rows * layer.Columns);
-        double bits = layers.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
+        LayerReport[] stored = [.. _layers.Where(layer => IsOwner(layer.Tensors.Layer)).Select(layer => layer.Report)];
+        double weights = stored.Sum(layer => (double)layer.Rows * layer.Columns);
+        double bits = stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
         string recipe = Recipe.Describe(_options);
         _clock.Measure("write", () =>
         {
-            _rewriter.Save(_options.OutputPath, _options.Profile, ModelProperties.Make(recipe, layers.Length, bits), _cancellation);
+            foreach ((EmissionProfile profile, string path) in ProfileFiles.Of(_options))
+            {
+                _rewriter.Save(path, profile, ModelProperties.Make(recipe, profile, layers.Length, bits), ModelProperties.ContentKey, _cancellation);
+            }
+
             return true;
         });
         return new QuantizeReport
         {
             Model = _options.ModelPath,
             Output = _options.OutputPath,
+            Outputs = [.. ProfileFiles.Of(_options).Select(file => file.Path)],
             Recipe = recipe,
             Layers = layers,
             BitsPerWeight = bits,

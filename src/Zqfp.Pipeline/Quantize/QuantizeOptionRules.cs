@@ -10,14 +10,17 @@ internal static class QuantizeOptionRules
     /// <exception cref="PipelineException">ZQFP0002 to ZQFP0006.</exception>
     public static void Check(QuantizeOptions options)
     {
-        if (Path.GetFullPath(options.ModelPath) == Path.GetFullPath(options.OutputPath))
+        foreach (string output in ProfileFiles.Of(options).Select(file => file.Path))
         {
-            throw new PipelineException("ZQFP0003", "The output would overwrite the model. Choose another --output.", options.OutputPath);
-        }
+            if (Path.GetFullPath(options.ModelPath) == Path.GetFullPath(output))
+            {
+                throw new PipelineException("ZQFP0003", "The output would overwrite the model. Choose another --output.", output);
+            }
 
-        if (Directory.Exists(options.OutputPath))
-        {
-            throw new PipelineException("ZQFP0002", "The output is a folder. Name the file to write, such as model.onnx in it.", options.OutputPath);
+            if (Directory.Exists(output))
+            {
+                throw new PipelineException("ZQFP0002", "The output is a folder. Name the file to write, such as model.onnx in it.", output);
+            }
         }
 
         if (options.Window < 2)
@@ -25,24 +28,31 @@ internal static class QuantizeOptionRules
             throw new PipelineException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
         }
 
-        Refuse(options.Activations == ActivationFormat.Int8, "activation format 'int8'", "fp8 or none");
-        Refuse(
-            options.Quantization.Format != NumberFormat.E2M1 && options.Quantization.Format != NumberFormat.E4M3,
-            $"weight format '{options.Quantization.Format.Name}'",
-            "fp4 or fp8");
-        bool hasExponents = options.Quantization.Constraint == ScaleConstraint.M2;
-        Refuse(
-            options.Activations == ActivationFormat.None && !(options.Quantization.Format == NumberFormat.E2M1 && hasExponents),
-            "combination of float activations with these weights",
-            "fp4 weights with constraint m2, or fp8 activations");
-        Refuse(
-            options.Quantization.Format == NumberFormat.E4M3 && !hasExponents,
-            "combination of fp8 weights with this constraint",
-            "constraint m2");
+        CheckFormats(options.Quantization, options.Activations);
         if (options.CalibrationPath is null && NeedsCalibration(options.Quantization))
         {
             throw new PipelineException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
         }
+    }
+
+    /// <summary>Checks that there are operators for a layer that is quantized so.</summary>
+    /// <exception cref="PipelineException">ZQFP0005.</exception>
+    public static void CheckFormats(QuantizationOptions weights, ActivationFormat activations)
+    {
+        Refuse(activations == ActivationFormat.Int8, "activation format 'int8'", "fp8 or none");
+        Refuse(
+            weights.Format != NumberFormat.E2M1 && weights.Format != NumberFormat.E4M3,
+            $"weight format '{weights.Format.Name}'",
+            "fp4 or fp8");
+        bool hasExponents = weights.Constraint == ScaleConstraint.M2;
+        Refuse(
+            activations == ActivationFormat.None && !(weights.Format == NumberFormat.E2M1 && hasExponents),
+            "combination of float activations with these weights",
+            "fp4 weights with constraint m2, or fp8 activations");
+        Refuse(
+            weights.Format == NumberFormat.E4M3 && !hasExponents,
+            "combination of fp8 weights with this constraint",
+            "constraint m2");
     }
 
     /// <summary>Whether quantizing a layer needs the Hessian of its inputs.</summary>

@@ -16,13 +16,23 @@ public enum ActivationFormat
     None,
 }
 
+/// <summary>Whose activations layers are calibrated on.</summary>
+public enum CalibrationSource
+{
+    /// <summary>On what each layer really reads: what the quantized layers before it make.</summary>
+    Quantized,
+
+    /// <summary>On what it reads in the float model: no layer depends on another.</summary>
+    Float,
+}
+
 /// <summary>What to quantize, on which text, and how. The defaults are ZeroQuant-FP's recipe.</summary>
 public sealed record QuantizeOptions
 {
     /// <summary>The float model, an ONNX file.</summary>
     public required string ModelPath { get; init; }
 
-    /// <summary>Where the quantized model goes; its weights go to this path with <c>.data</c> appended.</summary>
+    /// <summary>Where the quantized model goes, in the first profile; its weights go to this path with <c>.data</c> appended.</summary>
     public required string OutputPath { get; init; }
 
     /// <summary>Text to calibrate on. May be null for round-to-nearest without search, which needs none.</summary>
@@ -40,11 +50,17 @@ public sealed record QuantizeOptions
     /// <summary>How weights are quantized.</summary>
     public QuantizationOptions Quantization { get; init; } = new();
 
+    /// <summary>Which layers are quantized, and which differently.</summary>
+    public LayerSelection Selection { get; init; } = new();
+
+    /// <summary>Whose activations layers are calibrated on.</summary>
+    public CalibrationSource CalibrateOn { get; init; } = CalibrationSource.Quantized;
+
     /// <summary>How activations are rounded.</summary>
     public ActivationFormat Activations { get; init; } = ActivationFormat.Fp8;
 
-    /// <summary>How the model is written.</summary>
-    public EmissionProfile Profile { get; init; } = EmissionProfile.Custom;
+    /// <summary>How the model is written: one file for each, all from the same numbers (see <see cref="ProfileFiles"/>); at least one.</summary>
+    public IReadOnlyList<EmissionProfile> Profiles { get; init; } = [EmissionProfile.Custom];
 
     /// <summary>A folder that keeps finished layers, so that a run that was stopped continues there; null for none.</summary>
     public string? WorkFolder { get; init; }

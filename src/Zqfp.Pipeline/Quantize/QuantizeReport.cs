@@ -17,8 +17,11 @@ public sealed record QuantizeReport
     /// <summary>The float model.</summary>
     public required string Model { get; init; }
 
-    /// <summary>The quantized model.</summary>
+    /// <summary>The quantized model, in the first profile.</summary>
     public required string Output { get; init; }
+
+    /// <summary>The quantized model in every profile, the first included.</summary>
+    public required IReadOnlyList<string> Outputs { get; init; }
 
     /// <summary>Formats and method in a few words, such as <c>FP4 E2M1 g256 M2 + LoRC 8, FP8 E4M3 activations</c>.</summary>
     public required string Recipe { get; init; }
@@ -32,7 +35,7 @@ public sealed record QuantizeReport
     /// <summary>Bytes of the float model's files.</summary>
     public required long OriginalBytes { get; init; }
 
-    /// <summary>Bytes of the quantized model's files.</summary>
+    /// <summary>Bytes of the quantized model's files, in the first profile.</summary>
     public required long QuantizedBytes { get; init; }
 
     /// <summary>Calibration windows used.</summary>

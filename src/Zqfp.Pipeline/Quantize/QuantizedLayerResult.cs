@@ -22,6 +22,9 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
         }
     }
 
+    /// <summary>The same weight for another layer that has it too: what was measured and said concerns the first alone.</summary>
+    public QuantizedLayerResult SharedWith(LinearLayer layer) => new(Tensors with { Layer = layer }, null, []);
+
     /// <summary>Puts the numbers into the shape the operators read.</summary>
     public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, bool isCalibrated, ActivationFormat activations, string modelPath)
     {

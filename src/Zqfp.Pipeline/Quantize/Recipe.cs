@@ -31,6 +31,7 @@ internal static class Recipe
         ];
         string how = extras.Length > 0 ? $" ({string.Join(", ", extras)})" : "";
         string activations = options.Activations == ActivationFormat.None ? "float activations" : $"{options.Activations.ToString().ToUpperInvariant()} activations";
-        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}";
+        string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights) ? ", calibrated on float" : "";
+        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{source}";
     }
 }

@@ -13,6 +13,9 @@ internal static class QuantizeCommand
 {
     private static readonly QuantizeOptions Defaults = new() { ModelPath = string.Empty, OutputPath = string.Empty };
 
+    private static readonly (string Word, NumberFormat Value)[] Formats =
+        [("fp4", NumberFormat.E2M1), ("fp8", NumberFormat.E4M3), ("int4", NumberFormat.Int4), ("int8", NumberFormat.Int8)];
+
     public static Command Create() => Create("quantize", "Quantize a model", plansOnly: false);
 
     public static Command CreatePlan() => Create("plan", "Tell what quantizing a model would do, and what memory, disk and time it would need", plansOnly: true);
@@ -23,7 +26,7 @@ internal static class QuantizeCommand
         var output = new Option<string>("--output", "-o") { Description = "The quantized model; its weights go to this path with .data appended", HelpName = "FILE", Required = !plansOnly };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "The model's tokenizer", HelpName = "FILE" };
         var calibration = new Option<string?>("--calibration") { Description = "Text to calibrate on", HelpName = "FILE" };
-        Choice<NumberFormat> weights = new("--weights", "Format of the weights", ("fp4", NumberFormat.E2M1), ("fp8", NumberFormat.E4M3), ("int4", NumberFormat.Int4), ("int8", NumberFormat.Int8));
+        Choice<NumberFormat> weights = new("--weights", "Format of the weights", Formats);
         Choice<ActivationFormat> activations = new("--activations", "Format of the activations, scaled for each token", ("fp8", ActivationFormat.Fp8), ("int8", ActivationFormat.Int8), ("none", ActivationFormat.None));
         Choice<QuantizationMethod> method = new("--method", "How the weights' codes are chosen", ("gptq", QuantizationMethod.Gptq), ("rtn", QuantizationMethod.Rtn));
         Option<int> groupSize = Number.Whole("--group-size", "Inputs that share a scale; 0 for a whole row, -1 for the whole layer", least: QuantizationOptions.WholeTensor, Defaults.Quantization.GroupSize);
@@ -32,7 +35,9 @@ internal static class QuantizeCommand
         Option<int> rank = Number.Whole("--rank", "Rank of the low-rank correction (LoRC), 0 for none", least: 0, Defaults.Quantization.Rank);
         Option<int> window = Number.Whole("--window", "Tokens in a calibration window", least: 2, Defaults.Window);
         Option<int> windows = Number.Whole("--windows", "Calibration windows at most, 0 for all the text has", least: 0, Defaults.Windows);
-        Choice<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq)", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq));
+        Choice<CalibrationSource> calibrateOn = new("--calibrate-on", "What layers are calibrated on: what the quantized layers before them make, or the float model's activations", ("quantized", CalibrationSource.Quantized), ("float", CalibrationSource.Float));
+        var layers = new LayerOptions(Formats);
+        ChoiceList<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq). Of several, the first goes to the output, another one beside it with its name before the extension", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq));
         Choice<QuantizePreset> preset = new("--preset", "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), more refinement in three times the time (best)", ("default", QuantizePreset.Default), ("paper", QuantizePreset.Paper), ("best", QuantizePreset.Best));
         var work = new Option<string?>("--work") { Description = "A folder that keeps finished layers, so that a stopped run continues there", HelpName = "FOLDER" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Tell what would be done, and what memory, disk and time it would need; write nothing" };
@@ -41,13 +46,14 @@ internal static class QuantizeCommand
         var command = new Command(name, description)
         {
             model, output, tokenizer, calibration, weights.Option, activations.Option, method.Option, groupSize, constraint.Option, rounding.Option,
-            rank, window, windows, profile.Option, preset.Option, work,
+            rank, window, windows, calibrateOn.Option, profile.Option, preset.Option, work,
         };
         if (!plansOnly)
         {
             command.Options.Add(dryRun);
         }
 
+        layers.AddTo(command);
         shared.AddTo(command);
         HelpText.Extend(command, plansOnly
             ? HelpText.Examples(
@@ -55,7 +61,8 @@ internal static class QuantizeCommand
                 "dotnet zqfp plan model.onnx --preset best --windows 128 --window 2048 --json")
             : HelpText.Examples(
                 "dotnet zqfp quantize model.onnx -o quantized/model.onnx --tokenizer tokenizer.json --calibration train.txt",
-                "dotnet zqfp quantize model.onnx -o fp8/model.onnx --tokenizer tokenizer.json --calibration train.txt --weights fp8 --rank 0"));
+                "dotnet zqfp quantize model.onnx -o fp8/model.onnx --tokenizer tokenizer.json --calibration train.txt --weights fp8 --rank 0",
+                "dotnet zqfp quantize model.onnx -o mixed/model.onnx --tokenizer tokenizer.json --calibration train.txt --exclude '*layers.0*' --override '*down_proj*:format=fp8,rank=16'"));
         command.SetAction(result =>
         {
             var options = new QuantizeOptions
@@ -67,7 +74,9 @@ internal static class QuantizeCommand
                 Window = result.GetValue(window),
                 Windows = result.GetValue(windows),
                 Activations = activations.Of(result),
-                Profile = profile.Of(result),
+                CalibrateOn = calibrateOn.Of(result),
+                Selection = layers.Of(result),
+                Profiles = profile.Of(result),
                 WorkFolder = result.GetValue(work),
                 Threads = result.GetValue(shared.Threads),
                 Quantization = preset.Of(result).Apply(new QuantizationOptions

@@ -73,7 +73,7 @@ public sealed class OperatorBodyTests : IDisposable
     {
         string portable = Path.Combine(_folder, "portable.onnx");
         QuantizeJob.Run(
-            SampleModel.Quick(portable) with { Profile = EmissionProfile.Portable, CalibrationPath = null, Quantization = new() { Method = Numerics.QuantizationMethod.Rtn, Rank = 0 } },
+            SampleModel.Quick(portable) with { Profiles = [EmissionProfile.Portable], CalibrationPath = null, Quantization = new() { Method = Numerics.QuantizationMethod.Rtn, Rank = 0 } },
             new SilentObserver(),
             CancellationToken.None);
         ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(portable));

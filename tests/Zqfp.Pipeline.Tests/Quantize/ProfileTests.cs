@@ -44,7 +44,7 @@ public sealed class ProfileTests : IDisposable
         QuantizeJob.Run(
             SampleModel.Quick(output) with
             {
-                Profile = profile,
+                Profiles = [profile],
                 Activations = activations,
                 CalibrationPath = null,
                 Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn, GroupSize = 96, Rank = 2 },

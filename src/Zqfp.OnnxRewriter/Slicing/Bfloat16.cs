@@ -1,0 +1,139 @@
+using Google.Protobuf.Collections;
+using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Protos;
+using Zqfp.OnnxRewriter.Tensors;
+using static Zqfp.OnnxRewriter.Protos.AttributeProto.Types;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter.Slicing;
+
+/// <summary>
+/// Lets models that compute in bfloat16 run where there are no kernels for it, as in ONNX Runtime's CPU library: the same graph in
+/// float32. Every value is at least as exact as before; weights stay bfloat16 and are cast when the model is loaded.
+/// </summary>
+public static class Bfloat16
+{
+    /// <summary>Attributes whose value is the element type of an output.</summary>
+    private static readonly HashSet<string> TypeAttributes = ["to", "dtype", "output_dtype", "stash_type"];
+
+    /// <summary>Whether anything in <paramref name="graph"/> is bfloat16.</summary>
+    public static bool IsUsedBy(GraphProto graph) =>
+        graph.Initializer.Any(tensor => Is(tensor.DataType))
+        || graph.Input.Concat(graph.Output).Any(value => Is(value.Type?.TensorType?.ElemType ?? 0))
+        || graph.Node.Any(IsUsedBy);
+
+    /// <summary>Makes <paramref name="model"/> compute in float32 what it computes in bfloat16.</summary>
+    /// <param name="model">A model; nodes are replaced rather than changed, because other models may hold them too.</param>
+    /// <param name="weights">The content of initializers that are marked as external, by name.</param>
+    /// <returns>That content under the names that the initializers have now.</returns>
+    internal static Dictionary<string, TensorData> Widen(ModelProto model, IReadOnlyDictionary<string, TensorData> weights)
+    {
+        Dictionary<string, TensorData> renamed = weights.ToDictionary(StringComparer.Ordinal);
+        GraphProto graph = model.Graph;
+        NodeProto[] nodes = [.. graph.Node.Select(Widen)];
+        graph.Node.Clear();
+        foreach (TensorProto tensor in graph.Initializer.Where(tensor => Is(tensor.DataType)))
+        {
+            string name = tensor.Name;
+            tensor.Name = $"{name}.zqfp.bfloat16";
+            graph.Node.Add(new NodeProto { OpType = "Cast", Input = { tensor.Name }, Output = { name }, Attribute = { Attributes.Make("to", (long)DataType.Float) } });
+            if (renamed.Remove(name, out TensorData? content))
+            {
+                renamed.Add(tensor.Name, content);
+            }
+        }
+
+        graph.Node.AddRange(nodes);
+        WidenDeclarations(graph);
+        foreach (FunctionProto function in model.Functions)
+        {
+            NodeProto[] body = [.. function.Node.Select(Widen)];
+            function.Node.Clear();
+            function.Node.AddRange(body);
+        }
+
+        return renamed;
+    }
+
+    private static NodeProto Widen(NodeProto node)
+    {
+        if (!IsUsedBy(node))
+        {
+            return node;
+        }
+
+        NodeProto wide = node.Clone();
+        foreach (AttributeProto attribute in wide.Attribute)
+        {
+            if (IsType(attribute))
+            {
+                attribute.I = (long)DataType.Float;
+            }
+
+            if (attribute.T is { } tensor && Is(tensor.DataType))
+            {
+                attribute.T = Wide(tensor);
+            }
+
+            foreach (GraphProto graph in SubgraphsOf(attribute))
+            {
+                WidenSubgraph(graph);
+            }
+        }
+
+        return wide;
+    }
+
+    private static void WidenSubgraph(GraphProto graph)
+    {
+        NodeProto[] nodes = [.. graph.Node.Select(Widen)];
+        TensorProto[] initializers = [.. graph.Initializer.Select(tensor => Is(tensor.DataType) ? Wide(tensor) : tensor)];
+        graph.Node.Clear();
+        graph.Node.AddRange(nodes);
+        graph.Initializer.Clear();
+        graph.Initializer.AddRange(initializers);
+        WidenDeclarations(graph);
+    }
+
+    private static void WidenDeclarations(GraphProto graph)
+    {
+        foreach (RepeatedField<ValueInfoProto> values in new[] { graph.Input, graph.Output, graph.ValueInfo })
+        {
+            ValueInfoProto[] wide = [.. values.Select(Wide)];
+            values.Clear();
+            values.AddRange(wide);
+        }
+    }
+
+    private static ValueInfoProto Wide(ValueInfoProto value)
+    {
+        if (!Is(value.Type?.TensorType?.ElemType ?? 0))
+        {
+            return value;
+        }
+
+        ValueInfoProto wide = value.Clone();
+        wide.Type.TensorType.ElemType = (int)DataType.Float;
+        return wide;
+    }
+
+    /// <summary>The same numbers as float32.</summary>
+    private static TensorProto Wide(TensorProto tensor)
+    {
+        ReadOnlyMemory<byte> bytes = tensor.HasRawData ? tensor.RawData.Memory : TensorStore.TypedBytes(tensor);
+        float[] values = new float[bytes.Length / 2];
+        new TensorData(DataType.Bfloat16, tensor.Dims, bytes).ReadFloats(0, values);
+        return new TensorProto { Name = tensor.Name, DataType = (int)DataType.Float, Dims = { tensor.Dims }, FloatData = { values } };
+    }
+
+    private static bool IsUsedBy(NodeProto node) => node.Attribute.Any(attribute =>
+        IsType(attribute) || Is(attribute.T?.DataType ?? 0) || SubgraphsOf(attribute).Any(IsUsedBy));
+
+    private static bool IsType(AttributeProto attribute) =>
+        attribute.Type == AttributeType.Int && Is(attribute.I) && TypeAttributes.Contains(attribute.Name);
+
+    private static IEnumerable<GraphProto> SubgraphsOf(AttributeProto attribute) =>
+        attribute.G is null ? attribute.Graphs : attribute.Graphs.Append(attribute.G);
+
+    private static bool Is(long type) => type == (long)DataType.Bfloat16;
+}
