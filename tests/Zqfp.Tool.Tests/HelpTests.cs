@@ -15,6 +15,7 @@ public class HelpTests
     [InlineData("completion")]
     [InlineData("doctor")]
     [InlineData("plan")]
+    [InlineData("schema")]
     [InlineData("verify")]
     public void Help_is_as_agreed(string command)
     {

@@ -54,6 +54,7 @@ internal static class QuantizeCommand
         }
 
         layers.AddTo(command);
+        command.Options.Add(RecipeOptions.Create());
         shared.AddTo(command);
         HelpText.Extend(command, plansOnly
             ? HelpText.Examples(
