@@ -21,7 +21,10 @@ internal sealed record DotNetResult(int ExitCode, string Output)
 /// <summary>Runs <c>dotnet</c> as on a machine that has nothing but the SDK and one folder of packages.</summary>
 internal static class DotNet
 {
-    public static DotNetResult Run(string folder, string packagesFolder, params string[] arguments)
+    /// <param name="folder">Where it runs.</param>
+    /// <param name="packagesFolder">Where packages are restored to; null for the machine's own folder.</param>
+    /// <param name="arguments">What it is told.</param>
+    public static DotNetResult Run(string folder, string? packagesFolder, params string[] arguments)
     {
         var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", arguments)
         {
@@ -36,8 +39,12 @@ internal static class DotNet
             start.Environment.Remove(name);
         }
 
-        start.Environment["NUGET_PACKAGES"] = packagesFolder;
-        start.Environment["DOTNET_CLI_HOME"] = packagesFolder;
+        if (packagesFolder is not null)
+        {
+            start.Environment["NUGET_PACKAGES"] = packagesFolder;
+            start.Environment["DOTNET_CLI_HOME"] = packagesFolder;
+        }
+
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
         start.Environment["MSBUILDTERMINALLOGGER"] = "off";
         start.Environment["DOTNET_NOLOGO"] = "1";

@@ -10,7 +10,7 @@ public sealed class ArchitectureTests
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
         ["Zqfp.Build.Tasks"] = [],
-        ["Zqfp.CudaOps"] = ["Zqfp.Numerics", "Zqfp.OnnxRuntime"],
+        ["Zqfp.CudaOps"] = ["Zqfp.OnnxRuntime"],
         ["Zqfp.CudaOps.Native"] = ["Zqfp.CudaOps"],
         ["Zqfp.Numerics"] = [],
         ["Zqfp.OnnxRewriter"] = [],
