@@ -60,6 +60,8 @@ internal sealed class ModelOption
         new("EvaluationWindows", "--windows"),
         new("MaxPerplexityIncrease", "--max-increase"),
         new("MaxPerplexity", "--max-perplexity"),
+        new("Baseline", "--baseline", isFile: true),
+        new("MaxRegression", "--max-regression"),
     ];
 
     /// <summary>Every option once.</summary>

@@ -10,6 +10,9 @@ public sealed class ZqfpGate : ZqfpToolTask
     [Required]
     public string EvaluationCache { get; set; } = string.Empty;
 
+    /// <summary>"true" to accept the result as the baseline of models that have one.</summary>
+    public string UpdateBaseline { get; set; } = string.Empty;
+
     private protected override string Command => "gate";
 
     private protected override string Subject => Model.GetMetadata(nameof(ModelFiles.QuantizedModel));
@@ -23,5 +26,14 @@ public sealed class ZqfpGate : ZqfpToolTask
         arguments.AddOption("--against", Model.ItemSpec);
         AddOptions(arguments, ModelOption.Gate);
         arguments.AddOption("--cache", EvaluationCache);
+        if (Model.GetMetadata("Baseline").Length > 0)
+        {
+            // The same name on every machine: a file name alone may stand for several models of a project.
+            arguments.AddOption("--baseline-name", Model.GetMetadata("Link").Replace('\\', '/'));
+            if (string.Equals(UpdateBaseline, "true", StringComparison.OrdinalIgnoreCase))
+            {
+                arguments.Add("--update-baseline");
+            }
+        }
     }
 }

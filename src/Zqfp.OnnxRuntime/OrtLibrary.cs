@@ -83,6 +83,23 @@ public sealed unsafe class OrtLibrary
     /// <exception cref="OrtException">ZQFP4004: its version does not fit.</exception>
     public static OrtLibrary FromApiBase(nint apiBase) => new(OrtApi.FromBase((void*)apiBase), "");
 
+    /// <summary>The execution providers the library was built with, by ONNX Runtime's names, in its order of preference.</summary>
+    /// <exception cref="OrtException">ZQFP4005: the library does not tell.</exception>
+    public IReadOnlyList<string> Providers()
+    {
+        byte** names;
+        int count;
+        Api.Check(((delegate* unmanaged[Cdecl]<byte***, int*, void*>)Api[OrtSlot.GetAvailableProviders])(&names, &count), "listing execution providers");
+        string[] providers = new string[count];
+        for (int i = 0; i < count; i++)
+        {
+            providers[i] = OrtApi.Text(names[i]);
+        }
+
+        Api.Check(((delegate* unmanaged[Cdecl]<byte**, int, void*>)Api[OrtSlot.ReleaseAvailableProviders])(names, count), "releasing the list of execution providers");
+        return providers;
+    }
+
     /// <summary>An <c>OrtStatus*</c> to be returned to ONNX Runtime, which then owns it.</summary>
     /// <param name="message">What went wrong.</param>
     public nint CreateStatus(string message) => (nint)Api.CreateStatus(OrtStatusCode.Fail, message);

@@ -28,6 +28,7 @@ public sealed class MatMulTests : IDisposable
         [
             (1, 64, 64, 64, 0, false), (1, 200, 768, 256, 8, true), (2, 65, 96, 32, 3, true), (3, 130, 300, 256, 0, false), (7, 1, 1, 1, 1, true),
             (13, 96, 172, 64, 8, false), (6, 64, 1030, 1030, 0, true), (140, 70, 264, 24, 16, true), (5, 33, 40, 5, 0, true), (17, 8, 7, 256, 2, false),
+            (3, 20, 9, 1, 0, false), (1, 65, 100, 3, 1, true), (4, 3, 0, 16, 0, true), (2, 0, 32, 16, 0, true), (128, 1, 259, 258, 0, false),
         ];
         foreach (var (m, n, k, group, rank, bias) in cases)
         {
@@ -45,6 +46,13 @@ public sealed class MatMulTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Operators))]
+    public void Takes_float16_for_whatever_may_be_float16(string name)
+    {
+        Check(new Product { Operator = name, M = 5, N = 66, K = 45, GroupSize = 16, Rank = 3, Bias = true, HalfInput = true, HalfConstants = true }.Fill(6));
+    }
+
+    [Theory]
+    [MemberData(nameof(Operators))]
     public void Gives_float16_rounded_from_the_float_result(string name)
     {
         Product exact = new Product { Operator = name, M = 9, N = 70, K = 64, GroupSize = 32, Rank = 4, Bias = true }.Fill(5);
@@ -54,18 +62,18 @@ public sealed class MatMulTests : IDisposable
     }
 
     [Theory]
-    [InlineData(new long[] { 2, 3 })]
-    [InlineData(new long[] { 1, 6 })]
-    [InlineData(new long[] { 0, 4 })]
-    [InlineData(new long[] { 3, 0 })]
-    public void Keeps_leading_dimensions_also_where_there_are_no_tokens(long[] leading)
+    [MemberData(nameof(Operators))]
+    public void Keeps_leading_dimensions_also_where_there_are_no_tokens(string name)
     {
-        int tokens = (int)(leading[0] * leading[1]);
-        Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = tokens, N = 10, K = 16, GroupSize = 16 }.Fill(1);
-        using OrtSession session = OrtSession.Create(_environment, product.Model(batched: true), Options());
-        Assert.Equal([new OrtDimension(null, "b"), new OrtDimension(null, "s"), new OrtDimension(10, null)], session.Outputs[0].Dimensions);
-        float[] y = product.Run(_environment, session, leading);
-        Assert.Equal(tokens * 10, y.Length);
+        foreach (long[] leading in new long[][] { [2, 3], [1, 6], [0, 4], [3, 0] })
+        {
+            int tokens = (int)(leading[0] * leading[1]);
+            Product product = new Product { Operator = name, M = tokens, N = 10, K = 16, GroupSize = 16 }.Fill(1);
+            using OrtSession session = OrtSession.Create(_environment, product.Model(batched: true), Options());
+            Assert.Equal([new OrtDimension(null, "b"), new OrtDimension(null, "s"), new OrtDimension(10, null)], session.Outputs[0].Dimensions);
+            float[] y = product.Run(_environment, session, leading);
+            Assert.Equal(tokens * 10, y.Length);
+        }
     }
 
     [Theory]
@@ -138,6 +146,25 @@ public sealed class MatMulTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(64, 32)]
+    [InlineData(30, 7)]
+    public void NaN_among_the_weights_spoils_its_row_and_no_other(int columns, int group)
+    {
+        foreach (int rows in new[] { 1, 5 })
+        {
+            Product product = new Product { Operator = OperatorNames.MatMulW8A8, M = rows, N = 70, K = columns, GroupSize = group, Rank = 2, Bias = true }.Fill(2);
+            product.W[(3 * columns) + 5] = 0x7F;
+            product.W[(69 * columns) + columns - 1] = 0xFF;
+            using OrtSession session = Load(product);
+            float[] y = product.Run(_environment, session);
+            for (int i = 0; i < y.Length; i++)
+            {
+                Assert.Equal(i % 70 is 3 or 69, float.IsNaN(y[i]));
+            }
+        }
+    }
+
     [Fact]
     public void Breaking_a_rule_names_the_node_and_the_rule()
     {
@@ -155,39 +182,78 @@ public sealed class MatMulTests : IDisposable
         Fails("dtype must be 1 (float) or 10 (float16); it is 7", [weights, exponents, scales], type: 7);
         Fails("S (input 4) must be an initializer", [weights, exponents], feed: "s");
         Fails("bias (input 5) must be an initializer", [weights, exponents, scales], feed: "bias");
-        Fails("A and B are given together or not at all", [weights, exponents, scales, Onnx.Tensor("a", Onnx.Float, [1, 32], new byte[128])], more: ["", "a"]);
+        byte[] a = Onnx.Tensor("a", Onnx.Float, [1, 32], new byte[128]), b = Onnx.Tensor("b", Onnx.Float, [4, 1], new byte[16]);
+        byte[] shortVector = Onnx.Tensor("v", Onnx.Float, [3], new byte[12]), bytes = Onnx.Tensor("v", Onnx.UInt8, [4], new byte[4]);
+        Fails("A and B are given together or not at all", [weights, exponents, scales, a], more: ["", "a"]);
+        Fails("A must be [r, K]; it is [3]", [weights, exponents, scales, shortVector, b], more: ["", "v", "b"]);
+        Fails("A must be [r, K] = [4, 32]; it is [4, 1]", [weights, exponents, scales, b], more: ["", "b", "b"]);
+        Fails("B must be [N, r] = [4, 1]; it is [1, 32]", [weights, exponents, scales, a], more: ["", "a", "a"]);
+        Fails("bias must be [N] = [4]; it is [3]", [weights, exponents, scales, shortVector], more: ["v"]);
+        Fails("bias must be of type Float or Float16; it is UInt8", [weights, exponents, scales, bytes], more: ["v"]);
+        Fails("W must be [N, K]; it is [128]", [Onnx.Tensor("w", Onnx.Float4E2M1, [128], product.W), exponents, scales]);
     }
 
     [Fact]
-    public void A_row_of_the_wrong_length_is_told_at_run_time()
+    public void A_model_that_does_not_tell_the_rank_of_X_computes_all_the_same()
+    {
+        Product product = new Product { Operator = OperatorNames.MatMulW4A16, M = 6, N = 4, K = 32, GroupSize = 16 }.Fill(1);
+        byte[] model = Onnx.Model(
+            [
+                Onnx.Node("", "Reshape", ["z", "shape"], ["x"]),
+                Onnx.Node("zqfp", OperatorNames.MatMulW4A16, ["x", "w", "e", "s"], ["p"], Onnx.Attribute("group_size", 16)),
+                Onnx.Node("", "Add", ["p", "zero"], ["q"]),
+                Onnx.Node("", "Transpose", ["q"], ["y"]),
+            ],
+            [Onnx.Value("z", Onnx.Float, "m", 32), Onnx.Value("shape", Onnx.Int64, "rank")],
+            [Onnx.Value("y", Onnx.Float, "n", "b", "a")],
+            [
+                Onnx.Tensor("w", Onnx.UInt4, [4, 32], product.W), Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E), Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S)),
+                Onnx.Tensor("zero", Onnx.Float, [1], new byte[4]),
+            ]);
+        using var session = OrtSession.Create(_environment, model, Options());
+        using var z = OrtValue.Create<float>(_environment, product.FloatX, [6, 32]);
+        using var shape = OrtValue.Create<long>(_environment, [2L, 3, 32], [3]);
+        using OrtValue y = session.Run(["z", "shape"], [z, shape], ["y"])[0];
+        Assert.Equal([4, 3, 2], y.Shape.ToArray());
+        Assert.Equal(product.Expected(1, 2).Value, y.AsReadOnlySpan<float>()[(2 * 6) + (1 * 2)], 1e-4);
+    }
+
+    [Fact]
+    public void An_activation_that_does_not_fit_is_told_at_run_time()
     {
         Product product = new Product { Operator = OperatorNames.MatMulW4A16, M = 2, N = 4, K = 32, GroupSize = 16 }.Fill(1);
-        byte[] model = Onnx.Model(
-            [Onnx.Node("zqfp", OperatorNames.MatMulW4A16, ["x", "w", "e", "s"], ["y"], Onnx.Attribute("group_size", 16))],
-            [Onnx.Value("x", Onnx.Float, "m", "k")],
-            [Onnx.Value("y", Onnx.Float, "m", 4)],
-            [Onnx.Tensor("w", Onnx.UInt4, [4, 32], product.W), Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E), Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S))]);
-        using var session = OrtSession.Create(_environment, model, Options());
-        using var x = OrtValue.Create<float>(_environment, new float[31], [1, 31]);
-        var error = Assert.Throws<OrtException>(() => session.Run(["x"], [x], ["y"]));
-        Assert.Contains("ZQFP4006: The last dimension of X must be K = 32; X is [1, 31].", error.Message);
-        Assert.Contains("MatMulW4A16_of_y", error.Message);
+        byte[][] constants =
+        [
+            Onnx.Tensor("w", Onnx.UInt4, [4, 32], product.W), Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E), Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S)),
+        ];
+        FailsToRun("The last dimension of X must be K = 32; X is [1, 31].", OperatorNames.MatMulW4A16, constants, Onnx.Float, ["m", "k"], [1, 31]);
+        FailsToRun("The last dimension of X must be K = 32; X is [].", OperatorNames.MatMulW4A16, constants, Onnx.Float, [], []);
+        FailsToRun("X must be of type Float or Float16; it is Int64.", OperatorNames.MatMulW4A16, constants, Onnx.Int64, ["m", 32], [1, 32]);
+        FailsToRun("Sx must hold one scale for each of the 2 tokens; it is [3, 1].", OperatorNames.MatMulW4A8, constants, Onnx.Float8E4M3FN, ["m", 32], [2, 32], [3, 1]);
     }
 
     [Fact]
-    public void Eight_threads_agree_under_garbage_collection()
+    public void Eight_threads_of_a_thousand_runs_agree_under_garbage_collection_and_leave_nothing_behind()
     {
         Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = 3, N = 128, K = 256, GroupSize = 128, Rank = 4 }.Fill(4);
         using OrtSession session = Load(product);
         float[] expected = product.Run(_environment, session);
-        Parallel.For(0, 800, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+        void RunInEightThreads(int runs) => Parallel.For(0, 8, new ParallelOptions { MaxDegreeOfParallelism = 8 }, thread =>
         {
-            Assert.Equal(expected, product.Run(_environment, session));
-            if (i % 32 == 0)
+            for (int run = 0; run < runs; run++)
             {
-                GC.Collect();
+                float[] y = product.Run(_environment, session);
+                Assert.True(expected.AsSpan().SequenceEqual(y), $"Thread {thread}, run {run}.");
+                if ((run + thread) % 16 == 0)
+                {
+                    GC.Collect();
+                }
             }
         });
+        RunInEightThreads(50);
+        long warm = Environment.WorkingSet;
+        RunInEightThreads(1000);
+        Assert.InRange(Environment.WorkingSet - warm, long.MinValue, 16L << 20);
     }
 
     private void Fails(string rule, byte[][] initializers, long groupSize = 16, long type = 1, string feed = "", string[]? more = null)
@@ -202,6 +268,23 @@ public sealed class MatMulTests : IDisposable
         Assert.Contains("ZQFP4006", error.Message);
         Assert.Contains(rule, error.Message);
         Assert.Contains("MatMulW4A8_of_y", error.Message);
+    }
+
+    private void FailsToRun(string rule, string name, byte[][] constants, int type, object[] dimensions, long[] shape, params long[] scaleShape)
+    {
+        string[] tokens = scaleShape.Length > 0 ? ["x", "sx"] : ["x"];
+        byte[] x = Onnx.Value("x", type, dimensions);
+        byte[] model = Onnx.Model(
+            [Onnx.Node("zqfp", name, [.. tokens, "w", "e", "s"], ["y"], Onnx.Attribute("group_size", 16))],
+            scaleShape.Length > 0 ? [x, Onnx.Value("sx", Onnx.Float, "t", 1)] : [x],
+            [Onnx.Value("y", Onnx.Float)],
+            constants);
+        using var session = OrtSession.Create(_environment, model, Options());
+        using OrtValue input = OrtValue.Allocate(_environment, (OrtElementType)type, shape);
+        using OrtValue scales = OrtValue.Allocate(_environment, OrtElementType.Float, scaleShape);
+        var error = Assert.Throws<OrtException>(() => session.Run(tokens, scaleShape.Length > 0 ? [input, scales] : [input], ["y"]));
+        Assert.Contains("ZQFP4006: " + rule, error.Message);
+        Assert.Contains(name + "_of_y", error.Message);
     }
 
     private OrtSessionOptions Options() => new OrtSessionOptions().AddOperatorDomain(_domain);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Zqfp.CudaOps;
 using Zqfp.OnnxRuntime;
 
@@ -50,6 +51,12 @@ internal sealed class Product
     public int Rank { get; init; }
     public bool Bias { get; init; }
     public bool HalfOutput { get; init; }
+
+    /// <summary>X, where it is not quantized, is float16.</summary>
+    public bool HalfInput { get; init; }
+
+    /// <summary>Bias and low-rank factors are float16.</summary>
+    public bool HalfConstants { get; init; }
     public int WeightType { get; init; } = Onnx.Float4E2M1;
     public byte[] X { get; private set; } = [];
     public float[] FloatX { get; private set; } = [];
@@ -81,7 +88,7 @@ internal sealed class Product
         }
         float[] Floats(int count, double scale) => [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() - 0.5) * scale))];
         X = Codes(M * K);
-        FloatX = Floats(M * K, 8);
+        FloatX = Rounded(Floats(M * K, 8), HalfInput);
         TokenScales = [.. Floats(M, 1).Select(scale => Math.Abs(scale) + 0.01f)];
         W = Fp8Weights ? Codes(N * K) : new byte[((N * K) + 1) / 2];
         if (!Fp8Weights)
@@ -91,9 +98,9 @@ internal sealed class Product
         E = [.. Enumerable.Range(0, N * Groups).Select(_ => (byte)random.Next(largestExponent + 1))];
         S = [.. Floats(N, 1).Select(scale => Math.Abs(scale) + 0.01f)];
         Scales = [.. Floats(N * Groups, 1).Select(scale => Math.Abs(scale) + 0.01f)];
-        BiasValues = Floats(N, 4);
-        A = Floats(Rank * K, 0.2);
-        B = Floats(N * Rank, 0.2);
+        BiasValues = Rounded(Floats(N, 4), HalfConstants);
+        A = Rounded(Floats(Rank * K, 0.2), HalfConstants);
+        B = Rounded(Floats(N * Rank, 0.2), HalfConstants);
         return this;
     }
 
@@ -155,18 +162,18 @@ internal sealed class Product
         inputs.Add(Bias ? "bias" : "");
         if (Bias)
         {
-            initializers.Add(Onnx.Tensor("bias", Onnx.Float, [N], Onnx.Raw(BiasValues)));
+            initializers.Add(Constant("bias", [N], BiasValues));
         }
         if (Rank > 0)
         {
-            initializers.Add(Onnx.Tensor("a", Onnx.Float, [Rank, K], Onnx.Raw(A)));
-            initializers.Add(Onnx.Tensor("b", Onnx.Float, [N, Rank], Onnx.Raw(B)));
+            initializers.Add(Constant("a", [Rank, K], A));
+            initializers.Add(Constant("b", [N, Rank], B));
             inputs.AddRange(["a", "b"]);
         }
         byte[][] attributes = HalfOutput
             ? [Onnx.Attribute("group_size", GroupSize), Onnx.Attribute("dtype", Onnx.Float16)]
             : [Onnx.Attribute("group_size", GroupSize)];
-        byte[] x = Onnx.Value("x", QuantizedActivations ? Onnx.Float8E4M3FN : Onnx.Float, [.. leading, K]);
+        byte[] x = Onnx.Value("x", QuantizedActivations ? Onnx.Float8E4M3FN : HalfInput ? Onnx.Float16 : Onnx.Float, [.. leading, K]);
         return Onnx.Model(
             [Onnx.Node("zqfp", Operator, [.. inputs], ["y"], attributes)],
             QuantizedActivations ? [x, Onnx.Value("sx", Onnx.Float, [.. leading, 1])] : [x],
@@ -179,6 +186,7 @@ internal sealed class Product
         leading = leading.Length > 0 ? leading : [M];
         using OrtValue x = QuantizedActivations
             ? OrtValue.Allocate(environment, OrtElementType.Float8E4M3FN, [.. leading, K])
+            : HalfInput ? OrtValue.Create<Half>(environment, [.. FloatX.Select(value => (Half)value)], [.. leading, K])
             : OrtValue.Create<float>(environment, FloatX, [.. leading, K]);
         if (QuantizedActivations)
         {
@@ -190,4 +198,10 @@ internal sealed class Product
         Assert.Equal([.. leading, N], y.Shape.ToArray());
         return HalfOutput ? [.. y.AsReadOnlySpan<Half>().ToArray().Select(value => (float)value)] : y.AsReadOnlySpan<float>().ToArray();
     }
+
+    private byte[] Constant(string name, long[] shape, float[] values) => HalfConstants
+        ? Onnx.Tensor(name, Onnx.Float16, shape, MemoryMarshal.AsBytes<Half>([.. values.Select(value => (Half)value)]).ToArray())
+        : Onnx.Tensor(name, Onnx.Float, shape, Onnx.Raw(values));
+
+    private static float[] Rounded(float[] values, bool toHalf) => toHalf ? [.. values.Select(value => (float)(Half)value)] : values;
 }

@@ -68,6 +68,9 @@ public sealed class RoundTokensTests : IDisposable
     }
 
     [Fact]
+    public void No_tokens_give_no_tokens() => Assert.Empty(Run<float>("int8", [], 20));
+
+    [Fact]
     public void An_unknown_format_is_a_coded_error()
     {
         var error = Assert.Throws<OrtException>(() => Run<float>("fp3", [1], 1));

@@ -11,6 +11,11 @@ public class HelpTests
     [InlineData("quantize")]
     [InlineData("evaluate")]
     [InlineData("gate")]
+    [InlineData("inspect")]
+    [InlineData("completion")]
+    [InlineData("doctor")]
+    [InlineData("plan")]
+    [InlineData("verify")]
     public void Help_is_as_agreed(string command)
     {
         ToolProcess result = ToolProcess.Run(command == "root" ? ["--help"] : [command, "--help"]);

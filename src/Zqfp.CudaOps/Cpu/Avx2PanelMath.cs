@@ -40,28 +40,28 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
             {
                 Vector256<int> word = Vector256.Load((int*)words + i);
                 float* destination = panel + i;
-                for (int j = 0; j < 4; j++, word = Vector256.ShiftRightLogical(word, 8), destination += Width)
-                {
-                    E4M3.Decode(word & Vector256.Create(0xFF)).Store(destination);
-                }
+                ValueE4M3(word << 20, word << 24).Store(destination);
+                ValueE4M3(word << 12, word << 16).Store(destination + Width);
+                ValueE4M3(word << 4, word << 8).Store(destination + (2 * Width));
+                ValueE4M3(word >>> 4, word).Store(destination + (3 * Width));
             }
         }
     }
 
-    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* scales, float* totals)
+    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        for (; rows >= 6; rows -= 6, x += 6 * stride, totals += 6 * Width)
+        for (; rows >= 6; rows -= 6, x += 6 * stride, sums += 6 * Width, totals += 6 * Width)
         {
             for (int part = 0; part < Width; part += Part)
             {
-                MultiplySix(x, stride, panel + part, columns, scales + part, totals + part);
+                MultiplySix(x, stride, panel + part, columns, sums + part, scales is null ? null : scales + part, totals + part);
             }
         }
-        for (; rows > 0; rows--, x += stride, totals += Width)
+        for (; rows > 0; rows--, x += stride, sums += Width, totals += Width)
         {
             for (int part = 0; part < Width; part += 2 * Part)
             {
-                MultiplyOne(x, panel + part, columns, scales + part, totals + part);
+                MultiplyOne(x, panel + part, columns, sums + part, scales is null ? null : scales + part, totals + part);
             }
         }
     }
@@ -117,13 +117,18 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
                 {
                     Vector256<int> w0 = Vector256.Load(words);
                     Vector256<int> w1 = Vector256.Load(words + 8);
-                    for (int j = 0; j < 4; j++)
-                    {
-                        Vector256<float> value = Vector256.Create(values[column + j]);
-                        a0 = Fma.MultiplyAdd(value, E4M3.Decode(w0 & Vector256.Create(0xFF)), a0);
-                        a1 = Fma.MultiplyAdd(value, E4M3.Decode(w1 & Vector256.Create(0xFF)), a1);
-                        (w0, w1) = (w0 >>> 8, w1 >>> 8);
-                    }
+                    Vector256<float> value = Vector256.Create(values[column]);
+                    a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 << 20, w0 << 24), a0);
+                    a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 << 20, w1 << 24), a1);
+                    value = Vector256.Create(values[column + 1]);
+                    a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 << 12, w0 << 16), a0);
+                    a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 << 12, w1 << 16), a1);
+                    value = Vector256.Create(values[column + 2]);
+                    a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 << 4, w0 << 8), a0);
+                    a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 << 4, w1 << 8), a1);
+                    value = Vector256.Create(values[column + 3]);
+                    a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 >>> 4, w0), a0);
+                    a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 >>> 4, w1), a1);
                 }
                 AddPart(a0, a1, scales + part, totals + part);
             }
@@ -173,12 +178,31 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         return (Avx2.PermuteVar8x32(magnitudes, word).AsInt32() | sign).AsSingle();
     }
 
+    /// <summary>
+    /// Eight E4M3 codes. Taken as a normal number's, the bits give f = 2^(e - 7) (1 + m / 8), which is right but for e = 0; there
+    /// 2 f - 2^-6 is right, and is the smaller of the two, while for other e it is not.
+    /// </summary>
+    /// <param name="magnitude">Its seven bits begin at bit 20; anything around them.</param>
+    /// <param name="sign">Its bit is the highest; anything below it.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> ValueE4M3(Vector256<int> magnitude, Vector256<int> sign)
+    {
+        Vector256<float> normal = ((magnitude & Vector256.Create(0x7F << 20)) + Vector256.Create((127 - 7) << 23)).AsSingle();
+        Vector256<float> value = Avx.Min(normal, Fma.MultiplyAdd(normal, Vector256.Create(2f), Vector256.Create(-1f / 64)));
+        return (value.AsInt32() | (sign & Vector256.Create(int.MinValue))).AsSingle();
+    }
+
     /// <summary>Six rows: 12 sums, two weights and one value of X in 15 of the 16 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
+    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
     {
         float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
-        Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0, f0 = a0, f1 = a0;
+        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8);
+        Vector256<float> b0 = Vector256.Load(sums + Width), b1 = Vector256.Load(sums + Width + 8);
+        Vector256<float> c0 = Vector256.Load(sums + (2 * Width)), c1 = Vector256.Load(sums + (2 * Width) + 8);
+        Vector256<float> d0 = Vector256.Load(sums + (3 * Width)), d1 = Vector256.Load(sums + (3 * Width) + 8);
+        Vector256<float> e0 = Vector256.Load(sums + (4 * Width)), e1 = Vector256.Load(sums + (4 * Width) + 8);
+        Vector256<float> f0 = Vector256.Load(sums + (5 * Width)), f1 = Vector256.Load(sums + (5 * Width) + 8);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector256<float> w0 = Vector256.Load(panel);
@@ -202,18 +226,18 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
             f0 = Fma.MultiplyAdd(value, w0, f0);
             f1 = Fma.MultiplyAdd(value, w1, f1);
         }
-        AddPart(a0, a1, scales, totals);
-        AddPart(b0, b1, scales, totals + Width);
-        AddPart(c0, c1, scales, totals + (2 * Width));
-        AddPart(d0, d1, scales, totals + (3 * Width));
-        AddPart(e0, e1, scales, totals + (4 * Width));
-        AddPart(f0, f1, scales, totals + (5 * Width));
+        Finish(a0, a1, sums, scales, totals);
+        Finish(b0, b1, sums + Width, scales, totals + Width);
+        Finish(c0, c1, sums + (2 * Width), scales, totals + (2 * Width));
+        Finish(d0, d1, sums + (3 * Width), scales, totals + (3 * Width));
+        Finish(e0, e1, sums + (4 * Width), scales, totals + (4 * Width));
+        Finish(f0, f1, sums + (5 * Width), scales, totals + (5 * Width));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyOne(float* x, float* panel, int columns, float* scales, float* totals)
+    private static void MultiplyOne(float* x, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, a2 = a0, a3 = a0;
+        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8), a2 = Vector256.Load(sums + 16), a3 = Vector256.Load(sums + 24);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector256<float> value = Vector256.Create(x[column]);
@@ -222,8 +246,21 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
             a2 = Fma.MultiplyAdd(value, Vector256.Load(panel + 16), a2);
             a3 = Fma.MultiplyAdd(value, Vector256.Load(panel + 24), a3);
         }
-        AddPart(a0, a1, scales, totals);
-        AddPart(a2, a3, scales + Part, totals + Part);
+        Finish(a0, a1, sums, scales, totals);
+        Finish(a2, a3, sums + Part, scales is null ? null : scales + Part, totals + Part);
+    }
+
+    /// <summary>Sums are kept for the columns that follow, or, with scales, added to the totals.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Finish(Vector256<float> s0, Vector256<float> s1, float* sums, float* scales, float* totals)
+    {
+        if (scales is not null)
+        {
+            AddPart(s0, s1, scales, totals);
+            s0 = s1 = Vector256<float>.Zero;
+        }
+        s0.Store(sums);
+        s1.Store(sums + 8);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -41,34 +41,34 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void DecodeE4M3(uint* words, int columns, float* panel)
     {
-        Vector512<int> low = Vector512.Create(0xFF);
+        Fp8Tables tables = new();
         for (int column = 0; column < columns; column += 4, words += Width, panel += 4 * Width)
         {
             for (int i = 0; i < Width; i += 16)
             {
                 Vector512<int> word = Vector512.Load((int*)words + i);
                 float* destination = panel + i;
-                E4M3.Decode(word & low).Store(destination);
-                E4M3.Decode(Vector512.ShiftRightLogical(word, 8) & low).Store(destination + Width);
-                E4M3.Decode(Vector512.ShiftRightLogical(word, 16) & low).Store(destination + (2 * Width));
-                E4M3.Decode(Vector512.ShiftRightLogical(word, 24)).Store(destination + (3 * Width));
+                tables.Values(word, word >>> 3).Store(destination);
+                tables.Values(word >>> 8, word >>> 11).Store(destination + Width);
+                tables.Values(word >>> 16, word >>> 19).Store(destination + (2 * Width));
+                tables.Values(word >>> 24, word >>> 27).Store(destination + (3 * Width));
             }
         }
     }
 
-    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* scales, float* totals)
+    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        for (; rows >= 6; rows -= 6, x += 6 * stride, totals += 6 * Width)
+        for (; rows >= 6; rows -= 6, x += 6 * stride, sums += 6 * Width, totals += 6 * Width)
         {
-            MultiplySix(x, stride, panel, columns, scales, totals);
+            MultiplySix(x, stride, panel, columns, sums, scales, totals);
         }
-        for (; rows >= 2; rows -= 2, x += 2 * stride, totals += 2 * Width)
+        for (; rows >= 2; rows -= 2, x += 2 * stride, sums += 2 * Width, totals += 2 * Width)
         {
-            MultiplyTwo(x, stride, panel, columns, scales, totals);
+            MultiplyTwo(x, stride, panel, columns, sums, scales, totals);
         }
         if (rows > 0)
         {
-            MultiplyOne(x, panel, columns, scales, totals);
+            MultiplyOne(x, panel, columns, sums, scales, totals);
         }
     }
 
@@ -117,7 +117,7 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals)
     {
-        Vector512<int> low = Vector512.Create(0xFF);
+        Fp8Tables tables = new();
         Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, t2 = t0, t3 = t0;
         foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
         {
@@ -135,15 +135,26 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
                 Sse.Prefetch0(words + Ahead + 16);
                 Sse.Prefetch0(words + Ahead + 32);
                 Sse.Prefetch0(words + Ahead + 48);
-                for (int i = 0; i < 4; i++)
-                {
-                    Vector512<float> value = Vector512.Create(values[i]);
-                    c0 = Vector512.FusedMultiplyAdd(value, E4M3.Decode(w0 & low), c0);
-                    c1 = Vector512.FusedMultiplyAdd(value, E4M3.Decode(w1 & low), c1);
-                    c2 = Vector512.FusedMultiplyAdd(value, E4M3.Decode(w2 & low), c2);
-                    c3 = Vector512.FusedMultiplyAdd(value, E4M3.Decode(w3 & low), c3);
-                    (w0, w1, w2, w3) = (w0 >>> 8, w1 >>> 8, w2 >>> 8, w3 >>> 8);
-                }
+                Vector512<float> value = Vector512.Create(values[0]);
+                c0 = Vector512.FusedMultiplyAdd(value, tables.Values(w0, w0 >>> 3), c0);
+                c1 = Vector512.FusedMultiplyAdd(value, tables.Values(w1, w1 >>> 3), c1);
+                c2 = Vector512.FusedMultiplyAdd(value, tables.Values(w2, w2 >>> 3), c2);
+                c3 = Vector512.FusedMultiplyAdd(value, tables.Values(w3, w3 >>> 3), c3);
+                value = Vector512.Create(values[1]);
+                c0 = Vector512.FusedMultiplyAdd(value, tables.Values(w0 >>> 8, w0 >>> 11), c0);
+                c1 = Vector512.FusedMultiplyAdd(value, tables.Values(w1 >>> 8, w1 >>> 11), c1);
+                c2 = Vector512.FusedMultiplyAdd(value, tables.Values(w2 >>> 8, w2 >>> 11), c2);
+                c3 = Vector512.FusedMultiplyAdd(value, tables.Values(w3 >>> 8, w3 >>> 11), c3);
+                value = Vector512.Create(values[2]);
+                c0 = Vector512.FusedMultiplyAdd(value, tables.Values(w0 >>> 16, w0 >>> 19), c0);
+                c1 = Vector512.FusedMultiplyAdd(value, tables.Values(w1 >>> 16, w1 >>> 19), c1);
+                c2 = Vector512.FusedMultiplyAdd(value, tables.Values(w2 >>> 16, w2 >>> 19), c2);
+                c3 = Vector512.FusedMultiplyAdd(value, tables.Values(w3 >>> 16, w3 >>> 19), c3);
+                value = Vector512.Create(values[3]);
+                c0 = Vector512.FusedMultiplyAdd(value, tables.Values(w0 >>> 24, w0 >>> 27), c0);
+                c1 = Vector512.FusedMultiplyAdd(value, tables.Values(w1 >>> 24, w1 >>> 27), c1);
+                c2 = Vector512.FusedMultiplyAdd(value, tables.Values(w2 >>> 24, w2 >>> 27), c2);
+                c3 = Vector512.FusedMultiplyAdd(value, tables.Values(w3 >>> 24, w3 >>> 27), c3);
             }
             float* scales = weights.Scales(panel, chunk.Group);
             t0 = Vector512.FusedMultiplyAdd(c0, Vector512.Load(scales), t0);
@@ -202,14 +213,45 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
         c3 = Vector512.FusedMultiplyAdd(value, Avx512F.PermuteVar16x32(table, w3), c3);
     }
 
+    /// <summary>
+    /// E4M3 codes by looking up: value = unit · mantissa + base, where unit and base belong to the code's high five bits and the
+    /// mantissa to its low three. With a unit of 2^-9 and base 0 that holds for subnormals too, and nothing is rounded. Permutations
+    /// look at an index's low bits only, so that codes need not be cut out of their words.
+    /// </summary>
+    private readonly struct Fp8Tables
+    {
+        private readonly Vector512<float> _mantissas, _units, _negativeUnits, _bases, _negativeBases;
+
+        public Fp8Tables()
+        {
+            _mantissas = Vector512.Create(0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7f);
+            _units = Vector512.Create(1f / 512, 1f / 512, 1f / 256, 1f / 128, 1f / 64, 1f / 32, 1f / 16, 1f / 8, 1f / 4, 1f / 2, 1, 2, 4, 8, 16, 32);
+            _negativeUnits = -_units;
+            _bases = Vector512.Create(0, 1f / 64, 1f / 32, 1f / 16, 1f / 8, 1f / 4, 1f / 2, 1, 2, 4, 8, 16, 32, 64, 128, 256);
+            _negativeBases = -_bases;
+        }
+
+        /// <summary>The values of sixteen codes.</summary>
+        /// <param name="mantissas">The codes, anything above them.</param>
+        /// <param name="exponents">The same, 3 bits to the right.</param>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Vector512<float> Values(Vector512<int> mantissas, Vector512<int> exponents) => Vector512.FusedMultiplyAdd(
+            Avx512F.PermuteVar16x32(_mantissas, mantissas),
+            Avx512F.PermuteVar16x32x2(_units, exponents, _negativeUnits),
+            Avx512F.PermuteVar16x32x2(_bases, exponents, _negativeBases));
+    }
+
     /// <summary>Six rows: 24 sums, four weights and one value of X in 29 of the 32 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
+    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
     {
         float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
-        Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-        Vector512<float> c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
-        Vector512<float> e0 = a0, e1 = a0, e2 = a0, e3 = a0, f0 = a0, f1 = a0, f2 = a0, f3 = a0;
+        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32), a3 = Vector512.Load(sums + 48);
+        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + 16), b2 = Vector512.Load(sums + Width + 32), b3 = Vector512.Load(sums + Width + 48);
+        Vector512<float> c0 = Vector512.Load(sums + (2 * Width)), c1 = Vector512.Load(sums + (2 * Width) + 16), c2 = Vector512.Load(sums + (2 * Width) + 32), c3 = Vector512.Load(sums + (2 * Width) + 48);
+        Vector512<float> d0 = Vector512.Load(sums + (3 * Width)), d1 = Vector512.Load(sums + (3 * Width) + 16), d2 = Vector512.Load(sums + (3 * Width) + 32), d3 = Vector512.Load(sums + (3 * Width) + 48);
+        Vector512<float> e0 = Vector512.Load(sums + (4 * Width)), e1 = Vector512.Load(sums + (4 * Width) + 16), e2 = Vector512.Load(sums + (4 * Width) + 32), e3 = Vector512.Load(sums + (4 * Width) + 48);
+        Vector512<float> f0 = Vector512.Load(sums + (5 * Width)), f1 = Vector512.Load(sums + (5 * Width) + 16), f2 = Vector512.Load(sums + (5 * Width) + 32), f3 = Vector512.Load(sums + (5 * Width) + 48);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector512<float> w0 = Vector512.Load(panel);
@@ -247,19 +289,20 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
             f2 = Vector512.FusedMultiplyAdd(value, w2, f2);
             f3 = Vector512.FusedMultiplyAdd(value, w3, f3);
         }
-        AddRow(a0, a1, a2, a3, scales, totals);
-        AddRow(b0, b1, b2, b3, scales, totals + Width);
-        AddRow(c0, c1, c2, c3, scales, totals + (2 * Width));
-        AddRow(d0, d1, d2, d3, scales, totals + (3 * Width));
-        AddRow(e0, e1, e2, e3, scales, totals + (4 * Width));
-        AddRow(f0, f1, f2, f3, scales, totals + (5 * Width));
+        Finish(a0, a1, a2, a3, sums, scales, totals);
+        Finish(b0, b1, b2, b3, sums + Width, scales, totals + Width);
+        Finish(c0, c1, c2, c3, sums + (2 * Width), scales, totals + (2 * Width));
+        Finish(d0, d1, d2, d3, sums + (3 * Width), scales, totals + (3 * Width));
+        Finish(e0, e1, e2, e3, sums + (4 * Width), scales, totals + (4 * Width));
+        Finish(f0, f1, f2, f3, sums + (5 * Width), scales, totals + (5 * Width));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyTwo(float* x, nint stride, float* panel, int columns, float* scales, float* totals)
+    private static void MultiplyTwo(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
     {
         float* x1 = x + stride;
-        Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32), a3 = Vector512.Load(sums + 48);
+        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + 16), b2 = Vector512.Load(sums + Width + 32), b3 = Vector512.Load(sums + Width + 48);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector512<float> w0 = Vector512.Load(panel);
@@ -277,14 +320,14 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
             b2 = Vector512.FusedMultiplyAdd(value, w2, b2);
             b3 = Vector512.FusedMultiplyAdd(value, w3, b3);
         }
-        AddRow(a0, a1, a2, a3, scales, totals);
-        AddRow(b0, b1, b2, b3, scales, totals + Width);
+        Finish(a0, a1, a2, a3, sums, scales, totals);
+        Finish(b0, b1, b2, b3, sums + Width, scales, totals + Width);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyOne(float* x, float* panel, int columns, float* scales, float* totals)
+    private static void MultiplyOne(float* x, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, a2 = a0, a3 = a0;
+        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32), a3 = Vector512.Load(sums + 48);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector512<float> value = Vector512.Create(x[column]);
@@ -293,15 +336,24 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
             a2 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + 32), a2);
             a3 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + 48), a3);
         }
-        AddRow(a0, a1, a2, a3, scales, totals);
+        Finish(a0, a1, a2, a3, sums, scales, totals);
     }
 
+    /// <summary>A row's sums are kept for the columns that follow, or, with scales, added to the totals.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddRow(Vector512<float> s0, Vector512<float> s1, Vector512<float> s2, Vector512<float> s3, float* scales, float* totals)
+    private static void Finish(Vector512<float> s0, Vector512<float> s1, Vector512<float> s2, Vector512<float> s3, float* sums, float* scales, float* totals)
     {
-        Vector512.FusedMultiplyAdd(s0, Vector512.Load(scales), Vector512.Load(totals)).Store(totals);
-        Vector512.FusedMultiplyAdd(s1, Vector512.Load(scales + 16), Vector512.Load(totals + 16)).Store(totals + 16);
-        Vector512.FusedMultiplyAdd(s2, Vector512.Load(scales + 32), Vector512.Load(totals + 32)).Store(totals + 32);
-        Vector512.FusedMultiplyAdd(s3, Vector512.Load(scales + 48), Vector512.Load(totals + 48)).Store(totals + 48);
+        if (scales is not null)
+        {
+            Vector512.FusedMultiplyAdd(s0, Vector512.Load(scales), Vector512.Load(totals)).Store(totals);
+            Vector512.FusedMultiplyAdd(s1, Vector512.Load(scales + 16), Vector512.Load(totals + 16)).Store(totals + 16);
+            Vector512.FusedMultiplyAdd(s2, Vector512.Load(scales + 32), Vector512.Load(totals + 32)).Store(totals + 32);
+            Vector512.FusedMultiplyAdd(s3, Vector512.Load(scales + 48), Vector512.Load(totals + 48)).Store(totals + 48);
+            s0 = s1 = s2 = s3 = Vector512<float>.Zero;
+        }
+        s0.Store(sums);
+        s1.Store(sums + 16);
+        s2.Store(sums + 32);
+        s3.Store(sums + 48);
     }
 }

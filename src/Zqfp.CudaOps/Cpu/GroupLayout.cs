@@ -7,7 +7,7 @@ namespace Zqfp.CudaOps.Cpu;
 /// </summary>
 internal sealed class GroupLayout
 {
-    /// <summary>The most columns summed before the total is touched: a decoded panel of them fits a second-level cache.</summary>
+    /// <summary>The most columns summed before the total is touched.</summary>
     public const int ChunkLength = 256;
 
     /// <summary>Codes are packed this many columns at a time.</summary>

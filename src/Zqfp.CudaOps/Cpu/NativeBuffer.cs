@@ -3,15 +3,26 @@ using System.Runtime.InteropServices;
 namespace Zqfp.CudaOps.Cpu;
 
 /// <summary>Memory outside the garbage collector's heap, aligned to a cache line, zero at first.</summary>
-internal sealed unsafe class NativeBuffer : SafeHandle
+internal sealed unsafe partial class NativeBuffer : SafeHandle
 {
     private const int Alignment = 64;
+
+    /// <summary>Linux gives large pages to those who ask, from buffers of this size on; weights are then read with fewer misses of the TLB.</summary>
+    private const long LargePage = 2 << 20;
 
     public NativeBuffer(long byteLength)
         : base(0, ownsHandle: true)
     {
         ByteLength = byteLength;
-        void* memory = NativeMemory.AlignedAlloc(checked((nuint)Math.Max(byteLength, 1)), Alignment);
+        nuint length = checked((nuint)Math.Max(byteLength, 1));
+        bool large = OperatingSystem.IsLinux() && byteLength >= LargePage;
+        void* memory = NativeMemory.AlignedAlloc(length, large ? (nuint)LargePage : Alignment);
+        if (large)
+        {
+            // Advice: without it, or where the system has no such pages, the memory is as good and only slower.
+            const int MadviseHugePage = 14;
+            _ = Advise(memory, length, MadviseHugePage);
+        }
         NativeMemory.Clear(memory, (nuint)byteLength);
         SetHandle((nint)memory);
         GC.AddMemoryPressure(Math.Max(byteLength, 1));
@@ -33,4 +44,7 @@ internal sealed unsafe class NativeBuffer : SafeHandle
         GC.RemoveMemoryPressure(Math.Max(ByteLength, 1));
         return true;
     }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(void* address, nuint length, int advice);
 }

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Zqfp.CudaOps.Cpu;
 
 /// <summary>Formats of weight codes.</summary>
@@ -63,21 +61,12 @@ internal sealed unsafe class PackedWeights : IDisposable
         WeightFormat format, ReadOnlySpan<byte> codes, ReadOnlySpan<byte> exponents, ReadOnlySpan<float> rowScales, int rows, GroupLayout layout)
     {
         var packed = new PackedWeights(format, rows, layout);
-        packed.PackCodes(codes);
-        for (int row = 0; row < rows; row++)
+        fixed (byte* firstExponent = exponents)
+        fixed (float* firstScale = rowScales)
         {
-            // Relative to the row's smallest exponent, so that a row of large exponents keeps its precision.
-            ReadOnlySpan<byte> ofRow = exponents.Slice(row * layout.Groups, layout.Groups);
-            int smallest = 255;
-            foreach (byte exponent in ofRow)
-            {
-                smallest = Math.Min(smallest, exponent);
-            }
-            for (int group = 0; group < layout.Groups; group++)
-            {
-                packed.Scales(row / PanelWidth, group)[row % PanelWidth] = MathF.ScaleB(1, smallest - ofRow[group]);
-            }
-            packed.RowScales(row / PanelWidth)[row % PanelWidth] = MathF.ScaleB(rowScales[row], -smallest);
+            byte* allExponents = firstExponent;
+            float* allScales = firstScale;
+            packed.Pack(codes, row => packed.SetScales(row, allExponents + ((long)row * layout.Groups), allScales[row]));
         }
         return packed;
     }
@@ -91,14 +80,10 @@ internal sealed unsafe class PackedWeights : IDisposable
     public static PackedWeights FromScales(WeightFormat format, ReadOnlySpan<byte> codes, ReadOnlySpan<float> scales, int rows, GroupLayout layout)
     {
         var packed = new PackedWeights(format, rows, layout);
-        packed.PackCodes(codes);
-        for (int row = 0; row < rows; row++)
+        fixed (float* firstScale = scales)
         {
-            for (int group = 0; group < layout.Groups; group++)
-            {
-                packed.Scales(row / PanelWidth, group)[row % PanelWidth] = scales[(row * layout.Groups) + group];
-            }
-            packed.RowScales(row / PanelWidth)[row % PanelWidth] = 1;
+            float* allScales = firstScale;
+            packed.Pack(codes, row => packed.SetScales(row, allScales + ((long)row * layout.Groups)));
         }
         return packed;
     }
@@ -120,39 +105,114 @@ internal sealed unsafe class PackedWeights : IDisposable
         _rowScales.Dispose();
     }
 
-    private void PackCodes(ReadOnlySpan<byte> codes)
+    /// <summary>
+    /// Packs the panels, several at once on all cores: each is written by one thread, whatever their order. A row with a NaN among
+    /// its codes gets NaN for its scale and 0 for the code, which spoils its results as the code would have, and spares the
+    /// kernels to look for it.
+    /// </summary>
+    private void Pack(ReadOnlySpan<byte> codes, Action<int> setScalesOfRow)
     {
         bool wordsAreWhole = Layout.IsDense && Layout.Columns % CodesPerWord(Format) == 0;
-        for (int row = 0; row < Rows; row++)
+        fixed (byte* firstCode = codes)
         {
-            uint* destination = Codes(row / PanelWidth, 0) + (row % PanelWidth);
-            if (wordsAreWhole)
+            byte* allCodes = firstCode;
+            Parallel.For(0, Panels, panel =>
             {
-                // The file's order of codes is a word's order of codes.
-                int bytesPerRow = WordsPerRow * sizeof(uint);
-                ReadOnlySpan<uint> words = MemoryMarshal.Cast<byte, uint>(codes.Slice(row * bytesPerRow, bytesPerRow));
-                for (int word = 0; word < words.Length; word++)
+                int firstRow = panel * PanelWidth;
+                int rows = Math.Min(PanelWidth, Rows - firstRow);
+                for (int row = firstRow; row < firstRow + rows; row++)
                 {
-                    destination[(long)word * PanelWidth] = words[word];
+                    setScalesOfRow(row);
                 }
-            }
-            else
+                if (wordsAreWhole)
+                {
+                    // The file's order of codes is a word's order of codes.
+                    InterleaveRows((uint*)(allCodes + ((long)firstRow * WordsPerRow * sizeof(uint))), rows, Codes(panel, 0));
+                }
+                else
+                {
+                    for (int i = 0; i < rows; i++)
+                    {
+                        PackRaggedRow(allCodes, firstRow + i, Codes(panel, 0) + i);
+                    }
+                }
+                if (Format == WeightFormat.E4M3)
+                {
+                    MoveNaNToRowScales(panel);
+                }
+            });
+        }
+    }
+
+    /// <summary>Relative to the row's smallest exponent, so that a row of large exponents keeps its precision.</summary>
+    private void SetScales(int row, byte* exponents, float rowScale)
+    {
+        int smallest = 255;
+        for (int group = 0; group < Layout.Groups; group++)
+        {
+            smallest = Math.Min(smallest, exponents[group]);
+        }
+        for (int group = 0; group < Layout.Groups; group++)
+        {
+            Scales(row / PanelWidth, group)[row % PanelWidth] = MathF.ScaleB(1, smallest - exponents[group]);
+        }
+        RowScales(row / PanelWidth)[row % PanelWidth] = MathF.ScaleB(rowScale, -smallest);
+    }
+
+    private void SetScales(int row, float* scales)
+    {
+        for (int group = 0; group < Layout.Groups; group++)
+        {
+            Scales(row / PanelWidth, group)[row % PanelWidth] = scales[group];
+        }
+        RowScales(row / PanelWidth)[row % PanelWidth] = 1;
+    }
+
+    /// <summary>Word w of row i becomes word 64 w + i, in blocks that a first-level cache holds.</summary>
+    private void InterleaveRows(uint* source, int rows, uint* destination)
+    {
+        const int Block = 16;
+        for (int first = 0; first < WordsPerRow; first += Block)
+        {
+            int end = Math.Min(first + Block, WordsPerRow);
+            for (int i = 0; i < rows; i++)
             {
-                PackRaggedRow(codes, row, destination);
+                uint* row = source + ((long)i * WordsPerRow);
+                for (int word = first; word < end; word++)
+                {
+                    destination[((long)word * PanelWidth) + i] = row[word];
+                }
             }
         }
     }
 
-    private void PackRaggedRow(ReadOnlySpan<byte> codes, int row, uint* destination)
+    private void PackRaggedRow(byte* codes, int row, uint* destination)
     {
         int perWord = CodesPerWord(Format);
         int bits = 32 / perWord;
         for (int column = 0; column < Layout.Columns; column++)
         {
             long index = ((long)row * Layout.Columns) + column;
-            uint code = Format == WeightFormat.E4M3 ? codes[(int)index] : (uint)(codes[(int)(index / 2)] >> (4 * (int)(index % 2))) & 15;
+            uint code = Format == WeightFormat.E4M3 ? codes[index] : (uint)(codes[index / 2] >> (4 * (int)(index % 2))) & 15;
             int laidOut = Layout.GroupStart(column / Layout.GroupSize) + (column % Layout.GroupSize);
             destination[(long)(laidOut / perWord) * PanelWidth] |= code << (laidOut % perWord * bits);
+        }
+    }
+
+    private void MoveNaNToRowScales(int panel)
+    {
+        const uint Magnitudes = 0x7F7F7F7F, Ones = 0x01010101, Signs = 0x80808080;
+        uint* words = Codes(panel, 0);
+        float* rowScales = RowScales(panel);
+        for (long i = 0; i < (long)WordsPerRow * PanelWidth; i++)
+        {
+            // A magnitude of 127 carries into the place of the sign.
+            uint carried = ((words[i] & Magnitudes) + Ones) & Signs;
+            if (carried != 0)
+            {
+                words[i] &= ~((carried >> 7) * 0xFF);
+                rowScales[i % PanelWidth] = float.NaN;
+            }
         }
     }
 }

@@ -32,15 +32,19 @@ internal abstract unsafe class PanelMath
     /// <summary>The same for E4M3 codes, four to a word.</summary>
     public abstract void DecodeE4M3(uint* words, int columns, float* panel);
 
-    /// <summary>Multiplies rows of X with a decoded chunk and adds the sums to their totals under the chunk's scales.</summary>
-    /// <param name="x">The chunk's columns of the first row of X.</param>
+    /// <summary>
+    /// Multiplies rows of X with decoded columns of a chunk, going on with the chunk's sums; with its last columns come its scales:
+    /// then the sums are added to the totals under them and become zero.
+    /// </summary>
+    /// <param name="x">The columns of the first row of X.</param>
     /// <param name="stride">From a row of X to the next.</param>
     /// <param name="rows">Rows of X.</param>
-    /// <param name="panel">The decoded chunk.</param>
-    /// <param name="columns">Its columns.</param>
-    /// <param name="scales">64 scales.</param>
+    /// <param name="panel">The decoded columns.</param>
+    /// <param name="columns">How many.</param>
+    /// <param name="sums">64 sums per row of X.</param>
+    /// <param name="scales">64 scales, or null where columns of the chunk are still to come.</param>
     /// <param name="totals">64 totals per row of X.</param>
-    public abstract void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* scales, float* totals);
+    public abstract void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals);
 
     /// <summary>
     /// The product of one row of X with a whole panel of E2M1 weights, decoded in registers: the weights are read once, and

@@ -27,12 +27,10 @@ internal sealed unsafe class PortablePanelMath : PanelMath
         }
     }
 
-    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* scales, float* totals)
+    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        float* sums = stackalloc float[Width];
-        for (int row = 0; row < rows; row++, x += stride, totals += Width)
+        for (int row = 0; row < rows; row++, x += stride, sums += Width, totals += Width)
         {
-            new Span<float>(sums, Width).Clear();
             for (int column = 0; column < columns; column++)
             {
                 float value = x[column];
@@ -42,9 +40,13 @@ internal sealed unsafe class PortablePanelMath : PanelMath
                     sums[i] = MathF.FusedMultiplyAdd(value, weights[i], sums[i]);
                 }
             }
-            for (int i = 0; i < Width; i++)
+            if (scales is not null)
             {
-                totals[i] = MathF.FusedMultiplyAdd(sums[i], scales[i], totals[i]);
+                for (int i = 0; i < Width; i++)
+                {
+                    totals[i] = MathF.FusedMultiplyAdd(sums[i], scales[i], totals[i]);
+                }
+                new Span<float>(sums, Width).Clear();
             }
         }
     }

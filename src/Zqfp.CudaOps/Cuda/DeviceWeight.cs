@@ -111,7 +111,7 @@ public sealed class DeviceWeight : IDisposable
         LowRankB?.Dispose();
     }
 
-    private static Half[] PadRows(ReadOnlySpan<float> source, int rows, int columns, int paddedRows, int paddedColumns)
+    internal static Half[] PadRows(ReadOnlySpan<float> source, int rows, int columns, int paddedRows, int paddedColumns)
     {
         Half[] padded = new Half[paddedRows * paddedColumns];
         for (int row = 0; row < rows; row++)

@@ -193,6 +193,24 @@ public sealed class HopperKernels : IDisposable
         kernel.Launch(stream, new LaunchSize((layer.Rows + 7) / 8, tokens.Count, 1, 256), ref arguments);
     }
 
+    /// <summary>A xq of tokens that are quantized already; <see cref="QuantizeTokens"/> does it in passing.</summary>
+    /// <param name="stream">Stream handle.</param>
+    /// <param name="tokens">The quantized tokens, and where A xq goes.</param>
+    /// <param name="factorA">A, float16 [rank, K].</param>
+    /// <param name="columns">K.</param>
+    /// <param name="rank">A multiple of 8.</param>
+    public void ProjectTokens(nint stream, DeviceTokens tokens, ulong factorA, int columns, int rank)
+    {
+        CudaKernel kernel = Kernel("project_tokens", "project_tokens.cu", 0, []);
+        KernelArguments arguments = default;
+        arguments.Add(tokens.Codes);
+        arguments.Add(factorA);
+        arguments.Add(tokens.LowRank);
+        arguments.Add(columns);
+        arguments.Add(rank);
+        kernel.Launch(stream, new LaunchSize(tokens.Count, rank / 8, 1, 256), ref arguments);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

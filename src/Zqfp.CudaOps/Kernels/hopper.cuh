@@ -209,6 +209,13 @@ DEVICE void from_e4m3x2(u16 pair, float& low, float& high)
         : "=f"(low), "=f"(high) : "h"(pair));
 }
 
+DEVICE float from_e4m3(u8 bits)
+{
+    float low, high;
+    from_e4m3x2(bits, low, high);
+    return low;
+}
+
 // Four E4M3 bytes times a power of two (a pair of equal float16), exact where the result is representable.
 DEVICE u32 scale_e4m3x4(u32 bytes, u32 factors)
 {

@@ -1,5 +1,5 @@
-// The same product as w4a8_gemm, one warp per output, from unpacked codes: any K, any group size, any exponent, any
-// device. Serves shapes the fast kernels leave out, and judges them where SUM is double.
+// The same product as w4a8_gemm, one warp per output, from unpacked codes: any K, any group size, any
+// exponent. Serves shapes the fast kernels leave out, and judges them where SUM is double.
 //
 // grid = (ceil(N / 8), M), 256 threads. SCALED, SUM (float or double), OUTPUT come from the host.
 #include "hopper.cuh"
@@ -9,13 +9,6 @@ DEVICE float e2m1(u32 code)
     u32 magnitude = code & 7;
     float value = magnitude < 2 ? 0.5f * magnitude : (1.0f + 0.5f * (magnitude & 1)) * (float)(1 << ((magnitude >> 1) - 1));
     return code & 8 ? -value : value;
-}
-
-DEVICE float e4m3(u8 bits)
-{
-    u32 exponent = (bits >> 3) & 15, mantissa = bits & 7;
-    float value = exponent ? __int_as_float((int)((exponent - 7 + 127) << 23 | mantissa << 20)) : mantissa * 0.001953125f;
-    return bits & 0x80 ? -value : value;
 }
 
 struct SimpleArguments
@@ -46,7 +39,7 @@ extern "C" __global__ void __launch_bounds__(256) simple_gemm(const SimpleArgume
         u64 group = (u64)row * groups + column / g.group;
         SUM scale = SCALED ? (SUM)((const float*)g.groupScales)[group]
             : (SUM)__int_as_float((127 - (int)((const u8*)g.groupScales)[group]) << 23);
-        sum += scale * (SUM)(e2m1((codes[column >> 1] >> (4 * (column & 1))) & 15) * e4m3(x[column]));
+        sum += scale * (SUM)(e2m1((codes[column >> 1] >> (4 * (column & 1))) & 15) * from_e4m3(x[column]));
     }
     if (!SCALED) sum *= (SUM)g.rowScales[row];
     for (int r = lane; r < g.rank; r += 32)

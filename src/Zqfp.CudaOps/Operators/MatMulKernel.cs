@@ -6,7 +6,7 @@ namespace Zqfp.CudaOps.Operators;
 
 /// <summary>
 /// Computes a matrix product: the rows of X become floats once; then panels of 64 columns of Y are computed independently, a
-/// few rows by reading the packed weights straight through, many by decoding a panel's chunk into cache and multiplying all
+/// few rows by reading the packed weights straight through, many by decoding some columns of a panel into cache and multiplying all
 /// rows with it. The result for a token does not depend on how many others come with it, nor on the number of threads.
 /// </summary>
 internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer layer, ScratchPool scratch, PanelMath math) : OrtKernel
@@ -14,43 +14,23 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
     /// <summary>Up to so many rows the weights are decoded anew for each, which costs less than writing them to cache.</summary>
     private const int FewRows = 2;
 
-    /// <summary>Rows that share a decoded chunk: enough to make decoding cheap, few enough for their totals to stay in cache.</summary>
+    /// <summary>Columns decoded at a time: 16 KiB of floats, which a first-level cache holds while all rows are multiplied with them.</summary>
+    private const int DecodedColumns = 64;
+
+    /// <summary>Rows that share decoded columns: enough to make decoding cheap, few enough for their totals to stay in cache.</summary>
     private const int RowBlock = 128;
 
     /// <summary>Rows the inner loop takes at once.</summary>
     private const int RowStep = 6;
 
-    /// <summary>Products smaller than this many multiply-adds are not worth waking a thread for.</summary>
-    private const long SerialWork = 1 << 16;
+    // What a core takes about, in nanoseconds: to read an element of X, for a step of a projection, for a multiply-add.
+    private const double ReadCost = 0.15, ProjectCost = 0.03, MultiplyCost = 0.03;
 
     public override void Compute(in OrtKernelContext context)
     {
-        OrtTensorView x = context.Input(0);
         PackedWeights weights = layer.Weights;
-        ReadOnlySpan<long> shape = x.Shape;
-        if (shape.Length == 0 || shape[^1] != weights.Layout.Columns)
-        {
-            throw new OperatorException($"The last dimension of X must be K = {weights.Layout.Columns}; X is {Require.Text(shape)}.");
-        }
-        int rows = checked((int)OrtElementTypes.ElementCount(shape[..^1]));
-        OrtTensorView tokenScales = default;
-        if (signature.QuantizedActivations)
-        {
-            tokenScales = context.Input(1);
-            if (tokenScales.ElementCount != rows)
-            {
-                throw new OperatorException($"Sx must hold one scale for each of the {rows} tokens; it is {Require.Text(tokenScales.Shape)}.");
-            }
-        }
-        else
-        {
-            Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
-        }
-
-        Span<long> outputShape = stackalloc long[OrtTensorView.MaxRank];
-        shape.CopyTo(outputShape);
-        outputShape[shape.Length - 1] = weights.Rows;
-        OrtTensorView y = context.Output(0, outputShape[..shape.Length]);
+        MatMulCall call = MatMulCall.Read(signature, context, weights.Rows, weights.Layout.Columns);
+        int rows = call.Tokens;
         if (rows == 0 || weights.Rows == 0)
         {
             return;
@@ -63,18 +43,19 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             var job = new Job
             {
                 Kernel = this,
-                X = x.DataPointer,
-                XType = x.ElementType,
-                TokenScales = tokenScales.IsPresent ? (float*)tokenScales.DataPointer : null,
-                Y = y.DataPointer,
+                X = call.X.DataPointer,
+                XType = call.X.ElementType,
+                TokenScales = call.TokenScales.IsPresent ? (float*)call.TokenScales.DataPointer : null,
+                Y = call.Y.DataPointer,
                 Rows = rows,
                 Floats = buffer.Floats,
                 Projections = buffer.Floats + ((long)rows * weights.Layout.RowStride),
             };
-            Run(context, new ReadRows(job), rows, (long)rows * weights.Layout.PaddedColumns * 16);
+            double elements = (double)rows * weights.Layout.RowStride;
+            KernelLoop.Run(context, rows, new ReadRows(job), elements * (ReadCost + (projection * ProjectCost)));
             int blocks = (rows + RowBlock - 1) / RowBlock;
             int rowsPerBlock = (((rows + blocks - 1) / blocks) + RowStep - 1) / RowStep * RowStep;
-            Run(context, new MultiplyPanels(job, rowsPerBlock), weights.Panels * blocks, (long)rows * weights.Rows * weights.Layout.PaddedColumns);
+            KernelLoop.Run(context, weights.Panels * blocks, new MultiplyPanels(job, rowsPerBlock), elements * weights.Rows * MultiplyCost);
         }
         finally
         {
@@ -89,20 +70,6 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             layer.Dispose();
         }
         base.Dispose(disposing);
-    }
-
-    private static void Run<TBody>(in OrtKernelContext context, TBody body, int count, long work)
-        where TBody : struct, IParallelBody
-    {
-        if (work >= SerialWork)
-        {
-            context.ParallelFor(count, body);
-            return;
-        }
-        for (int i = 0; i < count; i++)
-        {
-            body.Run(i);
-        }
     }
 
     /// <summary>One row of X becomes floats in the layout of the weights, and its low-rank projection is taken.</summary>
@@ -150,11 +117,12 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
         int stride = weights.Layout.RowStride;
         float* x = job.Floats + ((long)firstRow * stride);
         const int Width = PackedWeights.PanelWidth;
-        NativeBuffer buffer = scratch.Rent((Width * (long)GroupLayout.ChunkLength + (Width * (long)rows)) * sizeof(float));
+        NativeBuffer buffer = scratch.Rent(Width * (DecodedColumns + (2L * rows)) * sizeof(float));
         try
         {
             float* totals = buffer.Floats;
-            float* decoded = totals + (Width * rows);
+            float* sums = totals + (Width * rows);
+            float* decoded = sums + (Width * rows);
             if (rows <= FewRows)
             {
                 for (int row = 0; row < rows; row++)
@@ -164,18 +132,16 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             }
             else
             {
-                new Span<float>(totals, Width * rows).Clear();
+                new Span<float>(totals, 2 * Width * rows).Clear();
                 foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
                 {
-                    if (weights.Format == WeightFormat.E2M1)
+                    for (int done = 0; done < chunk.Length; done += DecodedColumns)
                     {
-                        math.DecodeE2M1(weights.Codes(panel, chunk.Start), chunk.Length, decoded);
+                        int columns = Math.Min(DecodedColumns, chunk.Length - done);
+                        bool isLast = done + columns == chunk.Length;
+                        Decode(panel, chunk.Start + done, columns, decoded);
+                        math.Multiply(x + chunk.Start + done, stride, rows, decoded, columns, sums, isLast ? weights.Scales(panel, chunk.Group) : null, totals);
                     }
-                    else
-                    {
-                        math.DecodeE4M3(weights.Codes(panel, chunk.Start), chunk.Length, decoded);
-                    }
-                    math.Multiply(x + chunk.Start, stride, rows, decoded, chunk.Length, weights.Scales(panel, chunk.Group), totals);
                 }
             }
             Finish(job, panel, firstRow, rows, totals);
@@ -183,6 +149,18 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
         finally
         {
             scratch.Return(buffer);
+        }
+    }
+
+    private void Decode(int panel, int column, int columns, float* decoded)
+    {
+        if (layer.Weights.Format == WeightFormat.E2M1)
+        {
+            math.DecodeE2M1(layer.Weights.Codes(panel, column), columns, decoded);
+        }
+        else
+        {
+            math.DecodeE4M3(layer.Weights.Codes(panel, column), columns, decoded);
         }
     }
 

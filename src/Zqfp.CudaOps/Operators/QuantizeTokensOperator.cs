@@ -18,15 +18,18 @@ internal sealed class QuantizeTokensOperator(ScratchPool scratch) : OrtOperator
 
     public override void InferShapes(in OrtShapeInference inference)
     {
-        if (inference.TryGetInput(0, out _, out IReadOnlyList<OrtDimension> x) && x.Count > 0)
+        if (inference.TryGetInput(0, out _, out IReadOnlyList<OrtDimension> x))
         {
             inference.SetOutput(0, OrtElementType.Float8E4M3FN, x);
-            inference.SetOutput(1, OrtElementType.Float, [.. x.Take(x.Count - 1), new OrtDimension(1, null)]);
+            inference.SetOutput(1, OrtElementType.Float, x.Count > 0 ? [.. x.Take(x.Count - 1), new OrtDimension(1, null)] : []);
         }
     }
 
     private sealed unsafe class Kernel(ScratchPool scratch) : OrtKernel
     {
+        /// <summary>Nanoseconds that a core takes about for an element.</summary>
+        private const double ElementCost = 0.35;
+
         public override void Compute(in OrtKernelContext context)
         {
             OrtTensorView x = context.Input(0);
@@ -44,7 +47,7 @@ internal sealed class QuantizeTokensOperator(ScratchPool scratch) : OrtOperator
             OrtTensorView codes = context.Output(0, shape);
             OrtTensorView scales = context.Output(1, scaleShape[..shape.Length]);
             bool isHalf = x.ElementType == OrtElementType.Float16;
-            context.ParallelFor(rows, new Rows(scratch, x.DataPointer, isHalf, (byte*)codes.DataPointer, (float*)scales.DataPointer, columns));
+            KernelLoop.Run(context, rows, new Rows(scratch, x.DataPointer, isHalf, (byte*)codes.DataPointer, (float*)scales.DataPointer, columns), (double)rows * columns * ElementCost);
         }
 
         private readonly struct Rows(ScratchPool scratch, nint x, bool isHalf, byte* codes, float* scales, int columns) : IParallelBody

@@ -30,7 +30,7 @@ internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator
 
     public override void InferShapes(in OrtShapeInference inference)
     {
-        if (inference.TryGetInput(0, out OrtElementType type, out IReadOnlyList<OrtDimension> x) && x.Count > 0)
+        if (inference.TryGetInput(0, out OrtElementType type, out IReadOnlyList<OrtDimension> x))
         {
             inference.SetOutput(0, type, x);
         }
@@ -38,6 +38,9 @@ internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator
 
     private sealed unsafe class Kernel(ScratchPool scratch, TokenFormat format) : OrtKernel
     {
+        /// <summary>Nanoseconds that a core takes about for an element.</summary>
+        private const double ElementCost = 1;
+
         public override void Compute(in OrtKernelContext context)
         {
             OrtTensorView x = context.Input(0);
@@ -50,7 +53,8 @@ internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator
             OrtTensorView y = context.Output(0, shape);
             int rows = checked((int)OrtElementTypes.ElementCount(shape[..^1]));
             bool isHalf = x.ElementType == OrtElementType.Float16;
-            context.ParallelFor(rows, new Rows(scratch, format, x.DataPointer, y.DataPointer, isHalf, checked((int)shape[^1])));
+            int columns = checked((int)shape[^1]);
+            KernelLoop.Run(context, rows, new Rows(scratch, format, x.DataPointer, y.DataPointer, isHalf, columns), (double)rows * columns * ElementCost);
         }
 
         private readonly struct Rows(ScratchPool scratch, TokenFormat format, nint x, nint y, bool isHalf, int columns) : IParallelBody

@@ -117,26 +117,6 @@ internal static class VectorMath
         return sum;
     }
 
-    /// <summary>(x, y) = (cosine x - sine y, sine x + cosine y).</summary>
-    public static void Rotate(Span<double> x, Span<double> y, double cosine, double sine)
-    {
-        Span<Vector256<double>> wideX = MemoryMarshal.Cast<double, Vector256<double>>(x);
-        Span<Vector256<double>> wideY = MemoryMarshal.Cast<double, Vector256<double>>(y[..x.Length]);
-        for (int i = 0; i < wideX.Length; i++)
-        {
-            Vector256<double> old = wideX[i];
-            wideX[i] = (old * cosine) - (wideY[i] * sine);
-            wideY[i] = (old * sine) + (wideY[i] * cosine);
-        }
-
-        for (int i = wideX.Length * Vector256<double>.Count; i < x.Length; i++)
-        {
-            double old = x[i];
-            x[i] = (old * cosine) - (y[i] * sine);
-            y[i] = (old * sine) + (y[i] * cosine);
-        }
-    }
-
     /// <summary>Largest magnitude; 0 for an empty span. The input must be finite.</summary>
     public static float MaxMagnitude(ReadOnlySpan<float> values)
     {

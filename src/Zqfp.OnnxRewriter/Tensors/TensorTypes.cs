@@ -23,6 +23,17 @@ public static class TensorTypes
     public static bool IsFloat(DataType type) =>
         type is DataType.Float or DataType.Float16 or DataType.Bfloat16 or DataType.Double;
 
+    /// <summary>The name people call a type by, such as <c>float16</c>.</summary>
+    public static string Name(DataType type) => type switch
+    {
+        DataType.Float => "float32",
+        DataType.Double => "float64",
+        DataType.Float4E2M1 => "float4e2m1",
+        DataType.Float8E4M3Fn => "float8e4m3fn",
+        DataType.Float8E5M2 => "float8e5m2",
+        _ => type.ToString().ToLowerInvariant(),
+    };
+
     /// <summary>Whether codes of this type are read as numbers by <see cref="TensorData.ReadFloats"/>.</summary>
     public static bool IsInteger(DataType type) =>
         type is DataType.Int8 or DataType.Uint8 or DataType.Int4 or DataType.Uint4 or DataType.Int16 or DataType.Uint16 or DataType.Int32;

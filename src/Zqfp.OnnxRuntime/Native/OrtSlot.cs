@@ -67,6 +67,8 @@ internal static class OrtSlot
     public const int ModelMetadataLookupCustomMetadataMap = 116;
     public const int ReleaseModelMetadata = 118;
     public const int ModelMetadataGetCustomMetadataMapKeys = 123;
+    public const int GetAvailableProviders = 125;
+    public const int ReleaseAvailableProviders = 126;
     public const int AddSessionConfigEntry = 130;
     public const int AddInitializer = 150;
     public const int KernelContextGetGpuComputeStream = 193;

@@ -59,7 +59,7 @@ public readonly unsafe ref struct OrtKernelContext
     }
 
     /// <summary>An output of a given shape, whose memory is not initialized.</summary>
-    public OrtTensorView Output(int index, ReadOnlySpan<long> shape)
+    public OrtTensorView Output(int index, scoped ReadOnlySpan<long> shape)
     {
         void* value;
         fixed (long* dimensions = shape)

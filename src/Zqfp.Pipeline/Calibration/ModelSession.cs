@@ -22,18 +22,18 @@ internal sealed class ModelSession : IDisposable
     public OrtSession Session { get; }
 
     /// <summary>Opens a model file; one that computes in bfloat16 computes in float32 here, because the CPU has no kernels for it.</summary>
-    public static ModelSession Open(OrtEnvironment environment, OrtOperatorDomain operators, ModelFacts model, int threads)
+    public static ModelSession Open(OrtEnvironment environment, OrtOperatorDomain operators, ModelFacts model, OrtSessionOptions options)
     {
         if (!model.UsesBfloat16)
         {
-            return new ModelSession(OrtSession.Create(environment, model.Path, Options(operators, threads)), null);
+            return new ModelSession(OrtSession.Create(environment, model.Path, options.AddOperatorDomain(operators)), null);
         }
 
         OnnxFile file = OnnxFile.Open(model.Path);
         try
         {
             SliceModel whole = new ModelRewriter(file, new GraphIndex(file.Graph, file.Path)).Whole();
-            return new ModelSession(Create(environment, operators, whole, threads), file);
+            return new ModelSession(Create(environment, operators, whole, options), file);
         }
         catch
         {
@@ -43,8 +43,8 @@ internal sealed class ModelSession : IDisposable
     }
 
     /// <summary>Opens a slice, whose file must stay open as long.</summary>
-    public static ModelSession Open(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel slice, int threads) =>
-        new(Create(environment, operators, slice, threads), null);
+    public static ModelSession Open(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel slice, OrtSessionOptions options) =>
+        new(Create(environment, operators, slice, options), null);
 
     public void Dispose()
     {
@@ -52,9 +52,9 @@ internal sealed class ModelSession : IDisposable
         _file?.Dispose();
     }
 
-    private static OrtSession Create(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel model, int threads)
+    private static OrtSession Create(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel model, OrtSessionOptions options)
     {
-        OrtSessionOptions options = Options(operators, threads);
+        options.AddOperatorDomain(operators);
         OrtValue[] weights = [.. model.Weights.Values.Select(data => Wrap(environment, data))];
         options.AddExternalInitializers([.. model.Weights.Keys], weights);
         try
@@ -66,9 +66,6 @@ internal sealed class ModelSession : IDisposable
             Array.ForEach(weights, weight => weight.Dispose());
         }
     }
-
-    private static OrtSessionOptions Options(OrtOperatorDomain operators, int threads) =>
-        new OrtSessionOptions { IntraOpThreads = threads }.AddOperatorDomain(operators);
 
     private static OrtValue Wrap(OrtEnvironment environment, TensorData data) => data.Address is { } address
         ? OrtValue.FromMemory(environment, address, data.ByteLength, (OrtElementType)data.Type, [.. data.Dims])

@@ -102,7 +102,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
 
         public Slice(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel model, int threads)
         {
-            _session = ModelSession.Open(environment, operators, model, threads);
+            _session = ModelSession.Open(environment, operators, model, new OrtSessionOptions { IntraOpThreads = threads });
             OutputNames = [.. model.Outputs];
         }
 

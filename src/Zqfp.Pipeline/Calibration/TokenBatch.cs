@@ -12,6 +12,9 @@ internal sealed record TokenBatch(int[] Ids, int Windows, int Length)
     /// <summary>Numbers of output of a batch at most: 1 GiB in float32.</summary>
     private const int OutputsPerBatch = 1 << 28;
 
+    /// <summary>The ids of one window.</summary>
+    public ReadOnlySpan<int> Window(int index) => Ids.AsSpan(index * Length, Length);
+
     /// <summary>Cuts windows into batches, in order.</summary>
     /// <param name="windows">The windows.</param>
     /// <param name="outputsPerToken">Numbers the model gives for a token; few where only hidden values are asked for.</param>

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Zqfp.Pipeline.Text;
 
 namespace Zqfp.Pipeline.Calibration;
@@ -23,5 +25,17 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
         TokenStream stream = TextSource.Load(new TextSourceOptions { Path = textPath, ModelVocabularySize = model.Vocabulary }, tokenizer);
         int[][] windows = TokenWindows.Cut(stream, window, count > 0 ? count : null);
         return new TokenWindowSet(windows, stream.Ids.Length);
+    }
+
+    /// <summary>A hash of all tokens, equal on every machine.</summary>
+    public string Hash()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (int[] window in Windows)
+        {
+            hash.AppendData(MemoryMarshal.AsBytes<int>(window));
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

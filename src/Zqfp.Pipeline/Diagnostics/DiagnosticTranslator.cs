@@ -1,3 +1,4 @@
+using Zqfp.CudaOps.Cuda;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRuntime;
@@ -30,6 +31,11 @@ internal static class DiagnosticTranslator
         catch (OrtException e)
         {
             throw new PipelineException(e.Code, e.Message, inner: e);
+        }
+        catch (CudaException e)
+        {
+            // Inside ONNX Runtime's own messages the code has to stand in the text; here it has a place of its own.
+            throw new PipelineException(e.Code, e.Message[(e.Code.Length + 2)..], inner: e);
         }
     }
 }

@@ -1,96 +1,123 @@
-using System.Numerics.Tensors;
-using Zqfp.CudaOps;
-using Zqfp.OnnxRuntime;
 using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
 
 namespace Zqfp.Pipeline.Evaluate;
 
-/// <summary>Measures a model's perplexity on a text.</summary>
+/// <summary>Measures a model's perplexity on a text, alone or against another model.</summary>
 public static class EvaluateJob
 {
-    /// <summary>Evaluates a model, float or quantized.</summary>
+    /// <summary>Evaluates a model, float or quantized. Logits are held for one batch only.</summary>
     /// <exception cref="PipelineException">The model, the text or the tokenizer cannot be used; the code says why.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static EvaluationResult Run(EvaluateOptions options, IJobObserver observer, CancellationToken cancellation) =>
         DiagnosticTranslator.Run(() =>
         {
-            ModelFacts facts = ModelFacts.Read(options.ModelPath);
-            TokenWindowSet windows = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
-            return Run(options, facts, windows, "Evaluating", observer, cancellation);
+            var cache = new EvaluationCache(options.CacheFolder);
+            if (options.AgainstPath is null)
+            {
+                return cache.GetOrEvaluate(options, "Evaluating", observer, cancellation);
+            }
+
+            PairedEvaluation pair = cache.GetOrCompare(options, options.AgainstPath, "Evaluating both models", observer, cancellation);
+            return pair.Model with { Against = Comparison.Of(pair.Reference, pair.Model, pair.Divergence) };
         });
 
     /// <summary>Evaluates a model on windows that are cut already.</summary>
     internal static EvaluationResult Run(EvaluateOptions options, ModelFacts facts, TokenWindowSet windows, string phase, IJobObserver observer, CancellationToken cancellation)
     {
-        long outputs = (long)options.Window * (facts.Vocabulary ?? 1);
-        if (outputs > int.MaxValue / sizeof(float))
-        {
-            throw new PipelineException("ZQFP3003", $"The logits of one window of {options.Window} tokens exceed 2 GiB. Use a shorter --window.", options.ModelPath);
-        }
-
-        using var environment = new OrtEnvironment();
-        using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
-        using ModelSession model = ModelSession.Open(environment, operators, facts, options.Threads);
-        OrtSession session = model.Session;
-        var feeds = new TokenFeeds(environment, facts);
+        RequireFits(options, facts);
+        using var model = new LanguageModel(facts, options.Threads, options.Device);
         List<double> losses = new(windows.Windows.Count);
         foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, facts.Vocabulary ?? 1))
         {
             observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
-            OrtValue[] inputs = [.. session.Inputs.Select(input => feeds.Create(input, batch))];
-            try
-            {
-                using OrtValue logits = session.Run([.. session.Inputs.Select(input => input.Name)], inputs, [facts.Logits], cancellation)[0];
-                losses.AddRange(Losses(logits, batch, options));
-            }
-            finally
-            {
-                Array.ForEach(inputs, input => input.Dispose());
-            }
+            using BatchLogits logits = model.Run(batch, cancellation);
+            losses.AddRange(ForEachWindow(batch, options.Threads, i => TokenLoss.Mean(logits.Window(i), batch.Window(i), logits.Vocabulary)));
+            RequireFinite(losses, facts);
         }
 
         observer.Report(new JobProgress(phase, losses.Count, losses.Count, "windows"));
-        return new EvaluationResult
-        {
-            Perplexity = Math.Exp(losses.Average()),
-            Tokens = windows.TotalTokens,
-            Windows = losses.Count,
-            Window = options.Window,
-            Predictions = (long)losses.Count * (options.Window - 1),
-            WindowLosses = losses,
-        };
+        return Result(options, windows, losses);
     }
 
-    private static double[] Losses(OrtValue logits, TokenBatch batch, EvaluateOptions options)
+    /// <summary>Evaluates two models side by side, so that their predictions can be compared token by token.</summary>
+    internal static PairedEvaluation RunPair(
+        EvaluateOptions options, ModelFacts reference, ModelFacts facts, TokenWindowSet windows, string phase, IJobObserver observer, CancellationToken cancellation)
     {
-        long[] shape = [.. logits.Shape];
-        if (shape is not [var rows, var length, var vocabulary] || rows != batch.Windows || length != batch.Length)
+        RequireFits(options, facts);
+        using var first = new LanguageModel(reference, options.Threads, options.Device, isAlone: false);
+        using var second = new LanguageModel(facts, options.Threads, options.Device, isAlone: false);
+        List<double> referenceLosses = [];
+        List<double> losses = [];
+        LogitDifference total = default;
+        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, 2 * (facts.Vocabulary ?? 1)))
         {
-            throw new PipelineException("ZQFP1008", $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity needs the logits of every token. Export it without pruning the head to the last token.", options.ModelPath);
-        }
-
-        if (logits.ElementType is not (OrtElementType.Float or OrtElementType.Float16))
-        {
-            throw new PipelineException("ZQFP1012", $"The logits have type {logits.ElementType}; evaluation knows float and float16. Export the model in one of these.", options.ModelPath);
-        }
-
-        int window = checked((int)(length * vocabulary));
-        double[] losses = new double[batch.Windows];
-        var threads = new ParallelOptions { MaxDegreeOfParallelism = options.Threads > 0 ? options.Threads : -1 };
-        Parallel.For(0, batch.Windows, threads, i =>
-        {
-            float[]? converted = null;
-            if (logits.ElementType == OrtElementType.Float16)
+            observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
+            using BatchLogits expected = first.Run(batch, cancellation);
+            using BatchLogits actual = second.Run(batch, cancellation);
+            RequireSameVocabulary(expected.Vocabulary, actual.Vocabulary, facts, reference);
+            LogitDifference[] differences = ForEachWindow(batch, options.Threads, i =>
             {
-                converted = new float[window];
-                TensorPrimitives.ConvertToSingle(logits.AsReadOnlySpan<Half>().Slice(i * window, window), converted);
-            }
+                // The last row predicts nothing that is known.
+                int predicted = (batch.Length - 1) * actual.Vocabulary;
+                return LogitDifference.Measure(expected.Window(i)[..predicted], actual.Window(i)[..predicted], actual.Vocabulary);
+            });
+            total = differences.Aggregate(total, (sum, difference) => sum + difference);
+            referenceLosses.AddRange(ForEachWindow(batch, options.Threads, i => TokenLoss.Mean(expected.Window(i), batch.Window(i), expected.Vocabulary)));
+            losses.AddRange(ForEachWindow(batch, options.Threads, i => TokenLoss.Mean(actual.Window(i), batch.Window(i), actual.Vocabulary)));
+            RequireFinite(referenceLosses, reference);
+            RequireFinite(losses, facts);
+        }
 
-            ReadOnlySpan<float> values = converted ?? logits.AsReadOnlySpan<float>().Slice(i * window, window);
-            losses[i] = TokenLoss.Mean(values, batch.Ids.AsSpan(i * batch.Length, batch.Length), (int)vocabulary);
-        });
-        int bad = Array.FindIndex(losses, loss => !double.IsFinite(loss));
-        return bad < 0 ? losses : throw new PipelineException("ZQFP3002", $"The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.", options.ModelPath);
+        observer.Report(new JobProgress(phase, losses.Count, losses.Count, "windows"));
+        return new PairedEvaluation(
+            Result(options, windows, referenceLosses),
+            Result(options, windows, losses),
+            new Divergence(total.Divergence / total.Rows, (double)total.Agreements / total.Rows));
+    }
+
+    /// <summary>Refuses to compare models that do not speak of the same tokens.</summary>
+    internal static void RequireSameVocabulary(int first, int second, ModelFacts facts, ModelFacts reference)
+    {
+        if (first != second)
+        {
+            throw new PipelineException("ZQFP3005", $"The model knows {second} tokens and '{reference.Path}' knows {first}: their predictions cannot be compared. Name the model it was made from.", facts.Path);
+        }
+    }
+
+    /// <summary>Computes something of each window of a batch, on as many threads as allowed.</summary>
+    internal static T[] ForEachWindow<T>(TokenBatch batch, int threads, Func<int, T> compute)
+    {
+        T[] results = new T[batch.Windows];
+        Parallel.For(0, batch.Windows, new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : -1 }, i => results[i] = compute(i));
+        return results;
+    }
+
+    private static EvaluationResult Result(EvaluateOptions options, TokenWindowSet windows, List<double> losses) => new()
+    {
+        Perplexity = Math.Exp(losses.Average()),
+        Tokens = windows.TotalTokens,
+        Windows = losses.Count,
+        Window = options.Window,
+        Predictions = (long)losses.Count * (options.Window - 1),
+        WindowLosses = losses,
+        TextHash = windows.Hash(),
+    };
+
+    private static void RequireFits(EvaluateOptions options, ModelFacts facts)
+    {
+        long outputs = (long)options.Window * (facts.Vocabulary ?? 1);
+        if (outputs > int.MaxValue / sizeof(float))
+        {
+            throw new PipelineException("ZQFP3003", $"The logits of one window of {options.Window} tokens exceed 2 GiB. Use a shorter --window.", facts.Path);
+        }
+    }
+
+    private static void RequireFinite(List<double> losses, ModelFacts facts)
+    {
+        if (losses.Exists(loss => !double.IsFinite(loss)))
+        {
+            throw new PipelineException("ZQFP3002", "The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.", facts.Path);
+        }
     }
 }

@@ -1,3 +1,5 @@
+using Zqfp.CudaOps;
+
 namespace Zqfp.Pipeline.Evaluate;
 
 /// <summary>Which model to evaluate on which text.</summary>
@@ -18,6 +20,15 @@ public sealed record EvaluateOptions
     /// <summary>Windows at most; 0 for all the text has.</summary>
     public int Windows { get; init; }
 
+    /// <summary>A model to compare with over the same windows, such as the float model; null for none.</summary>
+    public string? AgainstPath { get; init; }
+
+    /// <summary>A folder that keeps results by content; null for none.</summary>
+    public string? CacheFolder { get; init; }
+
     /// <summary>Threads used at most; 0 for one a processor.</summary>
     public int Threads { get; init; }
+
+    /// <summary>Where the quantized products compute.</summary>
+    public OperatorDevice Device { get; init; }
 }

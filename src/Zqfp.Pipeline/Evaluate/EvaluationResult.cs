@@ -6,6 +6,12 @@ public sealed record EvaluationResult
     /// <summary>exp(total loss / predictions).</summary>
     public required double Perplexity { get; init; }
 
+    /// <summary>
+    /// Standard error of <see cref="Perplexity"/> over windows (by the delta method): what another text of the same kind and length
+    /// would change. Null for one window.
+    /// </summary>
+    public double? StandardError => Perplexity * Interval.StandardError(WindowLosses);
+
     /// <summary>Tokens in the whole text.</summary>
     public required long Tokens { get; init; }
 
@@ -20,4 +26,10 @@ public sealed record EvaluationResult
 
     /// <summary>Mean negative log-likelihood of each window, in nats per token, in order.</summary>
     public required IReadOnlyList<double> WindowLosses { get; init; }
+
+    /// <summary>Hash of the token windows: equal for equal tokens.</summary>
+    public required string TextHash { get; init; }
+
+    /// <summary>The model against another one over the same windows, where one was named.</summary>
+    public Comparison? Against { get; init; }
 }

@@ -16,19 +16,62 @@ public static class GateJob
     public static GateResult Run(GateOptions options, IJobObserver observer, CancellationToken cancellation) =>
         DiagnosticTranslator.Run(() =>
         {
-            var cache = new EvaluationCache(options.CacheFolder);
-            EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), "Evaluating the float model", observer, cancellation);
-            EvaluationResult quantized = cache.GetOrEvaluate(Evaluation(options, options.ModelPath), "Evaluating the quantized model", observer, cancellation);
-            double increase = (quantized.Perplexity / floating.Perplexity) - 1;
+            (EvaluationResult floating, EvaluationResult quantized, Divergence? divergence) = Evaluate(options, observer, cancellation);
+            var comparison = Comparison.Of(floating, quantized, divergence);
+            Comparison? regression = AgainstBaseline(options, floating, quantized);
+            var decision = GateDecision.Of(options, quantized, comparison, regression);
+            foreach (Diagnostic warning in decision.Warnings)
+            {
+                observer.Warn(warning);
+            }
+
             return new GateResult
             {
-                Summary = Summarize(options, floating, quantized, increase),
+                Summary = Summarize(options, floating, quantized, comparison, regression),
                 Float = floating,
                 Quantized = quantized,
-                PerplexityIncrease = increase,
-                Failure = Failure(options, quantized, increase),
+                Comparison = comparison,
+                Regression = regression,
+                Failure = decision.Failure,
+                Warnings = decision.Warnings,
             };
         });
+
+    /// <summary>
+    /// One after the other, each from the cache where it is there: the paired difference needs only the windows' losses. Side by
+    /// side only where the divergence is asked for.
+    /// </summary>
+    private static (EvaluationResult Float, EvaluationResult Quantized, Divergence? Divergence) Evaluate(GateOptions options, IJobObserver observer, CancellationToken cancellation)
+    {
+        var cache = new EvaluationCache(options.CacheFolder);
+        if (options.Divergence)
+        {
+            PairedEvaluation pair = cache.GetOrCompare(Evaluation(options, options.ModelPath), options.FloatModelPath, "Evaluating both models", observer, cancellation);
+            return (pair.Reference, pair.Model, pair.Divergence);
+        }
+
+        EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), "Evaluating the float model", observer, cancellation);
+        return (floating, cache.GetOrEvaluate(Evaluation(options, options.ModelPath), "Evaluating the quantized model", observer, cancellation), null);
+    }
+
+    /// <summary>The quantized model against its accepted result; null where there is no baseline, or where this result becomes it.</summary>
+    private static Comparison? AgainstBaseline(GateOptions options, EvaluationResult floating, EvaluationResult quantized)
+    {
+        if (options.BaselinePath is null)
+        {
+            return null;
+        }
+
+        string name = options.BaselineName ?? Path.GetFileName(options.ModelPath);
+        var baseline = GateBaseline.Read(options.BaselinePath);
+        if (options.UpdateBaseline)
+        {
+            baseline.Record(name, BaselineEntry.Of(floating, quantized));
+            return null;
+        }
+
+        return baseline.Find(name, quantized).Compare(quantized);
+    }
 
     private static EvaluateOptions Evaluation(GateOptions options, string modelPath) => new()
     {
@@ -40,32 +83,20 @@ public static class GateJob
         Threads = options.Threads,
     };
 
-    private static Diagnostic? Failure(GateOptions options, EvaluationResult quantized, double increase)
-    {
-        const string Advice = "Put more work into it (preset best), raise the rank (32), use smaller groups (128), or accept the loss with a higher limit.";
-        if (options.MaxPerplexityIncrease is { } limit && !(increase <= limit))
-        {
-            return Fail(options, $"Perplexity rose by {Percent(increase)}, more than the {Percent(limit)} allowed. {Advice}");
-        }
-
-        return options.MaxPerplexity is { } most && !(quantized.Perplexity <= most)
-            ? Fail(options, string.Create(CultureInfo.InvariantCulture, $"Perplexity is {quantized.Perplexity:F3}, more than the {most} allowed. {Advice}"))
-            : null;
-    }
-
-    private static Diagnostic Fail(GateOptions options, string message) =>
-        new("ZQFP3001", DiagnosticSeverity.Error, message, options.ModelPath);
-
-    private static string Summarize(GateOptions options, EvaluationResult floating, EvaluationResult quantized, double increase)
+    private static string Summarize(GateOptions options, EvaluationResult floating, EvaluationResult quantized, Comparison comparison, Comparison? regression)
     {
         Dictionary<string, string> properties = Properties(options.ModelPath);
         string recipe = properties.GetValueOrDefault(ModelProperties.RecipeKey, "not quantized by zqfp");
         string layers = properties.GetValueOrDefault(ModelProperties.LayersKey, "0");
         string bits = properties.GetValueOrDefault(ModelProperties.BitsKey, "?");
-        string limit = options.MaxPerplexityIncrease is { } most ? $", limit {Percent(most)}" : "";
+        string limit = options.MaxPerplexityIncrease is { } most ? $", limit {GateDecision.Percent(most)}" : "";
+        string divergence = comparison.Divergence is { } apart
+            ? string.Create(CultureInfo.InvariantCulture, $"; KL divergence {apart.KullbackLeibler:0.####}, top-1 agreement {100 * apart.Top1Agreement:0.#} %")
+            : "";
+        string against = regression is null ? "" : $"; {GateDecision.Describe(regression)} against the baseline";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{Path.GetFileName(options.ModelPath)}: {recipe}; {layers} layers at {bits} bits per weight; {Megabytes(options.FloatModelPath)} -> {Megabytes(options.ModelPath)}; perplexity {floating.Perplexity:F3} -> {quantized.Perplexity:F3} ({Percent(increase)}{limit})");
+            $"{Path.GetFileName(options.ModelPath)}: {recipe}; {layers} layers at {bits} bits per weight; {Megabytes(options.FloatModelPath)} -> {Megabytes(options.ModelPath)}; perplexity {floating.Perplexity:F3} -> {quantized.Perplexity:F3}, {GateDecision.Describe(comparison)}{limit}{divergence}{against}");
     }
 
     private static Dictionary<string, string> Properties(string modelPath)
@@ -82,7 +113,4 @@ public static class GateJob
 
     private static string Megabytes(string modelPath) =>
         string.Create(CultureInfo.InvariantCulture, $"{ModelFiles.Bytes(modelPath) / 1e6:F1} MB");
-
-    private static string Percent(double fraction) =>
-        string.Create(CultureInfo.InvariantCulture, $"{(fraction >= 0 ? "+" : "")}{100 * fraction:0.##} %");
 }

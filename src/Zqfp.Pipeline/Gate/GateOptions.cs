@@ -21,11 +21,32 @@ public sealed record GateOptions
     /// <summary>Windows at most; 0 for all the text has.</summary>
     public int Windows { get; init; }
 
-    /// <summary>Largest allowed increase of perplexity over the float model's, as a fraction (0.05 for 5 %); null for no limit.</summary>
+    /// <summary>
+    /// Largest allowed increase of perplexity over the float model's, as a fraction (0.05 for 5 %); null for no limit. It fails where
+    /// the lower end of the increase's 95 % interval is above it; with fewer than 8 windows, where the measured increase is.
+    /// </summary>
     public double? MaxPerplexityIncrease { get; init; }
 
     /// <summary>Largest allowed perplexity; null for no limit.</summary>
     public double? MaxPerplexity { get; init; }
+
+    /// <summary>The file of accepted results; null for none. A missing file, or a model it has no entry for, is an error.</summary>
+    public string? BaselinePath { get; init; }
+
+    /// <summary>The model's name in the baseline; null for its file name.</summary>
+    public string? BaselineName { get; init; }
+
+    /// <summary>Largest allowed increase of perplexity over the baseline's, as a fraction; judged as <see cref="MaxPerplexityIncrease"/> is.</summary>
+    public double MaxRegression { get; init; }
+
+    /// <summary>Whether this result becomes the baseline. The other limits still hold.</summary>
+    public bool UpdateBaseline { get; init; }
+
+    /// <summary>
+    /// Whether to measure how far the predictions are apart as well. It runs both models side by side, so it takes the float
+    /// model's result from the cache only where the divergence of this very pair is there too.
+    /// </summary>
+    public bool Divergence { get; init; }
 
     /// <summary>A folder that keeps evaluation results by content, so that another limit needs no evaluation; null for none.</summary>
     public string? CacheFolder { get; init; }

@@ -15,11 +15,20 @@ public sealed record GateResult
     /// <summary>The quantized model's evaluation, over the same tokens.</summary>
     public required EvaluationResult Quantized { get; init; }
 
+    /// <summary>The one against the other.</summary>
+    public required Comparison Comparison { get; init; }
+
+    /// <summary>The quantized model against the baseline's result; null without a baseline, and when it was recorded anew.</summary>
+    public required Comparison? Regression { get; init; }
+
     /// <summary>Increase of perplexity as a fraction of the float model's.</summary>
-    public required double PerplexityIncrease { get; init; }
+    public double PerplexityIncrease => Comparison.PerplexityIncrease;
 
     /// <summary>Why the gate failed, or null when it passed.</summary>
     public required Diagnostic? Failure { get; init; }
+
+    /// <summary>What is above its limit, but within the noise of the text. It was given to the observer.</summary>
+    public required IReadOnlyList<Diagnostic> Warnings { get; init; }
 
     /// <summary>Whether every limit holds.</summary>
     public bool Passed => Failure is null;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using Zqfp.Tool.Terminal;
@@ -18,18 +19,36 @@ internal static class CommandLine
 
         // A path may begin with '@'; it is never a response file.
         ParseResult result = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (result.Action is ParseErrorAction || (result.Errors.Count > 0 && result.Action is not HelpAction))
+        bool isQuestionOfShell = root.Directives.OfType<SuggestDirective>().Any(directive => result.GetResult(directive) is not null);
+        if (!isQuestionOfShell && (result.Action is ParseErrorAction || (result.Errors.Count > 0 && result.Action is not HelpAction)))
         {
-            string help = string.Join(' ', result.CommandResult.Command == root ? [Name] : [Name, result.CommandResult.Command.Name]);
-            foreach (string message in result.Errors.Select(error => error.Message).Distinct())
-            {
-                DiagnosticWriter.Error("ZQFP0900", $"{message.TrimEnd('.')}. Run '{help} --help' for the options.");
-            }
-
+            Report(result, root);
             return ExitCodes.Usage;
         }
 
         return result.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+    }
+
+    /// <summary>One error for each thing that is wrong; behind a command that does not exist nothing else is looked at.</summary>
+    private static void Report(ParseResult result, RootCommand root)
+    {
+        Command command = result.CommandResult.Command;
+        string help = string.Join(' ', command == root ? [Name] : [Name, command.Name]);
+        string[] messages = [.. result.Errors.Select(error => error.Message).Distinct()];
+        if (command == root && result.UnmatchedTokens is [var unknown, ..] && !unknown.StartsWith('-'))
+        {
+            messages = [$"There is no command '{unknown}'"];
+        }
+
+        foreach (string message in messages)
+        {
+            string? meant = result.UnmatchedTokens
+                .Where(token => message.Contains($"'{token}'", StringComparison.Ordinal))
+                .Select(token => Suggestions.For(token, command))
+                .FirstOrDefault(name => name is not null);
+            string question = meant is null ? "" : $" Did you mean '{meant}'?";
+            DiagnosticWriter.Error("ZQFP0900", $"{message.TrimEnd('.')}.{question} Run '{help} --help' for the {(command == root ? "commands" : "options")}.");
+        }
     }
 
     private static RootCommand Create()
@@ -38,6 +57,11 @@ internal static class CommandLine
         root.Subcommands.Add(QuantizeCommand.Create());
         root.Subcommands.Add(EvaluateCommand.Create());
         root.Subcommands.Add(GateCommand.Create());
+        root.Subcommands.Add(InspectCommand.Create());
+        root.Subcommands.Add(DoctorCommand.Create());
+        root.Subcommands.Add(QuantizeCommand.CreatePlan());
+        root.Subcommands.Add(VerifyCommand.Create());
+        root.Subcommands.Add(CompletionCommand.Create());
         HelpText.Extend(root, HelpText.ExitCodes);
         return root;
     }

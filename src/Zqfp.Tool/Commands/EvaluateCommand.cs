@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Zqfp.CudaOps;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Tool.Options;
 using Zqfp.Tool.Terminal;
@@ -12,23 +13,32 @@ internal static class EvaluateCommand
     {
         var model = new Argument<string>("MODEL") { Description = "The model, float or quantized" };
         var text = new TextOptions();
+        var against = new Option<string?>("--against") { Description = "A model to compare with over the same tokens, such as the float model: paired difference, KL divergence, worst windows", HelpName = "MODEL" };
+        var cache = new Option<string?>("--cache") { Description = "A folder that keeps results by content, so that nothing is measured twice", HelpName = "FOLDER" };
         var shared = new SharedOptions();
-        var command = new Command("evaluate", "Measure a model's perplexity on a text") { model };
+        Choice<OperatorDevice> device = new("--device", "Where the FP4 products of a quantized model compute: on the processor, or on a Hopper GPU (cuda)", ("cpu", OperatorDevice.Cpu), ("cuda", OperatorDevice.Cuda));
+        var command = new Command("evaluate", "Measure a model's perplexity on a text") { model, device.Option };
         text.AddTo(command);
+        command.Options.Add(against);
+        command.Options.Add(cache);
         shared.AddTo(command);
         HelpText.Extend(command, HelpText.Examples(
             "dotnet zqfp evaluate model.onnx --text test.txt --tokenizer tokenizer.json",
-            "dotnet zqfp evaluate model.onnx --text test.txt --tokenizer tokenizer.json --window 2048 --windows 40 --json"));
+            "dotnet zqfp evaluate model.onnx --text test.txt --tokenizer tokenizer.json --window 2048 --windows 40 --json",
+            "dotnet zqfp evaluate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json"));
         command.SetAction(result =>
         {
             var options = new EvaluateOptions
             {
                 ModelPath = result.GetRequiredValue(model),
-                TextPath = result.GetRequiredValue(text.Text),
+                TextPath = result.GetRequiredValue(text.Text)!,
                 TokenizerPath = result.GetValue(text.Tokenizer),
                 Window = result.GetValue(text.Window),
                 Windows = result.GetValue(text.Windows),
+                AgainstPath = result.GetValue(against),
+                CacheFolder = result.GetValue(cache),
                 Threads = result.GetValue(shared.Threads),
+                Device = device.Of(result),
             };
             return Job.Run(result, shared, (observer, cancellation) =>
             {

@@ -1,13 +1,14 @@
 using System.CommandLine;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter.Emission;
+using Zqfp.Pipeline.Plan;
 using Zqfp.Pipeline.Quantize;
 using Zqfp.Tool.Options;
 using Zqfp.Tool.Terminal;
 
 namespace Zqfp.Tool.Commands;
 
-/// <summary><c>dotnet zqfp quantize</c>.</summary>
+/// <summary><c>dotnet zqfp quantize</c>, and <c>dotnet zqfp plan</c>, which takes the same options and stops before any work.</summary>
 internal static class QuantizeCommand
 {
     private static readonly QuantizeOptions Defaults = new() { ModelPath = string.Empty, OutputPath = string.Empty };
@@ -15,10 +16,14 @@ internal static class QuantizeCommand
     private static readonly (string Word, NumberFormat Value)[] Formats =
         [("fp4", NumberFormat.E2M1), ("fp8", NumberFormat.E4M3), ("int4", NumberFormat.Int4), ("int8", NumberFormat.Int8)];
 
-    public static Command Create()
+    public static Command Create() => Create("quantize", "Quantize a model", plansOnly: false);
+
+    public static Command CreatePlan() => Create("plan", "Tell what quantizing a model would do, and what memory, disk and time it would need", plansOnly: true);
+
+    private static Command Create(string name, string description, bool plansOnly)
     {
         var model = new Argument<string>("MODEL") { Description = "The float model: an ONNX file with its external data beside it" };
-        var output = new Option<string>("--output", "-o") { Description = "The quantized model; its weights go to this path with .data appended", HelpName = "FILE", Required = true };
+        var output = new Option<string>("--output", "-o") { Description = "The quantized model; its weights go to this path with .data appended", HelpName = "FILE", Required = !plansOnly };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "The model's tokenizer", HelpName = "FILE" };
         var calibration = new Option<string?>("--calibration") { Description = "Text to calibrate on", HelpName = "FILE" };
         Choice<NumberFormat> weights = new("--weights", "Format of the weights", Formats);
@@ -35,25 +40,35 @@ internal static class QuantizeCommand
         ChoiceList<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq). Of several, the first goes to the output, another one beside it with its name before the extension", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq));
         Choice<QuantizePreset> preset = new("--preset", "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), more refinement in three times the time (best)", ("default", QuantizePreset.Default), ("paper", QuantizePreset.Paper), ("best", QuantizePreset.Best));
         var work = new Option<string?>("--work") { Description = "A folder that keeps finished layers, so that a stopped run continues there", HelpName = "FOLDER" };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Tell what would be done, and what memory, disk and time it would need; write nothing" };
         var shared = new SharedOptions();
 
-        var command = new Command("quantize", "Quantize a model")
+        var command = new Command(name, description)
         {
             model, output, tokenizer, calibration, weights.Option, activations.Option, method.Option, groupSize, constraint.Option, rounding.Option,
             rank, window, windows, calibrateOn.Option, profile.Option, preset.Option, work,
         };
+        if (!plansOnly)
+        {
+            command.Options.Add(dryRun);
+        }
+
         layers.AddTo(command);
         shared.AddTo(command);
-        HelpText.Extend(command, HelpText.Examples(
-            "dotnet zqfp quantize model.onnx -o quantized/model.onnx --tokenizer tokenizer.json --calibration train.txt",
-            "dotnet zqfp quantize model.onnx -o fp8/model.onnx --tokenizer tokenizer.json --calibration train.txt --weights fp8 --rank 0",
-            "dotnet zqfp quantize model.onnx -o mixed/model.onnx --tokenizer tokenizer.json --calibration train.txt --exclude '*layers.0*' --override '*down_proj*:format=fp8,rank=16'"));
+        HelpText.Extend(command, plansOnly
+            ? HelpText.Examples(
+                "dotnet zqfp plan model.onnx",
+                "dotnet zqfp plan model.onnx --preset best --windows 128 --window 2048 --json")
+            : HelpText.Examples(
+                "dotnet zqfp quantize model.onnx -o quantized/model.onnx --tokenizer tokenizer.json --calibration train.txt",
+                "dotnet zqfp quantize model.onnx -o fp8/model.onnx --tokenizer tokenizer.json --calibration train.txt --weights fp8 --rank 0",
+                "dotnet zqfp quantize model.onnx -o mixed/model.onnx --tokenizer tokenizer.json --calibration train.txt --exclude '*layers.0*' --override '*down_proj*:format=fp8,rank=16'"));
         command.SetAction(result =>
         {
             var options = new QuantizeOptions
             {
                 ModelPath = result.GetRequiredValue(model),
-                OutputPath = result.GetRequiredValue(output),
+                OutputPath = result.GetValue(output) ?? Path.Combine("quantized", Path.GetFileName(result.GetRequiredValue(model))),
                 TokenizerPath = result.GetValue(tokenizer),
                 CalibrationPath = result.GetValue(calibration),
                 Window = result.GetValue(window),
@@ -76,6 +91,12 @@ internal static class QuantizeCommand
             };
             return Job.Run(result, shared, (observer, cancellation) =>
             {
+                if (plansOnly || result.GetValue(dryRun))
+                {
+                    PlanWriter.Write(PlanJob.Run(options), result.GetValue(shared.Json));
+                    return ExitCodes.Success;
+                }
+
                 using var only = QuantizationLock.Acquire(() => Console.Error.WriteLine("Waiting for another quantization to end."), cancellation);
                 QuantizeReport report = QuantizeJob.Run(options, observer, cancellation);
                 ResultWriter.Write(report, result.GetValue(shared.Json));

@@ -11,9 +11,14 @@ internal sealed class SharedOptions
 
     public Option<bool> Quiet { get; } = new("--quiet", "-q") { Description = "Show no progress" };
 
-    public void AddTo(Command command)
+    /// <summary>Adds the options to a command; one that computes nothing takes no threads.</summary>
+    public void AddTo(Command command, bool computes = true)
     {
-        command.Options.Add(Threads);
+        if (computes)
+        {
+            command.Options.Add(Threads);
+        }
+
         command.Options.Add(Json);
         command.Options.Add(Quiet);
     }

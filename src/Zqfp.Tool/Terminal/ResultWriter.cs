@@ -2,9 +2,13 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Zqfp.Pipeline.Doctor;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Gate;
+using Zqfp.Pipeline.Inspect;
+using Zqfp.Pipeline.Plan;
 using Zqfp.Pipeline.Quantize;
+using Zqfp.Pipeline.Verify;
 
 namespace Zqfp.Tool.Terminal;
 
@@ -15,19 +19,45 @@ internal static class ResultWriter
         ? JsonSerializer.Serialize(report, ResultJson.Readable.QuantizeReport)
         : string.Create(
             CultureInfo.InvariantCulture,
-            $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Megabytes(report.OriginalBytes)} -> {Megabytes(report.QuantizedBytes)} MB"));
+            $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}"));
 
     public static void Write(EvaluationResult result, bool json) => Console.Out.WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.EvaluationResult)
-        : string.Create(
-            CultureInfo.InvariantCulture,
-            $"perplexity {result.Perplexity:0.0000} over {result.Windows} windows of {result.Window} tokens ({result.Tokens} tokens in the text)"));
+        : Describe(result) + (result.Against is { } comparison ? "\n" + Describe(comparison) : ""));
+
+    public static void Write(VerifyResult result, bool json) => Console.Out.WriteLine(json
+        ? JsonSerializer.Serialize(result, ResultJson.Readable.VerifyResult)
+        : Describe(result));
 
     public static void Write(GateResult result, bool json) => Console.Out.WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.GateResult)
         : result.Summary);
 
-    private static string Megabytes(long bytes) => (bytes / 1e6).ToString("0.0", CultureInfo.InvariantCulture);
+    private static string Describe(EvaluationResult result)
+    {
+        string error = result.StandardError is { } value ? string.Create(CultureInfo.InvariantCulture, $" (standard error {value:0.0000})") : "";
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"perplexity {result.Perplexity:0.0000}{error} over {result.Windows} windows of {result.Window} tokens ({result.Tokens} tokens in the text)");
+    }
+
+    private static string Describe(Comparison comparison)
+    {
+        string interval = comparison.IncreaseInterval is { } range ? $" (95 % interval {Percent(range.Low)} to {Percent(range.High)})" : "";
+        string worst = string.Join(", ", comparison.WorstWindows.Select(window => string.Create(CultureInfo.InvariantCulture, $"{window.Window} ({window.ReferenceLoss:0.000} -> {window.Loss:0.000})")));
+        string divergence = comparison.Divergence is { } apart
+            ? string.Create(CultureInfo.InvariantCulture, $"; KL divergence {apart.KullbackLeibler:0.#####} nats a token, top-1 agreement {100 * apart.Top1Agreement:0.00} %")
+            : "";
+        return $"against the other model {Percent(comparison.PerplexityIncrease)}{interval}{divergence}\nworst windows, nats a token: {worst}";
+    }
+
+    private static string Describe(VerifyResult result) => result.Identical
+        ? string.Create(CultureInfo.InvariantCulture, $"identical: every logit of {result.Tokens} tokens in {result.Windows} windows ({result.Input})")
+        : string.Create(
+            CultureInfo.InvariantCulture,
+            $"logits differ by {result.LargestDifference:0.###e+0} at most, {result.MeanDifference:0.###e+0} in the mean; KL divergence {result.KullbackLeibler:0.###e+0} nats a token, {result.LargestKullbackLeibler:0.###e+0} at most; top-1 agreement {100 * result.Top1Agreement:0.00} % over {result.Tokens} tokens in {result.Windows} windows ({result.Input})");
+
+    private static string Percent(double fraction) => string.Create(CultureInfo.InvariantCulture, $"{(fraction >= 0 ? "+" : "")}{100 * fraction:0.00} %");
 }
 
 /// <summary>The JSON of results: properties in camel case, values of enumerations as words.</summary>
@@ -35,6 +65,10 @@ internal static class ResultWriter
 [JsonSerializable(typeof(QuantizeReport))]
 [JsonSerializable(typeof(EvaluationResult))]
 [JsonSerializable(typeof(GateResult))]
+[JsonSerializable(typeof(InspectReport))]
+[JsonSerializable(typeof(VerifyResult))]
+[JsonSerializable(typeof(DoctorReport))]
+[JsonSerializable(typeof(QuantizePlan))]
 internal sealed partial class ResultJson : JsonSerializerContext
 {
     /// <summary>Paths and names are written as they are, not as escape sequences: the output is no HTML.</summary>

@@ -66,6 +66,28 @@ public static class TokenWindows
         return Sample(stream.Ids, length, count, seed, stream.WindowBeginningId);
     }
 
+    /// <summary>Windows of random ids, each as likely as any other. The same seed gives the same windows on every machine.</summary>
+    /// <param name="vocabulary">Number of ids, 1 or more.</param>
+    /// <param name="length">Ids in a window, at least 2.</param>
+    /// <param name="count">Number of windows, at least 1.</param>
+    /// <param name="seed">Seed of the draw.</param>
+    /// <exception cref="TextException">ZQFP0113: the length or the number makes no sense.</exception>
+    internal static int[][] Random(int vocabulary, int length, int count, int seed)
+    {
+        _ = Stride(length, length, count, beginningId: null);
+        ulong state = (ulong)seed;
+        int[][] windows = [.. Enumerable.Range(0, count).Select(_ => new int[length])];
+        foreach (int[] window in windows)
+        {
+            for (int i = 0; i < length; i++)
+            {
+                window[i] = (int)Math.BigMul(Next(ref state), (ulong)vocabulary, out _);
+            }
+        }
+
+        return windows;
+    }
+
     private static int[] Window(ReadOnlySpan<int> ids, int index, int stride, int? beginningId)
     {
         ReadOnlySpan<int> part = ids.Slice(index * stride, stride);

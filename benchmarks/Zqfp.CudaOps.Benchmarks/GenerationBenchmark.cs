@@ -1,0 +1,43 @@
+using System.Diagnostics;
+using System.Globalization;
+using Zqfp.OnnxRuntime;
+
+namespace Zqfp.Benchmarks;
+
+/// <summary>Times the writing of tokens with a float model and with the quantized one, by turns in one process.</summary>
+internal sealed class GenerationBenchmark(OrtEnvironment environment, Func<OrtSessionOptions> options)
+{
+    private const int FirstToken = 1;
+
+    public void Measure(string floatModel, string quantizedModel, int tokens, double seconds)
+    {
+        (string Name, string Path)[] models = [("float", floatModel), ("quantized", quantizedModel)];
+        Generator[] generators = [.. models.Select(model => new Generator(environment, OrtSession.Create(environment, model.Path, options())))];
+        List<double>[] rates = [.. models.Select(_ => new List<double>())];
+        long end = Stopwatch.GetTimestamp() + (long)(seconds * Stopwatch.Frequency);
+        for (int round = 0; round < 6 || Stopwatch.GetTimestamp() < end; round++)
+        {
+            for (int i = 0; i < generators.Length; i++)
+            {
+                Thread.Sleep(5);
+                long start = Stopwatch.GetTimestamp();
+                generators[i].Generate(FirstToken, tokens);
+                if (round > 0)
+                {
+                    rates[i].Add(tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
+                }
+            }
+        }
+        string cache = generators[0].HasCache ? "key-value cache" : "whole context for each token";
+        Console.WriteLine($"{tokens} tokens, {cache}, {rates[0].Count} rounds");
+        Console.WriteLine("| model | tokens/s | best tokens/s | times float |");
+        Console.WriteLine("|:--|--:|--:|--:|");
+        for (int i = 0; i < models.Length; i++)
+        {
+            double ratio = Statistics.Median(rates[i].Zip(rates[0], (rate, baseline) => rate / baseline));
+            Console.WriteLine(string.Create(
+                CultureInfo.InvariantCulture, $"| {models[i].Name} | {Statistics.Median(rates[i]):0.0} | {rates[i].Max():0.0} | {ratio:0.00} |"));
+            generators[i].Dispose();
+        }
+    }
+}

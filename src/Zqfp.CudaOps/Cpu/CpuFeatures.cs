@@ -1,0 +1,25 @@
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
+namespace Zqfp.CudaOps.Cpu;
+
+/// <summary>What the CPU offers to the operators.</summary>
+public static class CpuFeatures
+{
+    /// <summary>The instruction sets that the operators' inner loops are written for, as far as this CPU has them.</summary>
+    public static IReadOnlyList<string> InstructionSets =>
+    [
+        .. Avx2.IsSupported ? ["AVX2"] : (string[])[],
+        .. Fma.IsSupported ? ["FMA"] : (string[])[],
+        .. Avx512F.IsSupported ? ["AVX-512"] : (string[])[],
+        .. AdvSimd.IsSupported ? ["AdvSimd"] : (string[])[],
+    ];
+
+    /// <summary>Which implementation of the inner loops runs here: <c>AVX-512</c>, <c>AVX2</c> or <c>portable</c>.</summary>
+    public static string Kernels => PanelMath.Best switch
+    {
+        Avx512PanelMath => "AVX-512",
+        Avx2PanelMath => "AVX2",
+        _ => "portable",
+    };
+}

@@ -1,0 +1,112 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Zqfp.Pipeline.Calibration;
+using Zqfp.Pipeline.Diagnostics;
+
+namespace Zqfp.Pipeline.Evaluate;
+
+/// <summary>
+/// Keeps evaluation results in a folder under a key of everything they depend on: the code, the model's bytes and the token
+/// windows. Of two models compared it keeps three files: each model's result, and how far their predictions are apart. A file
+/// that cannot be read counts as absent.
+/// </summary>
+/// <param name="folder">The folder, or null to keep nothing.</param>
+internal sealed class EvaluationCache(string? folder)
+{
+    /// <summary>The result for <paramref name="options"/>, from the folder or by evaluating.</summary>
+    public EvaluationResult GetOrEvaluate(EvaluateOptions options, string phase, IJobObserver observer, CancellationToken cancellation)
+    {
+        ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        TokenWindowSet windows = LoadWindows(options, facts);
+        string? path = PathOf(windows, options.ModelPath);
+        if (Read<EvaluationResult>(path) is { } known)
+        {
+            return known;
+        }
+
+        EvaluationResult result = EvaluateJob.Run(options, facts, windows, phase, observer, cancellation);
+        Write(path, result, observer);
+        return result;
+    }
+
+    /// <summary>Both models' results and how far their predictions are apart, from the folder or by evaluating both side by side.</summary>
+    public PairedEvaluation GetOrCompare(EvaluateOptions options, string againstPath, string phase, IJobObserver observer, CancellationToken cancellation)
+    {
+        ModelFacts reference = ModelFacts.Read(againstPath);
+        ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        TokenWindowSet windows = LoadWindows(options, facts);
+        string? referenceFile = PathOf(windows, againstPath);
+        string? modelFile = PathOf(windows, options.ModelPath);
+        string? divergenceFile = PathOf(windows, againstPath, options.ModelPath);
+        if (Read<EvaluationResult>(referenceFile) is { } knownReference && Read<EvaluationResult>(modelFile) is { } knownModel && Read<Divergence>(divergenceFile) is { } knownDivergence)
+        {
+            return new PairedEvaluation(knownReference, knownModel, knownDivergence);
+        }
+
+        PairedEvaluation pair = EvaluateJob.RunPair(options, reference, facts, windows, phase, observer, cancellation);
+        Write(referenceFile, pair.Reference, observer);
+        Write(modelFile, pair.Model, observer);
+        Write(divergenceFile, pair.Divergence, observer);
+        return pair;
+    }
+
+    private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts) =>
+        TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
+
+    private string? PathOf(TokenWindowSet windows, params string[] models) =>
+        folder is null ? null : Path.Combine(folder, Key(windows, models) + ".json");
+
+    /// <summary>A measurement that cannot be kept is still a measurement: the failure is a warning.</summary>
+    private static void Write<T>(string? path, T result, IJobObserver observer)
+    {
+        if (path is null)
+        {
+            return;
+        }
+
+        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllText(temporary, JsonSerializer.Serialize(result));
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            observer.Warn(new Diagnostic("ZQFP0007", DiagnosticSeverity.Warning, $"The evaluation cache cannot be written, so the next evaluation measures again: {e.Message}", path));
+        }
+    }
+
+    private static T? Read<T>(string? path)
+        where T : class
+    {
+        try
+        {
+            return File.Exists(path) ? JsonSerializer.Deserialize<T>(File.ReadAllText(path)) : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static string Key(TokenWindowSet windows, string[] models)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(CodeIdentity.Value));
+        foreach (string file in models.SelectMany(ModelFiles.Of))
+        {
+            using FileStream stream = File.OpenRead(file);
+            hash.AppendData(SHA256.HashData(stream));
+        }
+
+        foreach (int[] window in windows.Windows)
+        {
+            hash.AppendData(MemoryMarshal.AsBytes<int>(window));
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Graphs;
+using Zqfp.OnnxRewriter.Layers;
+using Zqfp.OnnxRewriter.Slicing;
+using Zqfp.Pipeline.Calibration;
+using Zqfp.Pipeline.Diagnostics;
+using Zqfp.Pipeline.Doctor;
+using Zqfp.Pipeline.Inspect;
+using Zqfp.Pipeline.Quantize;
+
+namespace Zqfp.Pipeline.Plan;
+
+/// <summary>Tells what quantizing would do, and what memory, disk and time it would need, without doing it.</summary>
+public static class PlanJob
+{
+    /// <summary>Plans the quantization that <paramref name="options"/> describe; nothing is written.</summary>
+    /// <param name="options">As for <see cref="QuantizeJob"/>. Without a calibration text the number of windows is taken as asked for.</param>
+    /// <exception cref="PipelineException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
+    public static QuantizePlan Run(QuantizeOptions options) => DiagnosticTranslator.Run(() =>
+    {
+        bool calibrates = QuantizeOptionRules.NeedsCalibration(options.Quantization);
+        bool isAssumed = calibrates && options.CalibrationPath is null;
+        QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);
+        InspectReport report = InspectJob.Run(options);
+        using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        var graph = new GraphIndex(file.Graph, file.Path);
+        ModelFacts facts = ModelFacts.Of(file, graph);
+        IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(graph, facts.Logits);
+        LayerChoice[] chosen = [.. LayerChooser.Choose(all, options).Where(choice => choice.FloatBecause is null)];
+        if (chosen.Length == 0)
+        {
+            throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
+        }
+
+        int windows = !calibrates ? 0 : isAssumed ? options.Windows : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, facts).Windows.Count;
+        long tokens = (long)windows * options.Window;
+        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(graph, [.. chosen.Select(choice => choice.Layer)], all, facts.Logits);
+        Dictionary<string, LayerChoice> choices = chosen.ToDictionary(choice => choice.Layer.Name);
+        long output = report.QuantizedBytes + report.OtherBytes;
+        var memory = new Requirement(MemoryEstimate.Peak(graph, stages, choices, tokens), Machine.AvailableMemory);
+        var disk = new Requirement(output + (options.WorkFolder is null ? 0 : report.QuantizedBytes), Machine.FreeDisk(options.OutputPath));
+        var rates = MachineRates.Measure(options.Quantization, options.Threads);
+        return new QuantizePlan
+        {
+            Model = report,
+            Output = options.OutputPath,
+            BitsPerWeight = 8.0 * report.QuantizedBytes / chosen.Sum(choice => (double)choice.Layer.OutFeatures * choice.Layer.InFeatures),
+            OutputBytes = output,
+            CalibrationWindows = windows,
+            WindowsAreAssumed = isAssumed,
+            Window = options.Window,
+            Stages = stages.Count,
+            Memory = memory,
+            Disk = disk,
+            Seconds = Estimate(stages, chosen, tokens, output + report.FileBytes, rates),
+            Basis = Basis(rates, calibrates),
+            Warnings = [.. Warnings(options, memory, disk)],
+        };
+    });
+
+    private static PlannedSeconds Estimate(IReadOnlyList<CalibrationStage> stages, LayerChoice[] chosen, long tokens, long diskBytes, MachineRates rates)
+    {
+        double forward = 2.0 * tokens * chosen.Sum(choice => (double)choice.Layer.OutFeatures * choice.Layer.InFeatures);
+        double gram = stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
+        double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));
+        return new PlannedSeconds(
+            (forward / (MachineRates.ForwardShare * rates.GramOperations)) + (gram / rates.GramOperations),
+            quantize / rates.QuantizeOperations,
+            diskBytes / MachineRates.DiskBytes);
+    }
+
+    private static string[] Basis(MachineRates rates, bool calibrates) =>
+    [
+        string.Create(CultureInfo.InvariantCulture, $"measured now on this machine, a layer of 512 x 512: {rates.QuantizeOperations / 1e9:0.0} GFLOP/s quantizing with these options, by GPTQ's count"),
+        .. calibrates
+            ? [string.Create(CultureInfo.InvariantCulture, $"measured now: {rates.GramOperations / 1e9:0.0} GFLOP/s summing what layers read; assumed: the model itself at {MachineRates.ForwardShare} of that")]
+            : (string[])[],
+        string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
+    ];
+
+    private static IEnumerable<Diagnostic> Warnings(QuantizeOptions options, Requirement memory, Requirement disk)
+    {
+        if (memory.Needed > memory.Available)
+        {
+            yield return new Diagnostic("ZQFP4008", DiagnosticSeverity.Warning, $"About {Megabytes(memory.Needed)} of memory are needed and {Megabytes(memory.Available.Value)} are there. Use fewer --windows, or a larger machine.", options.ModelPath);
+        }
+
+        if (disk.Needed > disk.Available)
+        {
+            yield return new Diagnostic("ZQFP4009", DiagnosticSeverity.Warning, $"About {Megabytes(disk.Needed)} of disk are needed and {Megabytes(disk.Available.Value)} are free. Free some, or choose another --output.", options.OutputPath);
+        }
+    }
+
+    private static string Megabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:N0} MB");
+}

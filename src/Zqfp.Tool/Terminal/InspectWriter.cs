@@ -1,0 +1,41 @@
+using System.Globalization;
+using System.Text.Json;
+using Zqfp.Pipeline.Inspect;
+
+namespace Zqfp.Tool.Terminal;
+
+/// <summary>Writes what a model is made of: a table with totals, or JSON.</summary>
+internal static class InspectWriter
+{
+    public static void Write(InspectReport report, bool json) =>
+        Console.Out.Write(json ? JsonSerializer.Serialize(report, ResultJson.Readable.InspectReport) + "\n" : Describe(report));
+
+    private static string Describe(InspectReport report)
+    {
+        var table = new TextTable(["layer", "operator", "shape", "type", "bytes", "becomes"], 4);
+        foreach (InspectedLayer layer in report.Layers)
+        {
+            string becomes = layer.QuantizedBytes is { } bytes ? $"{Grouped(bytes)} bytes" : $"stays: {layer.Reason}";
+            table.Add(layer.Name, layer.Operator, $"[{string.Join(", ", layer.Shape)}]", layer.Type, Grouped(layer.Bytes), becomes);
+        }
+
+        string opsets = string.Join(", ", report.Opsets.Select(opset => opset.Key.Length > 0 ? $"{opset.Key} {opset.Value}" : $"{opset.Value}"));
+        string[] head =
+        [
+            $"{report.Model}: IR version {report.IrVersion}, operator set {opsets}{(report.Producer.Length > 0 ? $", written by {report.Producer}" : "")}",
+            $"reads {string.Join(", ", report.Inputs.Select(Describe))}",
+            $"makes {string.Join(", ", report.Outputs.Select(Describe))}",
+            .. report.Properties.Select(property => $"{property.Key}: {property.Value}"),
+        ];
+        string[] totals =
+        [
+            string.Create(CultureInfo.InvariantCulture, $"{report.QuantizedLayers} of {report.Layers.Count} products would be quantized ({report.Recipe}):"),
+            $"their weights {Sizes.Megabytes(report.QuantizableBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}, everything else {Sizes.Megabytes(report.OtherBytes)}, files {Sizes.Megabytes(report.FileBytes)} now",
+        ];
+        return string.Join('\n', head) + "\n\n" + table + "\n" + string.Join('\n', totals) + "\n";
+    }
+
+    private static string Describe(InspectedValue value) => $"{value.Name} {value.Type}[{string.Join(", ", value.Shape)}]";
+
+    private static string Grouped(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,44 @@
+using System.Globalization;
+using System.Text.Json;
+using Zqfp.Pipeline.Diagnostics;
+using Zqfp.Pipeline.Plan;
+
+namespace Zqfp.Tool.Terminal;
+
+/// <summary>Writes what quantizing would do and need: text, or JSON.</summary>
+internal static class PlanWriter
+{
+    public static void Write(QuantizePlan plan, bool json)
+    {
+        Console.Out.Write(json ? JsonSerializer.Serialize(plan, ResultJson.Readable.QuantizePlan) + "\n" : Describe(plan));
+        foreach (Diagnostic warning in plan.Warnings)
+        {
+            DiagnosticWriter.Write(warning);
+        }
+    }
+
+    private static string Describe(QuantizePlan plan)
+    {
+        string windows = plan.CalibrationWindows == 0
+            ? "none needed"
+            : string.Create(CultureInfo.InvariantCulture, $"{plan.CalibrationWindows} windows of {plan.Window} tokens{(plan.WindowsAreAssumed ? ", assumed: no text is named" : "")}");
+        var table = new TextTable(["", ""]);
+        table.Add("output", plan.Output);
+        table.Add("recipe", plan.Model.Recipe);
+        table.Add("layers", string.Create(CultureInfo.InvariantCulture, $"{plan.Model.QuantizedLayers} of {plan.Model.Layers.Count}, in {plan.Stages} stages"));
+        table.Add("calibration", windows);
+        table.Add("size", string.Create(CultureInfo.InvariantCulture, $"{Sizes.Readable(plan.Model.FileBytes)} -> {Sizes.Readable(plan.OutputBytes)}, {plan.BitsPerWeight:0.00} bits per weight"));
+        table.Add("memory", Describe(plan.Memory));
+        table.Add("disk", Describe(plan.Disk));
+        table.Add("time", string.Create(CultureInfo.InvariantCulture, $"about {Clock(plan.Seconds.Total)}: calibrating {Clock(plan.Seconds.Calibrate)}, quantizing {Clock(plan.Seconds.Quantize)}, reading and writing {Clock(plan.Seconds.Write)}"));
+        string rest = string.Join('\n', plan.Model.Layers.Where(layer => layer.Reason is not null).Select(layer => $"  stays: {layer.Name}, {layer.Reason}"));
+        string basis = string.Join('\n', plan.Basis.Select(line => $"  {line}"));
+        return table.ToString().TrimStart('\n') + (rest.Length > 0 ? rest + "\n" : "") + "estimates rest on\n" + basis + "\n";
+    }
+
+    private static string Describe(Requirement requirement) =>
+        $"about {Sizes.Readable(requirement.Needed)}{(requirement.Available is { } available ? $" of {Sizes.Readable(available)}" : "")}";
+
+    private static string Clock(double seconds) =>
+        TimeSpan.FromSeconds(Math.Ceiling(seconds)).ToString(seconds < 3600 ? @"m\:ss" : @"h\:mm\:ss", CultureInfo.InvariantCulture);
+}
