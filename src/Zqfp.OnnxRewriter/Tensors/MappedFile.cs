@@ -4,7 +4,7 @@ using System.IO.MemoryMappedFiles;
 namespace Zqfp.OnnxRewriter.Tensors;
 
 /// <summary>A file mapped read-only into memory: its pages are loaded when touched and can be dropped by the system at any time.</summary>
-internal sealed unsafe class MappedFile : IDisposable
+public sealed unsafe class MappedFile : IDisposable
 {
     private readonly MemoryMappedFile? _file;
     private readonly MemoryMappedViewAccessor? _view;
@@ -30,16 +30,22 @@ internal sealed unsafe class MappedFile : IDisposable
     public long Length { get; }
 
     /// <summary>A part of the file. It must not be used after <see cref="Dispose"/>.</summary>
-    public ReadOnlyMemory<byte> Slice(long offset, int count)
+    public ReadOnlyMemory<byte> Slice(long offset, int count) => Slice<byte>(offset, count);
+
+    /// <summary>A part of the file as <paramref name="count"/> numbers in this machine's order. It must not be used after <see cref="Dispose"/>.</summary>
+    public ReadOnlyMemory<T> Slice<T>(long offset, int count)
+        where T : unmanaged
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length - offset);
-        return count == 0 ? default : new View(_start + offset, count).Memory;
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)count * sizeof(T), Length - offset);
+        return count == 0 ? default : new View<T>((T*)(_start + offset), count).Memory;
     }
 
     /// <summary>Where the byte at <paramref name="offset"/> is in memory, until <see cref="Dispose"/>.</summary>
     public nint AddressOf(long offset) => (nint)(_start + offset);
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_view is not null)
@@ -51,9 +57,10 @@ internal sealed unsafe class MappedFile : IDisposable
     }
 
     /// <summary>Memory over a part of the mapping. Nothing moves, so pinning is free.</summary>
-    private sealed class View(byte* start, int length) : MemoryManager<byte>
+    private sealed class View<T>(T* start, int length) : MemoryManager<T>
+        where T : unmanaged
     {
-        public override Span<byte> GetSpan() => new(start, length);
+        public override Span<T> GetSpan() => new(start, length);
 
         public override MemoryHandle Pin(int elementIndex = 0) => new(start + elementIndex);
 

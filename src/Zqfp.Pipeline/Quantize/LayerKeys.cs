@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -12,7 +13,7 @@ using Zqfp.OnnxRewriter.Tensors;
 namespace Zqfp.Pipeline.Quantize;
 
 /// <summary>Identifies a layer's quantization by everything it depends on.</summary>
-/// <param name="Hash">64 lower-case hexadecimal digits.</param>
+/// <param name="Hash">64 lower-case hexadecimal digits, or a number.</param>
 internal readonly record struct LayerKey(string Hash);
 
 /// <summary>
@@ -47,6 +48,10 @@ internal static class LayerKeys
 
         return [.. keys];
     }
+
+    /// <summary>Keys that tell the layers of one run apart and nothing else: nothing has to be read for them.</summary>
+    public static LayerKey[] Numbered(IReadOnlyList<CalibrationStage> stages) =>
+        [.. stages.SelectMany(stage => stage.Layers).Select((_, i) => new LayerKey(i.ToString("D5", CultureInfo.InvariantCulture)))];
 
     private static string Describe(LinearLayer layer, QuantizationOptions options) =>
         $"{layer.Name}|{layer.SharesWeightOf}|{options with { MaxThreads = 0 }}|{options.Format.Name}";

@@ -1,23 +1,64 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Layers;
+using Zqfp.OnnxRewriter.Tensors;
 using Zqfp.Pipeline.Diagnostics;
 
 namespace Zqfp.Pipeline.Quantize;
 
 /// <summary>
-/// Keeps finished layers in a folder, each in a file named by its key, so that a run that was stopped continues there.
-/// A file that cannot be read counts as absent.
+/// Puts finished layers into a folder, each in a file named by its key: memory never holds a whole model, and a run that was stopped
+/// continues there. A file that cannot be read counts as absent.
 /// </summary>
-/// <param name="folder">The folder, or null to keep nothing.</param>
-internal sealed class LayerStore(string? folder)
+/// <param name="folder">The folder; it is made when the first layer is written.</param>
+/// <param name="isTemporary">Whether nothing is read from an earlier run, and the folder is removed at the end.</param>
+internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 {
-    private const uint Magic = 0x3150465A; // "ZFP1"
+    private const uint Magic = 0x3250465A; // "ZFP2"
+    private const int Alignment = 64;
 
-    /// <summary>The layer of this key, or null.</summary>
-    public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer)
+    private readonly List<MappedFile> _files = [];
+
+    /// <summary>The layer of this key, or null. Its arrays are mapped and end with this store.</summary>
+    public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer) => isTemporary ? null : Map(key, layer);
+
+    /// <summary>Writes <paramref name="result"/> and returns it as <see cref="Read"/> does.</summary>
+    /// <exception cref="PipelineException">ZQFP0007: the folder cannot be written.</exception>
+    public QuantizedLayerResult Write(LayerKey key, QuantizedLayerResult result)
     {
-        if (folder is null || !File.Exists(PathOf(key)))
+        string temporary = PathOf(key) + ".tmp";
+        try
+        {
+            Directory.CreateDirectory(folder);
+            using (var writer = new BinaryWriter(File.Create(temporary)))
+            {
+                Write(writer, result);
+            }
+
+            File.Move(temporary, PathOf(key), overwrite: true);
+            return Map(key, result.Tensors.Layer) ?? throw new IOException($"'{PathOf(key)}' does not hold what was written.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new PipelineException("ZQFP0007", $"The folder of finished layers cannot be written: {e.Message} Choose another --work folder.", folder, e);
+        }
+    }
+
+    public void Dispose()
+    {
+        _files.ForEach(file => file.Dispose());
+        if (isTemporary && Directory.Exists(folder))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private string PathOf(LayerKey key) => Path.Combine(folder, key.Hash + ".layer");
+
+    private QuantizedLayerResult? Map(LayerKey key, LinearLayer layer)
+    {
+        if (!File.Exists(PathOf(key)))
         {
             return null;
         }
@@ -25,7 +66,7 @@ internal sealed class LayerStore(string? folder)
         try
         {
             using var reader = new BinaryReader(File.OpenRead(PathOf(key)));
-            return reader.ReadUInt32() == Magic ? Read(reader, layer) : null;
+            return reader.ReadUInt32() == Magic ? Parse(reader, PathOf(key), layer) : null;
         }
         catch (Exception e) when (e is IOException or InvalidDataException or FormatException or OverflowException or UnauthorizedAccessException)
         {
@@ -33,49 +74,15 @@ internal sealed class LayerStore(string? folder)
         }
     }
 
-    /// <summary>Keeps <paramref name="result"/> and returns it.</summary>
-    /// <exception cref="PipelineException">ZQFP0007: the folder cannot be written.</exception>
-    public QuantizedLayerResult Write(LayerKey key, QuantizedLayerResult result)
-    {
-        if (folder is null)
-        {
-            return result;
-        }
-
-        string temporary = PathOf(key) + ".tmp";
-        try
-        {
-            Directory.CreateDirectory(folder);
-            using (var writer = new BinaryWriter(File.Create(temporary)))
-            {
-                writer.Write(Magic);
-                Write(writer, result);
-            }
-
-            File.Move(temporary, PathOf(key), overwrite: true);
-            return result;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new PipelineException("ZQFP0007", $"The work folder cannot be written: {e.Message} Choose another --work folder.", folder, e);
-        }
-    }
-
-    private string PathOf(LayerKey key) => Path.Combine(folder!, key.Hash + ".layer");
-
     private static void Write(BinaryWriter writer, QuantizedLayerResult result)
     {
         QuantizedLayerTensors tensors = result.Tensors;
+        writer.Write(Magic);
         writer.Write((int)tensors.CodesType);
         writer.Write(tensors.GroupSize);
         writer.Write(tensors.Rank);
         writer.Write((int)tensors.Activations);
         writer.Write(result.OutputError ?? double.NaN);
-        WriteArray(writer, tensors.Codes);
-        WriteArray(writer, tensors.Exponents ?? default);
-        WriteArray(writer, tensors.Scales);
-        WriteArray(writer, tensors.Down);
-        WriteArray(writer, tensors.Up);
         writer.Write(result.Warnings.Count);
         foreach (Diagnostic warning in result.Warnings)
         {
@@ -83,31 +90,25 @@ internal sealed class LayerStore(string? folder)
             writer.Write(warning.Message);
             writer.Write(warning.File ?? "");
         }
+
+        ReadOnlyMemory<byte> exponents = tensors.Exponents ?? default;
+        int[] lengths = [tensors.Codes.Length, exponents.Length, tensors.Scales.Length, tensors.Down.Length, tensors.Up.Length];
+        Array.ForEach(lengths, writer.Write);
+        WriteArray(writer, tensors.Codes);
+        WriteArray(writer, exponents);
+        WriteArray(writer, tensors.Scales);
+        WriteArray(writer, tensors.Down);
+        WriteArray(writer, tensors.Up);
     }
 
-    private static QuantizedLayerResult Read(BinaryReader reader, LinearLayer layer)
+    private QuantizedLayerResult Parse(BinaryReader reader, string path, LinearLayer layer)
     {
         var codesType = (WeightCodes)reader.ReadInt32();
         int groupSize = reader.ReadInt32();
         int rank = reader.ReadInt32();
         var activations = (ActivationRounding)reader.ReadInt32();
         double error = reader.ReadDouble();
-        byte[] codes = ReadArray<byte>(reader);
-        byte[] exponents = ReadArray<byte>(reader);
-        var tensors = new QuantizedLayerTensors
-        {
-            Layer = layer,
-            CodesType = codesType,
-            Codes = codes,
-            GroupSize = groupSize,
-            Exponents = exponents.Length > 0 ? exponents : null,
-            Scales = ReadArray<float>(reader),
-            Rank = rank,
-            Down = ReadArray<Half>(reader),
-            Up = ReadArray<Half>(reader),
-            Activations = activations,
-        };
-        Diagnostic[] warnings = new Diagnostic[reader.ReadInt32()];
+        Diagnostic[] warnings = new Diagnostic[Count(reader)];
         for (int i = 0; i < warnings.Length; i++)
         {
             string code = reader.ReadString();
@@ -116,27 +117,62 @@ internal sealed class LayerStore(string? folder)
             warnings[i] = new Diagnostic(code, DiagnosticSeverity.Warning, message, file.Length > 0 ? file : null);
         }
 
+        int[] lengths = [Count(reader), Count(reader), Count(reader), Count(reader), Count(reader)];
+        var arrays = new Arrays(reader.BaseStream.Position);
+        (long codes, long exponents, long scales, long down, long up) =
+            (arrays.Place<byte>(lengths[0]), arrays.Place<byte>(lengths[1]), arrays.Place<float>(lengths[2]), arrays.Place<Half>(lengths[3]), arrays.Place<Half>(lengths[4]));
+        if (arrays.End != reader.BaseStream.Length)
+        {
+            throw new InvalidDataException();
+        }
+
+        var mapped = new MappedFile(path);
+        _files.Add(mapped);
+        var tensors = new QuantizedLayerTensors
+        {
+            Layer = layer,
+            CodesType = codesType,
+            Codes = mapped.Slice(codes, lengths[0]),
+            GroupSize = groupSize,
+            Exponents = lengths[1] > 0 ? mapped.Slice(exponents, lengths[1]) : null,
+            Scales = mapped.Slice<float>(scales, lengths[2]),
+            Rank = rank,
+            Down = mapped.Slice<Half>(down, lengths[3]),
+            Up = mapped.Slice<Half>(up, lengths[4]),
+            Activations = activations,
+        };
         return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, warnings);
+    }
+
+    private static int Count(BinaryReader reader)
+    {
+        int count = reader.ReadInt32();
+        return count >= 0 && count <= reader.BaseStream.Length ? count : throw new InvalidDataException();
     }
 
     private static void WriteArray<T>(BinaryWriter writer, ReadOnlyMemory<T> values)
         where T : unmanaged
     {
-        writer.Write(values.Length);
+        writer.Flush();
+        writer.Write(new byte[Arrays.Aligned(writer.BaseStream.Position) - writer.BaseStream.Position]);
         writer.Write(MemoryMarshal.AsBytes(values.Span));
     }
 
-    private static T[] ReadArray<T>(BinaryReader reader)
-        where T : unmanaged
+    /// <summary>Where arrays lie that are written one after another, each aligned.</summary>
+    private sealed class Arrays(long start)
     {
-        int length = reader.ReadInt32();
-        if (length < 0 || length > reader.BaseStream.Length)
-        {
-            throw new InvalidDataException();
-        }
+        /// <summary>Behind the last array.</summary>
+        public long End { get; private set; } = start;
 
-        T[] values = new T[length];
-        reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes(values.AsSpan()));
-        return values;
+        public static long Aligned(long position) => (position + Alignment - 1) / Alignment * Alignment;
+
+        /// <summary>Where the next array begins.</summary>
+        public long Place<T>(int length)
+            where T : unmanaged
+        {
+            long place = Aligned(End);
+            End = place + ((long)length * Unsafe.SizeOf<T>());
+            return place;
+        }
     }
 }

@@ -49,8 +49,10 @@ internal sealed class QuantizationRun
         IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(_graph, _facts.Logits);
         IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(_graph, Choose(all), all, _facts.Logits);
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
-        LayerKey[] keys = LayerKeys.Of(_options, _file, stages, layer => _weights[layer.Name], windows.Windows);
-        var store = new LayerStore(_options.WorkFolder);
+        LayerKey[] keys = _options.WorkFolder is null
+            ? LayerKeys.Numbered(stages)
+            : LayerKeys.Of(_options, _file, stages, layer => _weights[layer.Name], windows.Windows);
+        using var store = new LayerStore(_options.WorkFolder ?? _options.OutputPath + ".layers.tmp", isTemporary: _options.WorkFolder is null);
         QuantizedLayerResult?[] kept = [.. stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => IsOwner(layer) ? store.Read(key, layer) : null)];
         if (windows.Windows.Count == 0 || stages.SelectMany(stage => stage.Layers).Zip(kept).All(entry => IsKept(entry.First, entry.Second)))
         {

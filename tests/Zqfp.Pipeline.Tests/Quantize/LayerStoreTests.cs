@@ -17,7 +17,7 @@ public sealed class LayerStoreTests : IDisposable
     [Fact]
     public void A_layer_comes_back_as_it_was_kept()
     {
-        var store = new LayerStore(_folder);
+        using var store = new LayerStore(_folder, isTemporary: false);
         QuantizedLayerResult kept = Sample();
         store.Write(Key, kept);
         QuantizedLayerResult read = store.Read(Key, kept.Tensors.Layer)!;
@@ -33,7 +33,7 @@ public sealed class LayerStoreTests : IDisposable
     [Fact]
     public void A_file_cut_anywhere_counts_as_absent()
     {
-        var store = new LayerStore(_folder);
+        using var store = new LayerStore(_folder, isTemporary: false);
         QuantizedLayerResult kept = Sample();
         store.Write(Key, kept);
         string path = Directory.GetFiles(_folder).Single();
@@ -46,11 +46,19 @@ public sealed class LayerStoreTests : IDisposable
     }
 
     [Fact]
-    public void Without_a_folder_nothing_is_kept()
+    public void A_temporary_folder_forgets_what_an_earlier_run_left_and_goes_at_the_end()
     {
-        var store = new LayerStore(null);
-        QuantizedLayerResult written = store.Write(Key, Sample());
-        Assert.Null(store.Read(Key, written.Tensors.Layer));
+        string folder = Path.Combine(_folder, "temporary");
+        QuantizedLayerResult written;
+        using (var store = new LayerStore(folder, isTemporary: true))
+        {
+            Assert.False(Directory.Exists(folder));
+            written = store.Write(Key, Sample());
+            Assert.Equal(Sample().Tensors.Scales.ToArray(), written.Tensors.Scales.ToArray());
+            Assert.Null(store.Read(Key, written.Tensors.Layer));
+        }
+
+        Assert.False(Directory.Exists(folder));
     }
 
     [Fact]
@@ -58,7 +66,7 @@ public sealed class LayerStoreTests : IDisposable
     {
         string path = Path.Combine(_folder, "file");
         File.WriteAllText(path, "");
-        Assert.Equal("ZQFP0007", Assert.Throws<PipelineException>(() => new LayerStore(path).Write(Key, Sample())).Diagnostic.Code);
+        Assert.Equal("ZQFP0007", Assert.Throws<PipelineException>(() => new LayerStore(path, isTemporary: false).Write(Key, Sample())).Diagnostic.Code);
     }
 
     private static QuantizedLayerResult Sample()
