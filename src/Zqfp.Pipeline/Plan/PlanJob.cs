@@ -1,5 +1,6 @@
 using System.Globalization;
 using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Slicing;
@@ -37,7 +38,8 @@ public static class PlanJob
         long tokens = (long)windows * options.Window;
         IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(graph, [.. chosen.Select(choice => choice.Layer)], all, facts.Logits);
         Dictionary<string, LayerChoice> choices = chosen.ToDictionary(choice => choice.Layer.Name);
-        long output = report.QuantizedBytes + report.OtherBytes;
+        long weights = chosen.Sum(choice => (long)choice.Layer.OutFeatures * choice.Layer.InFeatures);
+        long output = report.OtherBytes + (options.Profile == EmissionProfile.Simulated ? weights * sizeof(float) : report.QuantizedBytes);
         var memory = new Requirement(MemoryEstimate.Peak(graph, stages, choices, tokens), Machine.AvailableMemory);
         var disk = new Requirement(output + (options.WorkFolder is null ? 0 : report.QuantizedBytes), Machine.FreeDisk(options.OutputPath));
         var rates = MachineRates.Measure(options.Quantization, options.Threads);
@@ -45,7 +47,7 @@ public static class PlanJob
         {
             Model = report,
             Output = options.OutputPath,
-            BitsPerWeight = 8.0 * report.QuantizedBytes / chosen.Sum(choice => (double)choice.Layer.OutFeatures * choice.Layer.InFeatures),
+            BitsPerWeight = 8.0 * report.QuantizedBytes / weights,
             OutputBytes = output,
             CalibrationWindows = windows,
             WindowsAreAssumed = isAssumed,

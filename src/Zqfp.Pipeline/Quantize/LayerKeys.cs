@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Google.Protobuf;
 using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
 using Zqfp.OnnxRewriter.Slicing;
@@ -39,7 +40,7 @@ internal static class LayerKeys
     private static byte[] Start(QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Quantization with { MaxThreads = 0 }}|{options.Quantization.Format.Name}|{options.Activations}"));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Quantization with { MaxThreads = 0 }}|{options.Quantization.Format.Name}|{options.Activations}|{options.Profile == EmissionProfile.Simulated}"));
         hash.AppendData(SHA256.HashData(file.Graph.ToByteArray()));
         foreach (TensorProto tensor in file.Graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
         {

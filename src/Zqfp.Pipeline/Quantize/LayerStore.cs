@@ -12,7 +12,7 @@ namespace Zqfp.Pipeline.Quantize;
 /// <param name="folder">The folder, or null to keep nothing.</param>
 internal sealed class LayerStore(string? folder)
 {
-    private const uint Magic = 0x3150465A; // "ZFP1"
+    private const uint Magic = 0x3250465A; // "ZFP2"
 
     /// <summary>The layer of this key, or null.</summary>
     public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer)
@@ -76,6 +76,7 @@ internal sealed class LayerStore(string? folder)
         WriteArray(writer, tensors.Scales);
         WriteArray(writer, tensors.Down);
         WriteArray(writer, tensors.Up);
+        WriteArray(writer, tensors.Values ?? default);
         writer.Write(result.Warnings.Count);
         foreach (Diagnostic warning in result.Warnings)
         {
@@ -105,6 +106,7 @@ internal sealed class LayerStore(string? folder)
             Rank = rank,
             Down = ReadArray<Half>(reader),
             Up = ReadArray<Half>(reader),
+            Values = ReadArray<float>(reader) is { Length: > 0 } values ? values : default(ReadOnlyMemory<float>?),
             Activations = activations,
         };
         Diagnostic[] warnings = new Diagnostic[reader.ReadInt32()];

@@ -14,6 +14,9 @@ internal static class ModelProperties
     /// <summary>Bits stored for each quantized weight.</summary>
     public const string BitsKey = "zqfp.bits_per_weight";
 
+    /// <summary>Present, and <c>true</c>, where the model only simulates its formats: its weights are float.</summary>
+    public const string SimulatedKey = "zqfp.simulated";
+
     /// <summary>This project's version.</summary>
     public const string VersionKey = "zqfp.version";
 
@@ -21,11 +24,12 @@ internal static class ModelProperties
     public static string Version { get; } = typeof(ModelProperties).Assembly.GetName().Version!.ToString(3);
 
     /// <summary>The properties to add.</summary>
-    public static IEnumerable<KeyValuePair<string, string>> Make(string recipe, int layers, double bitsPerWeight) =>
+    public static IEnumerable<KeyValuePair<string, string>> Make(string recipe, int layers, double bitsPerWeight, bool isSimulated) =>
     [
         new(VersionKey, Version),
         new(RecipeKey, recipe),
         new(LayersKey, layers.ToString(CultureInfo.InvariantCulture)),
         new(BitsKey, bitsPerWeight.ToString("F3", CultureInfo.InvariantCulture)),
+        .. isSimulated ? [new(SimulatedKey, "true")] : (KeyValuePair<string, string>[])[],
     ];
 }

@@ -1,6 +1,7 @@
 using Zqfp.CudaOps;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Slicing;
@@ -32,8 +33,10 @@ internal sealed class QuantizationRun
         _cancellation = cancellation;
         _graph = new GraphIndex(file.Graph, file.Path);
         _facts = ModelFacts.Of(file, _graph);
-        _rewriter = new ModelRewriter(file, _graph);
+        _rewriter = new ModelRewriter(file, _graph, IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom);
     }
+
+    private bool IsSimulated => _options.Profile == EmissionProfile.Simulated;
 
     public QuantizeReport Execute()
     {
@@ -118,7 +121,7 @@ internal sealed class QuantizationRun
         float[] weight = WeightReader.Read(_file, _graph, layer);
         QuantizationOptions options = _options.Quantization with { MaxThreads = _options.Threads };
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, hessian, options, _cancellation);
-        return QuantizedLayerResult.Of(layer, quantized, isCalibrated: hessian is not null, _options.Activations, _file.Path);
+        return QuantizedLayerResult.Of(layer, quantized, isCalibrated: hessian is not null, _options.Activations, IsSimulated, _file.Path);
     }
 
     private QuantizeReport Save(int calibrationWindows)
@@ -129,7 +132,7 @@ internal sealed class QuantizationRun
         string recipe = Recipe.Describe(_options);
         _clock.Measure("write", () =>
         {
-            _rewriter.Save(_options.OutputPath, _options.Profile, ModelProperties.Make(recipe, layers.Length, bits), _cancellation);
+            _rewriter.Save(_options.OutputPath, _options.Profile, ModelProperties.Make(recipe, layers.Length, bits, IsSimulated), _cancellation);
             return true;
         });
         return new QuantizeReport

@@ -1,4 +1,5 @@
 using Zqfp.Numerics;
+using Zqfp.OnnxRewriter.Emission;
 using Zqfp.Pipeline.Diagnostics;
 
 namespace Zqfp.Pipeline.Quantize;
@@ -25,7 +26,27 @@ internal static class QuantizeOptionRules
             throw new PipelineException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
         }
 
-        Refuse(options.Activations == ActivationFormat.Int8, "activation format 'int8'", "fp8 or none");
+        if (options.Profile != EmissionProfile.Simulated)
+        {
+            CheckOperators(options);
+        }
+
+        if (options.CalibrationPath is null && NeedsCalibration(options.Quantization))
+        {
+            throw new PipelineException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
+        }
+    }
+
+    /// <summary>Whether quantizing a layer needs the Hessian of its inputs.</summary>
+    public static bool NeedsCalibration(QuantizationOptions options) =>
+        options.Method == QuantizationMethod.Gptq
+        || options.ScaleSearch is ScaleSearch.Diagonal or ScaleSearch.Pivot
+        || (options.Rank > 0 && options.LowRankWeighting == LowRankWeighting.ActivationWeighted);
+
+    /// <summary>Refuses what no operator computes; a simulation needs none.</summary>
+    private static void CheckOperators(QuantizeOptions options)
+    {
+        Refuse(options.Activations is ActivationFormat.Int8 or ActivationFormat.Fp8E5M2, $"activation format '{(options.Activations == ActivationFormat.Int8 ? "int8" : "e5m2")}'", "fp8 or none");
         Refuse(
             options.Quantization.Format != NumberFormat.E2M1 && options.Quantization.Format != NumberFormat.E4M3,
             $"weight format '{options.Quantization.Format.Name}'",
@@ -39,23 +60,13 @@ internal static class QuantizeOptionRules
             options.Quantization.Format == NumberFormat.E4M3 && !hasExponents,
             "combination of fp8 weights with this constraint",
             "constraint m2");
-        if (options.CalibrationPath is null && NeedsCalibration(options.Quantization))
-        {
-            throw new PipelineException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
-        }
     }
-
-    /// <summary>Whether quantizing a layer needs the Hessian of its inputs.</summary>
-    public static bool NeedsCalibration(QuantizationOptions options) =>
-        options.Method == QuantizationMethod.Gptq
-        || options.ScaleSearch is ScaleSearch.Diagonal or ScaleSearch.Pivot
-        || (options.Rank > 0 && options.LowRankWeighting == LowRankWeighting.ActivationWeighted);
 
     private static void Refuse(bool unsupported, string what, string instead)
     {
         if (unsupported)
         {
-            throw new PipelineException("ZQFP0005", $"The {what} is not supported by this version. Use {instead}.");
+            throw new PipelineException("ZQFP0005", $"The {what} has no operator. Use {instead}, or --profile simulated to measure it.");
         }
     }
 }

@@ -9,6 +9,9 @@ public enum ActivationFormat
     /// <summary>FP8 E4M3, one scale per token.</summary>
     Fp8,
 
+    /// <summary>FP8 E5M2, one scale per token.</summary>
+    Fp8E5M2,
+
     /// <summary>INT8, one scale per token.</summary>
     Int8,
 
