@@ -54,5 +54,6 @@ public sealed class ArchitectureTests
         Assert.Equal(CudaOps.OperatorNames.MatMulW4A8Scaled, OnnxRewriter.Emission.OperatorNames.MatMulW4A8Scaled);
         Assert.Equal(CudaOps.OperatorNames.MatMulW4A16, OnnxRewriter.Emission.OperatorNames.MatMulW4A16);
         Assert.Equal(CudaOps.OperatorNames.MatMulW8A8, OnnxRewriter.Emission.OperatorNames.MatMulW8A8);
+        Assert.Equal(CudaOps.OperatorNames.RoundTokens, OnnxRewriter.Emission.OperatorNames.RoundTokens);
     }
 }

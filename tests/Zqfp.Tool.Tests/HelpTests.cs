@@ -12,6 +12,8 @@ public class HelpTests
     [InlineData("evaluate")]
     [InlineData("gate")]
     [InlineData("inspect")]
+    [InlineData("report")]
+    [InlineData("sweep")]
     [InlineData("completion")]
     [InlineData("doctor")]
     [InlineData("plan")]

@@ -69,6 +69,8 @@ internal static class CommandLine
         root.Subcommands.Add(EvaluateCommand.Create());
         root.Subcommands.Add(GateCommand.Create());
         root.Subcommands.Add(InspectCommand.Create());
+        root.Subcommands.Add(SweepCommand.Create());
+        root.Subcommands.Add(ReportCommand.Create());
         root.Subcommands.Add(DoctorCommand.Create());
         root.Subcommands.Add(QuantizeCommand.CreatePlan());
         root.Subcommands.Add(VerifyCommand.Create());
