@@ -8,6 +8,7 @@ internal sealed class Batch : IDisposable
     private readonly DeviceMemory _codes;
     private readonly DeviceMemory _scales;
     private readonly DeviceMemory _lowRank;
+    private readonly DeviceMemory? _projection;
 
     public Batch(CudaContext context, int tokens, int columns, int rows, int rank)
     {
@@ -16,7 +17,9 @@ internal sealed class Batch : IDisposable
         _scales = new DeviceMemory(context, tokens * sizeof(float));
         _lowRank = new DeviceMemory(context, Math.Max(1, (long)tokens * rank * sizeof(float)));
         Output = new DeviceMemory(context, (long)tokens * rows * sizeof(float));
+        _projection = Projection.Serves(tokens, rank) ? new DeviceMemory(context, Projection.Bytes(columns, rank)) : null;
         Tokens = new DeviceTokens(tokens, _codes.Address, _scales.Address, _lowRank.Address);
+        Projecting = Tokens with { Projection = _projection?.Address ?? 0 };
         Columns = columns;
         Rows = rows;
     }
@@ -30,6 +33,18 @@ internal sealed class Batch : IDisposable
     public DeviceMemory Output { get; }
 
     public DeviceTokens Tokens { get; }
+
+    /// <summary>The same with A xq computed by the product, where it can be.</summary>
+    public DeviceTokens Projecting { get; }
+
+    /// <summary>Fills all that the kernels write with NaN.</summary>
+    public void Poison(nint stream)
+    {
+        foreach (DeviceMemory? memory in (DeviceMemory?[])[_codes, _scales, _lowRank, _projection, Output])
+        {
+            memory?.Fill(0xFF, stream);
+        }
+    }
 
     public void UploadCodes(byte[] codes, float[] scales)
     {
@@ -74,6 +89,7 @@ internal sealed class Batch : IDisposable
         _codes.Dispose();
         _scales.Dispose();
         _lowRank.Dispose();
+        _projection?.Dispose();
         Output.Dispose();
     }
 }

@@ -19,6 +19,7 @@ internal sealed class Checks(Bench bench, TextWriter report)
         }
 
         Attempt("products", Products);
+        Attempt("projecting", Projecting);
         Attempt("two-pass", TwoPass);
         Attempt("large", Large);
         report.WriteLine(Failures == 0 ? "All checks passed." : $"{Failures} CHECKS FAILED.");
@@ -216,6 +217,39 @@ internal sealed class Checks(Bench bench, TextWriter report)
                     double limit = kind switch { ElementKind.Float32 => 3e-4, ElementKind.Float16 => 6e-4, _ => 4e-3 };
                     Report($"product {rows}x{columns} g{group} r{rank}{(bias ? " bias" : "")}{(floats ? " float scales" : "")} M={tokens} {kind}", error <= limit, $"{error:E2}");
                 }
+            }
+        }
+    }
+
+    /// <summary>The product that computes A xq itself gives what the one that is given it does, and the same bits on every run.</summary>
+    private void Projecting()
+    {
+        foreach ((int rows, int columns, int rank) in ((int, int, int)[])[(100, 288, 3), (328, 1296, 8), (200, 2048, 64), (5120, 13824, 64), (22016, 4096, 8)])
+        {
+            Problem problem = new(rows, columns, 256, seed: rows, rank, bias: true);
+            using DeviceWeight weight = DeviceWeight.Create(bench.Context, problem.Data);
+            foreach (int tokens in (int[])[1, 8, 16, 30, 64])
+            {
+                using Batch batch = new(bench.Context, tokens, columns, rows, weight.Rank);
+                Upload(batch.Input, Problem.RandomTokens(tokens, columns, seed: tokens), ElementKind.Float32);
+                GemmTile tile = GemmTuning.Choose(bench.Context, weight.Layout, tokens, weight.Rank);
+                bench.Kernels.QuantizeTokens(Stream, batch.Input.Address, ElementKind.Float32, columns, batch.Tokens, weight);
+                bench.Kernels.Multiply(Stream, weight, batch.Tokens, batch.Output.Address, ElementKind.Float32, tile);
+                double[] expected = batch.DownloadOutput(ElementKind.Float32, Stream);
+                double[]? first = null;
+                bool same = true;
+                for (int run = 0; run < 20; run++)
+                {
+                    batch.Poison(Stream);
+                    bench.Kernels.QuantizeTokens(Stream, batch.Input.Address, ElementKind.Float32, columns, batch.Projecting, weight, overlap: true);
+                    bench.Kernels.Multiply(Stream, weight, batch.Projecting, batch.Output.Address, ElementKind.Float32, tile, overlap: true);
+                    double[] y = batch.DownloadOutput(ElementKind.Float32, Stream);
+                    same &= first is null || first.SequenceEqual(y);
+                    first ??= y;
+                }
+
+                double error = RelativeError(first!, expected);
+                Report($"projecting {rows}x{columns} r{rank} M={tokens}", same && error <= 1e-5, $"{error:E2} from the other way, same bits: {same}");
             }
         }
     }

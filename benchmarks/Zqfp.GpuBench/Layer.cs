@@ -89,8 +89,8 @@ internal sealed class Layer : IDisposable
     public double Operator(Batch batch, GemmTile tile) => _bench.Microseconds(Repeats(_packed.Count, batch), i =>
     {
         DeviceWeight weight = _packed[i % _packed.Count];
-        _bench.Kernels.QuantizeTokens(_bench.Stream.Handle, batch.Input.Address, ElementKind.Float16, Columns, batch.Tokens, weight, overlap: true);
-        _bench.Kernels.Multiply(_bench.Stream.Handle, weight, batch.Tokens, batch.Output.Address, ElementKind.Float16, tile, overlap: true);
+        _bench.Kernels.QuantizeTokens(_bench.Stream.Handle, batch.Input.Address, ElementKind.Float16, Columns, batch.Projecting, weight, overlap: true);
+        _bench.Kernels.Multiply(_bench.Stream.Handle, weight, batch.Projecting, batch.Output.Address, ElementKind.Float16, tile, overlap: true);
     });
 
     /// <summary>Microseconds of token quantization alone.</summary>

@@ -7,7 +7,8 @@ namespace Zqfp.CudaOps.Cuda;
 internal struct GemmArguments
 {
     public ulong Weights, RowScales, TokenScales, Bias, LowRankB, LowRankX, Output;
-    public int Rank, Tokens, Rows, RowBlocks, ColumnBlocks;
+    public int Rank, Tokens, Rows, RowBlocks, ColumnBlocks, Columns, Projectors;
+    public ulong LowRankA, Codes, Counters, Parts;
 }
 
 /// <summary>Device addresses and sizes of a layer's constants as the model stores them, unpacked.</summary>

@@ -7,7 +7,11 @@ namespace Zqfp.CudaOps.Cuda;
 /// <param name="Codes">Xq, E4M3 [M, K].</param>
 /// <param name="Scales">Sx, float [M].</param>
 /// <param name="LowRank">A xq, float [M, rank rounded up to 8]; 0 without a low-rank branch.</param>
-public readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scales, ulong LowRank = 0);
+/// <param name="Projection">
+/// Working memory of <see cref="Cuda.Projection.Bytes"/>, to have the product compute A xq rather than the token quantization; 0 for
+/// the latter, and where <see cref="Cuda.Projection.Serves"/> says no.
+/// </param>
+public readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scales, ulong LowRank = 0, ulong Projection = 0);
 
 /// <summary>
 /// The operators' kernels on one Hopper device: compiled on first use, then kept. All calls only put work into a stream;
@@ -60,7 +64,7 @@ public sealed class HopperKernels : IDisposable
                 $"tokens of {columns} columns cannot be quantized on the device: K must be a multiple of 8 and at most {8 * QuantizeThreads * MostVectors}. Run the operator on the CPU.");
         }
 
-        int rank = weight?.Rank ?? 0;
+        int rank = tokens.Projection == 0 ? weight?.Rank ?? 0 : 0;
         // Few tokens: a block a rank, to fill the device. Many: up to eight ranks share the reading of a token.
         int ranks = rank == 0 ? 0 : 1;
         while (ranks is > 0 and < 8 && (long)tokens.Count * rank / ranks > 2L * _context.Multiprocessors)
@@ -77,6 +81,8 @@ public sealed class HopperKernels : IDisposable
         arguments.Add(tokens.LowRank);
         arguments.Add(columns);
         arguments.Add(rank);
+        arguments.Add(tokens.Projection);
+        arguments.Add(tokens.Projection == 0 ? 0 : Projection.Counters);
         kernel.Launch(stream, new LaunchSize(tokens.Count, rank == 0 ? 1 : rank / ranks, 1, QuantizeThreads), ref arguments, overlap);
     }
 
@@ -92,6 +98,12 @@ public sealed class HopperKernels : IDisposable
     {
         ArgumentNullException.ThrowIfNull(weight);
         PackedLayout layout = weight.Layout;
+        int projectors = tokens.Projection == 0 || weight.Rank == 0 ? 0 : Projection.Blocks(layout.Columns, weight.Rank, tile);
+        if (projectors > 0 && tokens.Count > tile.Tokens)
+        {
+            throw new ArgumentException($"A product that computes A xq takes one tile of tokens; {tokens.Count} do not fit {tile.Tokens}.", nameof(tile));
+        }
+
         CudaKernel kernel = Kernel("w4a8_gemm", "w4a8_gemm.cu", tile.SharedBytes(layout, weight.Rank), GemmDefinitions(weight, kind, tile));
         KernelArguments arguments = default;
         arguments.Add(TensorMap.ForRows(_context, tokens.Codes, tokens.Count, layout.Columns, tile.Tokens));
@@ -109,11 +121,17 @@ public sealed class HopperKernels : IDisposable
             Rows = layout.Rows,
             RowBlocks = layout.RowBlocks,
             ColumnBlocks = layout.ColumnBlocks,
+            Columns = layout.Columns,
+            Projectors = projectors,
+            LowRankA = weight.LowRankA?.Address ?? 0,
+            Codes = tokens.Codes,
+            Counters = tokens.Projection,
+            Parts = tokens.Projection + Projection.CounterBytes,
         });
         int tiles = (layout.RowBlocks + tile.Warpgroups - 1) / tile.Warpgroups;
         int tokenTiles = (tokens.Count + tile.Tokens - 1) / tile.Tokens;
         int resident = Math.Max(1, _context.Multiprocessors * tile.BlocksPerMultiprocessor / tile.Cluster / tokenTiles);
-        LaunchSize size = new(tile.Persistent ? Math.Min(tiles, resident) : tiles, tile.Cluster, tokenTiles, tile.Threads, tile.Cluster);
+        LaunchSize size = new(projectors + (tile.Persistent ? Math.Min(tiles, resident) : tiles), tile.Cluster, tokenTiles, tile.Threads, tile.Cluster);
         kernel.Launch(stream, size, ref arguments, overlap);
     }
 

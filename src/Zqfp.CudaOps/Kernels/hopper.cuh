@@ -165,6 +165,14 @@ DEVICE void copy_16(u32 target, const void* source, bool valid)
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(target), "l"(source), "r"(valid ? 16 : 0) : "memory");
 }
 
+// Two floats that other multiprocessors wrote meanwhile: not from the first-level cache.
+DEVICE float2 load_pair_uncached(const float* address)
+{
+    float2 pair;
+    asm volatile("ld.global.cg.v2.f32 {%0, %1}, [%2];" : "=f"(pair.x), "=f"(pair.y) : "l"(address) : "memory");
+    return pair;
+}
+
 DEVICE void prefetch(const void* address) { asm volatile("prefetch.global.L2 [%0];" :: "l"(address)); }
 
 DEVICE void copies_wait() { asm volatile("cp.async.wait_all;" ::: "memory"); }

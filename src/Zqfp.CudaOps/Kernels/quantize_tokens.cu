@@ -3,6 +3,7 @@
 //
 // grid = (tokens, max(1, ranks / RANKS)), 256 threads: every CTA of a token finds the same Sx, the first of them writes
 // Xq, and each computes RANKS ranks. The token stays in registers: VECTORS pieces of 8 a thread, K <= 2048 * VECTORS.
+// Counters that the next kernel needs at zero are set so.
 // INPUT (a type of hopper.cuh), VECTORS and RANKS (0: no branch) come from the host.
 #include "hopper.cuh"
 
@@ -48,8 +49,8 @@ struct Piece
     }
 };
 
-extern "C" __global__ void __launch_bounds__(Threads)
-quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRankA, float* lowRankX, int columns, int rank)
+extern "C" __global__ void __launch_bounds__(Threads, 2)
+quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRankA, float* lowRankX, int columns, int rank, u32* counters, int counterCount)
 {
     __shared__ float shared[(RANKS > 1 ? RANKS : 1) * Warps];
     int token = blockIdx.x, firstRank = blockIdx.y * RANKS, thread = threadIdx.x;
@@ -122,6 +123,7 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
         }
     }
     if (thread == 0 && blockIdx.y == 0) scales[token] = scale;
+    if (token == 0 && blockIdx.y == 0 && thread < counterCount) counters[thread] = 0;
     if (RANKS == 0) return;
 #pragma unroll
     for (int r = 0; r < RANKS; r++)

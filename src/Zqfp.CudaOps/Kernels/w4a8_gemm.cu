@@ -6,7 +6,7 @@
 // cluster, whose partial sums are added in rank order, so that every run gives the same bits. Partial sums leave the
 // tensor core's short accumulator after every group (256 columns at most), where the group's scale is applied on the way.
 //
-// grid = (row tiles or fewer, CLUSTER, token tiles), cluster = (1, CLUSTER, 1), WARPGROUPS math warpgroups and a producer
+// grid = (projectors + row tiles or fewer, CLUSTER, token tiles), cluster = (1, CLUSTER, 1), WARPGROUPS math warpgroups and a producer
 // (a warp, or a warpgroup for wide tiles).
 #include "hopper.cuh"
 #include "wgmma.cuh"
@@ -41,16 +41,25 @@ struct GemmArguments
     const float* tokenScales; // Sx [M]
     const float* bias;      // [N]
     const u16* lowRankB;    // float16 [N, rank]
-    const float* lowRankX;  // A xq, [M, rank]
+    float* lowRankX;        // A xq, [M, rank]; computed here where there are projectors
     void* output;           // [M, N]
     int rank;
     int tokens;             // M
     int rows;               // N
     int rowBlocks;          // ceil(N / 64)
     int columnBlocks;       // ceil(K / 256)
+    int columns;            // K
+    int projectors;         // blocks along x that compute A xq before the others need it; 0: it is there already
+    const u16* lowRankA;    // float16 [rank, K]
+    const u8* codes;        // Xq [M, K]
+    u32* counters;          // zeros, 1 + rank / 8 of them a token tile
+    float* parts;           // of A xq
 };
 
+constexpr bool PROJECTS = STAGED;
+
 #include "low_rank.cuh"
+#include "projection.cuh"
 
 struct Ring
 {
@@ -203,8 +212,16 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
     int lastBlock = g.columnBlocks * (rank + 1) / CLUSTER;
     int tiles = (g.rowBlocks + WARPGROUPS - 1) / WARPGROUPS;
     int tokenEnd = g.tokens < firstToken + TOKENS ? g.tokens : firstToken + TOKENS;
+    int firstTile = PROJECTS ? (int)blockIdx.x - g.projectors : blockIdx.x, tileStep = PROJECTS ? gridDim.x - g.projectors : gridDim.x;
 
     launch_dependents();
+    if (PROJECTS && firstTile < 0)
+    {
+        // Whole clusters, whose blocks have nothing to say to each other.
+        if (warp < MathWarps) project(g, (blockIdx.x * CLUSTER + rank) * MathWarps + warp, lane, firstToken, tokenEnd);
+        return;
+    }
+
     u64 policy = evict_first_policy();
     int ahead = 0; // stages whose weights were asked for before the tokens could be
     if (thread == MathThreads)
@@ -219,7 +236,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
         barrier_init_fence();
         // The weights depend on nothing: ask for them before the previous kernel has ended.
         Ring start = ring;
-        for (int tile = blockIdx.x; tile < tiles && ahead < STAGES; tile += gridDim.x)
+        for (int tile = firstTile; tile < tiles && ahead < STAGES; tile += tileStep)
 #pragma unroll 1
             for (int block = firstBlock; block < lastBlock && ahead < STAGES; block++, ahead++, start.advance())
                 load_weights(g, start, tile, block, policy);
@@ -235,7 +252,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
         {
             int count = 0;
             ring.parity = 1;
-            for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x)
+            for (int tile = firstTile; tile < tiles; tile += tileStep)
                 for (int block = firstBlock; block < lastBlock; block++, count++, ring.advance())
                 {
                     if (count >= ahead)
@@ -256,10 +273,11 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
         u32 turn = ring.stages + STAGES * StageBytes + warp * TurnBytes;
         u32 place = turn + (lane & 3) * 2 * TurnStride * 4 + (lane >> 2) * 4;
         // All blocks want the same few lines of A xq: many of them not while all wait for their first tokens too.
+        // Where this very grid computes them, as late as possible.
         int lowRankBlock = firstBlock + (g.rank > 16 ? 4 : 0);
-        lowRankBlock = lowRankBlock < lastBlock ? lowRankBlock : lastBlock - 1;
+        lowRankBlock = g.projectors == 0 && lowRankBlock < lastBlock ? lowRankBlock : lastBlock - 1;
         u32 parity = 0;
-        for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, parity ^= 1)
+        for (int tile = firstTile; tile < tiles; tile += tileStep, parity ^= 1)
         {
             int warpRow = tile * Rows + warp * 16;
             fetch_rows(g, shared_address(rowValues[warp]), warpRow, lane);
@@ -269,7 +287,11 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
             for (int i = 0; i < Accumulators; i++) total[i] = 0.0f;
             for (int block = firstBlock; block < lastBlock; block++, ring.advance())
             {
-                if (STAGED && block == lowRankBlock && tile == blockIdx.x) fetch_low_rank_tokens(g, lowRank, thread, firstToken, tokenEnd);
+                if (STAGED && block == lowRankBlock && tile == firstTile)
+                {
+                    wait_for_projection(g, lane);
+                    fetch_low_rank_tokens(g, lowRank, thread, firstToken, tokenEnd);
+                }
                 barrier_wait(ring.full_barrier(), ring.parity);
                 multiply_stage(ring.stage(), warp >> 2, thread & 127, total);
                 __syncwarp();

@@ -13,7 +13,7 @@ public sealed class KernelCompilationTests : IDisposable
         TheoryData<string, string> data = [];
         foreach (string kind in Enum.GetNames<ElementKind>())
         {
-            foreach (int vectors in (int[])[1, 7, 16])
+            foreach (int vectors in (int[])[1, 2, 3, 7, 16])
             {
                 foreach (int ranks in (int[])[0, 1, 8])
                 {
