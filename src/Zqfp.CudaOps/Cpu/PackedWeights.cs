@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace Zqfp.CudaOps.Cpu;
 
 /// <summary>Formats of weight codes.</summary>
@@ -145,6 +148,7 @@ internal sealed unsafe class PackedWeights : IDisposable
     }
 
     /// <summary>Relative to the row's smallest exponent, so that a row of large exponents keeps its precision.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void SetScales(int row, byte* exponents, float rowScale)
     {
         int smallest = 255;
@@ -159,6 +163,7 @@ internal sealed unsafe class PackedWeights : IDisposable
         RowScales(row / PanelWidth)[row % PanelWidth] = MathF.ScaleB(rowScale, -smallest);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void SetScales(int row, float* scales)
     {
         for (int group = 0; group < Layout.Groups; group++)
@@ -169,6 +174,7 @@ internal sealed unsafe class PackedWeights : IDisposable
     }
 
     /// <summary>Word w of row i becomes word 64 w + i, in blocks that a first-level cache holds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void InterleaveRows(uint* source, int rows, uint* destination)
     {
         const int Block = 16;
@@ -186,6 +192,7 @@ internal sealed unsafe class PackedWeights : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PackRaggedRow(byte* codes, int row, uint* destination)
     {
         int perWord = CodesPerWord(Format);
@@ -199,19 +206,27 @@ internal sealed unsafe class PackedWeights : IDisposable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MoveNaNToRowScales(int panel)
     {
         const uint Magnitudes = 0x7F7F7F7F, Ones = 0x01010101, Signs = 0x80808080;
         uint* words = Codes(panel, 0);
-        float* rowScales = RowScales(panel);
-        for (long i = 0; i < (long)WordsPerRow * PanelWidth; i++)
+        long count = (long)WordsPerRow * PanelWidth;
+        for (long i = 0; i < count; i += Vector256<uint>.Count)
         {
             // A magnitude of 127 carries into the place of the sign.
-            uint carried = ((words[i] & Magnitudes) + Ones) & Signs;
-            if (carried != 0)
+            Vector256<uint> carried = ((Vector256.Load(words + i) & Vector256.Create(Magnitudes)) + Vector256.Create(Ones)) & Vector256.Create(Signs);
+            if (carried == Vector256<uint>.Zero)
             {
-                words[i] &= ~((carried >> 7) * 0xFF);
-                rowScales[i % PanelWidth] = float.NaN;
+                continue;
+            }
+            for (int j = 0; j < Vector256<uint>.Count; j++)
+            {
+                if (carried[j] != 0)
+                {
+                    words[i + j] &= ~((carried[j] >> 7) * 0xFF);
+                    RowScales(panel)[(i + j) % PanelWidth] = float.NaN;
+                }
             }
         }
     }

@@ -17,8 +17,11 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
     /// <summary>Columns decoded at a time: 16 KiB of floats, which a first-level cache holds while all rows are multiplied with them.</summary>
     private const int DecodedColumns = 64;
 
-    /// <summary>Rows that share decoded columns: enough to make decoding cheap, few enough for their totals to stay in cache.</summary>
-    private const int RowBlock = 128;
+    /// <summary>Rows that share decoded columns: at most so many, for their totals to stay in cache, and at least so many, to make decoding cheap.</summary>
+    private const int MostRowsInBlock = 128, LeastRowsInBlock = 24;
+
+    /// <summary>What the rows of a block take at most: with this they stay in a second-level cache while panel after panel is multiplied with them.</summary>
+    private const int BlockBytes = 1 << 20;
 
     /// <summary>Rows the inner loop takes at once.</summary>
     private const int RowStep = 6;
@@ -53,7 +56,8 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             };
             double elements = (double)rows * weights.Layout.RowStride;
             KernelLoop.Run(context, rows, new ReadRows(job), elements * (ReadCost + (projection * ProjectCost)));
-            int blocks = (rows + RowBlock - 1) / RowBlock;
+            int mostRows = Math.Clamp(BlockBytes / sizeof(float) / Math.Max(weights.Layout.RowStride, 1), LeastRowsInBlock, MostRowsInBlock);
+            int blocks = (rows + mostRows - 1) / mostRows;
             int rowsPerBlock = (((rows + blocks - 1) / blocks) + RowStep - 1) / RowStep * RowStep;
             KernelLoop.Run(context, weights.Panels * blocks, new MultiplyPanels(job, rowsPerBlock), elements * weights.Rows * MultiplyCost);
         }
