@@ -130,18 +130,20 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 
         var mapped = new MappedFile(path);
         _files.Add(mapped);
+
+        // The absent ones are spelled out: null alone would become an empty memory, which is not absent.
         var tensors = new QuantizedLayerTensors
         {
             Layer = layer,
             CodesType = codesType,
             Codes = mapped.Slice(codes, lengths[0]),
             GroupSize = groupSize,
-            Exponents = lengths[1] > 0 ? mapped.Slice(exponents, lengths[1]) : null,
+            Exponents = lengths[1] > 0 ? mapped.Slice(exponents, lengths[1]) : default(ReadOnlyMemory<byte>?),
             Scales = mapped.Slice<float>(scales, lengths[2]),
             Rank = rank,
             Down = mapped.Slice<Half>(down, lengths[3]),
             Up = mapped.Slice<Half>(up, lengths[4]),
-            Values = lengths[5] > 0 ? mapped.Slice<float>(floats, lengths[5]) : null,
+            Values = lengths[5] > 0 ? mapped.Slice<float>(floats, lengths[5]) : default(ReadOnlyMemory<float>?),
             Activations = activations,
         };
         return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, warnings);

@@ -32,6 +32,16 @@ public sealed class LayerStoreTests : IDisposable
     }
 
     [Fact]
+    public void What_a_layer_lacks_it_lacks_when_it_comes_back()
+    {
+        using var store = new LayerStore(_folder, isTemporary: false);
+        QuantizedLayerResult kept = Sample();
+        QuantizedLayerTensors read = store.Write(Key, kept with { Tensors = kept.Tensors with { Exponents = null, Values = null } }).Tensors;
+        Assert.False(read.Exponents.HasValue);
+        Assert.False(read.Values.HasValue);
+    }
+
+    [Fact]
     public void A_file_cut_anywhere_counts_as_absent()
     {
         using var store = new LayerStore(_folder, isTemporary: false);

@@ -109,6 +109,15 @@ public sealed class QuantizeJobTests : IDisposable
         Assert.Equal(28, again.Layers.Count);
     }
 
+    [Theory]
+    [InlineData(ScaleConstraint.None)]
+    [InlineData(ScaleConstraint.M1)]
+    public void Group_scales_without_exponents_reach_the_model(ScaleConstraint constraint)
+    {
+        Run(SampleModel.Quick(Output) with { CalibrationPath = null, Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn, Constraint = constraint, GroupSize = 96, Rank = 0 } });
+        Assert.InRange(SampleModel.Evaluate(Output, 4).Perplexity / SampleModel.Evaluate(SampleModel.Model, 4).Perplexity, 1, 1.15);
+    }
+
     [Fact]
     public void A_missing_model_is_ZQFP0001_and_writes_nothing() =>
         AssertRefused("ZQFP0001", SampleModel.Quick(Output) with { ModelPath = Path.Combine(_folder, "none.onnx") });
