@@ -69,7 +69,12 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         var links = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
         foreach (ITaskItem item in Models)
         {
-            TaskItem model = Resolve(item, globalProperties);
+            TaskItem? model = Resolve(item, globalProperties);
+            if (model is null)
+            {
+                continue;
+            }
+
             string link = model.GetMetadata("Link");
             if (links.TryGetValue(link, out string? other))
             {
@@ -92,13 +97,24 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
 
     private static bool IsGated(ITaskItem model) => model.GetMetadata("Evaluation").Length > 0;
 
-    private TaskItem Resolve(ITaskItem item, GlobalProperties globalProperties)
+    /// <summary>The item with every option settled, or null where its recipe cannot be used.</summary>
+    private TaskItem? Resolve(ITaskItem item, GlobalProperties globalProperties)
     {
         var model = new TaskItem(item) { ItemSpec = Escaping.Escape(FullPath(item.ItemSpec)) };
+        if (ReadRecipe(globalProperties["ZqfpRecipe"] ?? item.GetMetadata("Recipe").Trim()) is not { } recipe)
+        {
+            return null;
+        }
+
         foreach (ModelOption option in ModelOption.All)
         {
-            // What was typed for this one build wins over what the project says.
+            // What was typed for this one build wins over what the project says, and that over the recipe.
             string value = (globalProperties[option.Property] ?? item.GetMetadata(option.Metadata)).Trim();
+            if (value.Length == 0 && recipe.TryGetValue(option.Metadata, out string? prescribed))
+            {
+                value = prescribed;
+            }
+
             model.SetMetadata(option.Metadata, Escaping.Escape(option.IsFile && value.Length > 0 ? FullPath(value) : value));
         }
 
@@ -110,13 +126,33 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         return model;
     }
 
+    /// <summary>The recipe's options, none without a recipe, or null where it cannot be used.</summary>
+    private IReadOnlyDictionary<string, string>? ReadRecipe(string recipe)
+    {
+        if (recipe.Length == 0)
+        {
+            return new Dictionary<string, string>();
+        }
+
+        string path = FullPath(recipe);
+        try
+        {
+            return RecipeFile.Read(path);
+        }
+        catch (Exception exception) when (exception is FormatException or IOException or UnauthorizedAccessException)
+        {
+            Error("ZQFP0012", path, $"The recipe cannot be used: {exception.Message}");
+            return null;
+        }
+    }
+
     private bool HasWhatItNeeds(TaskItem model)
     {
         foreach (string required in new[] { "Tokenizer", "Calibration" })
         {
             if (model.GetMetadata(required).Length == 0)
             {
-                Error("ZQFP0901", model.ItemSpec, $"this ZqfpModel has no {required}. Add {required}=\"a file\" to the item, or set the property Zqfp{required}.");
+                Error("ZQFP0901", model.ItemSpec, $"this ZqfpModel has no {required}. Add {required}=\"a file\" to the item, set the property Zqfp{required}, or name it in a recipe.");
                 return false;
             }
         }
@@ -134,7 +170,7 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
             return true;
         }
 
-        Error("ZQFP0906", model.ItemSpec, "the property ZqfpProfile on the command line asks for other further profiles than the item, so for other files. Change the item's Profile instead.");
+        Error("ZQFP0906", model.ItemSpec, "the recipe, or the property ZqfpProfile on the command line, asks for other further profiles than the item, so for other files. Change the item's Profile instead.");
         return false;
     }
 

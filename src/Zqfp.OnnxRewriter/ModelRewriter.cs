@@ -14,10 +14,11 @@ namespace Zqfp.OnnxRewriter;
 /// </summary>
 /// <param name="file">The original, which must stay open.</param>
 /// <param name="graph">Its index.</param>
-public sealed class ModelRewriter(OnnxFile file, GraphIndex graph)
+/// <param name="running">The profile that slices run in: custom, or simulated where that is what will be saved.</param>
+public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfile running = EmissionProfile.Custom)
 {
     private readonly List<IReadOnlyList<QuantizedLayerTensors>> _stages = [];
-    private readonly EmittedLayers _running = new(LayerEmitter.Of(EmissionProfile.Custom));
+    private readonly EmittedLayers _running = new(LayerEmitter.Of(running));
     private readonly bool _usesBfloat16 = Bfloat16.IsUsedBy(graph.Graph);
 
     /// <summary>Replaces layers that read the same value.</summary>

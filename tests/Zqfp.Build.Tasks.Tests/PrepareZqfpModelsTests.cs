@@ -44,6 +44,26 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     }
 
     [Fact]
+    public void A_recipe_gives_what_neither_the_item_nor_the_command_line_says()
+    {
+        _folder.File("recipes/zqfp.json", """{ "tokenizer": "../model/tokenizer.json", "rank": 16, "weights": "fp8", "window": 64, "layerOverrides": ["a:rank=1", "b:rank=2"] }""");
+        _engine.GlobalProperties["ZqfpWindow"] = "128";
+
+        ITaskItem model = Assert.Single(Run(Model(("Tokenizer", ""), ("Recipe", "recipes/zqfp.json"), ("Rank", "4"))).PreparedModels);
+
+        Assert.Equal(Path.Combine(_folder.Path, "model", "tokenizer.json"), model.GetMetadata("Tokenizer"));
+        Assert.Equal(("4", "fp8", "128", "a:rank=1;b:rank=2"), (model.GetMetadata("Rank"), model.GetMetadata("Weights"), model.GetMetadata("Window"), model.GetMetadata("LayerOverrides")));
+    }
+
+    [Fact]
+    public void A_recipe_that_cannot_be_used_is_an_error_with_its_name()
+    {
+        string recipe = _folder.File("zqfp.json", "{ \"ranks\": 3 }");
+        Run(Model(("Recipe", "zqfp.json")));
+        Assert.Equal(("ZQFP0012", recipe), (_engine.Errors.Single().Code, _engine.Errors.Single().File));
+    }
+
+    [Fact]
     public void Only_models_with_an_evaluation_text_are_gated()
     {
         Assert.Empty(Run(Model()).GatedModels);

@@ -21,6 +21,7 @@ internal sealed class NativeLibraryFactAttribute : FactAttribute
     public string Path { get; }
 }
 
+[Collection(AloneDefinition.Name)]
 public sealed class NativeLibraryTests
 {
     private const int N = 70, K = 96;

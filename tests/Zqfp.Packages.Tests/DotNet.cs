@@ -21,9 +21,53 @@ internal sealed record DotNetResult(int ExitCode, string Output)
 /// <summary>Runs <c>dotnet</c> as on a machine that has nothing but the SDK and one folder of packages.</summary>
 internal static class DotNet
 {
-    public static DotNetResult Run(string folder, string packagesFolder, params string[] arguments)
+    /// <param name="folder">Where it runs.</param>
+    /// <param name="packagesFolder">Where packages are restored to; null for the machine's own folder.</param>
+    /// <param name="arguments">What it is told.</param>
+    public static DotNetResult Run(string folder, string? packagesFolder, params string[] arguments)
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", arguments)
+        using Process process = Start(Host, folder, packagesFolder, arguments);
+        return Finish(process);
+    }
+
+    /// <summary>Interrupts <c>dotnet</c> and all it started, as Ctrl+C in a terminal does.</summary>
+    /// <param name="folder">Where it runs.</param>
+    /// <param name="packagesFolder">Where packages are restored to.</param>
+    /// <param name="until">When to interrupt.</param>
+    /// <param name="arguments">What it is told.</param>
+    /// <returns>How long it took to end.</returns>
+    public static TimeSpan Interrupt(string folder, string? packagesFolder, Func<bool> until, params string[] arguments)
+    {
+        // A process group of its own; and what a background job inherits, that Ctrl+C is ignored, is set right.
+        using Process process = Start("setsid", folder, packagesFolder, ["--wait", "env", "--default-signal=INT", "sh", "-c", "echo $$ > group.pid; exec \"$@\"", "sh", Host, .. arguments]);
+        Task<DotNetResult> result = Task.Run(() => Finish(process));
+        while (!until())
+        {
+            Assert.False(result.IsCompleted, result.IsCompleted ? result.Result.Output : "");
+            Thread.Sleep(50);
+        }
+
+        string group = File.ReadAllText(Path.Combine(folder, "group.pid")).Trim();
+        long interrupted = Stopwatch.GetTimestamp();
+        using Process kill = Process.Start("kill", ["-INT", "--", "-" + group]);
+        kill.WaitForExit();
+        Assert.NotEqual(0, result.Result.ExitCode);
+        return Stopwatch.GetElapsedTime(interrupted);
+    }
+
+    private static string Host => Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+
+    private static DotNetResult Finish(Process process)
+    {
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return new DotNetResult(process.ExitCode, output + error.Result);
+    }
+
+    private static Process Start(string program, string folder, string? packagesFolder, string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments)
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
@@ -36,18 +80,18 @@ internal static class DotNet
             start.Environment.Remove(name);
         }
 
-        start.Environment["NUGET_PACKAGES"] = packagesFolder;
-        start.Environment["DOTNET_CLI_HOME"] = packagesFolder;
+        if (packagesFolder is not null)
+        {
+            start.Environment["NUGET_PACKAGES"] = packagesFolder;
+            start.Environment["DOTNET_CLI_HOME"] = packagesFolder;
+        }
+
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
         start.Environment["MSBUILDTERMINALLOGGER"] = "off";
         start.Environment["DOTNET_NOLOGO"] = "1";
         start.Environment["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1";
         start.Environment["DOTNET_SKIP_FIRST_TIME_EXPERIENCE"] = "1";
-        using Process process = Process.Start(start)!;
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return new DotNetResult(process.ExitCode, output + error.Result);
+        return Process.Start(start)!;
     }
 
     private static bool IsOfTheTestHost(string name) =>

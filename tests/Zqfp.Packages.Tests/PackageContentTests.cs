@@ -9,12 +9,14 @@ public class PackageContentTests(PackagesFixture packages)
     [Theory]
     [InlineData("Zqfp.Build.Tasks")]
     [InlineData("dotnet-zqfp")]
+    [InlineData("Zqfp.CudaOps")]
+    [InlineData("Zqfp.OnnxRuntime")]
     public void The_files_are_as_agreed(string id)
     {
         using ZipArchive package = ZipFile.OpenRead(Package(id));
         string actual = string.Concat(package.Entries
             .Select(entry => entry.FullName)
-            .Where(name => !name.StartsWith("_rels/", StringComparison.Ordinal) && !name.StartsWith("package/", StringComparison.Ordinal) && !name.Contains("/runtimes/", StringComparison.Ordinal))
+            .Where(name => !name.StartsWith("_rels/", StringComparison.Ordinal) && !name.StartsWith("package/", StringComparison.Ordinal) && !name.Contains("runtimes/", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal)
             .Select(name => name + "\n"));
         string snapshot = Repository.Path($"tests/Zqfp.Packages.Tests/Snapshots/{id}.txt");

@@ -1,3 +1,5 @@
+using System.Reflection;
+
 namespace Zqfp.Tests;
 
 /// <summary>
@@ -11,10 +13,19 @@ public sealed class PackagesFixture : IDisposable
 
     public PackagesFixture()
     {
-        string configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
-        foreach (string project in new[] { "Zqfp.Build.Tasks", "Zqfp.Tool" })
+        foreach (string project in new[] { "Zqfp.Build.Tasks", "Zqfp.Tool", "Zqfp.OnnxRuntime" })
         {
-            DotNet.Run(Repository.Root, Path.Combine(_folder, "unused"), "pack", $"src/{project}", "-c", configuration, "--no-build", "-o", Feed).Succeeded();
+            Pack(project, Path.Combine(_folder, "unused"));
+        }
+
+        // Its native library is compiled with packages that the machine has, by a linker that knows no spaces in their paths.
+        Pack("Zqfp.CudaOps", packagesFolder: null);
+
+
+        // What the packages depend on, as a public feed has it.
+        foreach (string file in Directory.GetFiles(Dependency, "*.nupkg"))
+        {
+            File.Copy(file, Path.Combine(Feed, Path.GetFileName(file)));
         }
 
         // Above the projects, whose folders have names that NuGet itself does not bear.
@@ -37,6 +48,10 @@ public sealed class PackagesFixture : IDisposable
         });
     }
 
+    private static string Dependency { get; } = typeof(PackagesFixture).Assembly
+        .GetCustomAttributes<AssemblyMetadataAttribute>()
+        .Single(attribute => attribute.Key == "DependencyFolder").Value!;
+
     public string Feed => Path.Combine(_folder, "feed");
 
     /// <summary>Packages restored by the builds under test.</summary>
@@ -55,6 +70,12 @@ public sealed class PackagesFixture : IDisposable
     internal TestProject CopyBuilt(string name) => Built.CopyTo(Path.Combine(_folder, name));
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private void Pack(string project, string? packagesFolder)
+    {
+        string configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+        DotNet.Run(Repository.Root, packagesFolder, "pack", $"src/{project}", "-c", configuration, "--no-build", "-o", Feed).Succeeded();
+    }
 }
 
 [CollectionDefinition(Name)]

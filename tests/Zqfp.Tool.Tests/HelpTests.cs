@@ -12,9 +12,12 @@ public class HelpTests
     [InlineData("evaluate")]
     [InlineData("gate")]
     [InlineData("inspect")]
+    [InlineData("report")]
+    [InlineData("sweep")]
     [InlineData("completion")]
     [InlineData("doctor")]
     [InlineData("plan")]
+    [InlineData("schema")]
     [InlineData("verify")]
     public void Help_is_as_agreed(string command)
     {

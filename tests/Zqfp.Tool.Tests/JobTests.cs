@@ -53,6 +53,48 @@ public sealed class JobTests : IDisposable
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(20), $"Another limit took {clock.Elapsed}.");
     }
 
+    [Fact]
+    public void A_model_against_itself_is_identical_and_loses_nothing()
+    {
+        ToolProcess verified = ToolProcess.Run("verify", Model, Model, "--window", "16", "--windows", "2", "--json");
+        Assert.Equal(0, verified.ExitCode);
+        Assert.True(JsonDocument.Parse(verified.Output).RootElement.GetProperty("identical").GetBoolean());
+
+        ToolProcess evaluated = ToolProcess.Run("evaluate", Model, "--against", Model, "--text", Evaluation, "--tokenizer", Tokenizer, "--window", "32", "--windows", "8", "--json");
+        Assert.Equal(0, evaluated.ExitCode);
+        JsonElement comparison = JsonDocument.Parse(evaluated.Output).RootElement.GetProperty("against");
+        Assert.Equal(0, comparison.GetProperty("perplexityIncrease").GetDouble());
+        Assert.Equal(0, comparison.GetProperty("increaseInterval").GetProperty("high").GetDouble());
+        Assert.Equal(1, comparison.GetProperty("divergence").GetProperty("top1Agreement").GetDouble());
+    }
+
+    [Fact]
+    public void Inspecting_planning_and_a_dry_run_write_a_result_and_no_file()
+    {
+        ToolProcess inspected = ToolProcess.Run("inspect", Model);
+        Assert.Equal((0, ""), (inspected.ExitCode, inspected.Error));
+        Assert.Contains("28 of 29 products would be quantized", inspected.Output, StringComparison.Ordinal);
+        Assert.Equal(29, JsonDocument.Parse(ToolProcess.Run("inspect", Model, "--json").Output).RootElement.GetProperty("layers").GetArrayLength());
+
+        ToolProcess planned = ToolProcess.Run("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration", Calibration, "--windows", "4", "--dry-run", "--json");
+        Assert.Equal((0, ""), (planned.ExitCode, planned.Error));
+        Assert.Equal(4, JsonDocument.Parse(planned.Output).RootElement.GetProperty("calibrationWindows").GetInt32());
+        Assert.Contains("assumed: no text is named", ToolProcess.Run("plan", Model).Output, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder));
+    }
+
+    [Fact]
+    public void The_doctor_fails_only_where_quantizing_is_impossible()
+    {
+        Assert.Equal(0, ToolProcess.Run("doctor").ExitCode);
+        ToolProcess broken = ToolProcess.Run(new Dictionary<string, string> { ["ZQFP_ONNXRUNTIME"] = Path.Combine(_folder, "none.so") }, "doctor", "--json");
+
+        Assert.Equal(14, broken.ExitCode);
+        JsonElement json = JsonDocument.Parse(broken.Output).RootElement;
+        Assert.False(json.GetProperty("canQuantize").GetBoolean());
+        Assert.Equal("ZQFP4003", json.GetProperty("checks")[1].GetProperty("code").GetString());
+    }
+
     [Theory]
     [InlineData("missing.onnx", null, null, 10, "ZQFP0001")]
     [InlineData("corrupt.onnx", null, null, 11, "ZQFP1001")]

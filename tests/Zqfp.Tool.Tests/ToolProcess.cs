@@ -11,7 +11,9 @@ internal sealed record ToolProcess(int ExitCode, string Output, string Error)
     /// <summary>Lines of standard error that are errors.</summary>
     public string[] Errors => [.. Error.Split('\n').Where(line => line.Contains(" : error ", StringComparison.Ordinal))];
 
-    public static Process Start(params string[] arguments)
+    public static Process Start(params string[] arguments) => Start([], arguments);
+
+    private static Process Start(Dictionary<string, string> environment, string[] arguments)
     {
         var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Assembly, .. arguments])
         {
@@ -20,12 +22,20 @@ internal sealed record ToolProcess(int ExitCode, string Output, string Error)
             WorkingDirectory = Repository.Root,
         };
         start.Environment.Remove("ZQFP_TRACE");
+        foreach ((string name, string value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         return Process.Start(start)!;
     }
 
-    public static ToolProcess Run(params string[] arguments)
+    public static ToolProcess Run(params string[] arguments) => Run([], arguments);
+
+    /// <summary>With environment variables beside those of this process.</summary>
+    public static ToolProcess Run(Dictionary<string, string> environment, params string[] arguments)
     {
-        using Process process = Start(arguments);
+        using Process process = Start(environment, arguments);
         return Finish(process);
     }
 

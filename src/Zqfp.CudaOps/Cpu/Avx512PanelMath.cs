@@ -5,7 +5,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Zqfp.CudaOps.Cpu;
 
 /// <summary>Inner loops for AVX-512: a panel is four registers wide.</summary>
-internal sealed unsafe class Avx512PanelMath : PanelMath
+/// <param name="byteLookup">True where the machine has VBMI: FP8 codes are then looked up byte by byte.</param>
+internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
 {
     private const int Width = PackedWeights.PanelWidth;
 
@@ -38,20 +39,35 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void DecodeE4M3(uint* words, int columns, float* panel)
     {
-        Fp8Tables tables = new();
+        if (byteLookup)
+        {
+            DecodeE4M3(new Fp8ByteLookup(), words, columns, panel);
+        }
+        else
+        {
+            DecodeE4M3(new Fp8FloatLookup(), words, columns, panel);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DecodeE4M3<TLookup>(TLookup lookup, uint* words, int columns, float* panel)
+        where TLookup : struct, IFp8Lookup
+    {
+        // A local is kept in registers where a parameter is not.
+        TLookup tables = lookup;
         for (int column = 0; column < columns; column += 4, words += Width, panel += 4 * Width)
         {
             for (int i = 0; i < Width; i += 16)
             {
                 Vector512<int> word = Vector512.Load((int*)words + i);
                 float* destination = panel + i;
-                tables.Values(word, word >>> 3).Store(destination);
-                tables.Values(word >>> 8, word >>> 11).Store(destination + Width);
-                tables.Values(word >>> 16, word >>> 19).Store(destination + (2 * Width));
-                tables.Values(word >>> 24, word >>> 27).Store(destination + (3 * Width));
+                tables.Values(word, out Vector512<float> v0, out Vector512<float> v1, out Vector512<float> v2, out Vector512<float> v3);
+                v0.Store(destination);
+                v1.Store(destination + Width);
+                v2.Store(destination + (2 * Width));
+                v3.Store(destination + (3 * Width));
             }
         }
     }
@@ -114,10 +130,24 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
         t3.Store(totals + 48);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals)
     {
-        Fp8Tables tables = new();
+        if (byteLookup)
+        {
+            MultiplyRowE4M3(new Fp8ByteLookup(), x, weights, panel, totals);
+        }
+        else
+        {
+            MultiplyRowE4M3(new Fp8FloatLookup(), x, weights, panel, totals);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void MultiplyRowE4M3<TLookup>(TLookup lookup, float* x, PackedWeights weights, int panel, float* totals)
+        where TLookup : struct, IFp8Lookup
+    {
+        // A local is kept in registers where a parameter is not.
+        TLookup tables = lookup;
         Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, t2 = t0, t3 = t0;
         foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
         {
@@ -135,26 +165,11 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
                 Sse.Prefetch0(words + Ahead + 16);
                 Sse.Prefetch0(words + Ahead + 32);
                 Sse.Prefetch0(words + Ahead + 48);
-                Vector512<float> value = Vector512.Create(values[0]);
-                c0 = Vector512.FusedMultiplyAdd(value, tables.Values(w0, w0 >>> 3), c0);
-                c1 = Vector512.FusedMultiplyAdd(value, tables.Values(w1, w1 >>> 3), c1);
-                c2 = Vector512.FusedMultiplyAdd(value, tables.Values(w2, w2 >>> 3), c2);
-                c3 = Vector512.FusedMultiplyAdd(value, tables.Values(w3, w3 >>> 3), c3);
-                value = Vector512.Create(values[1]);
-                c0 = Vector512.FusedMultiplyAdd(value, tables.Values(w0 >>> 8, w0 >>> 11), c0);
-                c1 = Vector512.FusedMultiplyAdd(value, tables.Values(w1 >>> 8, w1 >>> 11), c1);
-                c2 = Vector512.FusedMultiplyAdd(value, tables.Values(w2 >>> 8, w2 >>> 11), c2);
-                c3 = Vector512.FusedMultiplyAdd(value, tables.Values(w3 >>> 8, w3 >>> 11), c3);
-                value = Vector512.Create(values[2]);
-                c0 = Vector512.FusedMultiplyAdd(value, tables.Values(w0 >>> 16, w0 >>> 19), c0);
-                c1 = Vector512.FusedMultiplyAdd(value, tables.Values(w1 >>> 16, w1 >>> 19), c1);
-                c2 = Vector512.FusedMultiplyAdd(value, tables.Values(w2 >>> 16, w2 >>> 19), c2);
-                c3 = Vector512.FusedMultiplyAdd(value, tables.Values(w3 >>> 16, w3 >>> 19), c3);
-                value = Vector512.Create(values[3]);
-                c0 = Vector512.FusedMultiplyAdd(value, tables.Values(w0 >>> 24, w0 >>> 27), c0);
-                c1 = Vector512.FusedMultiplyAdd(value, tables.Values(w1 >>> 24, w1 >>> 27), c1);
-                c2 = Vector512.FusedMultiplyAdd(value, tables.Values(w2 >>> 24, w2 >>> 27), c2);
-                c3 = Vector512.FusedMultiplyAdd(value, tables.Values(w3 >>> 24, w3 >>> 27), c3);
+                Vector512<float> x0 = Vector512.Create(values[0]), x1 = Vector512.Create(values[1]), x2 = Vector512.Create(values[2]), x3 = Vector512.Create(values[3]);
+                Step(tables, ref c0, w0, x0, x1, x2, x3);
+                Step(tables, ref c1, w1, x0, x1, x2, x3);
+                Step(tables, ref c2, w2, x0, x1, x2, x3);
+                Step(tables, ref c3, w3, x0, x1, x2, x3);
             }
             float* scales = weights.Scales(panel, chunk.Group);
             t0 = Vector512.FusedMultiplyAdd(c0, Vector512.Load(scales), t0);
@@ -213,32 +228,17 @@ internal sealed unsafe class Avx512PanelMath : PanelMath
         c3 = Vector512.FusedMultiplyAdd(value, Avx512F.PermuteVar16x32(table, w3), c3);
     }
 
-    /// <summary>
-    /// E4M3 codes by looking up: value = unit · mantissa + base, where unit and base belong to the code's high five bits and the
-    /// mantissa to its low three. With a unit of 2^-9 and base 0 that holds for subnormals too, and nothing is rounded. Permutations
-    /// look at an index's low bits only, so that codes need not be cut out of their words.
-    /// </summary>
-    private readonly struct Fp8Tables
+    /// <summary>A sum goes on by four columns of sixteen rows, each a fused multiply-add, in the order of the columns.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step<TLookup>(
+        TLookup tables, ref Vector512<float> sum, Vector512<int> words, Vector512<float> x0, Vector512<float> x1, Vector512<float> x2, Vector512<float> x3)
+        where TLookup : struct, IFp8Lookup
     {
-        private readonly Vector512<float> _mantissas, _units, _negativeUnits, _bases, _negativeBases;
-
-        public Fp8Tables()
-        {
-            _mantissas = Vector512.Create(0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7f);
-            _units = Vector512.Create(1f / 512, 1f / 512, 1f / 256, 1f / 128, 1f / 64, 1f / 32, 1f / 16, 1f / 8, 1f / 4, 1f / 2, 1, 2, 4, 8, 16, 32);
-            _negativeUnits = -_units;
-            _bases = Vector512.Create(0, 1f / 64, 1f / 32, 1f / 16, 1f / 8, 1f / 4, 1f / 2, 1, 2, 4, 8, 16, 32, 64, 128, 256);
-            _negativeBases = -_bases;
-        }
-
-        /// <summary>The values of sixteen codes.</summary>
-        /// <param name="mantissas">The codes, anything above them.</param>
-        /// <param name="exponents">The same, 3 bits to the right.</param>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector512<float> Values(Vector512<int> mantissas, Vector512<int> exponents) => Vector512.FusedMultiplyAdd(
-            Avx512F.PermuteVar16x32(_mantissas, mantissas),
-            Avx512F.PermuteVar16x32x2(_units, exponents, _negativeUnits),
-            Avx512F.PermuteVar16x32x2(_bases, exponents, _negativeBases));
+        tables.Values(words, out Vector512<float> v0, out Vector512<float> v1, out Vector512<float> v2, out Vector512<float> v3);
+        sum = Vector512.FusedMultiplyAdd(x0, v0, sum);
+        sum = Vector512.FusedMultiplyAdd(x1, v1, sum);
+        sum = Vector512.FusedMultiplyAdd(x2, v2, sum);
+        sum = Vector512.FusedMultiplyAdd(x3, v3, sum);
     }
 
     /// <summary>Six rows: 24 sums, four weights and one value of X in 29 of the 32 registers.</summary>

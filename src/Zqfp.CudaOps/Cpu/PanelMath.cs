@@ -11,7 +11,7 @@ internal abstract unsafe class PanelMath
 {
     /// <summary>The implementation for this machine.</summary>
     public static PanelMath Best { get; } =
-        Avx512F.IsSupported && Vector512.IsHardwareAccelerated ? new Avx512PanelMath()
+        Avx512F.IsSupported && Vector512.IsHardwareAccelerated ? new Avx512PanelMath(Avx512Vbmi.IsSupported)
         : Avx2.IsSupported && Fma.IsSupported ? new Avx2PanelMath()
         : new PortablePanelMath();
 
@@ -20,7 +20,8 @@ internal abstract unsafe class PanelMath
     [
         new PortablePanelMath(),
         .. Avx2.IsSupported && Fma.IsSupported ? new PanelMath[] { new Avx2PanelMath() } : [],
-        .. Avx512F.IsSupported && Vector512.IsHardwareAccelerated ? new PanelMath[] { new Avx512PanelMath() } : [],
+        .. Avx512F.IsSupported && Vector512.IsHardwareAccelerated ? new PanelMath[] { new Avx512PanelMath(byteLookup: false) } : [],
+        .. Avx512Vbmi.IsSupported && Vector512.IsHardwareAccelerated ? new PanelMath[] { new Avx512PanelMath(byteLookup: true) } : [],
     ];
 
     /// <summary>Writes the values of E2M1 codes: <paramref name="columns"/> rows of 64 floats, one row per column of W.</summary>

@@ -1,6 +1,6 @@
 namespace Zqfp.OnnxRewriter.Emission;
 
-/// <summary>In which operators a quantized model is written. All profiles compute the same.</summary>
+/// <summary>In which operators a quantized model is written. All profiles compute the same numbers.</summary>
 public enum EmissionProfile
 {
     /// <summary>FP4 initializers and the operators of domain <c>zqfp</c>.</summary>
@@ -11,4 +11,10 @@ public enum EmissionProfile
 
     /// <summary>Standard ONNX only: blocked DequantizeLinear of FP4 weights.</summary>
     Qdq,
+
+    /// <summary>
+    /// Float weights of the quantized values and the operator RoundTokens: for measuring formats that have no operator. It saves
+    /// nothing, and is marked as a simulation.
+    /// </summary>
+    Simulated,
 }

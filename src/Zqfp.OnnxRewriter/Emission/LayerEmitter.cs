@@ -36,6 +36,7 @@ internal abstract class LayerEmitter
     {
         EmissionProfile.Custom => new CustomEmitter(DataType.Float4E2M1),
         EmissionProfile.Portable => new PortableEmitter(),
+        EmissionProfile.Simulated => new SimulatedEmitter(),
         _ => new QdqEmitter(),
     };
 

@@ -20,4 +20,7 @@ public static class OperatorNames
 
     /// <summary>FP8 weight with power-of-two group ratios, FP8 activation.</summary>
     public const string MatMulW8A8 = "MatMulW8A8";
+
+    /// <summary>Rounds each token to a format and back.</summary>
+    public const string RoundTokens = "RoundTokens";
 }

@@ -10,6 +10,12 @@ public enum ActivationRounding
 
     /// <summary>To FP8 E4M3FN with one scale per token.</summary>
     Fp8,
+
+    /// <summary>To FP8 E5M2 with one scale per token; simulated only.</summary>
+    Fp8E5M2,
+
+    /// <summary>To INT8 with one scale per token; simulated only.</summary>
+    Int8,
 }
 
 /// <summary>The element type of a quantized weight's codes.</summary>
@@ -20,6 +26,9 @@ public enum WeightCodes
 
     /// <summary>8 bits, FP8 E4M3FN.</summary>
     Fp8E4M3,
+
+    /// <summary>A format that no operator reads; <see cref="QuantizedLayerTensors.Values"/> stand for it.</summary>
+    Simulated,
 }
 
 /// <summary>What replaces one linear layer's weight: codes, scales and low-rank factors, as the operators of domain <c>zqfp</c> read them.</summary>
@@ -33,6 +42,9 @@ public sealed record QuantizedLayerTensors
 
     /// <summary>Codes [N, K].</summary>
     public required ReadOnlyMemory<byte> Codes { get; init; }
+
+    /// <summary>The numbers [N, K] that codes and scales stand for, where the layer is only simulated; else null.</summary>
+    public ReadOnlyMemory<float>? Values { get; init; }
 
     /// <summary>Columns that share a scale; the last group of a row may be shorter.</summary>
     public required int GroupSize { get; init; }

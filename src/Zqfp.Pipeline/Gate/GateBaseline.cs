@@ -52,7 +52,7 @@ internal sealed class GateBaseline
     }
 
     /// <summary>Reads the file; one that is not there has no entries.</summary>
-    /// <exception cref="PipelineException">ZQFP0011: the file is none of this kind.</exception>
+    /// <exception cref="PipelineException">ZQFP0013: the file is none of this kind.</exception>
     public static GateBaseline Read(string path)
     {
         try
@@ -63,7 +63,7 @@ internal sealed class GateBaseline
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new PipelineException("ZQFP0011", $"The baseline cannot be read: {e.Message} Take it from version control again, or delete it and record a new one.", path, e);
+            throw new PipelineException("ZQFP0013", $"The baseline cannot be read: {e.Message} Take it from version control again, or delete it and record a new one.", path, e);
         }
     }
 
@@ -83,7 +83,7 @@ internal sealed class GateBaseline
     }
 
     /// <summary>Replaces a model's entry in the file; the others stay.</summary>
-    /// <exception cref="PipelineException">ZQFP0011: the file cannot be written.</exception>
+    /// <exception cref="PipelineException">ZQFP0013: the file cannot be written.</exception>
     public void Record(string name, BaselineEntry entry)
     {
         _models[name] = entry;
@@ -96,7 +96,7 @@ internal sealed class GateBaseline
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new PipelineException("ZQFP0011", $"The baseline cannot be written: {e.Message}", _path, e);
+            throw new PipelineException("ZQFP0013", $"The baseline cannot be written: {e.Message}", _path, e);
         }
         finally
         {

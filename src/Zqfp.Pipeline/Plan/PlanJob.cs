@@ -37,7 +37,8 @@ public static class PlanJob
         long tokens = (long)windows * options.Window;
         IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(graph, [.. chosen.Select(choice => choice.Layer)], all, facts.Logits);
         Dictionary<string, LayerChoice> choices = chosen.ToDictionary(choice => choice.Layer.Name);
-        long output = report.QuantizedBytes + report.OtherBytes;
+        long weights = chosen.Sum(choice => (long)choice.Layer.OutFeatures * choice.Layer.InFeatures);
+        long output = report.OtherBytes + (options.IsSimulated ? weights * sizeof(float) : report.QuantizedBytes);
         var memory = new Requirement(MemoryEstimate.Peak(graph, stages, choices, tokens), Machine.AvailableMemory);
         var disk = new Requirement(output + (options.WorkFolder is null ? 0 : report.QuantizedBytes), Machine.FreeDisk(options.OutputPath));
         var rates = MachineRates.Measure(options.Quantization, options.Threads);
@@ -45,7 +46,7 @@ public static class PlanJob
         {
             Model = report,
             Output = options.OutputPath,
-            BitsPerWeight = 8.0 * report.QuantizedBytes / chosen.Sum(choice => (double)choice.Layer.OutFeatures * choice.Layer.InFeatures),
+            BitsPerWeight = 8.0 * report.QuantizedBytes / weights,
             OutputBytes = output,
             CalibrationWindows = windows,
             WindowsAreAssumed = isAssumed,

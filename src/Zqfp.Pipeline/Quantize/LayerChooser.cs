@@ -20,7 +20,7 @@ internal static class LayerChooser
     public static IReadOnlyList<LayerChoice> Choose(IReadOnlyList<LinearLayer> layers, QuantizeOptions options)
     {
         LayerChoice[] choices = [.. layers.Select(layer => Choose(layer, options))];
-        foreach (QuantizationOptions weights in choices.Where(choice => choice.FloatBecause is null).Select(choice => choice.Options).Distinct())
+        foreach (QuantizationOptions weights in choices.Where(choice => choice.FloatBecause is null && !options.IsSimulated).Select(choice => choice.Options).Distinct())
         {
             QuantizeOptionRules.CheckFormats(weights, options.Activations);
         }

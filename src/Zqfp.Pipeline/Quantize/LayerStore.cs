@@ -92,13 +92,15 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         }
 
         ReadOnlyMemory<byte> exponents = tensors.Exponents ?? default;
-        int[] lengths = [tensors.Codes.Length, exponents.Length, tensors.Scales.Length, tensors.Down.Length, tensors.Up.Length];
+        ReadOnlyMemory<float> values = tensors.Values ?? default;
+        int[] lengths = [tensors.Codes.Length, exponents.Length, tensors.Scales.Length, tensors.Down.Length, tensors.Up.Length, values.Length];
         Array.ForEach(lengths, writer.Write);
         WriteArray(writer, tensors.Codes);
         WriteArray(writer, exponents);
         WriteArray(writer, tensors.Scales);
         WriteArray(writer, tensors.Down);
         WriteArray(writer, tensors.Up);
+        WriteArray(writer, values);
     }
 
     private QuantizedLayerResult Parse(BinaryReader reader, string path, LinearLayer layer)
@@ -117,10 +119,10 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
             warnings[i] = new Diagnostic(code, DiagnosticSeverity.Warning, message, file.Length > 0 ? file : null);
         }
 
-        int[] lengths = [Count(reader), Count(reader), Count(reader), Count(reader), Count(reader)];
+        int[] lengths = [Count(reader), Count(reader), Count(reader), Count(reader), Count(reader), Count(reader)];
         var arrays = new Arrays(reader.BaseStream.Position);
-        (long codes, long exponents, long scales, long down, long up) =
-            (arrays.Place<byte>(lengths[0]), arrays.Place<byte>(lengths[1]), arrays.Place<float>(lengths[2]), arrays.Place<Half>(lengths[3]), arrays.Place<Half>(lengths[4]));
+        (long codes, long exponents, long scales, long down, long up, long floats) =
+            (arrays.Place<byte>(lengths[0]), arrays.Place<byte>(lengths[1]), arrays.Place<float>(lengths[2]), arrays.Place<Half>(lengths[3]), arrays.Place<Half>(lengths[4]), arrays.Place<float>(lengths[5]));
         if (arrays.End != reader.BaseStream.Length)
         {
             throw new InvalidDataException();
@@ -139,6 +141,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
             Rank = rank,
             Down = mapped.Slice<Half>(down, lengths[3]),
             Up = mapped.Slice<Half>(up, lengths[4]),
+            Values = lengths[5] > 0 ? mapped.Slice<float>(floats, lengths[5]) : null,
             Activations = activations,
         };
         return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, warnings);

@@ -21,6 +21,9 @@ internal static class ModelProperties
     /// <summary>SHA-256 of structure and weights.</summary>
     public const string ContentKey = "zqfp.content";
 
+    /// <summary>Present, and <c>true</c>, where the model only simulates its formats: its weights are float.</summary>
+    public const string SimulatedKey = "zqfp.simulated";
+
     /// <summary>This project's version.</summary>
     public const string VersionKey = "zqfp.version";
 
@@ -35,5 +38,6 @@ internal static class ModelProperties
         new(ProfileKey, ProfileFiles.NameOf(profile)),
         new(LayersKey, layers.ToString(CultureInfo.InvariantCulture)),
         new(BitsKey, bitsPerWeight.ToString("F3", CultureInfo.InvariantCulture)),
+        .. profile == EmissionProfile.Simulated ? [new(SimulatedKey, "true")] : (KeyValuePair<string, string>[])[],
     ];
 }

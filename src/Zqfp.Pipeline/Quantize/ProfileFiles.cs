@@ -14,6 +14,7 @@ public static class ProfileFiles
     {
         EmissionProfile.Custom => "custom",
         EmissionProfile.Portable => "portable",
+        EmissionProfile.Simulated => "simulated",
         _ => "qdq",
     };
 

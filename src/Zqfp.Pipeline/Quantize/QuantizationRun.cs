@@ -35,7 +35,7 @@ internal sealed class QuantizationRun
         _cancellation = cancellation;
         _graph = LeftWeights.Turn(new GraphIndex(file.Graph, file.Path), file.Path);
         _facts = ModelFacts.Of(file, _graph);
-        _rewriter = new ModelRewriter(file, _graph);
+        _rewriter = new ModelRewriter(file, _graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom);
     }
 
     public QuantizeReport Execute()
@@ -176,7 +176,7 @@ internal sealed class QuantizationRun
         float[] weight = WeightReader.Read(_file, _graph, layer);
         QuantizationOptions options = _weights[layer.Name] with { MaxThreads = _options.Threads };
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, hessian, options, _cancellation);
-        return QuantizedLayerResult.Of(layer, quantized, isCalibrated: hessian is not null, _options.Activations, _file.Path);
+        return QuantizedLayerResult.Of(layer, quantized, isCalibrated: hessian is not null, _options.Activations, _options.IsSimulated, _file.Path);
     }
 
     private QuantizeReport Save(int calibrationWindows)

@@ -28,7 +28,15 @@ internal static class QuantizeOptionRules
             throw new PipelineException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
         }
 
-        CheckFormats(options.Quantization, options.Activations);
+        if (!options.IsSimulated)
+        {
+            CheckFormats(options.Quantization, options.Activations);
+        }
+        else if (options.Profiles.Count > 1)
+        {
+            throw new PipelineException("ZQFP0005", "The profile 'simulated' stands alone: it runs other operators than the others.");
+        }
+
         if (options.CalibrationPath is null && NeedsCalibration(options.Quantization))
         {
             throw new PipelineException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
@@ -39,7 +47,7 @@ internal static class QuantizeOptionRules
     /// <exception cref="PipelineException">ZQFP0005.</exception>
     public static void CheckFormats(QuantizationOptions weights, ActivationFormat activations)
     {
-        Refuse(activations == ActivationFormat.Int8, "activation format 'int8'", "fp8 or none");
+        Refuse(activations is ActivationFormat.Int8 or ActivationFormat.Fp8E5M2, $"activation format '{(activations == ActivationFormat.Int8 ? "int8" : "e5m2")}'", "fp8 or none");
         Refuse(
             weights.Format != NumberFormat.E2M1 && weights.Format != NumberFormat.E4M3,
             $"weight format '{weights.Format.Name}'",
@@ -65,7 +73,7 @@ internal static class QuantizeOptionRules
     {
         if (unsupported)
         {
-            throw new PipelineException("ZQFP0005", $"The {what} is not supported by this version. Use {instead}.");
+            throw new PipelineException("ZQFP0005", $"The {what} has no operator. Use {instead}, or --profile simulated to measure it.");
         }
     }
 }

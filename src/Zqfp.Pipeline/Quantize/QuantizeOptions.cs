@@ -9,6 +9,9 @@ public enum ActivationFormat
     /// <summary>FP8 E4M3, one scale per token.</summary>
     Fp8,
 
+    /// <summary>FP8 E5M2, one scale per token.</summary>
+    Fp8E5M2,
+
     /// <summary>INT8, one scale per token.</summary>
     Int8,
 
@@ -61,6 +64,9 @@ public sealed record QuantizeOptions
 
     /// <summary>How the model is written: one file for each, all from the same numbers (see <see cref="ProfileFiles"/>); at least one.</summary>
     public IReadOnlyList<EmissionProfile> Profiles { get; init; } = [EmissionProfile.Custom];
+
+    /// <summary>Whether the formats are only simulated, with float weights.</summary>
+    public bool IsSimulated => Profiles.Contains(EmissionProfile.Simulated);
 
     /// <summary>A folder that keeps finished layers, so that a run that was stopped continues there; null for none.</summary>
     public string? WorkFolder { get; init; }

@@ -26,27 +26,41 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
     public QuantizedLayerResult SharedWith(LinearLayer layer) => new(Tensors with { Layer = layer }, null, []);
 
     /// <summary>Puts the numbers into the shape the operators read.</summary>
-    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, bool isCalibrated, ActivationFormat activations, string modelPath)
+    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, bool isCalibrated, ActivationFormat activations, bool isSimulated, string modelPath)
     {
         QuantizedMatrix weights = quantized.Weights;
         LowRankFactors? factors = quantized.LowRank;
         var tensors = new QuantizedLayerTensors
         {
             Layer = layer,
-            CodesType = weights.Format == NumberFormat.E2M1 ? WeightCodes.Fp4E2M1 : WeightCodes.Fp8E4M3,
+            CodesType = isSimulated ? WeightCodes.Simulated : weights.Format == NumberFormat.E2M1 ? WeightCodes.Fp4E2M1 : WeightCodes.Fp8E4M3,
             Codes = weights.Codes,
+            Values = isSimulated ? Values(weights) : null,
             GroupSize = weights.GroupSize,
             Exponents = weights.Exponents is { } exponents ? exponents : default(ReadOnlyMemory<byte>?),
             Scales = weights.RowScales ?? weights.GroupScales!,
             Rank = factors?.Rank ?? 0,
             Down = Halves(factors?.Down),
             Up = Halves(factors?.Up),
-            Activations = activations == ActivationFormat.Fp8 ? ActivationRounding.Fp8 : ActivationRounding.None,
+            Activations = activations switch
+            {
+                ActivationFormat.Fp8 => ActivationRounding.Fp8,
+                ActivationFormat.Fp8E5M2 => ActivationRounding.Fp8E5M2,
+                ActivationFormat.Int8 => ActivationRounding.Int8,
+                _ => ActivationRounding.None,
+            },
         };
         Diagnostic[] warnings = [.. quantized.Warnings.Select(warning => new Diagnostic(warning.Code, DiagnosticSeverity.Warning, warning.Message, modelPath))];
 
         // H = (2 / tokens) sum x x^T, so tr(E H E^T) is twice the mean squared error.
         return new QuantizedLayerResult(tensors, isCalibrated ? quantized.Loss / 2 : null, warnings);
+    }
+
+    private static ReadOnlyMemory<float>? Values(QuantizedMatrix weights)
+    {
+        float[] values = new float[(long)weights.Rows * weights.Columns];
+        weights.Dequantize(values);
+        return values;
     }
 
     private static Half[] Halves(float[]? values) => values is null ? [] : Array.ConvertAll(values, value => (Half)value);

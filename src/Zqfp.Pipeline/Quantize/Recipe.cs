@@ -30,8 +30,15 @@ internal static class Recipe
             .. weights.RefineSweeps > 0 ? [$"{weights.RefineSweeps} sweeps"] : (string[])[],
         ];
         string how = extras.Length > 0 ? $" ({string.Join(", ", extras)})" : "";
-        string activations = options.Activations == ActivationFormat.None ? "float activations" : $"{options.Activations.ToString().ToUpperInvariant()} activations";
+        string activations = options.Activations == ActivationFormat.None ? "float activations" : $"{ActivationName(options.Activations)} activations";
+        string simulated = options.IsSimulated ? " (simulated)" : "";
         string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights) ? ", calibrated on float" : "";
-        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{source}";
+        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{simulated}";
     }
+
+    private static string ActivationName(ActivationFormat format) => format switch
+    {
+        ActivationFormat.Fp8E5M2 => "FP8 E5M2",
+        _ => format.ToString().ToUpperInvariant(),
+    };
 }

@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using Zqfp.Pipeline.Diagnostics;
+using Zqfp.Tool.Options;
 using Zqfp.Tool.Terminal;
 
 namespace Zqfp.Tool.Commands;
@@ -16,6 +18,15 @@ internal static class CommandLine
     public static int Run(string[] arguments)
     {
         RootCommand root = Create();
+        try
+        {
+            arguments = RecipeOptions.Expand(arguments);
+        }
+        catch (PipelineException exception)
+        {
+            DiagnosticWriter.Write(exception.Diagnostic);
+            return ExitCodes.Of(exception.Diagnostic.Code);
+        }
 
         // A path may begin with '@'; it is never a response file.
         ParseResult result = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
@@ -58,9 +69,12 @@ internal static class CommandLine
         root.Subcommands.Add(EvaluateCommand.Create());
         root.Subcommands.Add(GateCommand.Create());
         root.Subcommands.Add(InspectCommand.Create());
+        root.Subcommands.Add(SweepCommand.Create());
+        root.Subcommands.Add(ReportCommand.Create());
         root.Subcommands.Add(DoctorCommand.Create());
         root.Subcommands.Add(QuantizeCommand.CreatePlan());
         root.Subcommands.Add(VerifyCommand.Create());
+        root.Subcommands.Add(SchemaCommand.Create());
         root.Subcommands.Add(CompletionCommand.Create());
         HelpText.Extend(root, HelpText.ExitCodes);
         return root;

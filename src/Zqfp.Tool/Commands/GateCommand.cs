@@ -42,6 +42,7 @@ internal static class GateCommand
         });
         command.Options.Add(divergence);
         command.Options.Add(cache);
+        command.Options.Add(RecipeOptions.Create());
         shared.AddTo(command);
         HelpText.Extend(command, HelpText.Examples(
             "dotnet zqfp gate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json",

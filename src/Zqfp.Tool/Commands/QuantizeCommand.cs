@@ -14,7 +14,7 @@ internal static class QuantizeCommand
     private static readonly QuantizeOptions Defaults = new() { ModelPath = string.Empty, OutputPath = string.Empty };
 
     private static readonly (string Word, NumberFormat Value)[] Formats =
-        [("fp4", NumberFormat.E2M1), ("fp8", NumberFormat.E4M3), ("int4", NumberFormat.Int4), ("int8", NumberFormat.Int8)];
+        [("fp4", NumberFormat.E2M1), ("fp8", NumberFormat.E4M3), ("int4", NumberFormat.Int4), ("int8", NumberFormat.Int8), ("e3m0", NumberFormat.E3M0), ("e5m2", NumberFormat.E5M2)];
 
     public static Command Create() => Create("quantize", "Quantize a model", plansOnly: false);
 
@@ -27,7 +27,7 @@ internal static class QuantizeCommand
         var tokenizer = new Option<string?>("--tokenizer") { Description = "The model's tokenizer", HelpName = "FILE" };
         var calibration = new Option<string?>("--calibration") { Description = "Text to calibrate on", HelpName = "FILE" };
         Choice<NumberFormat> weights = new("--weights", "Format of the weights", Formats);
-        Choice<ActivationFormat> activations = new("--activations", "Format of the activations, scaled for each token", ("fp8", ActivationFormat.Fp8), ("int8", ActivationFormat.Int8), ("none", ActivationFormat.None));
+        Choice<ActivationFormat> activations = new("--activations", "Format of the activations, scaled for each token", ("fp8", ActivationFormat.Fp8), ("int8", ActivationFormat.Int8), ("none", ActivationFormat.None), ("e5m2", ActivationFormat.Fp8E5M2));
         Choice<QuantizationMethod> method = new("--method", "How the weights' codes are chosen", ("gptq", QuantizationMethod.Gptq), ("rtn", QuantizationMethod.Rtn));
         Option<int> groupSize = Number.Whole("--group-size", "Inputs that share a scale; 0 for a whole row, -1 for the whole layer", least: QuantizationOptions.WholeTensor, Defaults.Quantization.GroupSize);
         Choice<ScaleConstraint> constraint = new("--constraint", "Powers of two among the scales: of each (m1), or of their ratios in a row (m2)", ("m2", ScaleConstraint.M2), ("m1", ScaleConstraint.M1), ("none", ScaleConstraint.None));
@@ -37,7 +37,7 @@ internal static class QuantizeCommand
         Option<int> windows = Number.Whole("--windows", "Calibration windows at most, 0 for all the text has", least: 0, Defaults.Windows);
         Choice<CalibrationSource> calibrateOn = new("--calibrate-on", "What layers are calibrated on: what the quantized layers before them make, or the float model's activations", ("quantized", CalibrationSource.Quantized), ("float", CalibrationSource.Float));
         var layers = new LayerOptions(Formats);
-        ChoiceList<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq). Of several, the first goes to the output, another one beside it with its name before the extension", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq));
+        ChoiceList<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq). Of several, the first goes to the output, another one beside it with its name before the extension. Float weights for measuring any format (simulated), alone", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq), ("simulated", EmissionProfile.Simulated));
         Choice<QuantizePreset> preset = new("--preset", "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), more refinement in three times the time (best)", ("default", QuantizePreset.Default), ("paper", QuantizePreset.Paper), ("best", QuantizePreset.Best));
         var work = new Option<string?>("--work") { Description = "A folder that keeps finished layers, so that a stopped run continues there", HelpName = "FOLDER" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Tell what would be done, and what memory, disk and time it would need; write nothing" };
@@ -54,6 +54,7 @@ internal static class QuantizeCommand
         }
 
         layers.AddTo(command);
+        command.Options.Add(RecipeOptions.Create());
         shared.AddTo(command);
         HelpText.Extend(command, plansOnly
             ? HelpText.Examples(

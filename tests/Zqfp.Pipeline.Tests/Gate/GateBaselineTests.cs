@@ -95,8 +95,8 @@ public sealed class GateBaselineTests : IDisposable
     public void A_file_that_is_no_baseline_is_refused_and_kept(string content)
     {
         File.WriteAllText(Baseline, content);
-        Assert.Equal("ZQFP0011", Assert.Throws<PipelineException>(() => Run(Options)).Diagnostic.Code);
-        Assert.Equal("ZQFP0011", Assert.Throws<PipelineException>(() => Run(Options with { UpdateBaseline = true })).Diagnostic.Code);
+        Assert.Equal("ZQFP0013", Assert.Throws<PipelineException>(() => Run(Options)).Diagnostic.Code);
+        Assert.Equal("ZQFP0013", Assert.Throws<PipelineException>(() => Run(Options with { UpdateBaseline = true })).Diagnostic.Code);
         Assert.Equal(content, File.ReadAllText(Baseline));
     }
 

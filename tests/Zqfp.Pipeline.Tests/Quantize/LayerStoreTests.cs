@@ -26,6 +26,7 @@ public sealed class LayerStoreTests : IDisposable
         Assert.Equal(kept.Tensors.Scales.ToArray(), read.Tensors.Scales.ToArray());
         Assert.Equal(kept.Tensors.Down.ToArray(), read.Tensors.Down.ToArray());
         Assert.Equal(kept.Tensors.Up.ToArray(), read.Tensors.Up.ToArray());
+        Assert.Equal(kept.Tensors.Values!.Value.ToArray(), read.Tensors.Values!.Value.ToArray());
         Assert.Equal(kept.Report, read.Report);
         Assert.Equal(kept.Warnings, read.Warnings);
     }
@@ -77,6 +78,7 @@ public sealed class LayerStoreTests : IDisposable
             Layer = layer,
             CodesType = WeightCodes.Fp4E2M1,
             Codes = new byte[] { 1, 2, 3, 4 },
+            Values = new float[] { 1, -2, 3, 4, 5, 6, 7, 8 },
             GroupSize = 4,
             Exponents = new byte[] { 0, 3 },
             Scales = new float[] { 0.5f, -2f },

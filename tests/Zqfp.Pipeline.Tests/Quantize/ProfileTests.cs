@@ -2,6 +2,7 @@ using Zqfp.Numerics;
 using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRuntime;
 using Zqfp.Pipeline.Evaluate;
+using Zqfp.Pipeline.Inspect;
 using Zqfp.Pipeline.Quantize;
 using Zqfp.Pipeline.Text;
 
@@ -38,16 +39,50 @@ public sealed class ProfileTests : IDisposable
         Assert.InRange(StockPerplexity(portable, 16) / expected, 0.997, 1.003);
     }
 
-    private string Quantize(EmissionProfile profile, ActivationFormat activations)
+    [Fact]
+    public void A_simulation_computes_what_the_operators_compute()
     {
-        string output = Path.Combine(_folder, profile.ToString(), "model.onnx");
+        string custom = Quantize(EmissionProfile.Custom, ActivationFormat.None);
+        string simulated = Quantize(EmissionProfile.Simulated, ActivationFormat.None);
+        Assert.Equal(1, SampleModel.Evaluate(simulated, 8).Perplexity / SampleModel.Evaluate(custom, 8).Perplexity, 5);
+    }
+
+    [Fact]
+    public void A_simulation_is_marked_and_its_rounded_activations_differ_by_noise_alone()
+    {
+        string custom = Quantize(EmissionProfile.Custom, ActivationFormat.Fp8);
+        string simulated = Quantize(EmissionProfile.Simulated, ActivationFormat.Fp8);
+        Assert.InRange(SampleModel.Evaluate(simulated, 16).Perplexity / SampleModel.Evaluate(custom, 16).Perplexity, 0.997, 1.003);
+
+        IReadOnlyDictionary<string, string> properties = InspectJob.Run(SampleModel.Quick("unused") with { ModelPath = simulated }).Properties;
+        Assert.Equal("true", properties["zqfp.simulated"]);
+        Assert.EndsWith("(simulated)", properties["zqfp.recipe"], StringComparison.Ordinal);
+    }
+
+    /// <summary>The more bits, the less is lost; a float16 model is simulated in float32 and keeps its type.</summary>
+    [Fact]
+    public void Formats_without_operator_are_simulated()
+    {
+        double floating = SampleModel.Evaluate(SampleModel.Model, 8).Perplexity;
+        double int8 = SampleModel.Evaluate(Quantize(EmissionProfile.Simulated, ActivationFormat.Int8, NumberFormat.Int8), 8).Perplexity;
+        double int4 = SampleModel.Evaluate(Quantize(EmissionProfile.Simulated, ActivationFormat.Int8, NumberFormat.Int4), 8).Perplexity;
+        double e3m0 = SampleModel.Evaluate(Quantize(EmissionProfile.Simulated, ActivationFormat.Fp8E5M2, NumberFormat.E3M0), 8).Perplexity;
+
+        Assert.InRange(int8 / floating, 0.99, 1.01);
+        Assert.InRange(int4 / floating, 1.01, 1.15);
+        Assert.InRange(e3m0 / floating, int4 / floating, 1.5);
+    }
+
+    private string Quantize(EmissionProfile profile, ActivationFormat activations, NumberFormat? format = null)
+    {
+        string output = Path.Combine(_folder, $"{profile}{format}", "model.onnx");
         QuantizeJob.Run(
             SampleModel.Quick(output) with
             {
                 Profiles = [profile],
                 Activations = activations,
                 CalibrationPath = null,
-                Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn, GroupSize = 96, Rank = 2 },
+                Quantization = new QuantizationOptions { Format = format ?? NumberFormat.E2M1, Method = QuantizationMethod.Rtn, GroupSize = 96, Rank = 2 },
             },
             new SilentObserver(),
             CancellationToken.None);

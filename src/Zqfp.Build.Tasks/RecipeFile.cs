@@ -1,0 +1,73 @@
+using System.Runtime.Serialization.Json;
+using System.Xml;
+using System.Xml.Linq;
+
+namespace Zqfp.Build.Tasks;
+
+/// <summary>
+/// A JSON file of options. Its keys are the metadata's names in camel case. The reader is the framework's own, so that the tasks
+/// bring no JSON library into a build.
+/// </summary>
+internal static class RecipeFile
+{
+    private const string SchemaKey = "$schema";
+
+    /// <summary>The options by their metadata: lists separated by semicolons, paths in full.</summary>
+    /// <exception cref="FormatException">The file is no recipe.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static IReadOnlyDictionary<string, string> Read(string path)
+    {
+        byte[] content = File.ReadAllBytes(path);
+        XElement root;
+        try
+        {
+            using XmlDictionaryReader reader = JsonReaderWriterFactory.CreateJsonReader(content, XmlDictionaryReaderQuotas.Max);
+            root = XElement.Load(reader);
+        }
+        catch (Exception exception) when (exception is XmlException or FormatException or InvalidOperationException)
+        {
+            throw new FormatException(exception.Message, exception);
+        }
+
+        // The reader is content with a file that ends too early.
+        if (TypeOf(root) != "object" || content.Last(octet => octet > ' ') != '}')
+        {
+            throw new FormatException("It must be an object, from { to }.");
+        }
+
+        string folder = Path.GetDirectoryName(path)!;
+        var options = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (XElement element in root.Elements())
+        {
+            // A name that XML does not allow stands in an attribute.
+            string key = (string?)element.Attribute("item") ?? element.Name.LocalName;
+            if (key != SchemaKey)
+            {
+                ModelOption option = ModelOption.All.FirstOrDefault(known => CamelCase(known.Metadata) == key)
+                    ?? throw new FormatException($"'{key}' is no option.");
+                options[option.Metadata] = Text(element, option, folder);
+            }
+        }
+
+        return options;
+    }
+
+    /// <summary>The key of a piece of metadata.</summary>
+    internal static string CamelCase(string metadata) => char.ToLowerInvariant(metadata[0]) + metadata.Substring(1);
+
+    private static string Text(XElement element, ModelOption option, string folder)
+    {
+        switch (TypeOf(element))
+        {
+            case "array" when option.IsList:
+                return string.Join(";", element.Elements().Select(item => Text(item, option, folder)));
+            case "string":
+            case "number":
+                return option.IsFile ? Path.GetFullPath(Path.Combine(folder, element.Value)) : element.Value;
+            default:
+                throw new FormatException($"'{CamelCase(option.Metadata)}' must be a text{(option.IsList ? " or a list of texts" : " or a number")}.");
+        }
+    }
+
+    private static string TypeOf(XElement element) => (string?)element.Attribute("type") ?? "string";
+}

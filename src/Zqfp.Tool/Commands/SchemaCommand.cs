@@ -1,0 +1,21 @@
+using System.CommandLine;
+
+namespace Zqfp.Tool.Commands;
+
+/// <summary><c>dotnet zqfp schema</c>: the JSON schema of recipes, for editors.</summary>
+internal static class SchemaCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("schema", "Print the JSON schema of recipes, for an editor");
+        HelpText.Extend(command, HelpText.Examples("dotnet zqfp schema > zqfp.schema.json"));
+        command.SetAction(_ =>
+        {
+            using Stream schema = typeof(SchemaCommand).Assembly.GetManifestResourceStream("zqfp.schema.json")!;
+            using Stream output = Console.OpenStandardOutput();
+            schema.CopyTo(output);
+            return ExitCodes.Success;
+        });
+        return command;
+    }
+}

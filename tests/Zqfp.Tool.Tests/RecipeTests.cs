@@ -1,0 +1,86 @@
+using System.Text.Json;
+using Zqfp.Pipeline.Diagnostics;
+using Zqfp.Tool.Options;
+
+namespace Zqfp.Tests;
+
+public sealed class RecipeTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void A_recipe_stands_for_the_options_of_the_command_and_paths_start_at_its_folder()
+    {
+        string recipe = Write("""{ "$schema": "x", "calibration": "data/c.txt", "rank": 16, "includeLayers": ["a*", "b"], "maxPerplexityIncrease": "5%", "window": 128 }""");
+        Assert.Equal(
+            ["quantize", "m.onnx", "--recipe", recipe, $"--calibration={Path.Combine(_folder, "data/c.txt")}", "--rank=16", "--include=a*", "--include=b", "--window=128"],
+            RecipeOptions.Expand(["quantize", "m.onnx", "--recipe", recipe]));
+        Assert.Equal(
+            ["gate", $"--recipe={recipe}", "--max-increase=5%", "--window=128"],
+            RecipeOptions.Expand(["gate", $"--recipe={recipe}"]));
+    }
+
+    [Fact]
+    public void What_the_command_line_says_wins()
+    {
+        string recipe = Write("""{ "rank": 16, "weights": "fp8", "groupSize": 64 }""");
+        Assert.Equal(
+            ["plan", "--rank", "4", "--recipe", recipe, "--group-size=128", "--weights=fp8"],
+            RecipeOptions.Expand(["plan", "--rank", "4", "--recipe", recipe, "--group-size=128"]));
+    }
+
+    [Fact]
+    public void Commands_without_recipes_are_left_alone() =>
+        Assert.Equal(["evaluate", "--recipe", "none.json"], RecipeOptions.Expand(["evaluate", "--recipe", "none.json"]));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("[]")]
+    [InlineData("{ \"rank\": true }")]
+    [InlineData("{ \"rank\": { } }")]
+    [InlineData("{ \"ranks\": 3 }")]
+    [InlineData("{ \"rank\": 3")]
+    public void What_is_no_recipe_is_refused_with_its_name(string content)
+    {
+        string recipe = Write(content);
+        Diagnostic diagnostic = Assert.Throws<PipelineException>(() => RecipeOptions.Expand(["quantize", "--recipe", recipe])).Diagnostic;
+        Assert.Equal(("ZQFP0012", recipe), (diagnostic.Code, diagnostic.File));
+    }
+
+    [Fact]
+    public void A_recipe_that_is_missing_is_an_error_of_the_tool_with_its_exit_code()
+    {
+        ToolProcess result = ToolProcess.Run("quantize", "m.onnx", "-o", "q.onnx", "--recipe", Path.Combine(_folder, "none.json"));
+        Assert.Equal(10, result.ExitCode);
+        Assert.Contains("ZQFP0012", Assert.Single(result.Errors), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_schema_that_the_tool_prints_has_every_key_and_no_other()
+    {
+        ToolProcess result = ToolProcess.Run("schema");
+        using var schema = JsonDocument.Parse(result.Output);
+        Assert.Equal(
+            RecipeOptions.Entries.Select(entry => entry.Key).Append("$schema").Order(),
+            schema.RootElement.GetProperty("properties").EnumerateObject().Select(property => property.Name).Order());
+    }
+
+    [Fact]
+    public void Every_option_of_a_recipe_is_one_of_the_command()
+    {
+        foreach ((string command, IEnumerable<string?> options) in new[] { ("quantize", RecipeOptions.Entries.Select(entry => entry.Quantize)), ("gate", RecipeOptions.Entries.Select(entry => entry.Gate)) })
+        {
+            string help = ToolProcess.Run(command, "--help").Output;
+            Assert.All(options.OfType<string>(), option => Assert.Contains(option + " ", help, StringComparison.Ordinal));
+        }
+    }
+
+    private string Write(string content)
+    {
+        string path = Path.Combine(_folder, "zqfp.json");
+        File.WriteAllText(path, content);
+        return path;
+    }
+}
