@@ -25,11 +25,12 @@ internal static class ModelWriter
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             hash.AppendData(model.ToByteArray());
+            byte[] buffer = new byte[CopyBlock];
             using (FileStream data = File.Create(dataTemporary))
             {
                 foreach ((TensorProto header, TensorData content) in initializers)
                 {
-                    model.Graph.Initializer.Add(WriteTensor(data, Path.GetFileName(dataPath), header, content, hash, cancellation));
+                    model.Graph.Initializer.Add(WriteTensor(data, Path.GetFileName(dataPath), header, content, hash, buffer, cancellation));
                 }
             }
 
@@ -66,7 +67,7 @@ internal static class ModelWriter
         }
     }
 
-    private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data, IncrementalHash hash, CancellationToken cancellation)
+    private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data, IncrementalHash hash, byte[] buffer, CancellationToken cancellation)
     {
         hash.AppendData(header.ToByteArray());
         if (data.ByteLength < ModelRewriter.InlineLimit)
@@ -81,7 +82,8 @@ internal static class ModelWriter
         for (long done = 0; done < data.ByteLength; done += CopyBlock)
         {
             cancellation.ThrowIfCancellationRequested();
-            ReadOnlySpan<byte> block = data.Slice(done, (int)Math.Min(CopyBlock, data.ByteLength - done)).Span;
+            Span<byte> block = buffer.AsSpan(0, (int)Math.Min(CopyBlock, data.ByteLength - done));
+            data.Read(done, block);
             hash.AppendData(block);
             stream.Write(block);
         }

@@ -1,26 +1,30 @@
 using System.Buffers;
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Zqfp.OnnxRewriter.Tensors;
 
 /// <summary>A file mapped read-only into memory: its pages are loaded when touched and can be dropped by the system at any time.</summary>
 public sealed unsafe class MappedFile : IDisposable
 {
-    private readonly MemoryMappedFile? _file;
+    private readonly string _path;
     private readonly MemoryMappedViewAccessor? _view;
     private readonly byte* _start;
 
     /// <summary>Maps <paramref name="path"/>. An empty file gives an empty mapping.</summary>
     public MappedFile(string path)
     {
+        _path = Path.GetFullPath(path);
         Length = new FileInfo(path).Length;
         if (Length == 0)
         {
             return;
         }
 
-        _file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, capacity: 0, MemoryMappedFileAccess.Read);
-        _view = _file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        // The view alone keeps the mapping, so that a thousand mapped files are not a thousand open ones.
+        using var file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, capacity: 0, MemoryMappedFileAccess.Read);
+        _view = file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
         byte* pointer = null;
         _view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
         _start = pointer + _view.PointerOffset;
@@ -39,7 +43,40 @@ public sealed unsafe class MappedFile : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan((long)count * sizeof(T), Length - offset);
-        return count == 0 ? default : new View<T>((T*)(_start + offset), count).Memory;
+        return count == 0 ? default : new View<T>(this, offset, count).Memory;
+    }
+
+    /// <summary>
+    /// Reads a part of the file without the mapping: what streams by once would otherwise count as this process's memory until the
+    /// system takes it back.
+    /// </summary>
+    /// <exception cref="IOException">The file cannot be read, or has become shorter.</exception>
+    public void Read(long offset, Span<byte> destination)
+    {
+        using SafeFileHandle handle = File.OpenHandle(_path);
+        while (destination.Length > 0)
+        {
+            int read = RandomAccess.Read(handle, destination, offset);
+            if (read == 0)
+            {
+                throw new EndOfStreamException($"'{_path}' has become shorter while it was read.");
+            }
+
+            destination = destination[read..];
+            offset += read;
+        }
+    }
+
+    /// <summary>As <see cref="Read(long, Span{byte})"/>, from a part that <see cref="Slice(long, int)"/> gave; false for any other memory.</summary>
+    internal static bool TryRead(ReadOnlyMemory<byte> slice, Span<byte> destination)
+    {
+        if (!MemoryMarshal.TryGetMemoryManager(slice, out View<byte>? view, out int start, out _))
+        {
+            return false;
+        }
+
+        view!.File.Read(view.Offset + start, destination);
+        return true;
     }
 
     /// <summary>Where the byte at <paramref name="offset"/> is in memory, until <see cref="Dispose"/>.</summary>
@@ -52,17 +89,20 @@ public sealed unsafe class MappedFile : IDisposable
         {
             _view.SafeMemoryMappedViewHandle.ReleasePointer();
             _view.Dispose();
-            _file!.Dispose();
         }
     }
 
     /// <summary>Memory over a part of the mapping. Nothing moves, so pinning is free.</summary>
-    private sealed class View<T>(T* start, int length) : MemoryManager<T>
+    private sealed class View<T>(MappedFile file, long offset, int length) : MemoryManager<T>
         where T : unmanaged
     {
-        public override Span<T> GetSpan() => new(start, length);
+        public MappedFile File => file;
 
-        public override MemoryHandle Pin(int elementIndex = 0) => new(start + elementIndex);
+        public long Offset => offset;
+
+        public override Span<T> GetSpan() => new(file._start + offset, length);
+
+        public override MemoryHandle Pin(int elementIndex = 0) => new((T*)(file._start + offset) + elementIndex);
 
         public override void Unpin()
         {

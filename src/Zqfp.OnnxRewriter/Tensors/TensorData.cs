@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Numerics.Tensors;
@@ -37,6 +38,18 @@ public sealed class TensorData
     /// <summary>A part of the bytes. Valid as long as the <see cref="OnnxFile"/> it comes from is open.</summary>
     public ReadOnlyMemory<byte> Slice(long offset, int count) => _slice(offset, count);
 
+    /// <summary>Copies a part of the bytes. What comes from a file is read from there and does not stay in memory.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="destination">Receives as many bytes as it is long.</param>
+    public void Read(long offset, Span<byte> destination)
+    {
+        ReadOnlyMemory<byte> slice = Slice(offset, destination.Length);
+        if (!MappedFile.TryRead(slice, destination))
+        {
+            slice.Span.CopyTo(destination);
+        }
+    }
+
     /// <summary>Where the bytes are mapped into memory, for tensors of any size; null where they are inline.</summary>
     /// <remarks>Valid as long as the <see cref="OnnxFile"/> it comes from is open.</remarks>
     public nint? Address { get; internal init; }
@@ -55,11 +68,16 @@ public sealed class TensorData
 
         int size = TensorTypes.BitsPerElement(Type) / 8;
         const int Chunk = 1 << 20;
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Min(Chunk, destination.Length) * size);
         for (int done = 0; done < destination.Length; done += Chunk)
         {
             int count = Math.Min(Chunk, destination.Length - done);
-            Convert(Slice((start + done) * size, count * size).Span, destination.Slice(done, count));
+            Span<byte> bytes = buffer.AsSpan(0, count * size);
+            Read((start + done) * size, bytes);
+            Convert(bytes, destination.Slice(done, count));
         }
+
+        ArrayPool<byte>.Shared.Return(buffer);
     }
 
     /// <summary>4-bit integers lie two to a byte, the first in the low half.</summary>

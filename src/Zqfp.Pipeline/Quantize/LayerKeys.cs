@@ -88,9 +88,12 @@ internal static class LayerKeys
 
     private static void Append(IncrementalHash hash, TensorData data)
     {
+        byte[] buffer = new byte[Math.Min(Block, data.ByteLength)];
         for (long done = 0; done < data.ByteLength; done += Block)
         {
-            hash.AppendData(data.Slice(done, (int)Math.Min(Block, data.ByteLength - done)).Span);
+            Span<byte> block = buffer.AsSpan(0, (int)Math.Min(Block, data.ByteLength - done));
+            data.Read(done, block);
+            hash.AppendData(block);
         }
     }
 }
