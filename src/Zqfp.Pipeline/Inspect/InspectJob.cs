@@ -20,7 +20,7 @@ public static class InspectJob
     public static InspectReport Run(QuantizeOptions options) => DiagnosticTranslator.Run(() =>
     {
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
-        var graph = new GraphIndex(file.Graph, file.Path);
+        GraphIndex graph = LeftWeights.Turn(new GraphIndex(file.Graph, file.Path), file.Path);
         IReadOnlyList<LinearLayer> found = LinearLayerFinder.Find(graph, ModelFacts.Of(file, graph).Logits);
         IReadOnlyList<LayerChoice> choices = LayerChooser.Choose(found, options);
         InspectedLayer[] layers =

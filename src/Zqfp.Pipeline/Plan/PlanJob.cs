@@ -24,7 +24,7 @@ public static class PlanJob
         QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);
         InspectReport report = InspectJob.Run(options);
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
-        var graph = new GraphIndex(file.Graph, file.Path);
+        GraphIndex graph = LeftWeights.Turn(new GraphIndex(file.Graph, file.Path), file.Path);
         ModelFacts facts = ModelFacts.Of(file, graph);
         IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(graph, facts.Logits);
         LayerChoice[] chosen = [.. LayerChooser.Choose(all, options).Where(choice => choice.FloatBecause is null)];
