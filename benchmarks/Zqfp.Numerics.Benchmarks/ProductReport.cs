@@ -37,12 +37,14 @@ internal static unsafe class ProductReport
             {
                 blas.UseThreads(1);
                 Tiles(threads, (i, j, k) => blas.MultiplyAdd(At(a, i, k), stride, At(b, j, k), stride, At(c, j, i * Tile), stride, Tile, Tile, Depth));
-            }));
+            }
+            ));
             candidates.Add(("whole, BLAS", () =>
             {
                 blas.UseThreads(threads);
                 blas.MultiplyAdd(a.Data, Size, b.Data, Size, c.Data, Size, Size, Size, Size);
-            }));
+            }
+            ));
         }
 
         double[][] rates = [.. candidates.Select(_ => new double[rounds])];
