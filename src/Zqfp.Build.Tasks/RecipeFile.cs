@@ -1,4 +1,5 @@
 using System.Runtime.Serialization.Json;
+using System.Text;
 using System.Xml;
 using System.Xml.Linq;
 
@@ -17,7 +18,8 @@ internal static class RecipeFile
     /// <exception cref="IOException">It cannot be read.</exception>
     public static IReadOnlyDictionary<string, string> Read(string path)
     {
-        byte[] content = File.ReadAllBytes(path);
+        // Decoded and encoded again: some editors put a mark of UTF-8 first, which the reader does not know.
+        byte[] content = Encoding.UTF8.GetBytes(File.ReadAllText(path));
         XElement root;
         try
         {

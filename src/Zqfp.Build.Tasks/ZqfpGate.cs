@@ -24,9 +24,10 @@ public sealed class ZqfpGate : ZqfpToolTask
     private protected override void AddOptions(CommandLineArguments arguments)
     {
         arguments.AddOption("--against", Model.ItemSpec);
-        AddOptions(arguments, ModelOption.Gate);
+        bool hasBaseline = Model.GetMetadata("Baseline").Length > 0;
+        AddOptions(arguments, [.. ModelOption.Gate.Where(option => hasBaseline || option.Metadata != "MaxRegression")]);
         arguments.AddOption("--cache", EvaluationCache);
-        if (Model.GetMetadata("Baseline").Length > 0)
+        if (hasBaseline)
         {
             // The same name on every machine: a file name alone may stand for several models of a project.
             arguments.AddOption("--baseline-name", Model.GetMetadata("Link").Replace('\\', '/'));

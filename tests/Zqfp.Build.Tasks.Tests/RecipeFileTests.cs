@@ -21,6 +21,10 @@ public sealed class RecipeFileTests : IDisposable
             RecipeFile.Read(_folder.File("sub/other.json", """{ "calibration": "../data/c.txt" }"""))["Calibration"]);
     }
 
+    [Fact]
+    public void A_byte_order_mark_is_no_part_of_the_recipe() =>
+        Assert.Equal("16", RecipeFile.Read(_folder.File("zqfp.json", "\uFEFF{ \"rank\": 16 }"))["Rank"]);
+
     [Theory]
     [InlineData("")]
     [InlineData("[]")]

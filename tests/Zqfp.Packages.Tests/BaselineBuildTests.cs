@@ -32,10 +32,8 @@ public class BaselineBuildTests(PackagesFixture packages)
     public void A_recipe_holds_the_options_and_a_change_of_it_alone_quantizes_again()
     {
         TestProject project = packages.CreateProject("recipe");
-        project.Edit("""
-            Tokenizer="model/tokenizer.json" Calibration="data/calibration.txt" Evaluation="data/evaluation.txt"
-                                   Windows="2" EvaluationWindows="2" MaxPerplexityIncrease="50%"
-            """, "Recipe=\"zqfp.json\"");
+        project.Edit("Tokenizer=\"model/tokenizer.json\" Calibration=\"data/calibration.txt\" Evaluation=\"data/evaluation.txt\"", "Recipe=\"zqfp.json\"");
+        project.Edit("Windows=\"2\" EvaluationWindows=\"2\" MaxPerplexityIncrease=\"50%\"", "");
         const string Recipe = """
             {
               "tokenizer": "model/tokenizer.json",

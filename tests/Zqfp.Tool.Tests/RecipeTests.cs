@@ -32,6 +32,13 @@ public sealed class RecipeTests : IDisposable
     }
 
     [Fact]
+    public void A_colon_stands_for_an_equals_sign()
+    {
+        string recipe = Write("""{ "rank": 16, "weights": "fp8" }""");
+        Assert.Equal(["plan", $"--recipe:{recipe}", "--rank:4", "--weights=fp8"], RecipeOptions.Expand(["plan", $"--recipe:{recipe}", "--rank:4"]));
+    }
+
+    [Fact]
     public void Commands_without_recipes_are_left_alone() =>
         Assert.Equal(["evaluate", "--recipe", "none.json"], RecipeOptions.Expand(["evaluate", "--recipe", "none.json"]));
 
@@ -42,6 +49,7 @@ public sealed class RecipeTests : IDisposable
     [InlineData("{ \"rank\": { } }")]
     [InlineData("{ \"ranks\": 3 }")]
     [InlineData("{ \"rank\": 3")]
+    [InlineData("{ \"includeLayers\": [\"\\ud800\"] }")]
     public void What_is_no_recipe_is_refused_with_its_name(string content)
     {
         string recipe = Write(content);

@@ -21,7 +21,7 @@ public class UsageTests
     [InlineData("--override", "a:", "group-size")]
     [InlineData("--override", "a:rank", "not 'rank'")]
     [InlineData("--override", "a:rank=-1", "not 'rank=-1'")]
-    [InlineData("--override", "a:format=fp5", "fp4, fp8, int4, int8, float")]
+    [InlineData("--override", "a:format=fp5", "fp4, fp8, int4, int8, e3m0, e5m2, float")]
     [InlineData("--override", "a:rank=1,speed=2", "not 'speed=2'")]
     [InlineData("--rank", "-1", "at least 0")]
     [InlineData("--rank", "1,000", "at least 0")]

@@ -23,6 +23,11 @@ internal sealed class DeviceMatMulOperator(MatMulSignature signature, DeviceSess
     public override OrtKernel CreateKernel(in OrtKernelInfo info)
     {
         MatMulConstants constants = MatMulConstants.Read(signature, info);
+        if (constants.Layout.Columns == 0)
+        {
+            throw new OperatorException("K must be at least 1 on the GPU; run the operators on the processor.");
+        }
+
         var linear = new LinearConstants(
             constants.Rows,
             constants.Layout.Columns,
@@ -38,7 +43,7 @@ internal sealed class DeviceMatMulOperator(MatMulSignature signature, DeviceSess
         device.Rent();
         try
         {
-            return new Kernel(signature, device, linear.Rows == 0 || linear.Columns == 0 ? null : device.Load(linear), linear, constants.OutputType);
+            return new Kernel(signature, device, linear.Rows == 0 ? null : device.Load(linear), linear, constants.OutputType);
         }
         catch
         {

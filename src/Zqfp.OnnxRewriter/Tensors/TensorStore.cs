@@ -111,27 +111,8 @@ internal sealed class TensorStore : IDisposable
     /// <summary>Whether a symbolic link on the way from the model's folder to <paramref name="path"/> leads out of it.</summary>
     private bool LeavesFolderThroughLink(string path)
     {
-        string root = RealPath(_folder) + Path.DirectorySeparatorChar;
-        return !RealPath(path).StartsWith(root, StringComparison.Ordinal);
-    }
-
-    private static string RealPath(string path)
-    {
-        string root = Path.GetPathRoot(path)!;
-        string real = root;
-        foreach (string part in path[root.Length..].Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries))
-        {
-            real = Path.Combine(real, part);
-            FileSystemInfo? target = null;
-            if (Path.Exists(real) || new FileInfo(real).LinkTarget is not null)
-            {
-                target = new FileInfo(real).ResolveLinkTarget(returnFinalTarget: true);
-            }
-
-            real = target?.FullName ?? real;
-        }
-
-        return real;
+        string root = RealPath.Of(_folder) + Path.DirectorySeparatorChar;
+        return !RealPath.Of(path).StartsWith(root, StringComparison.Ordinal);
     }
 
     private long CountElements(TensorProto tensor)

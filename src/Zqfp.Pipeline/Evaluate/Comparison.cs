@@ -38,8 +38,14 @@ public sealed record Comparison
     public Divergence? Divergence { get; init; }
 
     /// <summary>Compares two evaluations of the same windows.</summary>
+    /// <exception cref="ArgumentException">The windows are not the same.</exception>
     public static Comparison Of(EvaluationResult reference, EvaluationResult model, Divergence? divergence = null)
     {
+        if (reference.Window != model.Window || reference.TextHash != model.TextHash)
+        {
+            throw new ArgumentException("The two were evaluated on different windows.", nameof(model));
+        }
+
         double[] differences = [.. model.WindowLosses.Zip(reference.WindowLosses, (loss, other) => loss - other)];
         double mean = differences.Average();
         return new Comparison

@@ -1,15 +1,15 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Zqfp.CudaOps;
 using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
 
 namespace Zqfp.Pipeline.Evaluate;
 
 /// <summary>
-/// Keeps evaluation results in a folder under a key of everything they depend on: the code, the model's bytes and the token
-/// windows. Of two models compared it keeps three files: each model's result, and how far their predictions are apart. A file
+/// Keeps evaluation results in a folder under a key of everything they depend on: the code, the device, the model's bytes and the
+/// token windows. Of two models compared it keeps three files: each model's result, and how far their predictions are apart. A file
 /// that cannot be read counts as absent.
 /// </summary>
 /// <param name="folder">The folder, or null to keep nothing.</param>
@@ -20,7 +20,7 @@ internal sealed class EvaluationCache(string? folder)
     {
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
         TokenWindowSet windows = LoadWindows(options, facts);
-        string? path = PathOf(windows, options.ModelPath);
+        string? path = PathOf(windows, options.Device, options.ModelPath);
         if (Read<EvaluationResult>(path) is { } known)
         {
             return known;
@@ -37,9 +37,9 @@ internal sealed class EvaluationCache(string? folder)
         ModelFacts reference = ModelFacts.Read(againstPath);
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
         TokenWindowSet windows = LoadWindows(options, facts);
-        string? referenceFile = PathOf(windows, againstPath);
-        string? modelFile = PathOf(windows, options.ModelPath);
-        string? divergenceFile = PathOf(windows, againstPath, options.ModelPath);
+        string? referenceFile = PathOf(windows, options.Device, againstPath);
+        string? modelFile = PathOf(windows, options.Device, options.ModelPath);
+        string? divergenceFile = PathOf(windows, options.Device, againstPath, options.ModelPath);
         if (Read<EvaluationResult>(referenceFile) is { } knownReference && Read<EvaluationResult>(modelFile) is { } knownModel && Read<Divergence>(divergenceFile) is { } knownDivergence)
         {
             return new PairedEvaluation(knownReference, knownModel, knownDivergence);
@@ -55,8 +55,8 @@ internal sealed class EvaluationCache(string? folder)
     private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts) =>
         TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
 
-    private string? PathOf(TokenWindowSet windows, params string[] models) =>
-        folder is null ? null : Path.Combine(folder, Key(windows, models) + ".json");
+    private string? PathOf(TokenWindowSet windows, OperatorDevice device, params string[] models) =>
+        folder is null ? null : Path.Combine(folder, Key(windows, device, models) + ".json");
 
     /// <summary>A measurement that cannot be kept is still a measurement: the failure is a warning.</summary>
     private static void Write<T>(string? path, T result, IJobObserver observer)
@@ -92,20 +92,17 @@ internal sealed class EvaluationCache(string? folder)
         }
     }
 
-    private static string Key(TokenWindowSet windows, string[] models)
+    private static string Key(TokenWindowSet windows, OperatorDevice device, string[] models)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes(CodeIdentity.Value));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{device}"));
         foreach (string file in models.SelectMany(ModelFiles.Of))
         {
             using FileStream stream = File.OpenRead(file);
             hash.AppendData(SHA256.HashData(stream));
         }
 
-        foreach (int[] window in windows.Windows)
-        {
-            hash.AppendData(MemoryMarshal.AsBytes<int>(window));
-        }
+        windows.AppendTo(hash);
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }

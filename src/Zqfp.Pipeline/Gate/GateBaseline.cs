@@ -39,6 +39,7 @@ internal sealed class GateBaseline
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         RespectRequiredConstructorParameters = true,
+        RespectNullableAnnotations = true,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     };
 
@@ -57,9 +58,18 @@ internal sealed class GateBaseline
     {
         try
         {
-            return new GateBaseline(path, File.Exists(path)
-                ? JsonSerializer.Deserialize<SortedDictionary<string, BaselineEntry>>(File.ReadAllText(path), Json) ?? throw new JsonException("The file is empty.")
-                : new SortedDictionary<string, BaselineEntry>(StringComparer.Ordinal));
+            // Ordinal, so that the order of a committed file is the same on every machine.
+            var models = new SortedDictionary<string, BaselineEntry>(StringComparer.Ordinal);
+            if (Path.Exists(path))
+            {
+                Dictionary<string, BaselineEntry?> read = JsonSerializer.Deserialize<Dictionary<string, BaselineEntry?>>(File.ReadAllText(path), Json) ?? throw new JsonException("The file is empty.");
+                foreach ((string name, BaselineEntry? entry) in read)
+                {
+                    models.Add(name, entry ?? throw new JsonException($"The entry of '{name}' is empty."));
+                }
+            }
+
+            return new GateBaseline(path, models);
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {

@@ -14,6 +14,9 @@ namespace Zqfp.Pipeline.Plan;
 /// <summary>Tells what quantizing would do, and what memory, disk and time it would need, without doing it.</summary>
 public static class PlanJob
 {
+    /// <summary>Where all of a text is asked for and none is named.</summary>
+    private const int AssumedWindows = 128;
+
     /// <summary>Plans the quantization that <paramref name="options"/> describe; nothing is written.</summary>
     /// <param name="options">As for <see cref="QuantizeJob"/>. Without a calibration text the number of windows is taken as asked for.</param>
     /// <exception cref="PipelineException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
@@ -33,14 +36,15 @@ public static class PlanJob
             throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
         }
 
-        int windows = !calibrates ? 0 : isAssumed ? options.Windows : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, facts).Windows.Count;
+        int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, facts).Windows.Count;
         long tokens = (long)windows * options.Window;
         IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(graph, [.. chosen.Select(choice => choice.Layer)], all, facts.Logits);
         Dictionary<string, LayerChoice> choices = chosen.ToDictionary(choice => choice.Layer.Name);
         long weights = chosen.Sum(choice => (long)choice.Layer.OutFeatures * choice.Layer.InFeatures);
-        long output = report.OtherBytes + (options.IsSimulated ? weights * sizeof(float) : report.QuantizedBytes);
+        long structure = Math.Max(0, report.FileBytes - report.QuantizableBytes - report.OtherBytes);
+        long output = structure + report.OtherBytes + (options.IsSimulated ? weights * sizeof(float) : report.QuantizedBytes);
         var memory = new Requirement(MemoryEstimate.Peak(graph, stages, choices, tokens), Machine.AvailableMemory);
-        var disk = new Requirement(output + (options.WorkFolder is null ? 0 : report.QuantizedBytes), Machine.FreeDisk(options.OutputPath));
+        var disk = new Requirement((output * options.Profiles.Distinct().Count()) + report.QuantizedBytes, Machine.FreeDisk(options.OutputPath));
         var rates = MachineRates.Measure(options.Quantization, options.Threads);
         return new QuantizePlan
         {

@@ -62,8 +62,8 @@ internal static class LayerChooser
         {
             _ when selection.Exclude.Any(pattern => Matches(pattern, layer)) => "excluded",
             _ when keepFloat => "kept float by an override",
-            (true, _) when !isNamed => "makes the logits",
             (_, true) when !isNamed => "tied to the embedding",
+            (true, _) when !isNamed => "makes the logits",
             _ when selection.Include.Count > 0 && !selection.Include.Any(pattern => Matches(pattern, layer)) => "not included",
             _ when size < selection.MinSize => string.Create(CultureInfo.InvariantCulture, $"has {size} weights, fewer than {selection.MinSize}"),
             _ => null,

@@ -68,6 +68,8 @@ internal static class LayerKeys
 
         foreach (int[] window in windows)
         {
+            // The same tokens cut otherwise are other windows.
+            hash.AppendData(BitConverter.GetBytes(window.Length));
             hash.AppendData(MemoryMarshal.AsBytes<int>(window));
         }
 

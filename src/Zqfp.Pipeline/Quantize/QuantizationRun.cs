@@ -5,6 +5,7 @@ using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Slicing;
+using Zqfp.OnnxRewriter.Tensors;
 using Zqfp.OnnxRuntime;
 using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
@@ -108,8 +109,7 @@ internal sealed class QuantizationRun
     {
         foreach (string path in ProfileFiles.Of(_options).Select(file => file.Path))
         {
-            string output = Path.GetFullPath(path);
-            if (_file.ExternalFiles().Any(file => file == output || file == output + ".data"))
+            if (_file.ExternalFiles().Any(file => RealPath.AreSame(file, path) || RealPath.AreSame(file, path + ".data")))
             {
                 throw new PipelineException("ZQFP0003", "The output would overwrite the model's weights. Choose another --output.", path);
             }

@@ -1,4 +1,5 @@
 using Zqfp.Numerics;
+using Zqfp.OnnxRewriter.Tensors;
 using Zqfp.Pipeline.Diagnostics;
 
 namespace Zqfp.Pipeline.Quantize;
@@ -12,9 +13,12 @@ internal static class QuantizeOptionRules
     {
         foreach (string output in ProfileFiles.Of(options).Select(file => file.Path))
         {
-            if (Path.GetFullPath(options.ModelPath) == Path.GetFullPath(output))
+            foreach (string input in ((string?[])[options.ModelPath, options.TokenizerPath, options.CalibrationPath]).OfType<string>())
             {
-                throw new PipelineException("ZQFP0003", "The output would overwrite the model. Choose another --output.", output);
+                if (input.Length > 0 && (RealPath.AreSame(input, output) || RealPath.AreSame(input, output + ".data")))
+                {
+                    throw new PipelineException("ZQFP0003", $"The output would overwrite '{input}'. Choose another --output.", output);
+                }
             }
 
             if (Directory.Exists(output))

@@ -33,7 +33,7 @@ internal static class Recipe
         string activations = options.Activations == ActivationFormat.None ? "float activations" : $"{ActivationName(options.Activations)} activations";
         string simulated = options.IsSimulated ? " (simulated)" : "";
         string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights) ? ", calibrated on float" : "";
-        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{simulated}";
+        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{source}{simulated}";
     }
 
     private static string ActivationName(ActivationFormat format) => format switch

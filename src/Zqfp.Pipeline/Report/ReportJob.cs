@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Zqfp.OnnxRewriter.Tensors;
 using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Gate;
 using Zqfp.Pipeline.Quantize;
@@ -17,6 +18,11 @@ public static class ReportJob
     {
         QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, "quantize --json");
         GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, "gate --json");
+        if (((string?[])[options.QuantizationPath, options.GatePath]).OfType<string>().Any(input => RealPath.AreSame(input, options.OutputPath)))
+        {
+            throw new PipelineException("ZQFP0002", "The report would overwrite what it is made from. Choose another --output.", options.OutputPath);
+        }
+
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(options.OutputPath))!);

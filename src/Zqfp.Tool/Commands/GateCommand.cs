@@ -16,7 +16,7 @@ internal static class GateCommand
         var model = new Argument<string>("MODEL") { Description = "The quantized model" };
         var against = new Option<string>("--against") { Description = "The float model it was made from", HelpName = "MODEL", Required = true };
         var text = new TextOptions();
-        Option<double?> maxIncrease = Number.Percentage("--max-increase", "Largest allowed increase of perplexity over the float model's; fails when the 95 % interval lies above it [default: 5%, unless --max-perplexity is given]");
+        Option<double?> maxIncrease = Number.Percentage("--max-increase", "Largest allowed increase of perplexity over the float model's; fails when the 95 % interval lies above it [default: 5%, unless another limit is given]");
         Option<double?> maxPerplexity = Number.Positive("--max-perplexity", "Largest allowed perplexity");
         var baseline = new Option<string?>("--baseline") { Description = "A file of accepted results, to be committed; fails when perplexity rose above the accepted one", HelpName = "FILE" };
         var baselineName = new Option<string?>("--baseline-name") { Description = "The model's name in that file [default: its file name]", HelpName = "NAME" };
@@ -58,7 +58,7 @@ internal static class GateCommand
                 TokenizerPath = result.GetValue(text.Tokenizer),
                 Window = result.GetValue(text.Window),
                 Windows = result.GetValue(text.Windows),
-                MaxPerplexityIncrease = result.GetValue(maxIncrease) ?? (result.GetValue(maxPerplexity) is null ? DefaultMaxIncrease : null),
+                MaxPerplexityIncrease = result.GetValue(maxIncrease) ?? (result.GetValue(maxPerplexity) is null && result.GetValue(baseline) is null ? DefaultMaxIncrease : null),
                 MaxPerplexity = result.GetValue(maxPerplexity),
                 BaselinePath = result.GetValue(baseline),
                 BaselineName = result.GetValue(baselineName),

@@ -65,7 +65,7 @@ internal static class RecipeOptions
         List<string> expanded = [.. arguments];
         foreach ((Entry entry, IReadOnlyList<string> values) in Read(path))
         {
-            if ((isGate ? entry.Gate : entry.Quantize) is { } option && !arguments.Any(argument => argument == option || argument.StartsWith(option + "=", StringComparison.Ordinal)))
+            if ((isGate ? entry.Gate : entry.Quantize) is { } option && !arguments.Any(argument => Is(argument, option)))
             {
                 expanded.AddRange(values.Select(value => $"{option}={value}"));
             }
@@ -74,9 +74,13 @@ internal static class RecipeOptions
         return [.. expanded];
     }
 
+    /// <summary>Whether an argument is the option, alone or with its value behind = or :.</summary>
+    private static bool Is(string argument, string option) =>
+        argument.StartsWith(option, StringComparison.Ordinal) && (argument.Length == option.Length || argument[option.Length] is '=' or ':');
+
     private static string? Find(string[] arguments)
     {
-        int index = Array.FindIndex(arguments, argument => argument == Name || argument.StartsWith(Name + "=", StringComparison.Ordinal));
+        int index = Array.FindIndex(arguments, argument => Is(argument, Name));
         return index < 0 ? null
             : arguments[index].Length > Name.Length ? arguments[index][(Name.Length + 1)..]
             : arguments.ElementAtOrDefault(index + 1);
@@ -95,7 +99,7 @@ internal static class RecipeOptions
             string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
             return [.. document.RootElement.EnumerateObject().Where(property => property.Name != "$schema").Select(property => Read(property, folder))];
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or ArgumentException or InvalidOperationException or NotSupportedException)
         {
             throw new PipelineException("ZQFP0012", $"The recipe cannot be used: {e.Message}", path, e);
         }

@@ -92,6 +92,8 @@ public sealed class GateBaselineTests : IDisposable
     [InlineData("{ \"model/model.onnx\": 3 }")]
     [InlineData("{ \"model/model.onnx\": { \"perplexity\": 3 } }")]
     [InlineData("<<<<<<< HEAD")]
+    [InlineData("{ \"model/model.onnx\": null }")]
+    [InlineData("{ \"model/model.onnx\": { \"perplexity\": 3, \"floatPerplexity\": 3, \"text\": \"\", \"window\": 64, \"windowLosses\": null } }")]
     public void A_file_that_is_no_baseline_is_refused_and_kept(string content)
     {
         File.WriteAllText(Baseline, content);

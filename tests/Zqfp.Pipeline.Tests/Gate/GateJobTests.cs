@@ -50,6 +50,14 @@ public sealed class GateJobTests : IDisposable
     }
 
     [Fact]
+    public void The_same_tokens_cut_into_other_windows_are_measured_anew()
+    {
+        Assert.Equal((4, 128), (Run(Options).Float.Windows, Run(Options).Float.Window));
+        GateResult other = Run(Options with { Window = 64, Windows = 8 });
+        Assert.Equal((8, 64), (other.Float.Windows, other.Float.Window));
+    }
+
+    [Fact]
     public void Without_limits_everything_passes() => Assert.True(Run(Options).Passed);
 
     private static GateResult Run(GateOptions options) => GateJob.Run(options, new SilentObserver(), CancellationToken.None);

@@ -15,10 +15,10 @@ public sealed class PlanJobTests
         QuantizePlan plan = PlanJob.Run(Options);
 
         Assert.Equal((28, 16, 16, 128, false), (plan.Model.QuantizedLayers, plan.Stages, plan.CalibrationWindows, plan.Window, plan.WindowsAreAssumed));
-        Assert.Equal(plan.Model.QuantizedBytes + plan.Model.OtherBytes, plan.OutputBytes);
+        Assert.Equal(plan.Model.FileBytes - plan.Model.QuantizableBytes + plan.Model.QuantizedBytes, plan.OutputBytes);
         Assert.Equal(4.927, plan.BitsPerWeight, 0.001);
         Assert.InRange(plan.Memory.Needed, 150_000_000, 2_000_000_000);
-        Assert.Equal(plan.OutputBytes, plan.Disk.Needed);
+        Assert.Equal(plan.OutputBytes + plan.Model.QuantizedBytes, plan.Disk.Needed);
         Assert.True(plan.Seconds is { Calibrate: > 0, Quantize: > 0, Write: > 0 });
         Assert.Equal(3, plan.Basis.Count);
         Assert.Empty(plan.Warnings);
