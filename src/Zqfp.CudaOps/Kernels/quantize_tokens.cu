@@ -49,7 +49,7 @@ struct Piece
     }
 };
 
-extern "C" __global__ void __launch_bounds__(Threads, 2)
+extern "C" __global__ void __launch_bounds__(Threads, RANKS == 0 && VECTORS <= 8 ? 2 : 1)
 quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRankA, float* lowRankX, int columns, int rank, u32* counters, int counterCount)
 {
     __shared__ float shared[(RANKS > 1 ? RANKS : 1) * Warps];
