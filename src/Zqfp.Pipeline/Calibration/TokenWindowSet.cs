@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Zqfp.Pipeline.Text;
 
@@ -31,17 +30,7 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
     public string Hash()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        AppendTo(hash);
+        hash.AppendWindows(Windows);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
-
-    /// <summary>Adds the windows to a hash: the same tokens cut otherwise are other windows.</summary>
-    public void AppendTo(IncrementalHash hash)
-    {
-        foreach (int[] window in Windows)
-        {
-            hash.AppendData(BitConverter.GetBytes(window.Length));
-            hash.AppendData(MemoryMarshal.AsBytes<int>(window));
-        }
     }
 }

@@ -56,15 +56,20 @@ public static class EvaluateJob
             using BatchLogits expected = first.Run(batch, cancellation);
             using BatchLogits actual = second.Run(batch, cancellation);
             RequireSameVocabulary(expected.Vocabulary, actual.Vocabulary, facts, reference);
-            LogitDifference[] differences = ForEachWindow(batch, options.Threads, i =>
+            (LogitDifference Difference, double ReferenceLoss, double Loss)[] measured = ForEachWindow(batch, options.Threads, i =>
             {
-                // The last row predicts nothing that is known.
+                // Once each: a window of float16 is converted when it is asked for. The last row predicts nothing that is known.
+                ReadOnlySpan<float> one = expected.Window(i);
+                ReadOnlySpan<float> other = actual.Window(i);
                 int predicted = (batch.Length - 1) * actual.Vocabulary;
-                return LogitDifference.Measure(expected.Window(i)[..predicted], actual.Window(i)[..predicted], actual.Vocabulary);
+                return (
+                    LogitDifference.Measure(one[..predicted], other[..predicted], actual.Vocabulary),
+                    TokenLoss.Mean(one, batch.Window(i), expected.Vocabulary),
+                    TokenLoss.Mean(other, batch.Window(i), actual.Vocabulary));
             });
-            total = differences.Aggregate(total, (sum, difference) => sum + difference);
-            referenceLosses.AddRange(ForEachWindow(batch, options.Threads, i => TokenLoss.Mean(expected.Window(i), batch.Window(i), expected.Vocabulary)));
-            losses.AddRange(ForEachWindow(batch, options.Threads, i => TokenLoss.Mean(actual.Window(i), batch.Window(i), actual.Vocabulary)));
+            total = measured.Aggregate(total, (sum, window) => sum + window.Difference);
+            referenceLosses.AddRange(measured.Select(window => window.ReferenceLoss));
+            losses.AddRange(measured.Select(window => window.Loss));
             RequireFinite(referenceLosses, reference);
             RequireFinite(losses, facts);
         }

@@ -20,7 +20,7 @@ internal sealed class EvaluationCache(string? folder)
     {
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
         TokenWindowSet windows = LoadWindows(options, facts);
-        string? path = PathOf(windows, options.Device, options.ModelPath);
+        string? path = folder is null ? null : PathOf(windows, options.Device, ContentHash.OfModel(options.ModelPath));
         if (Read<EvaluationResult>(path) is { } known)
         {
             return known;
@@ -37,9 +37,15 @@ internal sealed class EvaluationCache(string? folder)
         ModelFacts reference = ModelFacts.Read(againstPath);
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
         TokenWindowSet windows = LoadWindows(options, facts);
-        string? referenceFile = PathOf(windows, options.Device, againstPath);
-        string? modelFile = PathOf(windows, options.Device, options.ModelPath);
-        string? divergenceFile = PathOf(windows, options.Device, againstPath, options.ModelPath);
+        if (folder is null)
+        {
+            return EvaluateJob.RunPair(options, reference, facts, windows, phase, observer, cancellation);
+        }
+
+        (byte[] referenceHash, byte[] modelHash) = (ContentHash.OfModel(againstPath), ContentHash.OfModel(options.ModelPath));
+        string referenceFile = PathOf(windows, options.Device, referenceHash);
+        string modelFile = PathOf(windows, options.Device, modelHash);
+        string divergenceFile = PathOf(windows, options.Device, referenceHash, modelHash);
         if (Read<EvaluationResult>(referenceFile) is { } knownReference && Read<EvaluationResult>(modelFile) is { } knownModel && Read<Divergence>(divergenceFile) is { } knownDivergence)
         {
             return new PairedEvaluation(knownReference, knownModel, knownDivergence);
@@ -55,8 +61,8 @@ internal sealed class EvaluationCache(string? folder)
     private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts) =>
         TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
 
-    private string? PathOf(TokenWindowSet windows, OperatorDevice device, params string[] models) =>
-        folder is null ? null : Path.Combine(folder, Key(windows, device, models) + ".json");
+    private string PathOf(TokenWindowSet windows, OperatorDevice device, params byte[][] models) =>
+        Path.Combine(folder!, Key(windows, device, models) + ".json");
 
     /// <summary>A measurement that cannot be kept is still a measurement: the failure is a warning.</summary>
     private static void Write<T>(string? path, T result, IJobObserver observer)
@@ -92,18 +98,16 @@ internal sealed class EvaluationCache(string? folder)
         }
     }
 
-    private static string Key(TokenWindowSet windows, OperatorDevice device, string[] models)
+    private static string Key(TokenWindowSet windows, OperatorDevice device, byte[][] models)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{device}"));
-        foreach (string file in models.SelectMany(ModelFiles.Of))
+        foreach (byte[] model in models)
         {
-            using FileStream stream = File.OpenRead(file);
-            hash.AppendData(SHA256.HashData(stream));
+            hash.AppendData(model);
         }
 
-        windows.AppendTo(hash);
-
+        hash.AppendWindows(windows.Windows);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

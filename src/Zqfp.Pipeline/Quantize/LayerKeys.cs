@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Google.Protobuf;
@@ -66,13 +65,7 @@ internal static class LayerKeys
             Append(hash, file.Read(tensor));
         }
 
-        foreach (int[] window in windows)
-        {
-            // The same tokens cut otherwise are other windows.
-            hash.AppendData(BitConverter.GetBytes(window.Length));
-            hash.AppendData(MemoryMarshal.AsBytes<int>(window));
-        }
-
+        hash.AppendWindows(windows);
         return hash.GetHashAndReset();
     }
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -21,18 +20,8 @@ internal sealed class SweepStore
         _folder = folder;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(CodeIdentity.Value));
-        foreach (string file in ModelFiles.Of(modelPath))
-        {
-            using FileStream stream = File.OpenRead(file);
-            hash.AppendData(SHA256.HashData(stream));
-        }
-
-        foreach (int[] window in windows)
-        {
-            hash.AppendData(BitConverter.GetBytes(window.Length));
-            hash.AppendData(MemoryMarshal.AsBytes<int>(window));
-        }
-
+        hash.AppendData(ContentHash.OfModel(modelPath));
+        hash.AppendWindows(windows);
         _base = hash.GetHashAndReset();
     }
 
