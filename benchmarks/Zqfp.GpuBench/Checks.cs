@@ -1,8 +1,9 @@
 using Zqfp.CudaOps.Cuda;
+using Zqfp.OnnxRuntime;
 
 namespace Zqfp.GpuBench;
 
-/// <summary>Every kernel against float64. A line a check; the count of failures decides the exit code.</summary>
+/// <summary>Every kernel against float64, and every operator against the processor's. A line a check; the count of failures decides the exit code.</summary>
 internal sealed class Checks(Bench bench, TextWriter report)
 {
     private nint Stream => bench.Stream.Handle;
@@ -22,6 +23,11 @@ internal sealed class Checks(Bench bench, TextWriter report)
         Attempt("projecting", Projecting);
         Attempt("two-pass", TwoPass);
         Attempt("large", Large);
+        Attempt("operators", () =>
+        {
+            using OperatorChecks operators = new(bench, Report);
+            operators.Run();
+        });
         report.WriteLine(Failures == 0 ? "All checks passed." : $"{Failures} CHECKS FAILED.");
         report.Flush();
     }
@@ -37,6 +43,10 @@ internal sealed class Checks(Bench bench, TextWriter report)
         try
         {
             check();
+        }
+        catch (OrtException e)
+        {
+            Report(name, false, e.Message);
         }
         catch (CudaException e)
         {

@@ -87,9 +87,48 @@ public sealed unsafe class OrtSession : IDisposable
         IReadOnlyList<string> outputNames,
         CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(outputNames);
+        nint* made = stackalloc nint[outputNames.Count];
+        new Span<nint>(made, outputNames.Count).Clear();
+        Run(inputNames, inputs, outputNames, made, cancellationToken);
+        return Take(made, outputNames.Count);
+    }
+
+    /// <summary>Runs the model into tensors that are there already, of the shapes the outputs will have.</summary>
+    /// <param name="inputNames">Names of inputs.</param>
+    /// <param name="inputs">A value for each; they are only read.</param>
+    /// <param name="outputNames">Names of the outputs wanted.</param>
+    /// <param name="outputs">A value for each, to be written.</param>
+    /// <param name="cancellationToken">Ends a run that is under way at its next operator.</param>
+    /// <exception cref="ArgumentException">A name is no input or output of the model, or lists differ in length.</exception>
+    /// <exception cref="OrtException">ZQFP4005: a value does not fit the model, or an operator failed.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public void RunInto(
+        IReadOnlyList<string> inputNames,
+        IReadOnlyList<OrtValue> inputs,
+        IReadOnlyList<string> outputNames,
+        IReadOnlyList<OrtValue> outputs,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(outputNames);
+        ArgumentNullException.ThrowIfNull(outputs);
+        if (outputNames.Count != outputs.Count)
+        {
+            throw new ArgumentException($"{outputNames.Count} names were given with {outputs.Count} values.", nameof(outputs));
+        }
+        nint* given = stackalloc nint[outputs.Count];
+        for (int i = 0; i < outputs.Count; i++)
+        {
+            given[i] = (nint)outputs[i].Handle.Pointer;
+        }
+        Run(inputNames, inputs, outputNames, given, cancellationToken);
+        GC.KeepAlive(outputs);
+    }
+
+    private void Run(IReadOnlyList<string> inputNames, IReadOnlyList<OrtValue> inputs, IReadOnlyList<string> outputNames, nint* outputValues, CancellationToken cancellationToken)
+    {
         ArgumentNullException.ThrowIfNull(inputNames);
         ArgumentNullException.ThrowIfNull(inputs);
-        ArgumentNullException.ThrowIfNull(outputNames);
         if (inputNames.Count != inputs.Count)
         {
             throw new ArgumentException($"{inputNames.Count} names were given with {inputs.Count} values.", nameof(inputs));
@@ -99,7 +138,6 @@ public sealed unsafe class OrtSession : IDisposable
         nint* inputTexts = stackalloc nint[inputNames.Count];
         nint* inputValues = stackalloc nint[inputs.Count];
         nint* outputTexts = stackalloc nint[outputNames.Count];
-        nint* outputValues = stackalloc nint[outputNames.Count];
         for (int i = 0; i < inputs.Count; i++)
         {
             inputTexts[i] = Name(inputNames[i], "input", Inputs);
@@ -108,7 +146,6 @@ public sealed unsafe class OrtSession : IDisposable
         for (int i = 0; i < outputNames.Count; i++)
         {
             outputTexts[i] = Name(outputNames[i], "output", Outputs);
-            outputValues[i] = 0;
         }
 
         OrtApi api = Api;
@@ -135,7 +172,6 @@ public sealed unsafe class OrtSession : IDisposable
             throw new OperationCanceledException(cancellationToken);
         }
         api.Check(status, $"running the {_label}");
-        return Take(outputValues, outputNames.Count);
     }
 
     /// <summary>Gives the model up. A run under way in another thread must have ended.</summary>

@@ -2,7 +2,7 @@ namespace Zqfp.CudaOps.Cuda;
 
 /// <summary>
 /// The device as the kernels of one set of operators share it: compiled kernels, one stream, and working memory that grows to
-/// the largest product seen. One product runs at a time. Opened by the first user, closed by the last.
+/// the largest product seen. Of products that copy, one runs at a time. Opened by the first user, closed by the last.
 /// </summary>
 internal sealed class DeviceSession(int ordinal, string? cacheFolder)
 {
@@ -77,6 +77,33 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
             layer.Multiply(open.Kernels, stream, tokens, deviceOutput.Address, kind);
             deviceOutput.Download(output, stream);
         }
+    }
+
+    /// <summary>Xq and Sx of X, all in device memory, put into a stream that is not ours.</summary>
+    /// <param name="stream">Stream handle.</param>
+    /// <param name="input">X [M, K].</param>
+    /// <param name="kind">Element type of X.</param>
+    /// <param name="columns">K.</param>
+    /// <param name="tokens">Where the results go.</param>
+    public void QuantizeInStream(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens)
+    {
+        Open open = _open!;
+        open.Context.MakeCurrent();
+        open.Kernels.QuantizeTokens(stream, input, kind, columns, tokens);
+    }
+
+    /// <summary>Multiplies tokens in device memory, put into a stream that is not ours.</summary>
+    /// <param name="stream">Stream handle.</param>
+    /// <param name="layer">The layer.</param>
+    /// <param name="tokens">Codes and scales.</param>
+    /// <param name="output">Y [M, N].</param>
+    /// <param name="kind">Element type of Y.</param>
+    public void MultiplyInStream(nint stream, DeviceLinear layer, DeviceTokens tokens, ulong output, ElementKind kind)
+    {
+        Open open = _open!;
+        open.Context.MakeCurrent();
+        using var lowRank = new StreamMemory(open.Context, stream, (long)tokens.Count * layer.Rank * sizeof(float));
+        layer.Multiply(open.Kernels, stream, tokens with { LowRank = lowRank.Address }, output, kind);
     }
 
     private sealed class Open : IDisposable

@@ -18,6 +18,8 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<nint, int> ContextSetCurrent;
     public readonly delegate* unmanaged<ulong*, nuint, int> MemoryAllocate;
     public readonly delegate* unmanaged<ulong, int> MemoryFree;
+    public readonly delegate* unmanaged<ulong*, nuint, nint, int> MemoryAllocateInStream;
+    public readonly delegate* unmanaged<ulong, nint, int> MemoryFreeInStream;
     public readonly delegate* unmanaged<ulong, void*, nuint, nint, int> CopyToDevice;
     public readonly delegate* unmanaged<void*, ulong, nuint, nint, int> CopyToHost;
     public readonly delegate* unmanaged<ulong, ulong, nuint, nint, int> CopyOnDevice;
@@ -59,6 +61,8 @@ internal sealed unsafe class DriverApi
         ContextSetCurrent = (delegate* unmanaged<nint, int>)Export("cuCtxSetCurrent");
         MemoryAllocate = (delegate* unmanaged<ulong*, nuint, int>)Export("cuMemAlloc_v2");
         MemoryFree = (delegate* unmanaged<ulong, int>)Export("cuMemFree_v2");
+        MemoryAllocateInStream = (delegate* unmanaged<ulong*, nuint, nint, int>)Export("cuMemAllocAsync");
+        MemoryFreeInStream = (delegate* unmanaged<ulong, nint, int>)Export("cuMemFreeAsync");
         CopyToDevice = (delegate* unmanaged<ulong, void*, nuint, nint, int>)Export("cuMemcpyHtoDAsync_v2");
         CopyToHost = (delegate* unmanaged<void*, ulong, nuint, nint, int>)Export("cuMemcpyDtoHAsync_v2");
         CopyOnDevice = (delegate* unmanaged<ulong, ulong, nuint, nint, int>)Export("cuMemcpyDtoDAsync_v2");

@@ -49,19 +49,26 @@ public sealed class HopperKernels : IDisposable
 
     /// <summary>Xq, Sx and, with a low-rank branch, A xq from X [M, K].</summary>
     /// <param name="stream">Stream handle.</param>
-    /// <param name="input">X, rows aligned to 16 bytes.</param>
+    /// <param name="input">X.</param>
     /// <param name="kind">Element type of X.</param>
-    /// <param name="columns">K, a multiple of 8, at most 32768.</param>
+    /// <param name="columns">K; for A xq a multiple of 8, at most 32768, and X aligned to 16 bytes.</param>
     /// <param name="tokens">Where the results go.</param>
     /// <param name="weight">The layer whose low-rank branch is wanted; null for none.</param>
     /// <param name="overlap">Start before the previous kernel has ended.</param>
     public void QuantizeTokens(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, DeviceWeight? weight = null, bool overlap = false)
     {
         int vectors = (columns + (8 * QuantizeThreads) - 1) / (8 * QuantizeThreads);
-        if (columns % 8 != 0 || vectors > MostVectors)
+        bool fits = columns % 8 == 0 && vectors <= MostVectors && input % 16 == 0 && tokens.Codes % 8 == 0;
+        if (!fits && weight is not { Rank: > 0 })
+        {
+            QuantizeSimply(stream, input, kind, columns, tokens);
+            return;
+        }
+
+        if (!fits)
         {
             throw new CudaException("ZQFP4108",
-                $"tokens of {columns} columns cannot be quantized on the device: K must be a multiple of 8 and at most {8 * QuantizeThreads * MostVectors}. Run the operator on the CPU.");
+                $"A xq of tokens of {columns} columns cannot be computed while they are quantized: K must be a multiple of 8 and at most {8 * QuantizeThreads * MostVectors}, and X aligned to 16 bytes.");
         }
 
         int rank = tokens.Projection == 0 ? weight?.Rank ?? 0 : 0;
@@ -238,6 +245,17 @@ public sealed class HopperKernels : IDisposable
         }
 
         _kernels.Clear();
+    }
+
+    private void QuantizeSimply(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens)
+    {
+        CudaKernel kernel = Kernel("quantize_simple", "quantize_simple.cu", 0, [$"INPUT={kind}"]);
+        KernelArguments arguments = default;
+        arguments.Add(input);
+        arguments.Add(tokens.Codes);
+        arguments.Add(tokens.Scales);
+        arguments.Add(columns);
+        kernel.Launch(stream, new LaunchSize(tokens.Count, 1, 1, QuantizeThreads), ref arguments);
     }
 
     private CudaKernel Kernel(string name, string source, int sharedBytes, IReadOnlyList<string> definitions) =>

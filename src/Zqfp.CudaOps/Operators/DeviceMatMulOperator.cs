@@ -1,6 +1,4 @@
-using Zqfp.CudaOps.Cpu;
 using Zqfp.CudaOps.Cuda;
-using Zqfp.OnnxRuntime;
 using Zqfp.OnnxRuntime.Operators;
 
 namespace Zqfp.CudaOps.Operators;
@@ -15,67 +13,20 @@ internal sealed class DeviceMatMulOperator(MatMulSignature signature, DeviceSess
 
     public override IReadOnlyList<OrtParameter> Inputs { get; } = signature.Inputs();
 
-    public override IReadOnlyList<OrtParameter> Outputs { get; } = [new OrtParameter("Y", OrtElementType.Undefined)];
+    public override IReadOnlyList<OrtParameter> Outputs => MatMulSignature.Outputs;
 
-    /// <summary>Whether the GPU has kernels for an operator of the domain.</summary>
-    public static bool Computes(MatMulSignature signature) => signature.QuantizedActivations && signature.Weights == WeightFormat.E2M1;
-
-    public override OrtKernel CreateKernel(in OrtKernelInfo info)
-    {
-        MatMulConstants constants = MatMulConstants.Read(signature, info);
-        if (constants.Layout.Columns == 0)
-        {
-            throw new OperatorException("K must be at least 1 on the GPU; run the operators on the processor.");
-        }
-
-        var linear = new LinearConstants(
-            constants.Rows,
-            constants.Layout.Columns,
-            constants.Layout.GroupSize,
-            constants.Weights.AsSpan<byte>().ToArray(),
-            signature.PowerOfTwoScales ? constants.Scales.AsSpan<byte>().ToArray() : default,
-            signature.PowerOfTwoScales ? constants.RowScales.AsSpan<float>().ToArray() : default,
-            signature.PowerOfTwoScales ? default : constants.Scales.AsSpan<float>().ToArray(),
-            Floats(constants.Bias, "bias"),
-            constants.Rank == 0 ? default : Floats(constants.FactorA, "A"),
-            constants.Rank == 0 ? default : Floats(constants.FactorB, "B"),
-            constants.Rank);
-        device.Rent();
-        try
-        {
-            return new Kernel(signature, device, linear.Rows == 0 ? null : device.Load(linear), linear, constants.OutputType);
-        }
-        catch
-        {
-            device.Return();
-            throw;
-        }
-    }
+    public override OrtKernel CreateKernel(in OrtKernelInfo info) => new Kernel(signature, device, DeviceMatMulLayer.Load(signature, device, info));
 
     public override void InferShapes(in OrtShapeInference inference) => MatMulShapes.Infer(signature, inference);
 
-    private static unsafe float[] Floats(in OrtTensorView view, string name)
+    private sealed class Kernel(MatMulSignature signature, DeviceSession device, DeviceMatMulLayer layer) : OrtKernel
     {
-        if (!view.IsPresent)
-        {
-            return [];
-        }
-        using NativeBuffer values = Require.Floats(view, name);
-        return new ReadOnlySpan<float>(values.Floats, checked((int)view.ElementCount)).ToArray();
-    }
-
-    private sealed class Kernel(MatMulSignature signature, DeviceSession device, DeviceLinear? layer, LinearConstants constants, OrtElementType outputType) : OrtKernel
-    {
-        private readonly int _rows = constants.Rows;
-        private readonly int _columns = constants.Columns;
-
         public override void Compute(in OrtKernelContext context)
         {
-            MatMulCall call = MatMulCall.Read(signature, context, _rows, _columns);
-            if (call.Tokens > 0 && layer is not null)
+            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns);
+            if (call.Tokens > 0 && layer.Linear is not null)
             {
-                ElementKind kind = outputType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
-                device.Multiply(layer, call.X.AsSpan<byte>(), call.TokenScales.AsSpan<float>(), call.Y.AsSpan<byte>(), kind);
+                device.Multiply(layer.Linear, call.X.AsSpan<byte>(), call.TokenScales.AsSpan<float>(), call.Y.AsSpan<byte>(), layer.Output);
             }
         }
 
@@ -83,11 +34,7 @@ internal sealed class DeviceMatMulOperator(MatMulSignature signature, DeviceSess
         {
             if (disposing)
             {
-                if (layer is not null)
-                {
-                    device.Unload(layer);
-                }
-                device.Return();
+                layer.Dispose();
             }
             base.Dispose(disposing);
         }

@@ -1,5 +1,4 @@
 using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
 using Zqfp.OnnxRuntime.Operators;
 
 namespace Zqfp.CudaOps.Operators;
@@ -11,7 +10,7 @@ internal sealed class MatMulOperator(MatMulSignature signature, ScratchPool scra
 
     public override IReadOnlyList<OrtParameter> Inputs { get; } = signature.Inputs();
 
-    public override IReadOnlyList<OrtParameter> Outputs { get; } = [new OrtParameter("Y", OrtElementType.Undefined)];
+    public override IReadOnlyList<OrtParameter> Outputs => MatMulSignature.Outputs;
 
     public override OrtKernel CreateKernel(in OrtKernelInfo info)
     {

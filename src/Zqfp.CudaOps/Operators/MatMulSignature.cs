@@ -20,6 +20,9 @@ internal sealed record MatMulSignature(string Name, WeightFormat Weights, bool Q
         new(OperatorNames.MatMulW8A8, WeightFormat.E4M3, QuantizedActivations: true, PowerOfTwoScales: true),
     ];
 
+    /// <summary>The output as ONNX Runtime is told it: Y, whose type an attribute names.</summary>
+    public static IReadOnlyList<OrtParameter> Outputs { get; } = [new OrtParameter("Y", OrtElementType.Undefined)];
+
     /// <summary>Position of W; what scales the activations stands before it.</summary>
     public int WeightsInput => QuantizedActivations ? 2 : 1;
 

@@ -22,6 +22,7 @@ public sealed class KernelCompilationTests : IDisposable
             }
 
             data.Add("simple_gemm.cu", $"SCALED=0 SUM=float OUTPUT={kind}");
+            data.Add("quantize_simple.cu", $"INPUT={kind}");
             data.Add("epilogue.cu", $"BIAS=1 RANK_BRANCH=1 OUTPUT={kind}");
         }
 

@@ -1,0 +1,128 @@
+using System.Runtime.InteropServices;
+using Zqfp.CudaOps;
+using Zqfp.CudaOps.Cuda;
+using Zqfp.CudaOps.Operators;
+using Zqfp.OnnxRuntime;
+using Zqfp.Tests;
+
+namespace Zqfp.GpuBench;
+
+/// <summary>
+/// The operators as ONNX Runtime calls them, on the GPU and on the processor, with the same inputs. The GPU's are those of the CUDA
+/// provider, which the library at hand need not have: they are registered for the CPU provider here, in models of one node, and
+/// every input and output is bound to device memory, so that they get what that provider would give them but for its stream.
+/// </summary>
+internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> report) : IDisposable
+{
+    private readonly OrtEnvironment _environment = new();
+
+    private static readonly Shape[] Shapes =
+    [
+        new(1, 4096, 4096, 256), new(16, 1024, 2048, 256, Rank: 8), new(24, 512, 1024, 128, Rank: 64, Bias: true), new(64, 768, 768, 256, Rank: 8, Bias: true),
+        new(300, 640, 1536, 256), new(5, 96, 160, 32, HalfOutput: true), new(3, 33, 75, 25, Rank: 5, Bias: true), new(7, 64, 48, 16),
+        new(9, 256, 1024, 256, FloatScales: true), new(2, 40, 36, 12, FloatScales: true, Rank: 3, Bias: true, HalfOutput: true),
+    ];
+
+    private sealed record Shape(int Tokens, int Rows, int Columns, int Group, int Rank = 0, bool Bias = false, bool HalfOutput = false, bool FloatScales = false);
+
+    public void Run()
+    {
+        var device = new DeviceSession(0, null);
+        using OrtOperatorDomain processor = ZqfpOperators.CreateDomain(_environment);
+        using var gpu = new OrtOperatorDomain(_environment.Library, OperatorNames.Domain, [.. CudaProvider.Operators(device, provider: null)]);
+        foreach ((int tokens, int columns) in ((int, int)[])[(1, 4096), (37, 1312), (5, 75), (3, 1), (2, 40000)])
+        {
+            foreach (ElementKind kind in (ElementKind[])[ElementKind.Float32, ElementKind.Float16])
+            {
+                Quantization(tokens, columns, kind, processor, gpu);
+            }
+        }
+
+        foreach (Shape shape in Shapes)
+        {
+            Product(shape, processor, gpu);
+        }
+    }
+
+    public void Dispose() => _environment.Dispose();
+
+    private void Quantization(int tokens, int columns, ElementKind kind, OrtOperatorDomain processor, OrtOperatorDomain gpu)
+    {
+        int type = kind == ElementKind.Float32 ? Onnx.Float : Onnx.Float16;
+        byte[] model = Onnx.Model(
+            [Onnx.Node("zqfp", OperatorNames.QuantizeTokens, ["x"], ["q", "s"])],
+            [Onnx.Value("x", type, "m", columns)],
+            [Onnx.Value("q", Onnx.Float8E4M3FN, "m", columns), Onnx.Value("s", Onnx.Float, "m", 1)]);
+        float[] x = Problem.RandomTokens(tokens, columns, seed: columns);
+        byte[] input = kind == ElementKind.Float32 ? Bytes(x) : Bytes(Array.ConvertAll(x, value => (Half)value));
+        (string, OrtElementType, long[], byte[])[] inputs = [("x", (OrtElementType)type, [tokens, columns], input)];
+        (string, OrtElementType, long[])[] outputs = [("q", OrtElementType.Float8E4M3FN, [tokens, columns]), ("s", OrtElementType.Float, [tokens, 1])];
+        byte[][] expected = OnProcessor(model, processor, inputs, outputs);
+        byte[][] actual = OnDevice(model, gpu, inputs, outputs);
+        int wrong = expected[0].Zip(actual[0]).Count(pair => pair.First != pair.Second) + expected[1].Zip(actual[1]).Count(pair => pair.First != pair.Second);
+        report($"operator QuantizeTokens {tokens}x{columns} {kind}", wrong == 0, $"{wrong} bytes differ from the processor's");
+    }
+
+    private void Product(Shape shape, OrtOperatorDomain processor, OrtOperatorDomain gpu)
+    {
+        // Groups that divide no byte are the operators' contract, not the packed layout's: content comes from the plain definition.
+        PlainLayer layer = new(shape.Rows, shape.Columns, shape.Group, shape.Rank, shape.Bias, shape.FloatScales);
+        byte[] model = layer.Model(shape.HalfOutput);
+        (byte[] codes, float[] scales) = PlainLayer.Tokens(shape.Tokens, shape.Columns);
+        (string, OrtElementType, long[], byte[])[] inputs =
+        [
+            ("x", OrtElementType.Float8E4M3FN, [shape.Tokens, shape.Columns], codes), ("sx", OrtElementType.Float, [shape.Tokens, 1], Bytes(scales)),
+        ];
+        OrtElementType type = shape.HalfOutput ? OrtElementType.Float16 : OrtElementType.Float;
+        (string, OrtElementType, long[])[] outputs = [("y", type, [shape.Tokens, shape.Rows])];
+        double[] expected = Values(OnProcessor(model, processor, inputs, outputs)[0], shape.HalfOutput);
+        byte[] first = OnDevice(model, gpu, inputs, outputs)[0];
+        bool same = first.AsSpan().SequenceEqual(OnDevice(model, gpu, inputs, outputs)[0]);
+        double error = Checks.RelativeError(Values(first, shape.HalfOutput), expected);
+        report($"operator {layer.Operator} {shape}", error <= (shape.HalfOutput ? 6e-4 : 3e-4) && same, $"{error:E2} from the processor's, same bits: {same}");
+    }
+
+    private byte[][] OnProcessor(byte[] model, OrtOperatorDomain domain, (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs, (string Name, OrtElementType Type, long[] Shape)[] outputs)
+    {
+        using OrtSession session = OrtSession.Create(_environment, model, new OrtSessionOptions().AddOperatorDomain(domain));
+        OrtValue[] values = [.. inputs.Select(input => OrtValue.FromMemory(_environment, input.Data.AsMemory(), input.Type, input.Shape))];
+        OrtValue[] results = session.Run([.. inputs.Select(input => input.Name)], values, [.. outputs.Select(output => output.Name)]);
+        byte[][] bytes = [.. results.Select(result => result.AsBytes().ToArray())];
+        foreach (OrtValue value in values.Concat(results))
+        {
+            value.Dispose();
+        }
+
+        return bytes;
+    }
+
+    private byte[][] OnDevice(byte[] model, OrtOperatorDomain domain, (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs, (string Name, OrtElementType Type, long[] Shape)[] outputs)
+    {
+        using OrtSession session = OrtSession.Create(_environment, model, new OrtSessionOptions().AddOperatorDomain(domain));
+        DeviceMemory[] given = [.. inputs.Select(input => DeviceMemory.From<byte>(bench.Context, input.Data))];
+        DeviceMemory[] made = [.. outputs.Select(output => new DeviceMemory(bench.Context, Math.Max(1, OrtElementTypes.ByteCount(output.Type, output.Shape))))];
+        OrtValue[] values = [.. inputs.Select((input, i) => OrtValue.FromMemory(_environment, (nint)given[i].Address, given[i].Bytes, input.Type, input.Shape))];
+        OrtValue[] results = [.. outputs.Select((output, i) => OrtValue.FromMemory(_environment, (nint)made[i].Address, made[i].Bytes, output.Type, output.Shape))];
+        session.RunInto([.. inputs.Select(input => input.Name)], values, [.. outputs.Select(output => output.Name)], results);
+        byte[][] bytes = new byte[outputs.Length][];
+        for (int i = 0; i < outputs.Length; i++)
+        {
+            bytes[i] = new byte[made[i].Bytes];
+            made[i].Download<byte>(bytes[i]); // The default stream's, which the operators got.
+        }
+
+        foreach (IDisposable one in values.Concat<IDisposable>(results).Concat(given).Concat(made))
+        {
+            one.Dispose();
+        }
+
+        return bytes;
+    }
+
+    private static double[] Values(byte[] bytes, bool half) => half
+        ? [.. MemoryMarshal.Cast<byte, Half>(bytes).ToArray().Select(value => (double)value)]
+        : [.. MemoryMarshal.Cast<byte, float>(bytes).ToArray().Select(value => (double)value)];
+
+    private static byte[] Bytes<T>(T[] values)
+        where T : unmanaged => MemoryMarshal.AsBytes<T>(values).ToArray();
+}

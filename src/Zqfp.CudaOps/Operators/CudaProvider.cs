@@ -1,0 +1,107 @@
+using Zqfp.CudaOps.Cuda;
+using Zqfp.OnnxRuntime;
+using Zqfp.OnnxRuntime.Operators;
+
+namespace Zqfp.CudaOps.Operators;
+
+/// <summary>
+/// The operators as kernels of an execution provider whose tensors lie on the device: they put work into the provider's stream
+/// and return. Constants are asked for in host memory, where they are packed from.
+/// </summary>
+internal static class CudaProvider
+{
+    public const string Name = "CUDAExecutionProvider";
+
+    /// <summary>The operators the GPU has kernels for.</summary>
+    /// <param name="device">The provider's device.</param>
+    /// <param name="provider">The provider they are registered for; null, the CPU's, for callers who bind device memory themselves.</param>
+    public static IEnumerable<OrtOperator> Operators(DeviceSession device, string? provider) =>
+    [
+        new Quantization(device, provider),
+        .. MatMulSignature.All.Where(DeviceMatMulLayer.Computes).Select(signature => new Product(signature, device, provider)),
+    ];
+
+    private sealed class Quantization(DeviceSession device, string? provider) : OrtOperator
+    {
+        public override string Name => OperatorNames.QuantizeTokens;
+
+        public override string? ExecutionProvider => provider;
+
+        public override IReadOnlyList<OrtParameter> Inputs => QuantizeTokensSignature.Inputs;
+
+        public override IReadOnlyList<OrtParameter> Outputs => QuantizeTokensSignature.Outputs;
+
+        public override OrtKernel CreateKernel(in OrtKernelInfo info) => new QuantizationKernel(device);
+
+        public override void InferShapes(in OrtShapeInference inference) => QuantizeTokensSignature.Infer(inference);
+    }
+
+    private sealed class QuantizationKernel : OrtKernel
+    {
+        private readonly DeviceSession _device;
+
+        public QuantizationKernel(DeviceSession device)
+        {
+            device.Rent();
+            _device = device;
+        }
+
+        public override void Compute(in OrtKernelContext context)
+        {
+            QuantizeTokensCall call = QuantizeTokensCall.Read(context);
+            if (call.Tokens > 0)
+            {
+                var tokens = new DeviceTokens(call.Tokens, (ulong)call.Codes.DataPointer, (ulong)call.Scales.DataPointer);
+                ElementKind kind = call.X.ElementType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
+                _device.QuantizeInStream(context.CudaStream, (ulong)call.X.DataPointer, kind, call.Columns, tokens);
+            }
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                _device.Return();
+            }
+            base.Dispose(disposing);
+        }
+    }
+
+    private sealed class Product(MatMulSignature signature, DeviceSession device, string? provider) : OrtOperator
+    {
+        public override string Name => signature.Name;
+
+        public override string? ExecutionProvider => provider;
+
+        public override IReadOnlyList<OrtParameter> Inputs { get; } =
+            [.. signature.Inputs().Select((parameter, index) => parameter with { OnCpu = index >= signature.WeightsInput })];
+
+        public override IReadOnlyList<OrtParameter> Outputs => MatMulSignature.Outputs;
+
+        public override OrtKernel CreateKernel(in OrtKernelInfo info) => new ProductKernel(signature, device, DeviceMatMulLayer.Load(signature, device, info));
+
+        public override void InferShapes(in OrtShapeInference inference) => MatMulShapes.Infer(signature, inference);
+    }
+
+    private sealed class ProductKernel(MatMulSignature signature, DeviceSession device, DeviceMatMulLayer layer) : OrtKernel
+    {
+        public override void Compute(in OrtKernelContext context)
+        {
+            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns);
+            if (call.Tokens > 0 && layer.Linear is not null)
+            {
+                var tokens = new DeviceTokens(call.Tokens, (ulong)call.X.DataPointer, (ulong)call.TokenScales.DataPointer);
+                device.MultiplyInStream(context.CudaStream, layer.Linear, tokens, (ulong)call.Y.DataPointer, layer.Output);
+            }
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                layer.Dispose();
+            }
+            base.Dispose(disposing);
+        }
+    }
+}

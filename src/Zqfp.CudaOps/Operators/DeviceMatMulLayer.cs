@@ -1,0 +1,92 @@
+using Zqfp.CudaOps.Cpu;
+using Zqfp.CudaOps.Cuda;
+using Zqfp.OnnxRuntime;
+using Zqfp.OnnxRuntime.Operators;
+
+namespace Zqfp.CudaOps.Operators;
+
+/// <summary>A node's layer on the device, which stays open as long as this.</summary>
+internal sealed class DeviceMatMulLayer : IDisposable
+{
+    private readonly DeviceSession _device;
+
+    private DeviceMatMulLayer(DeviceSession device, LinearConstants constants, ElementKind output)
+    {
+        _device = device;
+        Rows = constants.Rows;
+        Columns = constants.Columns;
+        Output = output;
+        device.Rent();
+        try
+        {
+            Linear = constants.Rows == 0 ? null : device.Load(constants);
+        }
+        catch
+        {
+            device.Return();
+            throw;
+        }
+    }
+
+    /// <summary>N.</summary>
+    public int Rows { get; }
+
+    /// <summary>K.</summary>
+    public int Columns { get; }
+
+    /// <summary>Type of Y.</summary>
+    public ElementKind Output { get; }
+
+    /// <summary>The layer; null where it has no rows.</summary>
+    public DeviceLinear? Linear { get; }
+
+    /// <summary>Whether the GPU has kernels for an operator of the domain.</summary>
+    public static bool Computes(MatMulSignature signature) => signature.QuantizedActivations && signature.Weights == WeightFormat.E2M1;
+
+    /// <summary>Puts the constants of a node, which lie in host memory, on the device.</summary>
+    /// <exception cref="OperatorException">The node breaks a rule of the operator.</exception>
+    /// <exception cref="CudaException">ZQFP4101 to ZQFP4104: there is no such device, or it has no memory left.</exception>
+    public static DeviceMatMulLayer Load(MatMulSignature signature, DeviceSession device, in OrtKernelInfo info)
+    {
+        MatMulConstants constants = MatMulConstants.Read(signature, info);
+        if (constants.Layout.Columns == 0)
+        {
+            throw new OperatorException("K must be at least 1 on the GPU; run the operators on the processor.");
+        }
+
+        var linear = new LinearConstants(
+            constants.Rows,
+            constants.Layout.Columns,
+            constants.Layout.GroupSize,
+            constants.Weights.AsSpan<byte>().ToArray(),
+            signature.PowerOfTwoScales ? constants.Scales.AsSpan<byte>().ToArray() : default,
+            signature.PowerOfTwoScales ? constants.RowScales.AsSpan<float>().ToArray() : default,
+            signature.PowerOfTwoScales ? default : constants.Scales.AsSpan<float>().ToArray(),
+            Floats(constants.Bias, "bias"),
+            constants.Rank == 0 ? default : Floats(constants.FactorA, "A"),
+            constants.Rank == 0 ? default : Floats(constants.FactorB, "B"),
+            constants.Rank);
+        return new DeviceMatMulLayer(device, linear, constants.OutputType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16);
+    }
+
+    /// <summary>Takes the layer off the device.</summary>
+    public void Dispose()
+    {
+        if (Linear is not null)
+        {
+            _device.Unload(Linear);
+        }
+
+        _device.Return();
+    }
+
+    private static unsafe float[] Floats(in OrtTensorView view, string name)
+    {
+        if (!view.IsPresent)
+        {
+            return [];
+        }
+        using NativeBuffer values = Require.Floats(view, name);
+        return new ReadOnlySpan<float>(values.Floats, checked((int)view.ElementCount)).ToArray();
+    }
+}

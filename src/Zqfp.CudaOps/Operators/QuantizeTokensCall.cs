@@ -1,0 +1,55 @@
+using Zqfp.OnnxRuntime;
+using Zqfp.OnnxRuntime.Operators;
+
+namespace Zqfp.CudaOps.Operators;
+
+/// <summary>The tensors of one call of <c>QuantizeTokens</c>, checked against the operator's rules.</summary>
+internal readonly ref struct QuantizeTokensCall
+{
+    private QuantizeTokensCall(OrtTensorView x, OrtTensorView codes, OrtTensorView scales, int tokens, int columns)
+    {
+        X = x;
+        Codes = codes;
+        Scales = scales;
+        Tokens = tokens;
+        Columns = columns;
+    }
+
+    /// <summary>X, [..., K], float or float16.</summary>
+    public OrtTensorView X { get; }
+
+    /// <summary>Xq, of the shape of X, to be written.</summary>
+    public OrtTensorView Codes { get; }
+
+    /// <summary>Sx, [..., 1], to be written.</summary>
+    public OrtTensorView Scales { get; }
+
+    /// <summary>M: the product of all dimensions of X but the last.</summary>
+    public int Tokens { get; }
+
+    /// <summary>K.</summary>
+    public int Columns { get; }
+
+    /// <summary>Reads the input of a call and makes its outputs.</summary>
+    /// <exception cref="OperatorException">The input breaks a rule of the operator.</exception>
+    public static QuantizeTokensCall Read(in OrtKernelContext context)
+    {
+        OrtTensorView x = context.Input(0);
+        Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
+        ReadOnlySpan<long> shape = x.Shape;
+        if (shape.Length == 0)
+        {
+            throw new OperatorException("X must have at least one dimension.");
+        }
+
+        Span<long> scaleShape = stackalloc long[OrtTensorView.MaxRank];
+        shape.CopyTo(scaleShape);
+        scaleShape[shape.Length - 1] = 1;
+        return new QuantizeTokensCall(
+            x,
+            context.Output(0, shape),
+            context.Output(1, scaleShape[..shape.Length]),
+            checked((int)OrtElementTypes.ElementCount(shape[..^1])),
+            checked((int)shape[^1]));
+    }
+}

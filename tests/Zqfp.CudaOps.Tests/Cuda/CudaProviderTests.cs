@@ -1,0 +1,38 @@
+using Zqfp.CudaOps.Cuda;
+using Zqfp.OnnxRuntime;
+using Zqfp.Tests;
+
+namespace Zqfp.CudaOps.Tests.Cuda;
+
+/// <summary>What can be told of the CUDA provider's operators without the provider; <c>GpuBench check</c> runs them on a GPU.</summary>
+public sealed class CudaProviderTests
+{
+    [Theory]
+    [InlineData(OperatorNames.MatMulW4A8)]
+    [InlineData(OperatorNames.MatMulW4A8Scaled)]
+    [InlineData(OperatorNames.MatMulW8A8)]
+    public void Leaves_the_processor_to_compute_where_a_session_has_no_CUDA_provider(string name)
+    {
+        Product product = new Product { Operator = name, M = 3, N = 40, K = 64, GroupSize = 32, Rank = 4, Bias = true }.Fill(1);
+        using var environment = new OrtEnvironment();
+        using OrtOperatorDomain processor = ZqfpOperators.CreateDomain(environment);
+        using var both = new OrtOperatorDomain(
+            environment.Library, OperatorNames.Domain, ZqfpOperators.Operators(OperatorDevice.CudaProvider, new DeviceSession(0, null)));
+        Assert.Equal(Run(environment, product, processor), Run(environment, product, both));
+    }
+
+    [Fact]
+    public void Registers_the_kernels_for_the_provider_with_their_constants_on_the_host()
+    {
+        var cuda = ZqfpOperators.Operators(OperatorDevice.CudaProvider, new DeviceSession(0, null))
+            .Where(one => one.ExecutionProvider == "CUDAExecutionProvider").ToDictionary(one => one.Name);
+        Assert.Equal([OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.QuantizeTokens], cuda.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["Xq", "Sx"], cuda[OperatorNames.MatMulW4A8].Inputs.Where(input => !input.OnCpu).Select(input => input.Name));
+    }
+
+    private static float[] Run(OrtEnvironment environment, Product product, OrtOperatorDomain domain)
+    {
+        using OrtSession session = OrtSession.Create(environment, product.Model(), new OrtSessionOptions().AddOperatorDomain(domain));
+        return product.Run(environment, session);
+    }
+}
