@@ -111,9 +111,6 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
     /// <summary>The value that the operators read for the layer's input.</summary>
     private static string Read(LinearLayer layer) => IsNative(layer) ? layer.Input : Derived(layer.Input, "float");
 
-    private static NodeProto Cast(string input, string output, DataType type) =>
-        Node("", "Cast", Derived(output, "Cast"), [input], [output], Attributes.Make("to", (long)type));
-
     private static string? Operator(QuantizedLayerTensors layer) => (layer.CodesType, layer.Exponents is not null, layer.Activations) switch
     {
         (WeightCodes.Fp4E2M1, true, ActivationRounding.Fp8) => OperatorNames.MatMulW4A8,

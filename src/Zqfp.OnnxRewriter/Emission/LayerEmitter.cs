@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
 using Zqfp.OnnxRewriter.Tensors;
@@ -49,6 +50,13 @@ internal abstract class LayerEmitter
         Output = { outputs },
         Attribute = { attributes },
     };
+
+    /// <summary>A node of ONNX's own operators, named after its output.</summary>
+    protected static NodeProto Standard(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
+        Node("", op, Derived(output, op), inputs, [output], attributes);
+
+    protected static NodeProto Cast(string input, string output, DataType type) =>
+        Standard("Cast", [input], output, Attributes.Make("to", (long)type));
 
     /// <summary>Name of what belongs to one layer's weight, such as <c>q_proj.zqfp.codes</c>: that of the layer it was quantized for.</summary>
     protected static string Part(LinearLayer layer, string part) => $"{layer.SharesWeightOf ?? layer.Name}.zqfp.{part}";

@@ -132,10 +132,4 @@ internal sealed class QdqEmitter : LayerEmitter
     }
 
     private static TensorData Scalar(float value) => new(DataType.Float, [], BitConverter.GetBytes(value));
-
-    private static NodeProto Standard(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
-        Node("", op, Derived(output, op), inputs, [output], attributes);
-
-    private static NodeProto Cast(string input, string output, DataType type) =>
-        Standard("Cast", [input], output, Attributes.Make("to", (long)type));
 }

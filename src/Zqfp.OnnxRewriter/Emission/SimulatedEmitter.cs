@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
 using Zqfp.OnnxRewriter.Tensors;
@@ -99,10 +98,4 @@ internal sealed class SimulatedEmitter : LayerEmitter
         ActivationRounding.Int8 => "int8",
         _ => null,
     };
-
-    private static NodeProto Standard(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
-        Node("", op, Derived(output, op), inputs, [output], attributes);
-
-    private static NodeProto Cast(string input, string output, DataType type) =>
-        Standard("Cast", [input], output, Attributes.Make("to", (long)type));
 }

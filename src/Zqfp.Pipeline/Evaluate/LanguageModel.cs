@@ -24,8 +24,18 @@ internal sealed class LanguageModel : IDisposable
     {
         _facts = facts;
         _environment = new OrtEnvironment();
-        _operators = ZqfpOperators.CreateDomain(_environment, device);
-        _model = ModelSession.Open(_environment, _operators, facts, new OrtSessionOptions { IntraOpThreads = threads, AllowSpinning = isAlone });
+        try
+        {
+            _operators = ZqfpOperators.CreateDomain(_environment, device);
+            _model = ModelSession.Open(_environment, _operators, facts, new OrtSessionOptions { IntraOpThreads = threads, AllowSpinning = isAlone });
+        }
+        catch
+        {
+            _operators?.Dispose();
+            _environment.Dispose();
+            throw;
+        }
+
         _feeds = new TokenFeeds(_environment, facts);
     }
 

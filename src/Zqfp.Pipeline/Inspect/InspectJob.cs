@@ -4,7 +4,6 @@ using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
 using Zqfp.OnnxRewriter.Tensors;
-using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Quantize;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
@@ -20,16 +19,19 @@ public static class InspectJob
     public static InspectReport Run(QuantizeOptions options) => DiagnosticTranslator.Run(() =>
     {
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
-        GraphIndex graph = LeftWeights.Turn(new GraphIndex(file.Graph, file.Path), file.Path);
-        IReadOnlyList<LinearLayer> found = LinearLayerFinder.Find(graph, ModelFacts.Of(file, graph).Logits);
-        IReadOnlyList<LayerChoice> choices = LayerChooser.Choose(found, options);
+        return Of(file, ModelLayers.Of(file, options), options);
+    });
+
+    /// <summary>The report of an opened model.</summary>
+    internal static InspectReport Of(OnnxFile file, ModelLayers model, QuantizeOptions options)
+    {
+        GraphIndex graph = model.Graph;
         InspectedLayer[] layers =
         [
-            .. choices.Select(choice => Describe(file, graph.Initializer(choice.Layer.Weight)!, choice)),
-            .. OverlookedProduct.Find(graph, found).Select(product => Describe(file, product)),
+            .. model.Choices.Select(choice => Describe(file, graph.Initializer(choice.Layer.Weight)!, choice)),
+            .. OverlookedProduct.Find(graph, model.Found).Select(product => Describe(file, product)),
         ];
-        LayerChoice[] chosen = [.. choices.Where(choice => choice.FloatBecause is null)];
-        HashSet<string> weights = [.. chosen.Select(choice => choice.Layer.Weight)];
+        HashSet<string> weights = [.. model.Chosen.Select(choice => choice.Layer.Weight)];
         return new InspectReport
         {
             Model = options.ModelPath,
@@ -41,13 +43,13 @@ public static class InspectJob
             Outputs = [.. file.Graph.Output.Select(Describe)],
             Recipe = Recipe.Describe(options),
             Layers = layers,
-            QuantizedLayers = chosen.Length,
+            QuantizedLayers = model.Chosen.Count,
             QuantizableBytes = file.Graph.Initializer.Where(tensor => weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
-            QuantizedBytes = chosen.Sum(QuantizedSize.Bytes),
+            QuantizedBytes = model.Chosen.Sum(QuantizedSize.Bytes),
             OtherBytes = file.Graph.Initializer.Where(tensor => !weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
             FileBytes = ModelFiles.Bytes(file),
         };
-    });
+    }
 
     private static InspectedLayer Describe(OnnxFile file, TensorProto weight, LayerChoice choice) => new()
     {

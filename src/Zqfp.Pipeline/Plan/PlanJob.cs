@@ -1,7 +1,5 @@
 using System.Globalization;
 using Zqfp.OnnxRewriter;
-using Zqfp.OnnxRewriter.Graphs;
-using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Slicing;
 using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
@@ -25,25 +23,23 @@ public static class PlanJob
         bool calibrates = QuantizeOptionRules.NeedsCalibration(options.Quantization);
         bool isAssumed = calibrates && options.CalibrationPath is null;
         QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);
-        InspectReport report = InspectJob.Run(options);
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
-        GraphIndex graph = LeftWeights.Turn(new GraphIndex(file.Graph, file.Path), file.Path);
-        ModelFacts facts = ModelFacts.Of(file, graph);
-        IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(graph, facts.Logits);
-        LayerChoice[] chosen = [.. LayerChooser.Choose(all, options).Where(choice => choice.FloatBecause is null)];
-        if (chosen.Length == 0)
+        ModelLayers model = ModelLayers.Of(file, options);
+        InspectReport report = InspectJob.Of(file, model, options);
+        IReadOnlyList<LayerChoice> chosen = model.Chosen;
+        if (chosen.Count == 0)
         {
             throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
         }
 
-        int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, facts).Windows.Count;
+        int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, model.Facts).Windows.Count;
         long tokens = (long)windows * options.Window;
-        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(graph, [.. chosen.Select(choice => choice.Layer)], all, facts.Logits);
+        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(model.Graph, [.. chosen.Select(choice => choice.Layer)], model.Found, model.Facts.Logits);
         Dictionary<string, LayerChoice> choices = chosen.ToDictionary(choice => choice.Layer.Name);
         long weights = chosen.Sum(choice => (long)choice.Layer.OutFeatures * choice.Layer.InFeatures);
         long structure = Math.Max(0, report.FileBytes - report.QuantizableBytes - report.OtherBytes);
         long output = structure + report.OtherBytes + (options.IsSimulated ? weights * sizeof(float) : report.QuantizedBytes);
-        var memory = new Requirement(MemoryEstimate.Peak(graph, stages, choices, tokens), Machine.AvailableMemory);
+        var memory = new Requirement(MemoryEstimate.Peak(model.Graph, stages, choices, tokens), Machine.AvailableMemory);
         var disk = new Requirement((output * options.Profiles.Distinct().Count()) + report.QuantizedBytes, Machine.FreeDisk(options.OutputPath));
         var rates = MachineRates.Measure(options.Quantization, options.Threads);
         return new QuantizePlan
@@ -64,7 +60,7 @@ public static class PlanJob
         };
     });
 
-    private static PlannedSeconds Estimate(IReadOnlyList<CalibrationStage> stages, LayerChoice[] chosen, long tokens, long diskBytes, MachineRates rates)
+    private static PlannedSeconds Estimate(IReadOnlyList<CalibrationStage> stages, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes, MachineRates rates)
     {
         double forward = 2.0 * tokens * chosen.Sum(choice => (double)choice.Layer.OutFeatures * choice.Layer.InFeatures);
         double gram = stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));

@@ -2,7 +2,6 @@ using Zqfp.CudaOps;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Emission;
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Slicing;
 using Zqfp.OnnxRewriter.Tensors;
@@ -19,8 +18,7 @@ internal sealed class QuantizationRun
     private readonly OnnxFile _file;
     private readonly IJobObserver _observer;
     private readonly CancellationToken _cancellation;
-    private readonly GraphIndex _graph;
-    private readonly ModelFacts _facts;
+    private readonly ModelLayers _model;
     private readonly ModelRewriter _rewriter;
     private readonly PhaseClock _clock = new();
     private readonly List<QuantizedLayerResult> _layers = [];
@@ -34,9 +32,8 @@ internal sealed class QuantizationRun
         _file = file;
         _observer = observer;
         _cancellation = cancellation;
-        _graph = LeftWeights.Turn(new GraphIndex(file.Graph, file.Path), file.Path);
-        _facts = ModelFacts.Of(file, _graph);
-        _rewriter = new ModelRewriter(file, _graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom);
+        _model = ModelLayers.Of(file, options);
+        _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom);
     }
 
     public QuantizeReport Execute()
@@ -47,8 +44,7 @@ internal sealed class QuantizationRun
         }
 
         RequireSeparateOutput();
-        IReadOnlyList<LinearLayer> all = LinearLayerFinder.Find(_graph, _facts.Logits);
-        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(_graph, Choose(all), all, _facts.Logits);
+        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(_model.Graph, Choose(), _model.Found, _model.Facts.Logits);
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
         LayerKey[] keys = _options.WorkFolder is null
             ? LayerKeys.Numbered(stages)
@@ -70,9 +66,10 @@ internal sealed class QuantizationRun
     }
 
     /// <summary>The layers to quantize, each with its options in <see cref="_weights"/>, in the order their stages run.</summary>
-    private IReadOnlyList<LinearLayer> Choose(IReadOnlyList<LinearLayer> all)
+    private IReadOnlyList<LinearLayer> Choose()
     {
-        if (LogitsCoverage.Refusal(_graph, all, _facts.Logits) is { } refusal)
+        IReadOnlyList<LinearLayer> all = _model.Found;
+        if (LogitsCoverage.Refusal(_model.Graph, all, _model.Facts.Logits) is { } refusal)
         {
             throw new PipelineException("ZQFP1008", $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it without pruning the head.", _file.Path);
         }
@@ -82,8 +79,7 @@ internal sealed class QuantizationRun
             Warn(warning);
         }
 
-        LayerChoice[] chosen = [.. LayerChooser.Choose(all, _options).Where(choice => choice.FloatBecause is null)];
-        if (chosen.Length == 0)
+        if (_model.Chosen.Count == 0)
         {
             string why = all.All(layer => layer.IsHead || layer.IsTied)
                 ? "no MatMul or Gemm with a constant weight besides the head"
@@ -91,13 +87,13 @@ internal sealed class QuantizationRun
             throw new PipelineException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", _file.Path);
         }
 
-        foreach (LayerChoice choice in chosen)
+        foreach (LayerChoice choice in _model.Chosen)
         {
             _weights.Add(choice.Layer.Name, choice.Options);
         }
 
-        LinearLayer[] ordered = [.. chosen.Select(choice => choice.Layer).GroupBy(layer => layer.Input).SelectMany(stage => stage)];
-        return SharedWeights.Mark(_graph, ordered, (one, other) => _weights[one.Name] == _weights[other.Name]);
+        LinearLayer[] ordered = [.. _model.Chosen.Select(choice => choice.Layer).GroupBy(layer => layer.Input).SelectMany(stage => stage)];
+        return SharedWeights.Mark(_model.Graph, ordered, (one, other) => _weights[one.Name] == _weights[other.Name]);
     }
 
     private static bool IsOwner(LinearLayer layer) => layer.SharesWeightOf is null;
@@ -118,14 +114,14 @@ internal sealed class QuantizationRun
 
     private TokenWindowSet LoadWindows() =>
         _weights.Values.Any(QuantizeOptionRules.NeedsCalibration)
-            ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _facts)
+            ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts)
             : TokenWindowSet.Empty;
 
     private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
     {
         using var environment = new OrtEnvironment();
         using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
-        using var runner = new SliceRunner(environment, operators, _rewriter, TokenBatch.Group(windows.Windows), new TokenFeeds(environment, _facts), _options.Threads);
+        using var runner = new SliceRunner(environment, operators, _rewriter, TokenBatch.Group(windows.Windows), new TokenFeeds(environment, _model.Facts), _options.Threads);
         foreach (CalibrationStage stage in stages)
         {
             bool isKept = stage.Layers.Zip(kept.Skip(_layers.Count)).All(entry => IsKept(entry.First, entry.Second));
@@ -173,7 +169,7 @@ internal sealed class QuantizationRun
 
     private QuantizedLayerResult Quantize(LinearLayer layer, Hessian? hessian)
     {
-        float[] weight = WeightReader.Read(_file, _graph, layer);
+        float[] weight = WeightReader.Read(_file, _model.Graph, layer);
         QuantizationOptions options = _weights[layer.Name] with { MaxThreads = _options.Threads };
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, hessian, options, _cancellation);
         return QuantizedLayerResult.Of(layer, quantized, isCalibrated: hessian is not null, _options.Activations, _options.IsSimulated, _file.Path);
