@@ -2,7 +2,7 @@ using System.Globalization;
 using Zqfp.CudaOps.Cuda;
 using Zqfp.GpuBench;
 
-// Usage: Zqfp.GpuBench [check] [table] [brief] [ablations] [sweep] [wide] [--tokens M] [--out FILE] [--cache FOLDER]
+// Usage: Zqfp.GpuBench [check] [table] [brief] [ablations] [sweep] [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
 
@@ -26,12 +26,11 @@ try
     Timings timings = new(bench, report);
     if (Wanted("sweep"))
     {
-        bool wide = Wanted("wide");
         foreach ((int width, int tokens) in ((int, int)[])[(8, 1), (16, 16), (32, 32), (64, 64), (64, 128), (128, 128), (128, 256), (128, 2048)])
         {
             if (Option("--tokens") is not { } chosen || chosen == tokens.ToString(CultureInfo.InvariantCulture))
             {
-                timings.Sweep(width, tokens, wide);
+                timings.Sweep(width, tokens, Option("--shape"));
             }
         }
     }

@@ -60,13 +60,13 @@ internal sealed class Timings(Bench bench, TextWriter report)
         report.WriteLine();
     }
 
-    /// <summary>Every tile on a few layers, best first.</summary>
-    public void Sweep(int width, int tokens, bool wide)
+    /// <summary>Every tile on all shapes, or on those named as NxK with commas between; best first.</summary>
+    public void Sweep(int width, int tokens, string? shape)
     {
         List<GemmTile> tiles = [];
         foreach (int warpgroups in (int[])[1, 2])
         {
-            foreach (int cluster in (int[])[1, 2, 4])
+            foreach (int cluster in (int[])[1, 2, 3, 4, 6])
             {
                 foreach (int blocks in (int[])[1, 2, 3, 4, 5])
                 {
@@ -87,7 +87,7 @@ internal sealed class Timings(Bench bench, TextWriter report)
             }
         }
 
-        foreach ((int rows, int columns) in wide ? Shapes : Shapes[1..2])
+        foreach ((int rows, int columns) in Shapes.Where(one => shape is null || shape.Split(',').Contains($"{one.Rows}x{one.Columns}")))
         {
             using Layer layer = new(bench, rows, columns, library: false);
             using Batch batch = NewBatch(layer, tokens, 0);
