@@ -91,13 +91,16 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
     {
+        // No call inside the loops: a call takes all vector registers, and what lives across it is stored at every step.
+        int* firstWord = (int*)weights.Codes(panel, 0);
+        float* firstScale = weights.Scales(panel, 0);
+        Vector512<float> table = E2M1Table;
         Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, t2 = t0, t3 = t0;
         foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
         {
-            int* words = (int*)weights.Codes(panel, chunk.Start);
+            int* words = firstWord + ((nint)chunk.Start / 8 * Width);
             float* values = x + chunk.Start;
             float* end = values + chunk.Length;
-            Vector512<float> table = E2M1Table;
             Vector512<float> c0 = Vector512<float>.Zero, c1 = c0, c2 = c0, c3 = c0;
             for (; values < end; values += 8, words += Width)
             {
@@ -118,7 +121,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
                 Step(ref c0, ref c1, ref c2, ref c3, table, values[6], w0 >>> 24, w1 >>> 24, w2 >>> 24, w3 >>> 24);
                 Step(ref c0, ref c1, ref c2, ref c3, table, values[7], w0 >>> 28, w1 >>> 28, w2 >>> 28, w3 >>> 28);
             }
-            float* scales = weights.Scales(panel, chunk.Group);
+            float* scales = firstScale + ((nint)chunk.Group * Width);
             t0 = Vector512.FusedMultiplyAdd(c0, Vector512.Load(scales), t0);
             t1 = Vector512.FusedMultiplyAdd(c1, Vector512.Load(scales + 16), t1);
             t2 = Vector512.FusedMultiplyAdd(c2, Vector512.Load(scales + 32), t2);
@@ -148,10 +151,12 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     {
         // A local is kept in registers where a parameter is not.
         TLookup tables = lookup;
+        int* firstWord = (int*)weights.Codes(panel, 0);
+        float* firstScale = weights.Scales(panel, 0);
         Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, t2 = t0, t3 = t0;
         foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
         {
-            int* words = (int*)weights.Codes(panel, chunk.Start);
+            int* words = firstWord + ((nint)chunk.Start / 4 * Width);
             float* values = x + chunk.Start;
             float* end = values + chunk.Length;
             Vector512<float> c0 = Vector512<float>.Zero, c1 = c0, c2 = c0, c3 = c0;
@@ -171,7 +176,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
                 Step(tables, ref c2, w2, x0, x1, x2, x3);
                 Step(tables, ref c3, w3, x0, x1, x2, x3);
             }
-            float* scales = weights.Scales(panel, chunk.Group);
+            float* scales = firstScale + ((nint)chunk.Group * Width);
             t0 = Vector512.FusedMultiplyAdd(c0, Vector512.Load(scales), t0);
             t1 = Vector512.FusedMultiplyAdd(c1, Vector512.Load(scales + 16), t1);
             t2 = Vector512.FusedMultiplyAdd(c2, Vector512.Load(scales + 32), t2);
