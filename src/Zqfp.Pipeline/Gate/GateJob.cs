@@ -34,6 +34,7 @@ public static class GateJob
                 Regression = regression,
                 Failure = decision.Failure,
                 Warnings = decision.Warnings,
+                MaxPerplexityIncrease = options.MaxPerplexityIncrease,
             };
         });
 
