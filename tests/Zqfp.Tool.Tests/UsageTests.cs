@@ -55,7 +55,14 @@ public class UsageTests
     }
 
     [Fact]
-    public void No_command_is_a_usage_error() => Assert.Equal(2, ToolProcess.Run().ExitCode);
+    public void No_command_is_a_usage_error_that_shows_the_commands()
+    {
+        ToolProcess result = ToolProcess.Run();
+
+        Assert.Equal((2, ""), (result.ExitCode, result.Output));
+        Assert.Contains("quantize <MODEL>", result.Error, StringComparison.Ordinal);
+        Assert.Contains("ZQFP0900", Assert.Single(result.Errors), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void An_argument_with_an_at_sign_is_a_path_and_no_response_file()

@@ -142,7 +142,7 @@ internal sealed class QuantizationRun
         {
             _cancellation.ThrowIfCancellationRequested();
             int index = _layers.Count;
-            _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.Name));
+            _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.Module ?? layer.Name));
             _layers.Add(IsOwner(layer)
                 ? kept[index] ?? store.Write(keys[index], _clock.Measure("quantize", () => Quantize(layer, input)))
                 : _layers.Single(owner => owner.Tensors.Layer.Name == layer.SharesWeightOf).SharedWith(layer));
