@@ -29,6 +29,8 @@ public class UsageTests
     [InlineData("--window", "1", "at least 2")]
     [InlineData("--windows", "99999999999", "at least 0")]
     [InlineData("--threads", "1.5", "at least 0")]
+    [InlineData("--bos", "always", "none, text, document, window")]
+    [InlineData("--window-seed", "x", "--window-seed")]
     [InlineData("--unknown", "x", "--unknown")]
     public void A_wrong_value_is_a_coded_error_that_names_the_right_ones(string option, string value, string expected) =>
         AssertUsageError(ToolProcess.Run([.. Quantize, option, value]), option, expected);

@@ -79,6 +79,7 @@ public static class GateJob
         ModelPath = modelPath,
         TextPath = options.TextPath,
         TokenizerPath = options.TokenizerPath,
+        Reading = options.Reading,
         Window = options.Window,
         Windows = options.Windows,
         Threads = options.Threads,

@@ -36,7 +36,7 @@ public static class PlanJob
             throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
         }
 
-        int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, facts).Windows.Count;
+        int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading, options.WindowSeed).Windows.Count;
         long tokens = (long)windows * options.Window;
         IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(graph, [.. chosen.Select(choice => choice.Layer)], all, facts.Logits);
         Dictionary<string, LayerChoice> choices = chosen.ToDictionary(choice => choice.Layer.Name);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Zqfp.Numerics;
+using Zqfp.Pipeline.Text;
 
 namespace Zqfp.Pipeline.Quantize;
 
@@ -27,6 +28,8 @@ internal static class OptionList
             ("calibration", FileName(options.CalibrationPath)),
             ("tokenizer", FileName(options.TokenizerPath)),
             ("window", Number(options.Window)),
+            ("window-seed", options.WindowSeed is { } seed ? Number(seed) : null),
+            ("bos", options.Reading.Beginning == BeginningPolicy.None ? null : Word(options.Reading.Beginning)),
             ("windows", options.Windows == 0 ? "all" : Number(options.Windows)),
             ("calibrate-on", Word(options.CalibrateOn)),
             ("profile", string.Join(", ", options.Profiles.Select(Word))),

@@ -118,7 +118,7 @@ internal sealed class QuantizationRun
 
     private TokenWindowSet LoadWindows() =>
         _weights.Values.Any(QuantizeOptionRules.NeedsCalibration)
-            ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _facts)
+            ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _facts, _options.Reading, _options.WindowSeed)
             : TokenWindowSet.Empty;
 
     private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
