@@ -71,7 +71,7 @@ public static class PlanJob
         double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));
         return new PlannedSeconds(
             (forward / (MachineRates.ForwardShare * rates.GramOperations)) + (gram / rates.GramOperations),
-            quantize / rates.QuantizeOperations,
+            MachineRates.WarmUpSeconds + (quantize / rates.QuantizeOperations),
             diskBytes / MachineRates.DiskBytes);
     }
 
@@ -81,7 +81,7 @@ public static class PlanJob
         .. calibrates
             ? [string.Create(CultureInfo.InvariantCulture, $"measured now: {rates.GramOperations / 1e9:0.0} GFLOP/s summing what layers read; assumed: the model itself at {MachineRates.ForwardShare} of that")]
             : (string[])[],
-        string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
+        string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.WarmUpSeconds:0} s until the code is optimized; {MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
     ];
 
     private static IEnumerable<Diagnostic> Warnings(QuantizeOptions options, Requirement memory, Requirement disk)
