@@ -3,12 +3,14 @@ using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 using Zqfp.OnnxRuntime;
 
-// Usage: [products | load | generate] [--threads T] [--seconds S] [--only NAME] [--library zqfp_ops.so]
+// Usage: [products | load | generate | evaluate] [--threads T] [--seconds S] [--only NAME] [--library zqfp_ops.so]
 //        [--layers-megabytes MB] [M,N,K ...]      for products and load
 //        [--tokens N] FLOAT.onnx QUANTIZED.onnx   for generate
+//        --text FILE --tokenizer FILE FLOAT.onnx  for evaluate
 //   products  times matrix products; without shapes, those of docs/operators.md
 //   load      times the making of a session of one layer
 //   generate  times the writing of tokens with a whole model
+//   evaluate  times an evaluation against a session that only runs the same batches
 int tokens = 64;
 var models = new List<string>();
 int threads = Environment.ProcessorCount;
@@ -17,12 +19,14 @@ double seconds = 20;
 string mode = "products";
 string? only = null;
 string? library = null;
+string text = "";
+string tokenizer = "";
 var shapes = new List<(int M, int N, int K)>();
 for (int i = 0; i < args.Length; i++)
 {
     switch (args[i])
     {
-        case "products" or "load" or "generate":
+        case "products" or "load" or "generate" or "evaluate":
             mode = args[i];
             break;
         case "--threads":
@@ -39,6 +43,12 @@ for (int i = 0; i < args.Length; i++)
             break;
         case "--library":
             library = args[++i];
+            break;
+        case "--text":
+            text = args[++i];
+            break;
+        case "--tokenizer":
+            tokenizer = args[++i];
             break;
         case "--tokens":
             tokens = int.Parse(args[++i], CultureInfo.InvariantCulture);
@@ -74,6 +84,9 @@ switch (mode)
         break;
     case "generate":
         new GenerationBenchmark(environment, Options).Measure(models[0], models[1], tokens, seconds);
+        break;
+    case "evaluate":
+        new EvaluationBenchmark(environment, threads).Measure(models[0], text, tokenizer, seconds);
         break;
     default:
         using (var bandwidth = new MemoryBandwidth(threads, weightBytes))

@@ -29,6 +29,8 @@ public class UsageTests
     [InlineData("--window", "1", "at least 2")]
     [InlineData("--windows", "99999999999", "at least 0")]
     [InlineData("--threads", "1.5", "at least 0")]
+    [InlineData("--bos", "always", "none, text, document, window")]
+    [InlineData("--window-seed", "x", "--window-seed")]
     [InlineData("--unknown", "x", "--unknown")]
     public void A_wrong_value_is_a_coded_error_that_names_the_right_ones(string option, string value, string expected) =>
         AssertUsageError(ToolProcess.Run([.. Quantize, option, value]), option, expected);
@@ -55,7 +57,14 @@ public class UsageTests
     }
 
     [Fact]
-    public void No_command_is_a_usage_error() => Assert.Equal(2, ToolProcess.Run().ExitCode);
+    public void No_command_is_a_usage_error_that_shows_the_commands()
+    {
+        ToolProcess result = ToolProcess.Run();
+
+        Assert.Equal((2, ""), (result.ExitCode, result.Output));
+        Assert.Contains("quantize <MODEL>", result.Error, StringComparison.Ordinal);
+        Assert.Contains("ZQFP0900", Assert.Single(result.Errors), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void An_argument_with_an_at_sign_is_a_path_and_no_response_file()

@@ -16,19 +16,26 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
 
     /// <summary>Runs the slice of <paramref name="stage"/> over every window.</summary>
     /// <param name="stage">The next stage; each is run once, in order.</param>
-    /// <param name="wantHessian">Whether the stage's layers are still to be quantized.</param>
+    /// <param name="measures">Whether the stage's layers are still to be quantized.</param>
     /// <param name="cancellation">Stops between two batches, or within one.</param>
-    /// <returns>The Hessian of the layers that read the stage's input, or null.</returns>
-    public Hessian? Run(CalibrationStage stage, bool wantHessian, CancellationToken cancellation)
+    /// <returns>What the stage's layers read, or null where that is not measured.</returns>
+    public StageInput? Run(CalibrationStage stage, bool measures, CancellationToken cancellation)
     {
         using Slice? slice = stage.Nodes.Count == 0 ? null : Open(stage);
-        using GramAccumulator? gram = wantHessian ? new GramAccumulator(stage.Layers[0].InFeatures, threads) : null;
+        using GramAccumulator? gram = measures ? new GramAccumulator(stage.Layers[0].InFeatures, threads) : null;
+        ActivationMeter? meter = measures ? new ActivationMeter(stage.Layers[0].InFeatures) : null;
         Dictionary<string, OrtValue[]> made = stage.Keeps.ToDictionary(value => value, _ => new OrtValue[batches.Count], StringComparer.Ordinal);
         for (int i = 0; i < batches.Count; i++)
         {
             OrtValue[] outputs = slice?.Run(batches[i], value => _kept.GetValueOrDefault(value)?[i], feeds, cancellation) ?? [];
             OrtValue input = slice is null ? _kept[stage.Input][i] : outputs[slice.OutputNames.IndexOf(stage.Input)];
-            gram?.Add(AsFloats(input));
+            if (gram is not null)
+            {
+                ReadOnlySpan<float> tokens = AsFloats(input);
+                gram.Add(tokens);
+                meter!.Add(tokens);
+            }
+
             for (int o = 0; o < outputs.Length; o++)
             {
                 if (made.TryGetValue(slice!.OutputNames[o], out OrtValue[]? values))
@@ -43,7 +50,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
         }
 
         Keep(made, stage.Drops);
-        return gram?.ToHessian();
+        return gram?.ToHessian() is { } hessian ? new StageInput(hessian, meter!.ToRange(hessian)) : null;
     }
 
     public void Dispose()

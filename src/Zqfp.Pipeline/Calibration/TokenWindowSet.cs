@@ -17,12 +17,26 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
     /// <param name="window">Tokens in a window.</param>
     /// <param name="count">Windows at most, from the beginning; 0 for all.</param>
     /// <param name="model">The model that is to read them.</param>
+    /// <param name="reading">How the text is read; null for the usual way.</param>
+    /// <param name="seed">Draws the windows from all of the text by this seed; null takes the first ones.</param>
     /// <exception cref="TextException">ZQFP01nn: the text or the tokenizer cannot be used, does not fit the model, or fills no window.</exception>
-    public static TokenWindowSet Load(string textPath, string? tokenizerPath, int window, int count, ModelFacts model)
+    public static TokenWindowSet Load(string textPath, string? tokenizerPath, int window, int count, ModelFacts model, TextReading? reading = null, int? seed = null)
     {
         Tokenizer? tokenizer = tokenizerPath is null ? null : Tokenizer.Load(tokenizerPath);
-        TokenStream stream = TextSource.Load(new TextSourceOptions { Path = textPath, ModelVocabularySize = model.Vocabulary }, tokenizer);
-        int[][] windows = TokenWindows.Cut(stream, window, count > 0 ? count : null);
+        reading ??= new TextReading();
+        var source = new TextSourceOptions
+        {
+            Path = textPath,
+            ModelVocabularySize = model.Vocabulary,
+            JsonField = reading.JsonField,
+            DocumentMarker = reading.DocumentMarker,
+            DocumentSeparator = reading.DocumentSeparator,
+            Beginning = reading.Beginning,
+        };
+        TokenStream stream = TextSource.Load(source, tokenizer);
+        int[][] windows = seed is { } drawn
+            ? TokenWindows.Sample(stream, window, count > 0 ? count : int.MaxValue, drawn)
+            : TokenWindows.Cut(stream, window, count > 0 ? count : null);
         return new TokenWindowSet(windows, stream.Ids.Length);
     }
 

@@ -1,4 +1,5 @@
 using Zqfp.CudaOps;
+using Zqfp.Pipeline.Text;
 
 namespace Zqfp.Pipeline.Evaluate;
 
@@ -13,6 +14,9 @@ public sealed record EvaluateOptions
 
     /// <summary>The model's tokenizer; may be null where the text is token ids.</summary>
     public string? TokenizerPath { get; init; }
+
+    /// <summary>How the text is read.</summary>
+    public TextReading Reading { get; init; } = new();
 
     /// <summary>Tokens in a window, 2 or more. Windows do not overlap; a shorter tail is dropped.</summary>
     public int Window { get; init; } = 512;

@@ -59,7 +59,7 @@ internal sealed class EvaluationCache(string? folder)
     }
 
     private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts) =>
-        TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
+        TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading);
 
     private string PathOf(TokenWindowSet windows, OperatorDevice device, params byte[][] models) =>
         Path.Combine(folder!, Key(windows, device, models) + ".json");

@@ -34,6 +34,7 @@ public static class GateJob
                 Regression = regression,
                 Failure = decision.Failure,
                 Warnings = decision.Warnings,
+                MaxPerplexityIncrease = options.MaxPerplexityIncrease,
             };
         });
 
@@ -78,6 +79,7 @@ public static class GateJob
         ModelPath = modelPath,
         TextPath = options.TextPath,
         TokenizerPath = options.TokenizerPath,
+        Reading = options.Reading,
         Window = options.Window,
         Windows = options.Windows,
         Threads = options.Threads,

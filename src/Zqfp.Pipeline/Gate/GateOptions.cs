@@ -1,3 +1,5 @@
+using Zqfp.Pipeline.Text;
+
 namespace Zqfp.Pipeline.Gate;
 
 /// <summary>Which quantized model to compare with which float model, and how much it may lose.</summary>
@@ -14,6 +16,9 @@ public sealed record GateOptions
 
     /// <summary>The model's tokenizer; may be null where the text is token ids.</summary>
     public string? TokenizerPath { get; init; }
+
+    /// <summary>How the text is read.</summary>
+    public TextReading Reading { get; init; } = new();
 
     /// <summary>Tokens in a window, 2 or more.</summary>
     public int Window { get; init; } = 512;

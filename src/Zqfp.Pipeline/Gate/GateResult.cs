@@ -30,6 +30,9 @@ public sealed record GateResult
     /// <summary>What is above its limit, but within the noise of the text. It was given to the observer.</summary>
     public required IReadOnlyList<Diagnostic> Warnings { get; init; }
 
+    /// <summary>The limit of <see cref="PerplexityIncrease"/>, as a fraction; null without one, and in older results.</summary>
+    public double? MaxPerplexityIncrease { get; init; }
+
     /// <summary>Whether every limit holds.</summary>
     public bool Passed => Failure is null;
 }

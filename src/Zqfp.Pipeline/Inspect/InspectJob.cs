@@ -54,6 +54,7 @@ public static class InspectJob
     private static InspectedLayer Describe(OnnxFile file, TensorProto weight, LayerChoice choice) => new()
     {
         Name = choice.Layer.Name,
+        Module = choice.Layer.Module,
         Operator = choice.Layer.Nodes[0].OpType,
         Shape = [choice.Layer.OutFeatures, choice.Layer.InFeatures],
         Type = TensorTypes.Name((DataType)weight.DataType),

@@ -6,6 +6,9 @@ public sealed record InspectedLayer
     /// <summary>The layer's name.</summary>
     public required string Name { get; init; }
 
+    /// <summary>The module it was in PyTorch, where the exporter wrote that down.</summary>
+    public string? Module { get; init; }
+
     /// <summary>The operator that computes it, such as <c>MatMul</c>.</summary>
     public required string Operator { get; init; }
 

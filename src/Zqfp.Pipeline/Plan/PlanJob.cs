@@ -32,7 +32,7 @@ public static class PlanJob
             throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
         }
 
-        int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, model.Facts).Windows.Count;
+        int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, model.Facts, options.Reading, options.WindowSeed).Windows.Count;
         long tokens = (long)windows * options.Window;
         IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(model.Graph, [.. chosen.Select(choice => choice.Layer)], model.Found, model.Facts.Logits);
         Dictionary<string, LayerChoice> choices = chosen.ToDictionary(choice => choice.Layer.Name);
@@ -67,7 +67,7 @@ public static class PlanJob
         double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));
         return new PlannedSeconds(
             (forward / (MachineRates.ForwardShare * rates.GramOperations)) + (gram / rates.GramOperations),
-            quantize / rates.QuantizeOperations,
+            MachineRates.WarmUpSeconds + (quantize / rates.QuantizeOperations),
             diskBytes / MachineRates.DiskBytes);
     }
 
@@ -77,7 +77,7 @@ public static class PlanJob
         .. calibrates
             ? [string.Create(CultureInfo.InvariantCulture, $"measured now: {rates.GramOperations / 1e9:0.0} GFLOP/s summing what layers read; assumed: the model itself at {MachineRates.ForwardShare} of that")]
             : (string[])[],
-        string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
+        string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.WarmUpSeconds:0} s until the code is optimized; {MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
     ];
 
     private static IEnumerable<Diagnostic> Warnings(QuantizeOptions options, Requirement memory, Requirement disk)

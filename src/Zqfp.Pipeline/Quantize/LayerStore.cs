@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Tensors;
+using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
 
 namespace Zqfp.Pipeline.Quantize;
@@ -15,7 +16,7 @@ namespace Zqfp.Pipeline.Quantize;
 /// <param name="isTemporary">Whether nothing is read from an earlier run, and the folder is removed at the end.</param>
 internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 {
-    private const uint Magic = 0x3250465A; // "ZFP2"
+    private const uint Magic = 0x3350465A; // "ZFP3"
     private const int Alignment = 64;
 
     private readonly List<MappedFile> _files = [];
@@ -83,6 +84,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         writer.Write(tensors.Rank);
         writer.Write((int)tensors.Activations);
         writer.Write(result.OutputError ?? double.NaN);
+        WriteRange(writer, result.Activations);
         writer.Write(result.Warnings.Count);
         foreach (Diagnostic warning in result.Warnings)
         {
@@ -110,6 +112,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         int rank = reader.ReadInt32();
         var activations = (ActivationRounding)reader.ReadInt32();
         double error = reader.ReadDouble();
+        ActivationRange? range = ReadRange(reader);
         Diagnostic[] warnings = new Diagnostic[Count(reader)];
         for (int i = 0; i < warnings.Length; i++)
         {
@@ -146,8 +149,21 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
             Values = lengths[5] > 0 ? mapped.Slice<float>(floats, lengths[5]) : default(ReadOnlyMemory<float>?),
             Activations = activations,
         };
-        return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, warnings);
+        return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, range, warnings);
     }
+
+    private static void WriteRange(BinaryWriter writer, ActivationRange? range)
+    {
+        writer.Write(range is not null);
+        if (range is not null)
+        {
+            Array.ForEach([range.Largest, range.TokenLow, range.TokenMedian, range.TokenHigh, range.Rms, range.ChannelMedian], writer.Write);
+        }
+    }
+
+    private static ActivationRange? ReadRange(BinaryReader reader) => reader.ReadBoolean()
+        ? new ActivationRange(reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle())
+        : null;
 
     private static int Count(BinaryReader reader)
     {

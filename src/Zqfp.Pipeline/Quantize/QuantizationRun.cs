@@ -53,7 +53,7 @@ internal sealed class QuantizationRun
         QuantizedLayerResult?[] kept = [.. stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => IsOwner(layer) ? store.Read(key, layer) : null)];
         if (windows.Windows.Count == 0 || stages.SelectMany(stage => stage.Layers).Zip(kept).All(entry => IsKept(entry.First, entry.Second)))
         {
-            stages.ToList().ForEach(stage => Finish(stage, kept, hessian: null, keys, store));
+            stages.ToList().ForEach(stage => Finish(stage, kept, input: null, keys, store));
         }
         else
         {
@@ -114,7 +114,7 @@ internal sealed class QuantizationRun
 
     private TokenWindowSet LoadWindows() =>
         _weights.Values.Any(QuantizeOptionRules.NeedsCalibration)
-            ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts)
+            ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts, _options.Reading, _options.WindowSeed)
             : TokenWindowSet.Empty;
 
     private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
@@ -125,22 +125,22 @@ internal sealed class QuantizationRun
         foreach (CalibrationStage stage in stages)
         {
             bool isKept = stage.Layers.Zip(kept.Skip(_layers.Count)).All(entry => IsKept(entry.First, entry.Second));
-            using Hessian? hessian = _clock.Measure("calibrate", () => runner.Run(stage, wantHessian: !isKept, _cancellation));
-            Finish(stage, kept, hessian, keys, store);
+            using StageInput? input = _clock.Measure("calibrate", () => runner.Run(stage, measures: !isKept, _cancellation));
+            Finish(stage, kept, input, keys, store);
         }
     }
 
     /// <summary>Gets each layer of <paramref name="stage"/>, kept or quantized now, and puts it into the model.</summary>
-    private void Finish(CalibrationStage stage, QuantizedLayerResult?[] kept, Hessian? hessian, LayerKey[] keys, LayerStore store)
+    private void Finish(CalibrationStage stage, QuantizedLayerResult?[] kept, StageInput? input, LayerKey[] keys, LayerStore store)
     {
         int first = _layers.Count;
         foreach (LinearLayer layer in stage.Layers)
         {
             _cancellation.ThrowIfCancellationRequested();
             int index = _layers.Count;
-            _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.Name));
+            _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.Module ?? layer.Name));
             _layers.Add(IsOwner(layer)
-                ? kept[index] ?? store.Write(keys[index], _clock.Measure("quantize", () => Quantize(layer, hessian)))
+                ? kept[index] ?? store.Write(keys[index], _clock.Measure("quantize", () => Quantize(layer, input)))
                 : _layers.Single(owner => owner.Tensors.Layer.Name == layer.SharesWeightOf).SharedWith(layer));
         }
 
@@ -167,18 +167,18 @@ internal sealed class QuantizationRun
         _observer.Warn(warning);
     }
 
-    private QuantizedLayerResult Quantize(LinearLayer layer, Hessian? hessian)
+    private QuantizedLayerResult Quantize(LinearLayer layer, StageInput? input)
     {
         float[] weight = WeightReader.Read(_file, _model.Graph, layer);
         QuantizationOptions options = _weights[layer.Name] with { MaxThreads = _options.Threads };
-        QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, hessian, options, _cancellation);
-        return QuantizedLayerResult.Of(layer, quantized, isCalibrated: hessian is not null, _options.Activations, _options.IsSimulated, _file.Path);
+        QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, input?.Hessian, options, _cancellation);
+        return QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations, _options.IsSimulated, _file.Path);
     }
 
     private QuantizeReport Save(int calibrationWindows)
     {
-        LayerReport[] layers = [.. _layers.Select(layer => layer.Report)];
-        LayerReport[] stored = [.. _layers.Where(layer => IsOwner(layer.Tensors.Layer)).Select(layer => layer.Report)];
+        LayerReport[] layers = [.. _layers.Select(layer => layer.Report with { FloatBytes = FloatBytes(layer.Tensors.Layer) })];
+        LayerReport[] stored = [.. layers.Where(layer => layer.SharesWeightOf is null)];
         double weights = stored.Sum(layer => (double)layer.Rows * layer.Columns);
         double bits = stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
         string recipe = Recipe.Describe(_options);
@@ -197,6 +197,7 @@ internal sealed class QuantizationRun
             Output = _options.OutputPath,
             Outputs = [.. ProfileFiles.Of(_options).Select(file => file.Path)],
             Recipe = recipe,
+            Options = OptionList.Of(_options),
             Layers = layers,
             BitsPerWeight = bits,
             OriginalBytes = ModelFiles.Bytes(_options.ModelPath),
@@ -206,4 +207,6 @@ internal sealed class QuantizationRun
             Warnings = _warnings,
         };
     }
+
+    private long FloatBytes(LinearLayer layer) => _file.Read(_model.Graph.Initializer(layer.Weight)!).ByteLength;
 }

@@ -1,5 +1,6 @@
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter.Emission;
+using Zqfp.Pipeline.Text;
 
 namespace Zqfp.Pipeline.Quantize;
 
@@ -43,6 +44,12 @@ public sealed record QuantizeOptions
 
     /// <summary>The model's tokenizer; may be null where the calibration data are token ids.</summary>
     public string? TokenizerPath { get; init; }
+
+    /// <summary>How the calibration text is read.</summary>
+    public TextReading Reading { get; init; } = new();
+
+    /// <summary>Draws the calibration windows from all of the text by this seed, the same on every machine; null takes the first ones.</summary>
+    public int? WindowSeed { get; init; }
 
     /// <summary>Tokens in a calibration window, 2 or more.</summary>
     public int Window { get; init; } = 512;

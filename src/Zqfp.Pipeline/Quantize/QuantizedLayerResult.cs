@@ -1,6 +1,7 @@
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Layers;
+using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
 
 namespace Zqfp.Pipeline.Quantize;
@@ -8,8 +9,9 @@ namespace Zqfp.Pipeline.Quantize;
 /// <summary>One layer quantized: what goes into the model, and what to say about it.</summary>
 /// <param name="Tensors">What goes into the model.</param>
 /// <param name="OutputError">Squared error of the layer's output, mean over the calibration tokens; null without calibration.</param>
+/// <param name="Activations">What its input ranged over in calibration; null without.</param>
 /// <param name="Warnings">What the user should know.</param>
-internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, double? OutputError, IReadOnlyList<Diagnostic> Warnings)
+internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, double? OutputError, ActivationRange? Activations, IReadOnlyList<Diagnostic> Warnings)
 {
     /// <summary>The layer's line of the report.</summary>
     public LayerReport Report
@@ -18,15 +20,21 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
         {
             LinearLayer layer = Tensors.Layer;
             double bits = 8.0 * Tensors.ByteLength / ((double)layer.OutFeatures * layer.InFeatures);
-            return new LayerReport(layer.Name, layer.OutFeatures, layer.InFeatures, Tensors.Rank, bits, OutputError);
+            return new LayerReport(layer.Name, layer.OutFeatures, layer.InFeatures, Tensors.Rank, bits, OutputError)
+            {
+                Module = layer.Module,
+                SharesWeightOf = layer.SharesWeightOf,
+                Bytes = new LayerBytes(Tensors.Codes.Length, (4L * Tensors.Scales.Length) + (Tensors.Exponents?.Length ?? 0), 2L * (Tensors.Down.Length + Tensors.Up.Length)),
+                Activations = Activations,
+            };
         }
     }
 
     /// <summary>The same weight for another layer that has it too: what was measured and said concerns the first alone.</summary>
-    public QuantizedLayerResult SharedWith(LinearLayer layer) => new(Tensors with { Layer = layer }, null, []);
+    public QuantizedLayerResult SharedWith(LinearLayer layer) => new(Tensors with { Layer = layer }, null, null, []);
 
     /// <summary>Puts the numbers into the shape the operators read.</summary>
-    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, bool isCalibrated, ActivationFormat activations, bool isSimulated, string modelPath)
+    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, ActivationRange? read, ActivationFormat activations, bool isSimulated, string modelPath)
     {
         QuantizedMatrix weights = quantized.Weights;
         LowRankFactors? factors = quantized.LowRank;
@@ -53,7 +61,7 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
         Diagnostic[] warnings = [.. quantized.Warnings.Select(warning => new Diagnostic(warning.Code, DiagnosticSeverity.Warning, warning.Message, modelPath))];
 
         // H = (2 / tokens) sum x x^T, so tr(E H E^T) is twice the mean squared error.
-        return new QuantizedLayerResult(tensors, isCalibrated ? quantized.Loss / 2 : null, warnings);
+        return new QuantizedLayerResult(tensors, read is not null ? quantized.Loss / 2 : null, read, warnings);
     }
 
     private static ReadOnlyMemory<float>? Values(QuantizedMatrix weights)

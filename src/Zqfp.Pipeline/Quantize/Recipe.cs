@@ -9,7 +9,6 @@ internal static class Recipe
     public static string Describe(QuantizeOptions options)
     {
         QuantizationOptions weights = options.Quantization;
-        string format = weights.Format.IsInteger ? weights.Format.Name : $"FP{weights.Format.Bits} {weights.Format.Name}";
         string group = weights.GroupSize switch
         {
             QuantizationOptions.WholeRow => "per row",
@@ -33,8 +32,11 @@ internal static class Recipe
         string activations = options.Activations == ActivationFormat.None ? "float activations" : $"{ActivationName(options.Activations)} activations";
         string simulated = options.IsSimulated ? " (simulated)" : "";
         string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights) ? ", calibrated on float" : "";
-        return $"{format} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{source}{simulated}";
+        return $"{FormatName(weights.Format)} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{source}{simulated}";
     }
+
+    /// <summary>Such as <c>FP4 E2M1</c> or <c>INT4</c>.</summary>
+    public static string FormatName(NumberFormat format) => format.IsInteger ? format.Name : $"FP{format.Bits} {format.Name}";
 
     private static string ActivationName(ActivationFormat format) => format switch
     {

@@ -18,6 +18,13 @@ internal static class CommandLine
     public static int Run(string[] arguments)
     {
         RootCommand root = Create();
+        if (arguments.Length == 0)
+        {
+            root.Parse(["--help"]).Invoke(new InvocationConfiguration { Output = Console.Error });
+            DiagnosticWriter.Error("ZQFP0900", "Name a command.");
+            return ExitCodes.Usage;
+        }
+
         try
         {
             arguments = RecipeOptions.Expand(arguments);

@@ -13,12 +13,14 @@ internal static class EvaluateCommand
     {
         var model = new Argument<string>("MODEL") { Description = "The model, float or quantized" };
         var text = new TextOptions();
+        var reading = new ReadingOptions();
         var against = new Option<string?>("--against") { Description = "A model to compare with over the same tokens, such as the float model: paired difference, KL divergence, worst windows", HelpName = "MODEL" };
         var cache = new Option<string?>("--cache") { Description = "A folder that keeps results by content, so that nothing is measured twice", HelpName = "FOLDER" };
         var shared = new SharedOptions();
         Choice<OperatorDevice> device = new("--device", "Where the FP4 products of a quantized model compute: on the processor, or on a Hopper GPU (cuda)", ("cpu", OperatorDevice.Cpu), ("cuda", OperatorDevice.Cuda));
         var command = new Command("evaluate", "Measure a model's perplexity on a text") { model, device.Option };
         text.AddTo(command);
+        reading.AddTo(command);
         command.Options.Add(against);
         command.Options.Add(cache);
         shared.AddTo(command);
@@ -33,6 +35,7 @@ internal static class EvaluateCommand
                 ModelPath = result.GetRequiredValue(model),
                 TextPath = result.GetRequiredValue(text.Text)!,
                 TokenizerPath = result.GetValue(text.Tokenizer),
+                Reading = reading.Of(result),
                 Window = result.GetValue(text.Window),
                 Windows = result.GetValue(text.Windows),
                 AgainstPath = result.GetValue(against),

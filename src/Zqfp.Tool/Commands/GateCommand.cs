@@ -16,6 +16,7 @@ internal static class GateCommand
         var model = new Argument<string>("MODEL") { Description = "The quantized model" };
         var against = new Option<string>("--against") { Description = "The float model it was made from", HelpName = "MODEL", Required = true };
         var text = new TextOptions();
+        var reading = new ReadingOptions();
         Option<double?> maxIncrease = Number.Percentage("--max-increase", "Largest allowed increase of perplexity over the float model's; fails when the 95 % interval lies above it [default: 5%, unless another limit is given]");
         Option<double?> maxPerplexity = Number.Positive("--max-perplexity", "Largest allowed perplexity");
         var baseline = new Option<string?>("--baseline") { Description = "A file of accepted results, to be committed; fails when perplexity rose above the accepted one", HelpName = "FILE" };
@@ -27,6 +28,7 @@ internal static class GateCommand
         var shared = new SharedOptions();
         var command = new Command("gate", "Fail when a quantized model's perplexity is above the limit") { model, against };
         text.AddTo(command);
+        reading.AddTo(command);
         command.Options.Add(maxIncrease);
         command.Options.Add(maxPerplexity);
         command.Options.Add(baseline);
@@ -56,6 +58,7 @@ internal static class GateCommand
                 FloatModelPath = result.GetRequiredValue(against),
                 TextPath = result.GetRequiredValue(text.Text)!,
                 TokenizerPath = result.GetValue(text.Tokenizer),
+                Reading = reading.Of(result),
                 Window = result.GetValue(text.Window),
                 Windows = result.GetValue(text.Windows),
                 MaxPerplexityIncrease = result.GetValue(maxIncrease) ?? (result.GetValue(maxPerplexity) is null && result.GetValue(baseline) is null ? DefaultMaxIncrease : null),

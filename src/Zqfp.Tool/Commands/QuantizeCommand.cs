@@ -35,8 +35,10 @@ internal static class QuantizeCommand
         Option<int> rank = Number.Whole("--rank", "Rank of the low-rank correction (LoRC), 0 for none", least: 0, Defaults.Quantization.Rank);
         Option<int> window = Number.Whole("--window", "Tokens in a calibration window", least: 2, Defaults.Window);
         Option<int> windows = Number.Whole("--windows", "Calibration windows at most, 0 for all the text has", least: 0, Defaults.Windows);
+        var seed = new Option<int?>("--window-seed") { Description = "Draw the calibration windows from all of the text by this seed [default: the first ones]", HelpName = "N" };
         Choice<CalibrationSource> calibrateOn = new("--calibrate-on", "What layers are calibrated on: what the quantized layers before them make, or the float model's activations", ("quantized", CalibrationSource.Quantized), ("float", CalibrationSource.Float));
         var layers = new LayerOptions(Formats);
+        var reading = new ReadingOptions();
         ChoiceList<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq). Of several, the first goes to the output, another one beside it with its name before the extension. Float weights for measuring any format (simulated), alone", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq), ("simulated", EmissionProfile.Simulated));
         Choice<QuantizePreset> preset = new("--preset", "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), more refinement in three times the time (best)", ("default", QuantizePreset.Default), ("paper", QuantizePreset.Paper), ("best", QuantizePreset.Best));
         var work = new Option<string?>("--work") { Description = "A folder that keeps finished layers, so that a stopped run continues there", HelpName = "FOLDER" };
@@ -46,7 +48,7 @@ internal static class QuantizeCommand
         var command = new Command(name, description)
         {
             model, output, tokenizer, calibration, weights.Option, activations.Option, method.Option, groupSize, constraint.Option, rounding.Option,
-            rank, window, windows, calibrateOn.Option, profile.Option, preset.Option, work,
+            rank, window, windows, seed, calibrateOn.Option, profile.Option, preset.Option, work,
         };
         if (!plansOnly)
         {
@@ -54,6 +56,7 @@ internal static class QuantizeCommand
         }
 
         layers.AddTo(command);
+        reading.AddTo(command);
         command.Options.Add(RecipeOptions.Create());
         shared.AddTo(command);
         HelpText.Extend(command, plansOnly
@@ -72,8 +75,10 @@ internal static class QuantizeCommand
                 OutputPath = result.GetValue(output) ?? Path.Combine("quantized", Path.GetFileName(result.GetRequiredValue(model))),
                 TokenizerPath = result.GetValue(tokenizer),
                 CalibrationPath = result.GetValue(calibration),
+                Reading = reading.Of(result),
                 Window = result.GetValue(window),
                 Windows = result.GetValue(windows),
+                WindowSeed = result.GetValue(seed),
                 Activations = activations.Of(result),
                 CalibrateOn = calibrateOn.Of(result),
                 Selection = layers.Of(result),

@@ -14,8 +14,8 @@ internal static class DiagnosticWriter
         bool isError = diagnostic.Severity == DiagnosticSeverity.Error;
         string kind = Style.Error.Paint($"{(isError ? "error" : "warning")} {diagnostic.Code}", isError ? Color.Red : Color.Yellow);
 
-        // One diagnostic is one line, or the rest of it would not be recognized.
+        // One diagnostic is one line, or the rest of it would not be recognized; people at a terminal recognize it.
         string message = diagnostic.Message.ReplaceLineEndings(" ");
-        Console.Error.WriteLine($"{diagnostic.File ?? ToolName} : {kind}: {message}");
+        Console.Error.WriteLine(Wrapping.Wrap($"{diagnostic.File ?? ToolName} : {kind}: {message}", Style.Error.Width));
     }
 }

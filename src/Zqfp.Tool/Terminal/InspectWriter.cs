@@ -13,10 +13,11 @@ internal static class InspectWriter
     private static string Describe(InspectReport report)
     {
         var table = new TextTable(["layer", "operator", "shape", "type", "bytes", "becomes"], 4);
+        int digits = Grouped(report.Layers.Max(layer => layer.QuantizedBytes) ?? 0).Length;
         foreach (InspectedLayer layer in report.Layers)
         {
-            string becomes = layer.QuantizedBytes is { } bytes ? $"{Grouped(bytes)} bytes" : $"stays: {layer.Reason}";
-            table.Add(layer.Name, layer.Operator, $"[{string.Join(", ", layer.Shape)}]", layer.Type, Grouped(layer.Bytes), becomes);
+            string becomes = layer.QuantizedBytes is { } bytes ? Grouped(bytes).PadLeft(digits) : $"stays: {layer.Reason}";
+            table.Add(layer.Module ?? layer.Name, layer.Operator, $"[{string.Join(", ", layer.Shape)}]", layer.Type, Grouped(layer.Bytes), becomes);
         }
 
         string opsets = string.Join(", ", report.Opsets.Select(opset => opset.Key.Length > 0 ? $"{opset.Key} {opset.Value}" : $"{opset.Value}"));
@@ -32,7 +33,8 @@ internal static class InspectWriter
             string.Create(CultureInfo.InvariantCulture, $"{report.QuantizedLayers} of {report.Layers.Count} products would be quantized ({report.Recipe}):"),
             $"their weights {Sizes.Megabytes(report.QuantizableBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}, everything else {Sizes.Megabytes(report.OtherBytes)}, files {Sizes.Megabytes(report.FileBytes)} now",
         ];
-        return string.Join('\n', head) + "\n\n" + table + "\n" + string.Join('\n', totals) + "\n";
+        int? width = Style.Output.Width;
+        return Wrapping.Wrap(string.Join('\n', head), width) + "\n\n" + table.ToString(width) + "\n" + Wrapping.Wrap(string.Join('\n', totals), width) + "\n";
     }
 
     private static string Describe(InspectedValue value) => $"{value.Name} {value.Type}[{string.Join(", ", value.Shape)}]";

@@ -5,10 +5,13 @@ namespace Zqfp.Tool.Terminal;
 
 /// <summary>A phase of a job as it stands: how far, how fast, how long still.</summary>
 /// <param name="Progress">What the job reported.</param>
-/// <param name="Elapsed">Time since the phase began.</param>
+/// <param name="Elapsed">Time from the begin of the phase to the report.</param>
 /// <param name="IsFirst">Whether this is the first report of the phase.</param>
 internal sealed record PhaseState(JobProgress Progress, TimeSpan Elapsed, bool IsFirst)
 {
+    /// <summary>Time since the report, which only the remaining time shows.</summary>
+    public TimeSpan Waited { get; init; }
+
     /// <summary>Whether the phase is done.</summary>
     public bool IsLast => Progress.Total > 0 && Progress.Done >= Progress.Total;
 
@@ -28,11 +31,23 @@ internal sealed record PhaseState(JobProgress Progress, TimeSpan Elapsed, bool I
             }
             else if (Progress.Total > 0)
             {
-                line += $", {Clock(TimeSpan.FromSeconds((Progress.Total - Progress.Done) / rate))} left";
+                TimeSpan left = TimeSpan.FromSeconds((Progress.Total - Progress.Done) / rate) - Waited;
+                line += $", {Clock(left > TimeSpan.Zero ? left : TimeSpan.Zero)} left";
             }
+        }
+        else if (Waited >= TimeSpan.FromSeconds(1))
+        {
+            line += $", {Clock(Elapsed + Waited)}";
         }
 
         return line;
+    }
+
+    /// <summary>The share that is done as a bar of <paramref name="cells"/> characters; empty where the total is not known.</summary>
+    public string Bar(int cells)
+    {
+        int full = Progress.Total > 0 ? (int)(cells * Math.Min(Progress.Done, Progress.Total) / Progress.Total) : 0;
+        return Progress.Total > 0 ? new string('█', full) + new string('░', cells - full) : "";
     }
 
     private static string Clock(TimeSpan time) =>

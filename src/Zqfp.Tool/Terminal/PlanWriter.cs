@@ -31,9 +31,9 @@ internal static class PlanWriter
         table.Add("memory", Describe(plan.Memory));
         table.Add("disk", Describe(plan.Disk));
         table.Add("time", string.Create(CultureInfo.InvariantCulture, $"about {Clock(plan.Seconds.Total)}: calibrating {Clock(plan.Seconds.Calibrate)}, quantizing {Clock(plan.Seconds.Quantize)}, reading and writing {Clock(plan.Seconds.Write)}"));
-        string rest = string.Join('\n', plan.Model.Layers.Where(layer => layer.Reason is not null).Select(layer => $"  stays: {layer.Name}, {layer.Reason}"));
+        string rest = string.Join('\n', plan.Model.Layers.Where(layer => layer.Reason is not null).Select(layer => $"  stays: {layer.Module ?? layer.Name}, {layer.Reason}"));
         string basis = string.Join('\n', plan.Basis.Select(line => $"  {line}"));
-        return table.ToString().TrimStart('\n') + (rest.Length > 0 ? rest + "\n" : "") + "estimates rest on\n" + basis + "\n";
+        return table.ToString(Style.Output.Width).TrimStart('\n') + Wrapping.Wrap((rest.Length > 0 ? rest + "\n" : "") + "estimates rest on\n" + basis + "\n", Style.Output.Width);
     }
 
     private static string Describe(Requirement requirement) =>

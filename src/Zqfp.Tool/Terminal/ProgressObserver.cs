@@ -32,7 +32,11 @@ internal sealed class ProgressObserver(ProgressView view) : IJobObserver, IDispo
         DiagnosticWriter.Write(warning);
     }
 
-    public void Dispose() => Close();
+    public void Dispose()
+    {
+        Close();
+        view.Dispose();
+    }
 
     private void Close()
     {

@@ -1,7 +1,7 @@
 namespace Zqfp.Tool.Terminal;
 
 /// <summary>Shows progress on standard error.</summary>
-internal abstract class ProgressView
+internal abstract class ProgressView : IDisposable
 {
     /// <summary>The view for this process: a live line on a terminal, lines at milestones elsewhere, or nothing.</summary>
     public static ProgressView Create(bool quiet) => quiet ? new NoProgress() : Style.Error.IsTerminal ? new LiveLine() : new MilestoneLines();
@@ -14,49 +14,14 @@ internal abstract class ProgressView
     {
     }
 
+    public virtual void Dispose()
+    {
+    }
+
     private sealed class NoProgress : ProgressView
     {
         public override void Show(PhaseState state)
         {
-        }
-    }
-
-    /// <summary>One line that is written over, ten times a second at most.</summary>
-    private sealed class LiveLine : ProgressView
-    {
-        private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
-        private TimeSpan _next;
-
-        public override void Show(PhaseState state)
-        {
-            if (state.Elapsed < _next && !state.IsFirst && !state.IsLast)
-            {
-                return;
-            }
-
-            _next = state.Elapsed + Interval;
-            string text = $"{state.Describe()}  {state.Progress.Detail}".TrimEnd();
-            int width = WindowWidth() - 1;
-            Console.Error.Write("\r\u001b[K" + (text.Length > width ? text[..width] : text));
-            if (state.IsLast)
-            {
-                Console.Error.WriteLine();
-            }
-        }
-
-        public override void Clear() => Console.Error.Write("\r\u001b[K");
-
-        private static int WindowWidth()
-        {
-            const int Usual = 80;
-            try
-            {
-                return Console.WindowWidth > 1 ? Console.WindowWidth : Usual;
-            }
-            catch (IOException)
-            {
-                return Usual;
-            }
         }
     }
 

@@ -15,23 +15,30 @@ namespace Zqfp.Tool.Terminal;
 /// <summary>Writes a job's result to standard output: one line, or JSON.</summary>
 internal static class ResultWriter
 {
-    public static void Write(QuantizeReport report, bool json) => Console.Out.WriteLine(json
+    public static void Write(QuantizeReport report, bool json) => WriteLine(json
         ? JsonSerializer.Serialize(report, ResultJson.Readable.QuantizeReport)
         : string.Create(
             CultureInfo.InvariantCulture,
             $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}"));
 
-    public static void Write(EvaluationResult result, bool json) => Console.Out.WriteLine(json
+    public static void Write(EvaluationResult result, bool json) => WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.EvaluationResult)
         : Describe(result) + (result.Against is { } comparison ? "\n" + Describe(comparison) : ""));
 
-    public static void Write(VerifyResult result, bool json) => Console.Out.WriteLine(json
+    public static void Write(VerifyResult result, bool json) => WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.VerifyResult)
         : Describe(result));
 
-    public static void Write(GateResult result, bool json) => Console.Out.WriteLine(json
+    public static void Write(GateResult result, bool json) => WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.GateResult)
-        : result.Summary);
+        : Style.Output.IsTerminal ? Describe(result) : result.Summary);
+
+    /// <summary>Text is broken to the terminal; JSON is not.</summary>
+    private static void WriteLine(string text) => Console.Out.WriteLine(text.StartsWith('{') ? text : Wrapping.Wrap(text, Style.Output.Width));
+
+    /// <summary>The summary's parts one below the other, and the verdict; why it failed is a diagnostic.</summary>
+    private static string Describe(GateResult result) =>
+        result.Summary.Replace("; ", "\n  ", StringComparison.Ordinal) + (result.Passed ? "\n" + Style.Output.Paint("The gate passed.", Color.Green) : "");
 
     private static string Describe(EvaluationResult result)
     {

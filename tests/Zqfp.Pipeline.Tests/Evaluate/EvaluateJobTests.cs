@@ -1,6 +1,4 @@
-using System.Text.Json;
 using Zqfp.Pipeline.Evaluate;
-using Zqfp.Tests;
 
 namespace Zqfp.Pipeline.Tests.Evaluate;
 
@@ -17,18 +15,5 @@ public sealed class EvaluateJobTests
         {
             Assert.Equal(more.WindowLosses[i], few.WindowLosses[i], 5);
         }
-    }
-
-    [ReferenceFact("golden/perplexity.json")]
-    public void The_float_perplexity_is_the_one_PyTorch_computes()
-    {
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllText(Repository.Reference("golden/perplexity.json")));
-        double expected = golden.RootElement.GetProperty("tinystories-llama-3.7m").GetProperty("tinystories-evaluation.txt@512").GetProperty("ppl").GetDouble();
-        EvaluationResult result = EvaluateJob.Run(
-            new EvaluateOptions { ModelPath = SampleModel.Model, TextPath = SampleModel.Evaluation, TokenizerPath = SampleModel.Tokenizer },
-            new SilentObserver(),
-            CancellationToken.None);
-        Assert.Equal(236, result.Windows);
-        Assert.Equal(expected, result.Perplexity, 3);
     }
 }

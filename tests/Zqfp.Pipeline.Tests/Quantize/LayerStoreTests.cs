@@ -1,5 +1,6 @@
 using Zqfp.OnnxRewriter.Emission;
 using Zqfp.OnnxRewriter.Layers;
+using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Quantize;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
@@ -27,6 +28,7 @@ public sealed class LayerStoreTests : IDisposable
         Assert.Equal(kept.Tensors.Down.ToArray(), read.Tensors.Down.ToArray());
         Assert.Equal(kept.Tensors.Up.ToArray(), read.Tensors.Up.ToArray());
         Assert.Equal(kept.Tensors.Values!.Value.ToArray(), read.Tensors.Values!.Value.ToArray());
+        Assert.Equal(kept.Activations, read.Activations);
         Assert.Equal(kept.Report, read.Report);
         Assert.Equal(kept.Warnings, read.Warnings);
     }
@@ -36,7 +38,9 @@ public sealed class LayerStoreTests : IDisposable
     {
         using var store = new LayerStore(_folder, isTemporary: false);
         QuantizedLayerResult kept = Sample();
-        QuantizedLayerTensors read = store.Write(Key, kept with { Tensors = kept.Tensors with { Exponents = null, Values = null } }).Tensors;
+        QuantizedLayerResult back = store.Write(Key, kept with { Tensors = kept.Tensors with { Exponents = null, Values = null }, Activations = null });
+        QuantizedLayerTensors read = back.Tensors;
+        Assert.Null(back.Activations);
         Assert.False(read.Exponents.HasValue);
         Assert.False(read.Values.HasValue);
     }
@@ -97,6 +101,6 @@ public sealed class LayerStoreTests : IDisposable
             Up = new Half[] { (Half)5, (Half)6 },
             Activations = ActivationRounding.Fp8,
         };
-        return new QuantizedLayerResult(tensors, 0.25, [new Diagnostic("ZQFP2102", DiagnosticSeverity.Warning, "clamped", "m.onnx")]);
+        return new QuantizedLayerResult(tensors, 0.25, new ActivationRange(8, 1, 2, 4, 0.5f, 3), [new Diagnostic("ZQFP2102", DiagnosticSeverity.Warning, "clamped", "m.onnx")]);
     }
 }

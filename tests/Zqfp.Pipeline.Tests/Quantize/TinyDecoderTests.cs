@@ -1,5 +1,6 @@
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter.Emission;
+using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Quantize;
@@ -49,7 +50,29 @@ public sealed class TinyDecoderTests : IDisposable
     {
         QuantizeReport report = Run(Options(TinyDecoder.Write(_folder, form: WeightForm.Shared)));
         Assert.Equal([true, true, false, false], report.Layers.Select(layer => layer.OutputError is not null));
+        Assert.Equal([true, true, false, false], report.Layers.Select(layer => layer.Activations is not null));
+        Assert.Equal([null, null, "up0", "down0"], report.Layers.Select(layer => layer.SharesWeightOf));
         Assert.InRange(Perplexity(report.Output), 1, 1000);
+    }
+
+    [Fact]
+    public void Ranges_of_activations_depend_on_no_threads_and_come_back_from_a_work_folder()
+    {
+        QuantizeOptions options = Options(TinyDecoder.Write(_folder)) with { WorkFolder = Path.Combine(_folder, "work"), Threads = 1 };
+        ActivationRange?[] first = [.. Run(options).Layers.Select(layer => layer.Activations)];
+        ActivationRange?[] kept = [.. Run(options).Layers.Select(layer => layer.Activations)];
+        ActivationRange?[] parallel = [.. Run(options with { WorkFolder = null, Threads = 2 }).Layers.Select(layer => layer.Activations)];
+        Assert.All(first, range => Assert.True(range!.Largest >= range.TokenHigh && range.TokenHigh >= range.TokenMedian && range.TokenMedian > range.Rms));
+        Assert.Equal(first, kept);
+        Assert.Equal(first, parallel);
+    }
+
+    [Fact]
+    public void What_a_layer_takes_is_told_in_parts()
+    {
+        LayerReport layer = Run(Options(TinyDecoder.Write(_folder))).Layers[0];
+        Assert.Equal(32 * 48 * sizeof(float), layer.FloatBytes);
+        Assert.Equal(new LayerBytes(Codes: 32 * 48 / 2, Scales: 48 * (sizeof(float) + 2), Correction: 2 * 2 * (32 + 48)), layer.Bytes);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Gate;
@@ -22,9 +23,9 @@ public sealed class ReportJobTests : IDisposable
         Assert.Contains("&lt;odd&gt; &amp; layer", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<odd>", page, StringComparison.Ordinal);
         Assert.Contains("75.0 %", page, StringComparison.Ordinal);
-        Assert.Equal(2, Regex.Count(page, "<circle "));
+        Assert.Equal(2, Regex.Count(page, "<circle class=\"(dot|worst)\""));
         Assert.Contains("window 1: 1.500, &#x2B;0.0976", page.Replace("+", "&#x2B;", StringComparison.Ordinal), StringComparison.Ordinal);
-        Assert.DoesNotMatch("(src|href)=|url\\(|https?:", page);
+        Assert.DoesNotMatch("(src|href)=(?!\"data:,)|url\\(|https?:|<script", page);
     }
 
     [Fact]
@@ -36,6 +37,91 @@ public sealed class ReportJobTests : IDisposable
         Assert.Contains("quantized without calibration", page, StringComparison.Ordinal);
         Assert.DoesNotContain("NaN", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<circle", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_weight_that_layers_share_counts_once_among_the_bytes()
+    {
+        LayerReport owner = new("owner", 1000, 1000, 0, 4.5, 3) { FloatBytes = 4_000_000, Bytes = new LayerBytes(500_000, 62_500, 0) };
+        QuantizeReport shared = Quantization with
+        {
+            OriginalBytes = 4_500_000,
+            QuantizedBytes = 1_062_500,
+            Layers = [owner, owner with { Name = "other", OutputError = null, SharesWeightOf = "owner" }],
+        };
+        string page = HtmlReport.Render(shared, null);
+
+        Assert.Contains("weights to quantize 4.0 MB", page, StringComparison.Ordinal);
+        Assert.Contains("codes 0.5 MB", page, StringComparison.Ordinal);
+        Assert.Contains("graph) 0.5 MB", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("low-rank corrections", page, StringComparison.Ordinal);
+        Assert.Contains("has the weight of owner", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_older_result_that_does_not_tell_shared_weights_apart_has_no_negative_bytes()
+    {
+        QuantizeReport older = Quantization with { QuantizedBytes = 3, Layers = [new LayerReport("one", 8, 4, 0, 4.5, 3), new LayerReport("two", 8, 4, 0, 4.5, null)] };
+        string page = HtmlReport.Render(older, null);
+
+        Assert.Contains("graph) 0.0 MB", page, StringComparison.Ordinal);
+        Assert.DoesNotMatch(" -[0-9.]+ MB|width:-[0-9]", page);
+    }
+
+    [Fact]
+    public void Ranges_are_drawn_once_for_the_layers_that_read_the_same_value()
+    {
+        var range = new ActivationRange(Largest: 80, TokenLow: 1, TokenMedian: 2, TokenHigh: 4, Rms: 0.5f, ChannelMedian: 4);
+        LayerReport[] layers = [.. ((string[])["layers.0.q", "layers.0.k", "layers.0.up", "layers.1.q"]).Select((name, i) => new LayerReport($"node_{i}", 8, 4, 0, 4.5, 1) { Module = name, Activations = i < 2 ? range : range with { Largest = 10 + i } })];
+        string page = HtmlReport.Render(Quantization with { Layers = layers }, null);
+
+        Assert.Contains("<td class=\"name\">layers.0.q, k<td>", page, StringComparison.Ordinal);
+        Assert.Equal(3, Regex.Count(page, "class=\"top\""));
+        Assert.Contains("<td class=\"n\">80.0<td class=\"n\">2.00<td class=\"n\">4.00<td class=\"n hot\">20.0", page, StringComparison.Ordinal);
+
+        // The axis runs from 0.1 to 100: 0.5, 2 and 80 have their places on it.
+        Assert.Contains("class=\"rms\" style=\"left:23.3%\"></i><i class=\"middle\" style=\"left:43.37%\"></i><i class=\"top\" style=\"left:96.77%\"", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Inputs_of_which_most_channels_never_speak_have_no_ratio()
+    {
+        var range = new ActivationRange(Largest: 8, TokenLow: 0, TokenMedian: 0, TokenHigh: 4, Rms: 0.5f, ChannelMedian: 0);
+        string page = HtmlReport.Render(Quantization with { Layers = [new LayerReport("layer", 8, 4, 0, 4.5, 1) { Activations = range }] }, null);
+        Assert.DoesNotMatch("NaN|Infinity|∞", page);
+    }
+
+    [Fact]
+    public void What_older_versions_wrote_has_a_report()
+    {
+        string path = Path.Combine(_folder, "quantize.json");
+        File.WriteAllText(path, """
+            { "model": "m.onnx", "output": "out/m.onnx", "outputs": ["out/m.onnx"], "recipe": "FP4", "bitsPerWeight": 4.5, "originalBytes": 1000, "quantizedBytes": 300,
+              "layers": [{ "name": "layer", "rows": 8, "columns": 4, "rank": 0, "bitsPerWeight": 4.5, "outputError": 0.5 }],
+              "calibrationWindows": 96, "seconds": { "write": 1 }, "warnings": [] }
+            """);
+        string output = Path.Combine(_folder, "report.html");
+        ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPath = output });
+
+        string page = File.ReadAllText(output);
+        Assert.Contains("quantized weights", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("activations range", page, StringComparison.Ordinal);
+    }
+
+    [BrowserFact]
+    public void A_browser_draws_it_without_a_word_to_console_or_network_wide_and_narrow()
+    {
+        var range = new ActivationRange(Largest: 80, TokenLow: 1, TokenMedian: 2, TokenHigh: 4, Rms: 0.5f, ChannelMedian: 4);
+        LayerReport[] layers = [.. Enumerable.Range(0, 6).Select(i => new LayerReport($"a_rather_long_name_of_a_node_that_has_no_spaces_{i}", 8, 4, 0, 4.5, 1 + i) { Module = $"model.layers.{i / 2}.mlp.part{i % 2}", Activations = range with { Largest = 80 + i } })];
+        string page = HtmlReport.Render(Quantization with { Layers = layers }, Gate with { MaxPerplexityIncrease = 0.05 });
+        foreach (int width in (int[])[1100, 500])
+        {
+            BrowserPage seen = BrowserPage.Open(page, _folder, width);
+            Assert.Equal("", seen.Console);
+            Assert.Equal(0, seen.Requests);
+            Assert.Equal(2 + 1, seen.VisibleCircles);
+            Assert.True(seen.ContentWidth <= seen.ViewportWidth, $"{seen.ContentWidth} pixels wide in a window of {seen.ViewportWidth}.");
+        }
     }
 
     [Theory]

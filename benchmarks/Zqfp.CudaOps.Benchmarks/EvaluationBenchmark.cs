@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using System.Globalization;
+using Zqfp.OnnxRuntime;
+using Zqfp.Pipeline;
+using Zqfp.Pipeline.Diagnostics;
+using Zqfp.Pipeline.Evaluate;
+using Zqfp.Pipeline.Text;
+
+namespace Zqfp.Benchmarks;
+
+/// <summary>
+/// Times a whole evaluation (reading and tokenizing the text, loading the model, the runs, the losses) against a bare session that only
+/// runs the same batches and drops the logits, by turns in one process. Processor time beside the clock's, for a busy machine.
+/// </summary>
+internal sealed class EvaluationBenchmark(OrtEnvironment environment, int threads)
+{
+    private const int Window = 512;
+    private const int Windows = 48;
+
+    /// <summary>Tokens of a batch, as in evaluation.</summary>
+    private const int BatchTokens = 2048;
+
+    public void Measure(string model, string text, string tokenizer, double seconds)
+    {
+        TokenStream stream = TextSource.Load(new TextSourceOptions { Path = text }, Tokenizer.Load(tokenizer));
+        int[][][] batches = [.. TokenWindows.Cut(stream, Window, Windows).Chunk(BatchTokens / Window)];
+        using OrtSession session = OrtSession.Create(environment, model, new OrtSessionOptions { IntraOpThreads = threads });
+        List<(double Clock, double Processor)> bare = [];
+        List<(double Clock, double Processor)> whole = [];
+        long end = Stopwatch.GetTimestamp() + (long)(seconds * Stopwatch.Frequency);
+        for (int round = 0; round < 4 || Stopwatch.GetTimestamp() < end; round++)
+        {
+            (double, double) once = Time(() => Array.ForEach(batches, batch => Run(session, batch)));
+            (double, double) other = Time(() => EvaluateJob.Run(
+                new EvaluateOptions { ModelPath = model, TextPath = text, TokenizerPath = tokenizer, Window = Window, Windows = Windows, Threads = threads },
+                new NoObserver(),
+                CancellationToken.None));
+
+            // The first round runs code that is not yet optimized.
+            if (round > 0)
+            {
+                bare.Add(once);
+                whole.Add(other);
+            }
+        }
+
+        int tokens = batches.Sum(batch => batch.Length) * Window;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{batches.Sum(batch => batch.Length)} windows of {Window} tokens, {bare.Count} rounds"));
+        Console.WriteLine("| what | tokens/s | of the bare session | tokens a processor second | of the bare session |");
+        Console.WriteLine("|:--|--:|--:|--:|--:|");
+        Print("bare session", bare);
+        Print("evaluation", whole);
+
+        void Print(string name, List<(double Clock, double Processor)> times)
+        {
+            double clock = Statistics.Median(bare.Zip(times, (baseline, time) => baseline.Clock / time.Clock));
+            double processor = Statistics.Median(bare.Zip(times, (baseline, time) => baseline.Processor / time.Processor));
+            Console.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"| {name} | {tokens / Statistics.Median(times.Select(time => time.Clock)):0} | {clock:0.00} | {tokens / Statistics.Median(times.Select(time => time.Processor)):0} | {processor:0.00} |"));
+        }
+    }
+
+    private void Run(OrtSession session, int[][] batch)
+    {
+        OrtValue[] inputs = [.. session.Inputs.Select(input => Input(input.Name, batch))];
+        foreach (OrtValue value in inputs.Concat(session.Run([.. session.Inputs.Select(input => input.Name)], inputs, ["logits"])))
+        {
+            value.Dispose();
+        }
+    }
+
+    private OrtValue Input(string name, int[][] batch)
+    {
+        long[] values = name switch
+        {
+            "attention_mask" => [.. Enumerable.Repeat(1L, batch.Length * Window)],
+            "position_ids" => [.. Enumerable.Range(0, batch.Length * Window).Select(i => (long)(i % Window))],
+            _ => [.. batch.SelectMany(ids => ids).Select(id => (long)id)],
+        };
+        return OrtValue.Create<long>(environment, values, [batch.Length, Window]);
+    }
+
+    private static (double Clock, double Processor) Time(Action work)
+    {
+        TimeSpan before = Environment.CpuUsage.TotalTime;
+        long start = Stopwatch.GetTimestamp();
+        work();
+        return (Stopwatch.GetElapsedTime(start).TotalSeconds, (Environment.CpuUsage.TotalTime - before).TotalSeconds);
+    }
+
+    private sealed class NoObserver : IJobObserver
+    {
+        public void Report(JobProgress progress)
+        {
+        }
+
+        public void Warn(Diagnostic warning)
+        {
+        }
+    }
+}
