@@ -37,6 +37,10 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
     [Output]
     public ITaskItem[] GatedModels { get; private set; } = [];
 
+    /// <summary>Those of <see cref="PreparedModels"/> whose reports are wanted.</summary>
+    [Output]
+    public ITaskItem[] ReportedModels { get; private set; } = [];
+
     /// <inheritdoc/>
     public override bool Execute()
     {
@@ -93,9 +97,12 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         hashes.Save();
         PreparedModels = [.. models];
         GatedModels = [.. models.Where(IsGated)];
+        ReportedModels = [.. models.Where(HasReport)];
     }
 
     private static bool IsGated(ITaskItem model) => model.GetMetadata("Evaluation").Length > 0;
+
+    private static bool HasReport(ITaskItem model) => !string.Equals(model.GetMetadata("Report"), "false", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The item with every option settled, or null where its recipe cannot be used.</summary>
     private TaskItem? Resolve(ITaskItem item, GlobalProperties globalProperties)
@@ -202,6 +209,10 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         model.SetMetadata(nameof(ModelFiles.GateInputs), Escaping.Escape(files.GateInputs));
         model.SetMetadata(nameof(ModelFiles.GateStamp), Escaping.Escape(files.GateStamp));
         model.SetMetadata(nameof(ModelFiles.GateWarnings), Escaping.Escape(files.GateWarnings));
+        model.SetMetadata(nameof(ModelFiles.QuantizeResult), Escaping.Escape(files.QuantizeResult));
+        model.SetMetadata(nameof(ModelFiles.GateResult), IsGated(model) ? Escaping.Escape(files.GateResult) : string.Empty);
+        model.SetMetadata(nameof(ModelFiles.ReportStamp), Escaping.Escape(files.ReportStamp));
+        model.SetMetadata("ReportFiles", string.Join(";", ModelFiles.ReportKinds.Select(kind => Escaping.Escape(ModelFiles.Report(files.QuantizedModel, kind)))));
     }
 
     private static void AppendOptions(StringBuilder text, TaskItem model, IReadOnlyList<ModelOption> options, FileHashes hashes)

@@ -21,6 +21,8 @@ public sealed class ZqfpGate : ZqfpToolTask
 
     private protected override string WarningsFile => Model.GetMetadata(nameof(ModelFiles.GateWarnings));
 
+    private protected override string Result => Model.GetMetadata(nameof(ModelFiles.GateResult));
+
     private protected override void AddOptions(CommandLineArguments arguments)
     {
         arguments.AddOption("--against", Model.ItemSpec);

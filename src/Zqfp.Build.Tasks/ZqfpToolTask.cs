@@ -60,7 +60,11 @@ public abstract class ZqfpToolTask : ToolTask
 
     private protected abstract string Stamp { get; }
 
-    private protected abstract string WarningsFile { get; }
+    /// <summary>Where the warnings are kept for builds that skip the step; empty for a step that gives none.</summary>
+    private protected virtual string WarningsFile => string.Empty;
+
+    /// <summary>The file of the step's result; empty where there is none.</summary>
+    private protected virtual string Result => string.Empty;
 
     /// <inheritdoc/>
     public override bool Execute()
@@ -79,11 +83,20 @@ public abstract class ZqfpToolTask : ToolTask
     private bool Run()
     {
         File.Delete(Stamp);
-        Executed = [new TaskItem(Escaping.Escape(WarningsFile))];
+        if (Result.Length > 0)
+        {
+            File.Delete(Result);
+        }
+
+        Executed = WarningsFile.Length > 0 ? [new TaskItem(Escaping.Escape(WarningsFile))] : [];
         bool succeeded = base.Execute() && !Log.HasLoggedErrors;
         if (succeeded)
         {
-            TextFile.WriteIfDifferent(WarningsFile, _warnings.ToString());
+            if (WarningsFile.Length > 0)
+            {
+                TextFile.WriteIfDifferent(WarningsFile, _warnings.ToString());
+            }
+
             TextFile.Write(Stamp, DateTime.UtcNow.ToString("O", CultureInfo.InvariantCulture) + "\n");
         }
 
@@ -114,7 +127,7 @@ public abstract class ZqfpToolTask : ToolTask
     {
         CommandLineArguments arguments = new CommandLineArguments().Add(ToolAssembly).Add(Command).Add(Subject);
         AddOptions(arguments);
-        return arguments.AddOption("--threads", Threads).ToString();
+        return arguments.AddOption("--result", Result).AddOption("--threads", Threads).ToString();
     }
 
     /// <inheritdoc/>

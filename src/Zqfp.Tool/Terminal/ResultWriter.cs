@@ -12,14 +12,15 @@ using Zqfp.Pipeline.Verify;
 
 namespace Zqfp.Tool.Terminal;
 
-/// <summary>Writes a job's result to standard output: one line, or JSON.</summary>
+/// <summary>Writes a job's result to standard output: one line, or JSON; and the JSON to a file, where one is named.</summary>
 internal static class ResultWriter
 {
-    public static void Write(QuantizeReport report, bool json) => Console.Out.WriteLine(json
-        ? JsonSerializer.Serialize(report, ResultJson.Readable.QuantizeReport)
-        : string.Create(
-            CultureInfo.InvariantCulture,
-            $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}"));
+    public static void Write(QuantizeReport report, bool json, string? file = null)
+    {
+        string text = JsonSerializer.Serialize(report, ResultJson.Readable.QuantizeReport);
+        WriteFile(file, text);
+        Console.Out.WriteLine(json ? text : Describe(report));
+    }
 
     public static void Write(EvaluationResult result, bool json) => Console.Out.WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.EvaluationResult)
@@ -29,9 +30,37 @@ internal static class ResultWriter
         ? JsonSerializer.Serialize(result, ResultJson.Readable.VerifyResult)
         : Describe(result));
 
-    public static void Write(GateResult result, bool json) => Console.Out.WriteLine(json
-        ? JsonSerializer.Serialize(result, ResultJson.Readable.GateResult)
-        : result.Summary);
+    public static void Write(GateResult result, bool json, string? file = null)
+    {
+        string text = JsonSerializer.Serialize(result, ResultJson.Readable.GateResult);
+        WriteFile(file, text);
+        Console.Out.WriteLine(json ? text : result.Summary);
+    }
+
+    /// <summary>Writes the file whole or not at all: somebody makes reports of it.</summary>
+    private static void WriteFile(string? path, string json)
+    {
+        if (path is null)
+        {
+            return;
+        }
+
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            File.WriteAllText(temporary, json + "\n");
+            File.Move(temporary, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+
+    private static string Describe(QuantizeReport report) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}");
 
     private static string Describe(EvaluationResult result)
     {
