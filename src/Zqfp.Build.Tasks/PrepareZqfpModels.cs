@@ -29,6 +29,9 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
     [Required]
     public string ToolAssembly { get; set; } = string.Empty;
 
+    /// <summary>The folder or the address of the pages about diagnostics; empty for none.</summary>
+    public string HelpLinkBase { get; set; } = string.Empty;
+
     /// <summary>One item per model: resolved options as metadata, and the files of <c>ModelFiles</c>.</summary>
     [Output]
     public ITaskItem[] PreparedModels { get; private set; } = [];
@@ -241,7 +244,7 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
     private string FullPath(string path) => Path.GetFullPath(Path.Combine(ProjectDirectory, path.Replace('\\', Path.DirectorySeparatorChar)));
 
     private void Error(string code, string file, string message) =>
-        Log.LogError(subcategory: null, code, helpKeyword: null, file, 0, 0, 0, 0, message);
+        Log.LogError(subcategory: null, code, helpKeyword: null, new HelpLinks(HelpLinkBase).Of(code), file, 0, 0, 0, 0, "{0}", message);
 
     private sealed class GlobalProperties(IBuildEngine6? engine)
     {

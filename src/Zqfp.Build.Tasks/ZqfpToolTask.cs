@@ -31,6 +31,9 @@ public abstract class ZqfpToolTask : ToolTask
     [Required]
     public string ProjectDirectory { get; set; } = string.Empty;
 
+    /// <summary>The folder or the address of the pages about diagnostics; empty for none.</summary>
+    public string HelpLinkBase { get; set; } = string.Empty;
+
     /// <summary>How many threads the tool may use; empty: as many as there are processors. The result does not depend on it.</summary>
     public string Threads { get; set; } = string.Empty;
 
@@ -52,6 +55,8 @@ public abstract class ZqfpToolTask : ToolTask
 
     /// <inheritdoc/>
     protected override Encoding StandardErrorEncoding => Encoding.UTF8;
+
+    private HelpLinks Links => new(HelpLinkBase);
 
     private protected abstract string Command { get; }
 
@@ -75,7 +80,7 @@ public abstract class ZqfpToolTask : ToolTask
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            Log.LogError(subcategory: null, "ZQFP0905", helpKeyword: null, Stamp, 0, 0, 0, 0, $"what was done could not be written down: {exception.Message}");
+            Log.LogError(subcategory: null, "ZQFP0905", helpKeyword: null, Links.Of("ZQFP0905"), Stamp, 0, 0, 0, 0, $"what was done could not be written down: {exception.Message}");
             return false;
         }
     }
@@ -138,7 +143,7 @@ public abstract class ZqfpToolTask : ToolTask
     {
         if (ToolDiagnostic.Parse(singleLine) is { } diagnostic)
         {
-            diagnostic.LogTo(Log);
+            diagnostic.LogTo(Log, Links);
             if (!diagnostic.IsError)
             {
                 _warnings.Append(singleLine).Append('\n');
@@ -158,7 +163,7 @@ public abstract class ZqfpToolTask : ToolTask
         {
             string last = _lastMessage.Length > 0 ? $" Its last line was: {_lastMessage}" : string.Empty;
             Log.LogError(
-                subcategory: null, "ZQFP0904", helpKeyword: null, Model.ItemSpec, 0, 0, 0, 0,
+                subcategory: null, "ZQFP0904", helpKeyword: null, Links.Of("ZQFP0904"), Model.ItemSpec, 0, 0, 0, 0,
                 "{0}",
                 $"the tool ended with exit code {ExitCode.ToString(CultureInfo.InvariantCulture)} and no error message. Build with -v:detailed for its output.{last}");
         }

@@ -7,6 +7,8 @@ namespace Zqfp.Tests;
 /// <summary>The tasks that run the tool, with a script in the place of <c>dotnet</c>: what is passed, what is made of the output.</summary>
 public sealed class ToolTaskTests : IDisposable
 {
+    private const string Help = "https://example.org";
+
     private readonly TemporaryFolder _folder = new();
     private readonly BuildEngine _engine = new();
 
@@ -112,6 +114,18 @@ public sealed class ToolTaskTests : IDisposable
     }
 
     [UnixFact]
+    public void What_is_given_and_what_is_replayed_link_to_the_page_of_its_code()
+    {
+        Assert.False(Quantize("echo '/m.onnx : warning ZQFP2003: Hm.' >&2; echo '/m.onnx : error ZQFP1001: Broken.' >&2; exit 11"));
+        Assert.True(Quantize("echo '/m.onnx : warning ZQFP2003: Hm.' >&2"));
+        Assert.True(Replay(executed: false));
+
+        Assert.Equal("https://example.org/ZQFP1001.md", Assert.Single(_engine.Errors).HelpLink);
+        Assert.Equal(3, _engine.Warnings.Count);
+        Assert.All(_engine.Warnings, warning => Assert.Equal("https://example.org/ZQFP2003.md", warning.HelpLink));
+    }
+
+    [UnixFact]
     public void Warnings_that_are_gone_are_not_replayed()
     {
         Assert.True(Quantize("echo '/m.onnx : warning ZQFP2003: Hm.' >&2"));
@@ -165,6 +179,7 @@ public sealed class ToolTaskTests : IDisposable
         }
 
         task.BuildEngine = _engine;
+        task.HelpLinkBase = Help;
         task.Model = model;
         task.ToolAssembly = "tool.dll";
         task.ProjectDirectory = _folder.Path;
@@ -175,7 +190,7 @@ public sealed class ToolTaskTests : IDisposable
     private bool Replay(bool executed)
     {
         ITaskItem file = new TaskItem(Escaping.Escape(Path.Combine(_folder.Path, "quantize.warnings")));
-        return new ReplayZqfpWarnings { BuildEngine = _engine, WarningFiles = [file], Executed = executed ? [file] : [] }.Execute();
+        return new ReplayZqfpWarnings { BuildEngine = _engine, HelpLinkBase = Help, WarningFiles = [file], Executed = executed ? [file] : [] }.Execute();
     }
 
     private bool Report(string? gateResult) =>
