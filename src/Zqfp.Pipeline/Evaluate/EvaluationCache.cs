@@ -16,9 +16,12 @@ namespace Zqfp.Pipeline.Evaluate;
 internal sealed class EvaluationCache(string? folder)
 {
     /// <summary>The result for <paramref name="options"/>, from the folder or by evaluating.</summary>
-    public EvaluationResult GetOrEvaluate(EvaluateOptions options, string phase, IJobObserver observer, CancellationToken cancellation)
+    public EvaluationResult GetOrEvaluate(EvaluateOptions options, string phase, IJobObserver observer, CancellationToken cancellation) =>
+        GetOrEvaluate(options, ModelFacts.Read(options.ModelPath), phase, observer, cancellation);
+
+    /// <summary>The result for a model whose facts are known, from the folder or by evaluating.</summary>
+    public EvaluationResult GetOrEvaluate(EvaluateOptions options, ModelFacts facts, string phase, IJobObserver observer, CancellationToken cancellation)
     {
-        ModelFacts facts = ModelFacts.Read(options.ModelPath);
         TokenWindowSet windows = LoadWindows(options, facts);
         string? path = folder is null ? null : PathOf(windows, options.Device, ContentHash.OfModel(options.ModelPath));
         if (Read<EvaluationResult>(path) is { } known)
@@ -36,6 +39,7 @@ internal sealed class EvaluationCache(string? folder)
     {
         ModelFacts reference = ModelFacts.Read(againstPath);
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        RequireSameVocabulary(facts, reference);
         TokenWindowSet windows = LoadWindows(options, facts);
         if (folder is null)
         {
@@ -56,6 +60,18 @@ internal sealed class EvaluationCache(string? folder)
         Write(modelFile, pair.Model, observer);
         Write(divergenceFile, pair.Divergence, observer);
         return pair;
+    }
+
+    /// <summary>
+    /// Refuses what could not be compared by what the files say, before a text is read: it may hold tokens that one of the two does not know.
+    /// </summary>
+    /// <exception cref="PipelineException">ZQFP3005: the vocabularies differ.</exception>
+    public static void RequireSameVocabulary(ModelFacts facts, ModelFacts reference)
+    {
+        if (facts.Vocabulary is { } known && reference.Vocabulary is { } expected)
+        {
+            EvaluateJob.RequireSameVocabulary(expected, known, facts, reference);
+        }
     }
 
     private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts) =>
