@@ -48,6 +48,21 @@ public sealed class ToolTaskTests : IDisposable
             Arguments);
     }
 
+    [Theory]
+    [InlineData("zqfp.baseline.json", "model/m.onnx")]
+    [InlineData("../zqfp.baseline.json", "PROJECT/model/m.onnx")]
+    public void A_model_of_a_project_has_a_name_of_its_own_in_a_baseline_that_projects_share(string baseline, string expected)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
+        Assert.True(Gate("exit 0", ("Baseline", Path.GetFullPath(Path.Combine(_folder.Path, baseline))), ("Link", "model/m.onnx")));
+
+        Assert.Equal(expected.Replace("PROJECT", Path.GetFileName(_folder.Path), StringComparison.Ordinal), Arguments[Array.IndexOf(Arguments, "--baseline-name") + 1]);
+    }
+
     [UnixFact]
     public void Only_success_leaves_a_stamp()
     {

@@ -58,7 +58,7 @@ internal static class MarkdownReport
             text.Append(CultureInfo.InvariantCulture, $"Measured on {gate.Float.Windows} windows of {gate.Float.Window} tokens. ");
         }
 
-        text.Append(CultureInfo.InvariantCulture, $"Calibrated on {quantization.CalibrationWindows} windows.\n\n");
+        text.Append(quantization.CalibrationWindows > 0 ? string.Create(CultureInfo.InvariantCulture, $"Calibrated on {quantization.CalibrationWindows} windows.\n\n") : "Not calibrated.\n\n");
     }
 
     private static void AppendLayers(StringBuilder text, QuantizeReport quantization)
