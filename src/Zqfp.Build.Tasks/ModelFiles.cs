@@ -32,4 +32,18 @@ internal sealed class ModelFiles
     public string GateStamp => Path.Combine(Folder, "gate.stamp");
 
     public string GateWarnings => Path.Combine(Folder, "gate.warnings");
+
+    /// <summary>What quantizing gave, as JSON.</summary>
+    public string QuantizeResult => Path.Combine(Folder, "quantize.json");
+
+    /// <summary>What the gate found, as JSON, also where it failed.</summary>
+    public string GateResult => Path.Combine(Folder, "gate.json");
+
+    public string ReportStamp => Path.Combine(Folder, "report.stamp");
+
+    /// <summary>The reports, by what their names end in.</summary>
+    public static IReadOnlyList<string> ReportKinds { get; } = ["html", "md", "json"];
+
+    /// <summary>The report of one kind, beside the quantized model.</summary>
+    public static string Report(string quantizedModel, string kind) => quantizedModel + ".report." + kind;
 }

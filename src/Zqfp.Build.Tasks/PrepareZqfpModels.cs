@@ -29,6 +29,9 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
     [Required]
     public string ToolAssembly { get; set; } = string.Empty;
 
+    /// <summary>The folder or the address of the pages about diagnostics; empty for none.</summary>
+    public string HelpLinkBase { get; set; } = string.Empty;
+
     /// <summary>One item per model: resolved options as metadata, and the files of <c>ModelFiles</c>.</summary>
     [Output]
     public ITaskItem[] PreparedModels { get; private set; } = [];
@@ -36,6 +39,10 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
     /// <summary>Those of <see cref="PreparedModels"/> that have an evaluation text.</summary>
     [Output]
     public ITaskItem[] GatedModels { get; private set; } = [];
+
+    /// <summary>Those of <see cref="PreparedModels"/> whose reports are wanted.</summary>
+    [Output]
+    public ITaskItem[] ReportedModels { get; private set; } = [];
 
     /// <inheritdoc/>
     public override bool Execute()
@@ -93,9 +100,12 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         hashes.Save();
         PreparedModels = [.. models];
         GatedModels = [.. models.Where(IsGated)];
+        ReportedModels = [.. models.Where(HasReport)];
     }
 
     private static bool IsGated(ITaskItem model) => model.GetMetadata("Evaluation").Length > 0;
+
+    private static bool HasReport(ITaskItem model) => !string.Equals(model.GetMetadata("Report"), "false", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The item with every option settled, or null where its recipe cannot be used.</summary>
     private TaskItem? Resolve(ITaskItem item, GlobalProperties globalProperties)
@@ -202,6 +212,10 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         model.SetMetadata(nameof(ModelFiles.GateInputs), Escaping.Escape(files.GateInputs));
         model.SetMetadata(nameof(ModelFiles.GateStamp), Escaping.Escape(files.GateStamp));
         model.SetMetadata(nameof(ModelFiles.GateWarnings), Escaping.Escape(files.GateWarnings));
+        model.SetMetadata(nameof(ModelFiles.QuantizeResult), Escaping.Escape(files.QuantizeResult));
+        model.SetMetadata(nameof(ModelFiles.GateResult), IsGated(model) ? Escaping.Escape(files.GateResult) : string.Empty);
+        model.SetMetadata(nameof(ModelFiles.ReportStamp), Escaping.Escape(files.ReportStamp));
+        model.SetMetadata("ReportFiles", string.Join(";", ModelFiles.ReportKinds.Select(kind => Escaping.Escape(ModelFiles.Report(files.QuantizedModel, kind)))));
     }
 
     private static void AppendOptions(StringBuilder text, TaskItem model, IReadOnlyList<ModelOption> options, FileHashes hashes)
@@ -230,7 +244,7 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
     private string FullPath(string path) => Path.GetFullPath(Path.Combine(ProjectDirectory, path.Replace('\\', Path.DirectorySeparatorChar)));
 
     private void Error(string code, string file, string message) =>
-        Log.LogError(subcategory: null, code, helpKeyword: null, file, 0, 0, 0, 0, message);
+        Log.LogError(subcategory: null, code, helpKeyword: null, new HelpLinks(HelpLinkBase).Of(code), file, 0, 0, 0, 0, "{0}", message);
 
     private sealed class GlobalProperties(IBuildEngine6? engine)
     {

@@ -18,15 +18,19 @@ public sealed class ReplayZqfpWarnings : Microsoft.Build.Utilities.Task
     /// <summary>Those whose step ran in this build, and so has spoken already.</summary>
     public ITaskItem[] Executed { get; set; } = [];
 
+    /// <summary>The folder or the address of the pages about diagnostics; empty for none.</summary>
+    public string HelpLinkBase { get; set; } = string.Empty;
+
     /// <inheritdoc/>
     public override bool Execute()
     {
+        var links = new HelpLinks(HelpLinkBase);
         var spoken = new HashSet<string>(Executed.Select(file => file.ItemSpec), StringComparer.Ordinal);
         foreach (string file in WarningFiles.Select(item => item.ItemSpec).Where(file => !spoken.Contains(file) && File.Exists(file)))
         {
             foreach (string line in File.ReadAllLines(file))
             {
-                ToolDiagnostic.Parse(line)?.LogTo(Log);
+                ToolDiagnostic.Parse(line)?.LogTo(Log, links);
             }
         }
 

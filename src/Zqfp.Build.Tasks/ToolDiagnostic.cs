@@ -35,15 +35,15 @@ internal sealed class ToolDiagnostic
         return match.Success ? new ToolDiagnostic(match) : null;
     }
 
-    public void LogTo(TaskLoggingHelper log)
+    public void LogTo(TaskLoggingHelper log, HelpLinks links)
     {
         if (IsError)
         {
-            log.LogError(subcategory: null, Code, helpKeyword: null, File, Line, Column, 0, 0, "{0}", Text);
+            log.LogError(subcategory: null, Code, helpKeyword: null, links.Of(Code), File, Line, Column, 0, 0, "{0}", Text);
         }
         else
         {
-            log.LogWarning(subcategory: null, Code, helpKeyword: null, File, Line, Column, 0, 0, "{0}", Text);
+            log.LogWarning(subcategory: null, Code, helpKeyword: null, links.Of(Code), File, Line, Column, 0, 0, "{0}", Text);
         }
     }
 

@@ -21,6 +21,8 @@ public sealed class ZqfpGate : ZqfpToolTask
 
     private protected override string WarningsFile => Model.GetMetadata(nameof(ModelFiles.GateWarnings));
 
+    private protected override string Result => Model.GetMetadata(nameof(ModelFiles.GateResult));
+
     private protected override void AddOptions(CommandLineArguments arguments)
     {
         arguments.AddOption("--against", Model.ItemSpec);
@@ -29,8 +31,9 @@ public sealed class ZqfpGate : ZqfpToolTask
         arguments.AddOption("--cache", EvaluationCache);
         if (hasBaseline)
         {
-            // The same name on every machine: a file name alone may stand for several models of a project.
-            arguments.AddOption("--baseline-name", Model.GetMetadata("Link").Replace('\\', '/'));
+            // The same name on every machine, and another one for each model of each project that shares the file.
+            string place = Path.Combine(ProjectDirectory, Model.GetMetadata("Link"));
+            arguments.AddOption("--baseline-name", RelativePath.Of(Path.GetDirectoryName(Model.GetMetadata("Baseline"))!, place));
             if (string.Equals(UpdateBaseline, "true", StringComparison.OrdinalIgnoreCase))
             {
                 arguments.Add("--update-baseline");

@@ -16,6 +16,8 @@ public sealed class ZqfpQuantize : ZqfpToolTask
 
     private protected override string WarningsFile => Model.GetMetadata(nameof(ModelFiles.QuantizeWarnings));
 
+    private protected override string Result => Model.GetMetadata(nameof(ModelFiles.QuantizeResult));
+
     private protected override void AddOptions(CommandLineArguments arguments)
     {
         arguments.AddOption("--output", Model.GetMetadata(nameof(ModelFiles.QuantizedModel)));

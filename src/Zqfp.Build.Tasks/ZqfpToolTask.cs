@@ -31,6 +31,9 @@ public abstract class ZqfpToolTask : ToolTask
     [Required]
     public string ProjectDirectory { get; set; } = string.Empty;
 
+    /// <summary>The folder or the address of the pages about diagnostics; empty for none.</summary>
+    public string HelpLinkBase { get; set; } = string.Empty;
+
     /// <summary>How many threads the tool may use; empty: as many as there are processors. The result does not depend on it.</summary>
     public string Threads { get; set; } = string.Empty;
 
@@ -53,6 +56,8 @@ public abstract class ZqfpToolTask : ToolTask
     /// <inheritdoc/>
     protected override Encoding StandardErrorEncoding => Encoding.UTF8;
 
+    private HelpLinks Links => new(HelpLinkBase);
+
     private protected abstract string Command { get; }
 
     /// <summary>The model the command is about.</summary>
@@ -60,7 +65,11 @@ public abstract class ZqfpToolTask : ToolTask
 
     private protected abstract string Stamp { get; }
 
-    private protected abstract string WarningsFile { get; }
+    /// <summary>Where the warnings are kept for builds that skip the step; empty for a step that gives none.</summary>
+    private protected virtual string WarningsFile => string.Empty;
+
+    /// <summary>The file of the step's result; empty where there is none.</summary>
+    private protected virtual string Result => string.Empty;
 
     /// <inheritdoc/>
     public override bool Execute()
@@ -71,7 +80,7 @@ public abstract class ZqfpToolTask : ToolTask
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            Log.LogError(subcategory: null, "ZQFP0905", helpKeyword: null, Stamp, 0, 0, 0, 0, $"what was done could not be written down: {exception.Message}");
+            Log.LogError(subcategory: null, "ZQFP0905", helpKeyword: null, Links.Of("ZQFP0905"), Stamp, 0, 0, 0, 0, $"what was done could not be written down: {exception.Message}");
             return false;
         }
     }
@@ -79,11 +88,20 @@ public abstract class ZqfpToolTask : ToolTask
     private bool Run()
     {
         File.Delete(Stamp);
-        Executed = [new TaskItem(Escaping.Escape(WarningsFile))];
+        if (Result.Length > 0)
+        {
+            File.Delete(Result);
+        }
+
+        Executed = WarningsFile.Length > 0 ? [new TaskItem(Escaping.Escape(WarningsFile))] : [];
         bool succeeded = base.Execute() && !Log.HasLoggedErrors;
         if (succeeded)
         {
-            TextFile.WriteIfDifferent(WarningsFile, _warnings.ToString());
+            if (WarningsFile.Length > 0)
+            {
+                TextFile.WriteIfDifferent(WarningsFile, _warnings.ToString());
+            }
+
             TextFile.Write(Stamp, DateTime.UtcNow.ToString("O", CultureInfo.InvariantCulture) + "\n");
         }
 
@@ -114,7 +132,7 @@ public abstract class ZqfpToolTask : ToolTask
     {
         CommandLineArguments arguments = new CommandLineArguments().Add(ToolAssembly).Add(Command).Add(Subject);
         AddOptions(arguments);
-        return arguments.AddOption("--threads", Threads).ToString();
+        return arguments.AddOption("--result", Result).AddOption("--threads", Threads).ToString();
     }
 
     /// <inheritdoc/>
@@ -125,7 +143,7 @@ public abstract class ZqfpToolTask : ToolTask
     {
         if (ToolDiagnostic.Parse(singleLine) is { } diagnostic)
         {
-            diagnostic.LogTo(Log);
+            diagnostic.LogTo(Log, Links);
             if (!diagnostic.IsError)
             {
                 _warnings.Append(singleLine).Append('\n');
@@ -145,7 +163,7 @@ public abstract class ZqfpToolTask : ToolTask
         {
             string last = _lastMessage.Length > 0 ? $" Its last line was: {_lastMessage}" : string.Empty;
             Log.LogError(
-                subcategory: null, "ZQFP0904", helpKeyword: null, Model.ItemSpec, 0, 0, 0, 0,
+                subcategory: null, "ZQFP0904", helpKeyword: null, Links.Of("ZQFP0904"), Model.ItemSpec, 0, 0, 0, 0,
                 "{0}",
                 $"the tool ended with exit code {ExitCode.ToString(CultureInfo.InvariantCulture)} and no error message. Build with -v:detailed for its output.{last}");
         }

@@ -71,6 +71,21 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     }
 
     [Theory]
+    [InlineData("", 1)]
+    [InlineData("true", 1)]
+    [InlineData("False", 0)]
+    public void Reports_are_made_unless_they_are_switched_off(string value, int expected)
+    {
+        ITaskItem[] reported = Run(Model(("Report", value), ("Evaluation", "calibration.txt"))).ReportedModels;
+
+        Assert.Equal(expected, reported.Length);
+        Assert.All(reported, model => Assert.Equal(["m.onnx.report.html", "m.onnx.report.md", "m.onnx.report.json"], ((ITaskItem2)model).GetMetadataValueEscaped("ReportFiles").Split(';').Select(Path.GetFileName)));
+    }
+
+    [Fact]
+    public void A_model_without_a_gate_has_no_result_of_one() => Assert.Equal("", Run(Model()).ReportedModels.Single().GetMetadata("GateResult"));
+
+    [Theory]
     [InlineData("Weights", "int8", true)]
     [InlineData("Windows", "4", true)]
     [InlineData("LayerOverrides", "up*:rank=4;down*:format=float", true)]

@@ -7,6 +7,8 @@ namespace Zqfp.Tests;
 /// <summary>The tasks that run the tool, with a script in the place of <c>dotnet</c>: what is passed, what is made of the output.</summary>
 public sealed class ToolTaskTests : IDisposable
 {
+    private const string Help = "https://example.org";
+
     private readonly TemporaryFolder _folder = new();
     private readonly BuildEngine _engine = new();
 
@@ -22,7 +24,7 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Quantize("exit 0", ("Weights", "fp4"), ("Rank", "0")));
 
         Assert.Equal(
-            ["tool.dll", "quantize", "/a folder/m.onnx", "--output", "/out/m.onnx", "--tokenizer", "/t;k.json", "--calibration", "/c.txt", "--weights", "fp4", "--rank", "0", "--work", "/layers", "--threads", "2"],
+            ["tool.dll", "quantize", "/a folder/m.onnx", "--output", "/out/m.onnx", "--tokenizer", "/t;k.json", "--calibration", "/c.txt", "--weights", "fp4", "--rank", "0", "--work", "/layers", "--result", "/quantize.json", "--threads", "2"],
             Arguments);
     }
 
@@ -33,7 +35,7 @@ public sealed class ToolTaskTests : IDisposable
 
         Assert.Equal(
             ["--exclude", "a*", "--exclude", "b", "--override", "c:rank=4,format=fp8", "--override", "d:format=float", "--profile", "custom", "--profile", "portable"],
-            Arguments[9..^4]);
+            Arguments[9..^6]);
     }
 
     [UnixFact]
@@ -42,8 +44,23 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Gate("exit 0", ("MaxPerplexityIncrease", "5%"), ("Rank", "0")));
 
         Assert.Equal(
-            ["tool.dll", "gate", "/out/m.onnx", "--against", "/a folder/m.onnx", "--text", "/e.txt", "--tokenizer", "/t;k.json", "--max-increase", "5%", "--cache", "/cache"],
+            ["tool.dll", "gate", "/out/m.onnx", "--against", "/a folder/m.onnx", "--text", "/e.txt", "--tokenizer", "/t;k.json", "--max-increase", "5%", "--cache", "/cache", "--result", "/gate.json"],
             Arguments);
+    }
+
+    [Theory]
+    [InlineData("zqfp.baseline.json", "model/m.onnx")]
+    [InlineData("../zqfp.baseline.json", "PROJECT/model/m.onnx")]
+    public void A_model_of_a_project_has_a_name_of_its_own_in_a_baseline_that_projects_share(string baseline, string expected)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
+        Assert.True(Gate("exit 0", ("Baseline", Path.GetFullPath(Path.Combine(_folder.Path, baseline))), ("Link", "model/m.onnx")));
+
+        Assert.Equal(expected.Replace("PROJECT", Path.GetFileName(_folder.Path), StringComparison.Ordinal), Arguments[Array.IndexOf(Arguments, "--baseline-name") + 1]);
     }
 
     [UnixFact]
@@ -112,6 +129,18 @@ public sealed class ToolTaskTests : IDisposable
     }
 
     [UnixFact]
+    public void What_is_given_and_what_is_replayed_link_to_the_page_of_its_code()
+    {
+        Assert.False(Quantize("echo '/m.onnx : warning ZQFP2003: Hm.' >&2; echo '/m.onnx : error ZQFP1001: Broken.' >&2; exit 11"));
+        Assert.True(Quantize("echo '/m.onnx : warning ZQFP2003: Hm.' >&2"));
+        Assert.True(Replay(executed: false));
+
+        Assert.Equal("https://example.org/ZQFP1001.md", Assert.Single(_engine.Errors).HelpLink);
+        Assert.Equal(3, _engine.Warnings.Count);
+        Assert.All(_engine.Warnings, warning => Assert.Equal("https://example.org/ZQFP2003.md", warning.HelpLink));
+    }
+
+    [UnixFact]
     public void Warnings_that_are_gone_are_not_replayed()
     {
         Assert.True(Quantize("echo '/m.onnx : warning ZQFP2003: Hm.' >&2"));
@@ -119,6 +148,28 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Replay(executed: false));
 
         Assert.Single(_engine.Warnings);
+    }
+
+    [UnixFact]
+    public void The_report_has_the_gate_where_there_is_a_verdict_and_says_nothing()
+    {
+        string[] outputs = ["--output", "/out/m.onnx.report.html", "--output", "/out/m.onnx.report.md", "--output", "/out/m.onnx.report.json"];
+        Assert.True(Report("/no such gate.json"));
+        Assert.Equal(["tool.dll", "report", "/quantize.json", .. outputs], Arguments);
+
+        string gate = _folder.File("gate.json", "{}");
+        Assert.True(Report(gate));
+        Assert.Equal(["tool.dll", "report", "/quantize.json", "--gate", gate, .. outputs], Arguments);
+        Assert.DoesNotContain(_engine.Messages, message => message.Importance == MessageImportance.High);
+    }
+
+    [UnixFact]
+    public void The_verdict_of_an_earlier_run_does_not_outlive_the_next()
+    {
+        string gate = _folder.File("gate.json", "{}");
+        Assert.False(Execute(new ZqfpGate { EvaluationCache = "/cache", DotNetHost = Script("exit 14") }, [("Evaluation", "/e.txt")], gate));
+
+        Assert.False(File.Exists(gate));
     }
 
     public void Dispose() => _folder.Dispose();
@@ -129,33 +180,36 @@ public sealed class ToolTaskTests : IDisposable
     private bool Gate(string script, params (string Name, string Value)[] metadata) =>
         Execute(new ZqfpGate { EvaluationCache = "/cache", DotNetHost = Script(script) }, [("Evaluation", "/e.txt"), .. metadata]);
 
-    private bool Execute(ZqfpToolTask task, (string Name, string Value)[] metadata)
+    private bool Execute(ZqfpToolTask task, (string Name, string Value)[] metadata, string? gateResult = null)
     {
         var model = new TaskItem("/a folder/m.onnx");
         foreach ((string name, string value) in metadata.Concat(
             [
                 ("Tokenizer", "/t;k.json"), ("Calibration", "/c.txt"), ("QuantizedModel", "/out/m.onnx"), ("WorkFolder", "/layers"),
                 ("QuantizeStamp", Stamp), ("QuantizeWarnings", Path.Combine(_folder.Path, "quantize.warnings")),
-                ("GateStamp", GateStamp), ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
+                ("GateStamp", GateStamp), ("QuantizeResult", "/quantize.json"), ("GateResult", gateResult ?? "/gate.json"), ("ReportStamp", Path.Combine(_folder.Path, "report.stamp")), ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
             ]))
         {
             model.SetMetadata(name, Escaping.Escape(value));
         }
 
         task.BuildEngine = _engine;
+        task.HelpLinkBase = Help;
         task.Model = model;
         task.ToolAssembly = "tool.dll";
         task.ProjectDirectory = _folder.Path;
         bool succeeded = task.Execute();
-        Assert.Single(task.Executed);
         return succeeded;
     }
 
     private bool Replay(bool executed)
     {
         ITaskItem file = new TaskItem(Escaping.Escape(Path.Combine(_folder.Path, "quantize.warnings")));
-        return new ReplayZqfpWarnings { BuildEngine = _engine, WarningFiles = [file], Executed = executed ? [file] : [] }.Execute();
+        return new ReplayZqfpWarnings { BuildEngine = _engine, HelpLinkBase = Help, WarningFiles = [file], Executed = executed ? [file] : [] }.Execute();
     }
+
+    private bool Report(string? gateResult) =>
+        Execute(new ZqfpReport { DotNetHost = Script("echo /out/m.onnx.report.html") }, [], gateResult);
 
     private string Script(string body)
     {

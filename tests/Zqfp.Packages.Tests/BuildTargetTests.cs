@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+
 namespace Zqfp.Tests;
 
 /// <summary>Clean, publish, design-time builds, several target frameworks, referencing projects.</summary>
@@ -122,7 +124,7 @@ public class BuildTargetTests(PackagesFixture packages)
     }
 
     [Fact]
-    public void A_missing_model_is_one_coded_error()
+    public void A_missing_model_is_one_coded_error_that_links_to_its_page_in_the_package()
     {
         TestProject project = packages.CreateProject("missing");
         File.Delete(project.Path("model/model.onnx"));
@@ -130,6 +132,12 @@ public class BuildTargetTests(PackagesFixture packages)
 
         Assert.NotEqual(0, result.ExitCode);
         Assert.Contains(": error ZQFP0001: ", Assert.Single(result.Errors), StringComparison.Ordinal);
+
+        // The terminal logger makes a link of the code.
+        string shown = project.Build("-terminalLogger:on").Output;
+        Match link = Regex.Match(shown, "\u001b]8;;(?<page>file:///[^\u001b]*/docs/diagnostics/ZQFP0001[.]md)\u001b");
+        Assert.True(link.Success, shown);
+        Assert.StartsWith("# ZQFP0001: ", File.ReadAllText(new Uri(link.Groups["page"].Value).LocalPath), StringComparison.Ordinal);
     }
 
     private static void AssertClean(TestProject project)

@@ -30,6 +30,17 @@ internal static class DotNet
         return Finish(process);
     }
 
+    /// <summary>Runs <c>dotnet</c> where there is no network: on Linux in a network namespace that has none, where the system lets a user make one.</summary>
+    /// <param name="folder">Where it runs.</param>
+    /// <param name="packagesFolder">Where packages are restored to.</param>
+    /// <param name="arguments">What it is told.</param>
+    public static DotNetResult RunOffline(string folder, string packagesFolder, params string[] arguments)
+    {
+        string[] isolated = CanIsolate.Value ? ["unshare", "--user", "--map-root-user", "--net", Host] : [Host];
+        using Process process = Start(isolated[0], folder, packagesFolder, [.. isolated[1..], .. arguments], NoProxy);
+        return Finish(process);
+    }
+
     /// <summary>Interrupts <c>dotnet</c> and all it started, as Ctrl+C in a terminal does.</summary>
     /// <param name="folder">Where it runs.</param>
     /// <param name="packagesFolder">Where packages are restored to.</param>
@@ -55,6 +66,21 @@ internal static class DotNet
         return Stopwatch.GetElapsedTime(interrupted);
     }
 
+    /// <summary>Nobody listens there.</summary>
+    private const string NoProxy = "http://127.0.0.1:9";
+
+    private static readonly Lazy<bool> CanIsolate = new(() =>
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return false;
+        }
+
+        using Process trial = Process.Start(new ProcessStartInfo("unshare", ["--user", "--map-root-user", "--net", "true"]) { RedirectStandardError = true })!;
+        trial.WaitForExit();
+        return trial.ExitCode == 0;
+    });
+
     private static string Host => Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
 
     private static DotNetResult Finish(Process process)
@@ -65,7 +91,7 @@ internal static class DotNet
         return new DotNetResult(process.ExitCode, output + error.Result);
     }
 
-    private static Process Start(string program, string folder, string? packagesFolder, string[] arguments)
+    private static Process Start(string program, string folder, string? packagesFolder, string[] arguments, string? proxy = null)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -84,6 +110,11 @@ internal static class DotNet
         {
             start.Environment["NUGET_PACKAGES"] = packagesFolder;
             start.Environment["DOTNET_CLI_HOME"] = packagesFolder;
+        }
+
+        if (proxy is not null)
+        {
+            start.Environment["http_proxy"] = start.Environment["https_proxy"] = start.Environment["all_proxy"] = proxy;
         }
 
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
 namespace Zqfp.Tests;
 
 /// <summary>Nothing runs that need not, and everything that must.</summary>
@@ -22,10 +25,13 @@ public class IncrementalBuildTests(PackagesFixture packages)
     {
         TestProject project = packages.CopyBuilt("unchanged");
         (DateTime, DateTime, DateTime) before = Times(project);
-        DotNetResult result = project.Build().Succeeded();
+        DotNetResult result = project.Build("-consoleLoggerParameters:PerformanceSummary").Succeeded();
 
         Assert.Equal(before, Times(project));
         Assert.Empty(result.Summaries);
+        int[] targets = [.. Regex.Matches(result.Output, "(?m)^ +([0-9]+) ms +_?Zqfp").Select(target => int.Parse(target.Groups[1].Value, CultureInfo.InvariantCulture))];
+        Assert.NotEmpty(targets);
+        Assert.InRange(targets.Sum(), 0, 300);
     }
 
     [Fact]

@@ -16,7 +16,7 @@ public class OperatorsPackageTests(PackagesFixture packages)
           </PropertyGroup>
           <ItemGroup>
             <PackageReference Include="Zqfp.CudaOps" Version="*" />
-            <None Include="{Repository.Path("artifacts/bin/Zqfp.Tool")}/{Configuration}/runtimes/**" LinkBase="runtimes" CopyToOutputDirectory="PreserveNewest" />
+            <None Include="{Repository.Path("artifacts/bin/Zqfp.Tool")}/{PackagesFixture.Configuration}/runtimes/**" LinkBase="runtimes" CopyToOutputDirectory="PreserveNewest" />
           </ItemGroup>
         </Project>
         """;
@@ -38,8 +38,6 @@ public class OperatorsPackageTests(PackagesFixture packages)
             Console.WriteLine("logits " + string.Join(' ', logits.AsReadOnlySpan<float>()[..8].ToArray()));
         }
         """;
-
-    private static string Configuration => Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
 
     [Fact]
     public void An_application_runs_a_quantized_model_in_process_and_by_the_native_library_alike()

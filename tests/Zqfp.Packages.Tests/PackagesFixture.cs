@@ -21,7 +21,6 @@ public sealed class PackagesFixture : IDisposable
         // Its native library is compiled with packages that the machine has, by a linker that knows no spaces in their paths.
         Pack("Zqfp.CudaOps", packagesFolder: null);
 
-
         // What the packages depend on, as a public feed has it.
         foreach (string file in Directory.GetFiles(Dependency, "*.nupkg"))
         {
@@ -71,10 +70,12 @@ public sealed class PackagesFixture : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
+    /// <summary>The configuration that is tested, as the name of its output folders.</summary>
+    internal static string Configuration { get; } = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+
     private void Pack(string project, string? packagesFolder)
     {
-        string configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
-        DotNet.Run(Repository.Root, packagesFolder, "pack", $"src/{project}", "-c", configuration, "--no-build", "-o", Feed).Succeeded();
+        DotNet.Run(Repository.Root, packagesFolder, "pack", $"src/{project}", "-c", Configuration, "--no-build", "-o", Feed).Succeeded();
     }
 }
 

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Zqfp.Tests;
 
 /// <summary>Several projects with models in one build, and a build that is stopped.</summary>
@@ -5,13 +7,13 @@ namespace Zqfp.Tests;
 public class SolutionBuildTests(PackagesFixture packages)
 {
     [Fact]
-    public void Three_projects_with_models_are_built_in_parallel_and_cleaned()
+    public void Three_projects_with_models_and_one_baseline_are_built_in_parallel_and_cleaned()
     {
         string[] names = ["one", "two", "three"];
         TestProject[] projects = [.. names.Select(name => packages.CreateProject("solution/" + name))];
         foreach (TestProject project in projects)
         {
-            project.Edit("EvaluationWindows=", "Method=\"rtn\" Preset=\"paper\" Rank=\"0\" EvaluationWindows=");
+            project.Edit("EvaluationWindows=", "Method=\"rtn\" Preset=\"paper\" Rank=\"0\" Baseline=\"../zqfp.baseline.json\" EvaluationWindows=");
         }
 
         string folder = Path.GetDirectoryName(projects[0].Folder)!;
@@ -29,9 +31,11 @@ public class SolutionBuildTests(PackagesFixture packages)
               </Target>
             </Project>
             """);
-        DotNetResult result = DotNet.Run(folder, packages.PackagesFolder, "msbuild", "All.proj", "-m:3", "-t:Build").Succeeded();
+        DotNetResult result = DotNet.Run(folder, packages.PackagesFolder, "msbuild", "All.proj", "-m:3", "-t:Build", "-p:ZqfpUpdateBaseline=true").Succeeded();
 
         Assert.Equal(3, result.Summaries.Length);
+        using var baseline = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "zqfp.baseline.json")));
+        Assert.Equal(["one/model/model.onnx", "three/model/model.onnx", "two/model/model.onnx"], baseline.RootElement.EnumerateObject().Select(entry => entry.Name));
         byte[] first = File.ReadAllBytes(projects[0].OutputModel + ".data");
         Assert.All(projects, project => Assert.True(first.AsSpan().SequenceEqual(File.ReadAllBytes(project.OutputModel + ".data"))));
 

@@ -16,6 +16,7 @@ public class HelpTests
     [InlineData("sweep")]
     [InlineData("completion")]
     [InlineData("doctor")]
+    [InlineData("explain")]
     [InlineData("plan")]
     [InlineData("schema")]
     [InlineData("verify")]

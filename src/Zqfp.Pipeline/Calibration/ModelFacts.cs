@@ -15,15 +15,18 @@ namespace Zqfp.Pipeline.Calibration;
 /// <param name="UsesBfloat16">Whether it computes in bfloat16.</param>
 internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize, bool UsesBfloat16)
 {
-    /// <summary>Reads the facts from the model's structure.</summary>
+    /// <summary>Reads the facts from the model's structure, of a model whose data files are whole: ONNX Runtime would say less about one that is not.</summary>
     /// <exception cref="PipelineException">ZQFP1007: it has no output that could be logits.</exception>
+    /// <exception cref="ModelException">ZQFP1002, ZQFP1003: external data is missing, too short, or does not fit.</exception>
     public static ModelFacts Read(string path)
     {
         using OnnxFile file = OnnxFile.Open(path);
+        file.ExternalFiles();
         return Of(file, new GraphIndex(file.Graph, file.Path));
     }
 
-    /// <inheritdoc cref="Read"/>
+    /// <summary>Takes the facts from the structure of a model that is open.</summary>
+    /// <exception cref="PipelineException">ZQFP1007: it has no output that could be logits.</exception>
     public static ModelFacts Of(OnnxFile file, GraphIndex graph)
     {
         ValueInfoProto output = file.Graph.Output.FirstOrDefault(value => value.Name == "logits")

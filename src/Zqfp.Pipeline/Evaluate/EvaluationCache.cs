@@ -10,15 +10,22 @@ namespace Zqfp.Pipeline.Evaluate;
 /// <summary>
 /// Keeps evaluation results in a folder under a key of everything they depend on: the code, the device, the model's bytes and the
 /// token windows. Of two models compared it keeps three files: each model's result, and how far their predictions are apart. A file
-/// that cannot be read counts as absent.
+/// that cannot be read counts as absent. What is unused goes after a month, and earlier where it takes more than 64 MiB.
 /// </summary>
 /// <param name="folder">The folder, or null to keep nothing.</param>
 internal sealed class EvaluationCache(string? folder)
 {
+    private const long MaxUnusedBytes = 64 << 20;
+
+    private readonly KeptFiles? _kept = folder is null ? null : new KeptFiles(folder, "*.json");
+
     /// <summary>The result for <paramref name="options"/>, from the folder or by evaluating.</summary>
-    public EvaluationResult GetOrEvaluate(EvaluateOptions options, string phase, IJobObserver observer, CancellationToken cancellation)
+    public EvaluationResult GetOrEvaluate(EvaluateOptions options, string phase, IJobObserver observer, CancellationToken cancellation) =>
+        GetOrEvaluate(options, ModelFacts.Read(options.ModelPath), phase, observer, cancellation);
+
+    /// <summary>The result for a model whose facts are known, from the folder or by evaluating.</summary>
+    public EvaluationResult GetOrEvaluate(EvaluateOptions options, ModelFacts facts, string phase, IJobObserver observer, CancellationToken cancellation)
     {
-        ModelFacts facts = ModelFacts.Read(options.ModelPath);
         TokenWindowSet windows = LoadWindows(options, facts);
         string? path = folder is null ? null : PathOf(windows, options.Device, ContentHash.OfModel(options.ModelPath));
         if (Read<EvaluationResult>(path) is { } known)
@@ -36,6 +43,7 @@ internal sealed class EvaluationCache(string? folder)
     {
         ModelFacts reference = ModelFacts.Read(againstPath);
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        RequireSameVocabulary(facts, reference);
         TokenWindowSet windows = LoadWindows(options, facts);
         if (folder is null)
         {
@@ -58,6 +66,18 @@ internal sealed class EvaluationCache(string? folder)
         return pair;
     }
 
+    /// <summary>
+    /// Refuses what could not be compared by what the files say, before a text is read: it may hold tokens that one of the two does not know.
+    /// </summary>
+    /// <exception cref="PipelineException">ZQFP3005: the vocabularies differ.</exception>
+    public static void RequireSameVocabulary(ModelFacts facts, ModelFacts reference)
+    {
+        if (facts.Vocabulary is { } known && reference.Vocabulary is { } expected)
+        {
+            EvaluateJob.RequireSameVocabulary(expected, known, facts, reference);
+        }
+    }
+
     private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts) =>
         TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading);
 
@@ -65,7 +85,7 @@ internal sealed class EvaluationCache(string? folder)
         Path.Combine(folder!, Key(windows, device, models) + ".json");
 
     /// <summary>A measurement that cannot be kept is still a measurement: the failure is a warning.</summary>
-    private static void Write<T>(string? path, T result, IJobObserver observer)
+    private void Write<T>(string? path, T result, IJobObserver observer)
     {
         if (path is null)
         {
@@ -78,6 +98,8 @@ internal sealed class EvaluationCache(string? folder)
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             File.WriteAllText(temporary, JsonSerializer.Serialize(result));
             File.Move(temporary, path, overwrite: true);
+            _kept!.Use(path);
+            _kept.Prune(MaxUnusedBytes);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -85,12 +107,18 @@ internal sealed class EvaluationCache(string? folder)
         }
     }
 
-    private static T? Read<T>(string? path)
+    private T? Read<T>(string? path)
         where T : class
     {
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize<T>(File.ReadAllText(path)) : null;
+            if (!File.Exists(path) || JsonSerializer.Deserialize<T>(File.ReadAllText(path)) is not { } kept)
+            {
+                return null;
+            }
+
+            _kept!.Use(path);
+            return kept;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {

@@ -39,6 +39,14 @@ internal sealed class LanguageModel : IDisposable
         _feeds = new TokenFeeds(_environment, facts);
     }
 
+    /// <summary>How many tokens it gives logits for: what it really gives, for its file may not say.</summary>
+    /// <exception cref="PipelineException">As <see cref="Run"/>.</exception>
+    public int MeasureVocabulary(CancellationToken cancellation)
+    {
+        using BatchLogits logits = Run(new TokenBatch([0, 0], Windows: 1, Length: 2), cancellation);
+        return logits.Vocabulary;
+    }
+
     /// <summary>Runs a batch.</summary>
     /// <returns>The logits, which the caller disposes before the next batch.</returns>
     /// <exception cref="PipelineException">ZQFP1005, ZQFP1008, ZQFP1012: the model is none that text can be measured with.</exception>

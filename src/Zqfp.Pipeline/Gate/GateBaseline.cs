@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Zqfp.OnnxRewriter.Tensors;
 using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Evaluate;
 
@@ -43,6 +44,8 @@ internal sealed class GateBaseline
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     };
 
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+
     private readonly string _path;
     private readonly SortedDictionary<string, BaselineEntry> _models;
 
@@ -54,7 +57,27 @@ internal sealed class GateBaseline
 
     /// <summary>Reads the file; one that is not there has no entries.</summary>
     /// <exception cref="PipelineException">ZQFP0013: the file is none of this kind.</exception>
-    public static GateBaseline Read(string path)
+    public static GateBaseline Read(string path, CancellationToken cancellation)
+    {
+        using CrossProcessLock only = Lock(path, cancellation);
+        return ReadLocked(path);
+    }
+
+    /// <summary>Replaces a model's entry in the file; the others stay, also those that other processes write at the same time.</summary>
+    /// <exception cref="PipelineException">ZQFP0013: the file is none of this kind, or cannot be written.</exception>
+    public static void Record(string path, string name, BaselineEntry entry, CancellationToken cancellation)
+    {
+        using CrossProcessLock only = Lock(path, cancellation);
+        GateBaseline baseline = ReadLocked(path);
+        baseline._models[name] = entry;
+        baseline.Write();
+    }
+
+    /// <summary>Several projects that share the file are built at once.</summary>
+    private static CrossProcessLock Lock(string path, CancellationToken cancellation) =>
+        CrossProcessLock.Acquire(CrossProcessLock.NameOf(RealPath.Of(Path.GetFullPath(path))), Pause, () => { }, cancellation);
+
+    private static GateBaseline ReadLocked(string path)
     {
         try
         {
@@ -92,11 +115,8 @@ internal sealed class GateBaseline
             : throw new PipelineException("ZQFP3007", $"The baseline of '{name}' was measured on {entry.WindowLosses.Count} windows of {entry.Window} tokens that are not those of now: the text, the tokenizer or the windows changed. {Record}", _path);
     }
 
-    /// <summary>Replaces a model's entry in the file; the others stay.</summary>
-    /// <exception cref="PipelineException">ZQFP0013: the file cannot be written.</exception>
-    public void Record(string name, BaselineEntry entry)
+    private void Write()
     {
-        _models[name] = entry;
         string temporary = $"{_path}.{Guid.NewGuid():N}.tmp";
         try
         {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Protos;
+using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Quantize;
@@ -18,7 +19,7 @@ public static class GateJob
         {
             (EvaluationResult floating, EvaluationResult quantized, Divergence? divergence) = Evaluate(options, observer, cancellation);
             var comparison = Comparison.Of(floating, quantized, divergence);
-            Comparison? regression = AgainstBaseline(options, floating, quantized);
+            Comparison? regression = AgainstBaseline(options, floating, quantized, cancellation);
             var decision = GateDecision.Of(options, quantized, comparison, regression);
             foreach (Diagnostic warning in decision.Warnings)
             {
@@ -51,12 +52,15 @@ public static class GateJob
             return (pair.Reference, pair.Model, pair.Divergence);
         }
 
-        EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), "Evaluating the float model", observer, cancellation);
-        return (floating, cache.GetOrEvaluate(Evaluation(options, options.ModelPath), "Evaluating the quantized model", observer, cancellation), null);
+        ModelFacts reference = ModelFacts.Read(options.FloatModelPath);
+        ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        EvaluationCache.RequireSameVocabulary(facts, reference);
+        EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), reference, "Evaluating the float model", observer, cancellation);
+        return (floating, cache.GetOrEvaluate(Evaluation(options, options.ModelPath), facts, "Evaluating the quantized model", observer, cancellation), null);
     }
 
     /// <summary>The quantized model against its accepted result; null where there is no baseline, or where this result becomes it.</summary>
-    private static Comparison? AgainstBaseline(GateOptions options, EvaluationResult floating, EvaluationResult quantized)
+    private static Comparison? AgainstBaseline(GateOptions options, EvaluationResult floating, EvaluationResult quantized, CancellationToken cancellation)
     {
         if (options.BaselinePath is null)
         {
@@ -64,14 +68,13 @@ public static class GateJob
         }
 
         string name = options.BaselineName ?? Path.GetFileName(options.ModelPath);
-        var baseline = GateBaseline.Read(options.BaselinePath);
         if (options.UpdateBaseline)
         {
-            baseline.Record(name, BaselineEntry.Of(floating, quantized));
+            GateBaseline.Record(options.BaselinePath, name, BaselineEntry.Of(floating, quantized), cancellation);
             return null;
         }
 
-        return baseline.Find(name, quantized).Compare(quantized);
+        return GateBaseline.Read(options.BaselinePath, cancellation).Find(name, quantized).Compare(quantized);
     }
 
     private static EvaluateOptions Evaluation(GateOptions options, string modelPath) => new()

@@ -18,8 +18,12 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 {
     private const uint Magic = 0x3350465A; // "ZFP3"
     private const int Alignment = 64;
+    private const int Generations = 3;
+
+    private const string Extension = ".layer";
 
     private readonly List<MappedFile> _files = [];
+    private readonly KeptFiles _kept = new(folder, "*" + Extension);
 
     /// <summary>The layer of this key, or null. Its arrays are mapped and end with this store.</summary>
     public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer) => isTemporary ? null : Map(key, layer);
@@ -46,6 +50,15 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         }
     }
 
+    /// <summary>Removes layers that this run did not use: those of a month ago, and the oldest of what exceeds three times what it used.</summary>
+    public void Prune()
+    {
+        if (!isTemporary)
+        {
+            _kept.Prune(Generations * _kept.UsedBytes());
+        }
+    }
+
     public void Dispose()
     {
         _files.ForEach(file => file.Dispose());
@@ -55,7 +68,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         }
     }
 
-    private string PathOf(LayerKey key) => Path.Combine(folder, key.Hash + ".layer");
+    private string PathOf(LayerKey key) => Path.Combine(folder, key.Hash + Extension);
 
     private QuantizedLayerResult? Map(LayerKey key, LinearLayer layer)
     {
@@ -133,6 +146,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 
         var mapped = new MappedFile(path);
         _files.Add(mapped);
+        _kept.Use(path);
 
         // The absent ones are spelled out: null alone would become an empty memory, which is not absent.
         var tensors = new QuantizedLayerTensors

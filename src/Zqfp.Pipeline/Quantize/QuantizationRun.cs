@@ -62,7 +62,9 @@ internal sealed class QuantizationRun
 
         _deferred.ForEach(_rewriter.Replace);
         _observer.Report(new JobProgress("Quantizing", keys.Length, keys.Length, "layers"));
-        return Save(windows.Windows.Count);
+        QuantizeReport report = Save(windows.Windows.Count);
+        store.Prune();
+        return report;
     }
 
     /// <summary>The layers to quantize, each with its options in <see cref="_weights"/>, in the order their stages run.</summary>

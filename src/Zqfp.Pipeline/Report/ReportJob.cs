@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Zqfp.OnnxRewriter.Tensors;
@@ -7,10 +8,18 @@ using Zqfp.Pipeline.Quantize;
 
 namespace Zqfp.Pipeline.Report;
 
-/// <summary>Makes one HTML file of what quantizing and measuring a model gave. It needs no network and no other file.</summary>
+/// <summary>
+/// Makes files for people and programs of what quantizing and measuring a model gave: one HTML page that needs no network and no other
+/// file, Markdown for the summary of a CI job, or both results as one JSON object.
+/// </summary>
 public static class ReportJob
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { Converters = { new JsonStringEnumConverter() } };
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        Converters = { new JsonStringEnumConverter() },
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>Writes the report. The same results give the same bytes.</summary>
     /// <exception cref="PipelineException">ZQFP0011: a file is no result of this tool. ZQFP0002: the report cannot be written.</exception>
@@ -18,21 +27,34 @@ public static class ReportJob
     {
         QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, "quantize --json");
         GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, "gate --json");
-        if (((string?[])[options.QuantizationPath, options.GatePath]).OfType<string>().Any(input => RealPath.AreSame(input, options.OutputPath)))
+        (string Path, string Content)[] files = [.. options.OutputPaths.Select(path => (path, Render(path, quantization, gate)))];
+        string?[] inputs = [options.QuantizationPath, options.GatePath];
+        if (files.FirstOrDefault(file => inputs.OfType<string>().Any(input => RealPath.AreSame(input, file.Path))).Path is { } overwritten)
         {
-            throw new PipelineException("ZQFP0002", "The report would overwrite what it is made from. Choose another --output.", options.OutputPath);
+            throw new PipelineException("ZQFP0002", "The report would overwrite what it is made from. Choose another --output.", overwritten);
         }
 
-        try
+        foreach ((string path, string content) in files)
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(options.OutputPath))!);
-            File.WriteAllText(options.OutputPath, HtmlReport.Render(quantization, gate));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new PipelineException("ZQFP0002", $"The report cannot be written: {e.Message}", options.OutputPath, e);
+            try
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+                File.WriteAllText(path, content);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new PipelineException("ZQFP0002", $"The report cannot be written: {e.Message}", path, e);
+            }
         }
     }
+
+    private static string Render(string path, QuantizeReport quantization, GateResult? gate) => Path.GetExtension(path).ToLowerInvariant() switch
+    {
+        ".html" or ".htm" => HtmlReport.Render(quantization, gate),
+        ".md" => MarkdownReport.Render(quantization, gate),
+        ".json" => JsonSerializer.Serialize(new { quantization, gate }, Json) + "\n",
+        _ => throw new PipelineException("ZQFP0002", "What kind of report it is to be is said by the file's end: .html, .md or .json.", path),
+    };
 
     private static T Read<T>(string path, string source)
         where T : class

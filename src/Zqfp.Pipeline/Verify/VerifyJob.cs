@@ -18,8 +18,8 @@ public static class VerifyJob
             ModelFacts facts = ModelFacts.Read(options.ModelPath);
             using var first = new LanguageModel(reference, options.Threads, isAlone: false);
             using var second = new LanguageModel(facts, options.Threads, isAlone: false);
-            int vocabulary = VocabularyOf(first, cancellation);
-            EvaluateJob.RequireSameVocabulary(vocabulary, VocabularyOf(second, cancellation), facts, reference);
+            int vocabulary = first.MeasureVocabulary(cancellation);
+            EvaluateJob.RequireSameVocabulary(vocabulary, second.MeasureVocabulary(cancellation), facts, reference);
             IReadOnlyList<int[]> windows = options.TextPath is null
                 ? TokenWindows.Random(vocabulary, options.Window, options.Windows, options.Seed)
                 : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts with { Vocabulary = vocabulary }).Windows;
@@ -45,13 +45,6 @@ public static class VerifyJob
                 Top1Agreement = (double)total.Agreements / total.Rows,
             };
         });
-
-    /// <summary>What the model really gives: its file may not say.</summary>
-    private static int VocabularyOf(LanguageModel model, CancellationToken cancellation)
-    {
-        using BatchLogits logits = model.Run(new TokenBatch([0, 0], Windows: 1, Length: 2), cancellation);
-        return logits.Vocabulary;
-    }
 
     private static LogitDifference Compare(
         LanguageModel first, LanguageModel second, IReadOnlyList<int[]> windows, int vocabulary, VerifyOptions options, IJobObserver observer, CancellationToken cancellation)

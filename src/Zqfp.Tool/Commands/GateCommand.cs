@@ -25,6 +25,7 @@ internal static class GateCommand
         var updateBaseline = new Option<bool>("--update-baseline") { Description = "Accept this result: write it to the baseline" };
         var divergence = new Option<bool>("--divergence") { Description = "Also measure KL divergence and top-1 agreement: runs both models side by side" };
         var cache = new Option<string?>("--cache") { Description = "A folder that keeps measured perplexities, so that another limit needs no measuring", HelpName = "FOLDER" };
+        Option<string?> file = ResultOption.Create();
         var shared = new SharedOptions();
         var command = new Command("gate", "Fail when a quantized model's perplexity is above the limit") { model, against };
         text.AddTo(command);
@@ -44,6 +45,7 @@ internal static class GateCommand
         });
         command.Options.Add(divergence);
         command.Options.Add(cache);
+        command.Options.Add(file);
         command.Options.Add(RecipeOptions.Create());
         shared.AddTo(command);
         HelpText.Extend(command, HelpText.Examples(
@@ -74,7 +76,7 @@ internal static class GateCommand
             return Job.Run(result, shared, (observer, cancellation) =>
             {
                 GateResult gate = GateJob.Run(options, observer, cancellation);
-                ResultWriter.Write(gate, result.GetValue(shared.Json));
+                ResultWriter.Write(gate, result.GetValue(shared.Json), result.GetValue(file));
                 if (gate.Failure is { } failure)
                 {
                     DiagnosticWriter.Write(failure);

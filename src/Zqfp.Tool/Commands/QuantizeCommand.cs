@@ -43,6 +43,7 @@ internal static class QuantizeCommand
         Choice<QuantizePreset> preset = new("--preset", "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), more refinement in three times the time (best)", ("default", QuantizePreset.Default), ("paper", QuantizePreset.Paper), ("best", QuantizePreset.Best));
         var work = new Option<string?>("--work") { Description = "A folder that keeps finished layers, so that a stopped run continues there", HelpName = "FOLDER" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Tell what would be done, and what memory, disk and time it would need; write nothing" };
+        Option<string?> file = ResultOption.Create();
         var shared = new SharedOptions();
 
         var command = new Command(name, description)
@@ -53,6 +54,7 @@ internal static class QuantizeCommand
         if (!plansOnly)
         {
             command.Options.Add(dryRun);
+            command.Options.Add(file);
         }
 
         layers.AddTo(command);
@@ -105,7 +107,7 @@ internal static class QuantizeCommand
 
                 using var only = QuantizationLock.Acquire(() => Console.Error.WriteLine("Waiting for another quantization to end."), cancellation);
                 QuantizeReport report = QuantizeJob.Run(options, observer, cancellation);
-                ResultWriter.Write(report, result.GetValue(shared.Json));
+                ResultWriter.Write(report, result.GetValue(shared.Json), result.GetValue(file));
                 return ExitCodes.Success;
             });
         });

@@ -12,14 +12,15 @@ using Zqfp.Pipeline.Verify;
 
 namespace Zqfp.Tool.Terminal;
 
-/// <summary>Writes a job's result to standard output: one line, or JSON.</summary>
+/// <summary>Writes a job's result to standard output: one line, or JSON; and the JSON to a file, where one is named.</summary>
 internal static class ResultWriter
 {
-    public static void Write(QuantizeReport report, bool json) => WriteLine(json
-        ? JsonSerializer.Serialize(report, ResultJson.Readable.QuantizeReport)
-        : string.Create(
-            CultureInfo.InvariantCulture,
-            $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}"));
+    public static void Write(QuantizeReport report, bool json, string? file = null)
+    {
+        string text = JsonSerializer.Serialize(report, ResultJson.Readable.QuantizeReport);
+        WriteFile(file, text);
+        WriteLine(json ? text : Describe(report));
+    }
 
     public static void Write(EvaluationResult result, bool json) => WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.EvaluationResult)
@@ -29,9 +30,12 @@ internal static class ResultWriter
         ? JsonSerializer.Serialize(result, ResultJson.Readable.VerifyResult)
         : Describe(result));
 
-    public static void Write(GateResult result, bool json) => WriteLine(json
-        ? JsonSerializer.Serialize(result, ResultJson.Readable.GateResult)
-        : Style.Output.IsTerminal ? Describe(result) : result.Summary);
+    public static void Write(GateResult result, bool json, string? file = null)
+    {
+        string text = JsonSerializer.Serialize(result, ResultJson.Readable.GateResult);
+        WriteFile(file, text);
+        WriteLine(json ? text : Style.Output.IsTerminal ? Describe(result) : result.Summary);
+    }
 
     /// <summary>Text is broken to the terminal; JSON is not.</summary>
     private static void WriteLine(string text) => Console.Out.WriteLine(text.StartsWith('{') ? text : Wrapping.Wrap(text, Style.Output.Width));
@@ -39,6 +43,31 @@ internal static class ResultWriter
     /// <summary>The summary's parts one below the other, and the verdict; why it failed is a diagnostic.</summary>
     private static string Describe(GateResult result) =>
         result.Summary.Replace("; ", "\n  ", StringComparison.Ordinal) + (result.Passed ? "\n" + Style.Output.Paint("The gate passed.", Color.Green) : "");
+
+    /// <summary>Writes the file whole or not at all: somebody makes reports of it.</summary>
+    private static void WriteFile(string? path, string json)
+    {
+        if (path is null)
+        {
+            return;
+        }
+
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            File.WriteAllText(temporary, json + "\n");
+            File.Move(temporary, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+
+    private static string Describe(QuantizeReport report) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}");
 
     private static string Describe(EvaluationResult result)
     {

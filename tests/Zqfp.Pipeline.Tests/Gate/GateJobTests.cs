@@ -50,6 +50,22 @@ public sealed class GateJobTests : IDisposable
     }
 
     [Fact]
+    public void A_cached_result_that_nobody_asks_for_goes_after_a_month()
+    {
+        Run(Options);
+        string unused = Path.Combine(_folder, "unused.json");
+        File.WriteAllText(unused, "{}");
+        string cached = Directory.GetFiles(_folder).Single(file => file != unused);
+        Array.ForEach([unused, cached], file => File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddDays(-31)));
+        Run(Options);
+        Assert.True(File.Exists(unused));
+        Run(Options with { Window = 64, Windows = 8 });
+
+        Assert.False(File.Exists(unused));
+        Assert.True(File.Exists(cached));
+    }
+
+    [Fact]
     public void The_same_tokens_cut_into_other_windows_are_measured_anew()
     {
         Assert.Equal((4, 128), (Run(Options).Float.Windows, Run(Options).Float.Window));

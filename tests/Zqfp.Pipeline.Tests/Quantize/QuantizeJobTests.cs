@@ -100,6 +100,22 @@ public sealed class QuantizeJobTests : IDisposable
         });
 
     [Fact]
+    public void Layers_that_no_option_asks_for_any_more_go_in_time()
+    {
+        QuantizeOptions options = SampleModel.Quick(Output) with { WorkFolder = Path.Combine(_folder, "work"), Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn } };
+        Run(options);
+        string[] first = Directory.GetFiles(options.WorkFolder!);
+        Assert.Equal(28, first.Length);
+        Run(options with { Quantization = options.Quantization with { GroupSize = 64 } });
+        Assert.Equal(56, Directory.GetFiles(options.WorkFolder!).Length);
+
+        Array.ForEach(first, layer => File.SetLastWriteTimeUtc(layer, DateTime.UtcNow.AddDays(-31)));
+        Run(options with { Quantization = options.Quantization with { GroupSize = 128 } });
+        Assert.Equal(56, Directory.GetFiles(options.WorkFolder!).Except(first).Count());
+        Assert.All(first, layer => Assert.False(File.Exists(layer)));
+    }
+
+    [Fact]
     public void A_finished_run_is_written_again_without_calibrating()
     {
         QuantizeOptions options = SampleModel.Quick(Output) with { WorkFolder = Path.Combine(_folder, "work") };

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Zqfp.Pipeline.Calibration;
 using Zqfp.Pipeline.Diagnostics;
@@ -20,7 +21,7 @@ public sealed class ReportJobTests : IDisposable
         string page = HtmlReport.Render(Quantization, Gate);
 
         Assert.Contains("4.000 &rarr; 4.200", page, StringComparison.Ordinal);
-        Assert.Contains("&lt;odd&gt; &amp; layer", page, StringComparison.Ordinal);
+        Assert.Contains("&lt;odd&gt; &amp; | `layer", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<odd>", page, StringComparison.Ordinal);
         Assert.Contains("75.0 %", page, StringComparison.Ordinal);
         Assert.Equal(2, Regex.Count(page, "<circle class=\"(dot|worst)\""));
@@ -133,11 +134,61 @@ public sealed class ReportJobTests : IDisposable
         string path = Path.Combine(_folder, "quantize.json");
         File.WriteAllText(path, content);
         string output = Path.Combine(_folder, "report.html");
-        PipelineException error = Assert.Throws<PipelineException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPath = output }));
+        PipelineException error = Assert.Throws<PipelineException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPaths = [output] }));
 
         Assert.Equal("ZQFP0011", error.Diagnostic.Code);
         Assert.Contains("quantize --json", error.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(output));
+    }
+
+    [Fact]
+    public void The_summary_for_a_CI_job_has_the_verdict_and_the_figures_and_no_markup_of_a_name()
+    {
+        string text = MarkdownReport.Render(Quantization, Gate);
+
+        Assert.StartsWith("## model.onnx: the gate passed\n", text, StringComparison.Ordinal);
+        Assert.Contains("| perplexity | 4.000 | 4.200 | +5 % |\n", text, StringComparison.Ordinal);
+        Assert.Contains("| size | 1.0 MB | 0.3 MB | -70 % |\n", text, StringComparison.Ordinal);
+        Assert.Contains("| `<odd> & \\| 'layer` | 8 x 4 | 2 | 4.50 | 75.0 % |\n", text, StringComparison.Ordinal);
+        Assert.Contains("| 1 | 4 | 1.5000 | 1.5976 | +0.0976 |\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_summary_of_a_gate_that_failed_says_why()
+    {
+        GateResult failed = Gate with { Failure = new Diagnostic("ZQFP3001", DiagnosticSeverity.Error, "Perplexity rose by *much*_<b>") };
+        string text = MarkdownReport.Render(Quantization, failed);
+
+        Assert.StartsWith("## model.onnx: the gate failed\n", text, StringComparison.Ordinal);
+        Assert.Contains("> **error ZQFP3001** Perplexity rose by \\*much\\*\\_&lt;b&gt;\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Each_file_becomes_what_its_name_ends_in_and_the_JSON_holds_both_results()
+    {
+        string quantize = Path.Combine(_folder, "quantize.json");
+        string gate = Path.Combine(_folder, "gate.json");
+        File.WriteAllText(quantize, JsonSerializer.Serialize(Quantization, JsonSerializerOptions.Web));
+        File.WriteAllText(gate, JsonSerializer.Serialize(Gate, JsonSerializerOptions.Web));
+        string[] outputs = [Path.Combine(_folder, "out/r.html"), Path.Combine(_folder, "out/r.MD"), Path.Combine(_folder, "out/r.json")];
+        ReportJob.Write(new ReportOptions { QuantizationPath = quantize, GatePath = gate, OutputPaths = outputs });
+
+        Assert.StartsWith("<!DOCTYPE html>", File.ReadAllText(outputs[0]), StringComparison.Ordinal);
+        Assert.StartsWith("## model.onnx", File.ReadAllText(outputs[1]), StringComparison.Ordinal);
+        JsonElement json = JsonDocument.Parse(File.ReadAllText(outputs[2])).RootElement;
+        Assert.Equal(2, json.GetProperty("quantization").GetProperty("layers").GetArrayLength());
+        Assert.True(json.GetProperty("gate").GetProperty("passed").GetBoolean());
+    }
+
+    [Fact]
+    public void A_file_of_no_known_kind_is_ZQFP0002_and_nothing_is_written()
+    {
+        string quantize = Path.Combine(_folder, "quantize.json");
+        File.WriteAllText(quantize, JsonSerializer.Serialize(Quantization, JsonSerializerOptions.Web));
+        PipelineException error = Assert.Throws<PipelineException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = quantize, OutputPaths = [Path.Combine(_folder, "r.html"), Path.Combine(_folder, "r.pdf")] }));
+
+        Assert.Equal("ZQFP0002", error.Diagnostic.Code);
+        Assert.Equal(["quantize.json"], Directory.GetFiles(_folder).Select(Path.GetFileName));
     }
 
     private static QuantizeReport Quantization { get; } = new()
@@ -146,7 +197,7 @@ public sealed class ReportJobTests : IDisposable
         Output = "out/model.onnx",
         Outputs = ["out/model.onnx"],
         Recipe = "FP4 E2M1 g256 M2 GPTQ + LoRC 8, FP8 activations",
-        Layers = [new LayerReport("<odd> & layer", 8, 4, 2, 4.5, 3), new LayerReport("other", 8, 4, 2, 4.5, 1)],
+        Layers = [new LayerReport("<odd> & | `layer", 8, 4, 2, 4.5, 3), new LayerReport("other", 8, 4, 2, 4.5, 1)],
         BitsPerWeight = 4.5,
         OriginalBytes = 1_000_000,
         QuantizedBytes = 300_000,

@@ -1,0 +1,32 @@
+using Microsoft.Build.Framework;
+
+namespace Zqfp.Build.Tasks;
+
+/// <summary>Makes the reports of what the quantization and the gate of one model gave; also of a gate that failed.</summary>
+[MSBuildMultiThreadableTask]
+public sealed class ZqfpReport : ZqfpToolTask
+{
+    /// <summary>It names the files, which are where they always are.</summary>
+    protected override MessageImportance StandardOutputLoggingImportance => MessageImportance.Low;
+
+    private protected override string Command => "report";
+
+    private protected override string Subject => Model.GetMetadata(nameof(ModelFiles.QuantizeResult));
+
+    private protected override string Stamp => Model.GetMetadata(nameof(ModelFiles.ReportStamp));
+
+    private protected override void AddOptions(CommandLineArguments arguments)
+    {
+        // A gate that could not be decided has no result.
+        string gate = Model.GetMetadata(nameof(ModelFiles.GateResult));
+        if (gate.Length > 0 && File.Exists(gate))
+        {
+            arguments.AddOption("--gate", gate);
+        }
+
+        foreach (string kind in ModelFiles.ReportKinds)
+        {
+            arguments.AddOption("--output", ModelFiles.Report(Model.GetMetadata(nameof(ModelFiles.QuantizedModel)), kind));
+        }
+    }
+}
