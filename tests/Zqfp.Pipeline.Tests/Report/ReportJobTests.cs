@@ -102,7 +102,7 @@ public sealed class ReportJobTests : IDisposable
               "calibrationWindows": 96, "seconds": { "write": 1 }, "warnings": [] }
             """);
         string output = Path.Combine(_folder, "report.html");
-        ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPath = output });
+        ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPaths = [output] });
 
         string page = File.ReadAllText(output);
         Assert.Contains("quantized weights", page, StringComparison.Ordinal);
