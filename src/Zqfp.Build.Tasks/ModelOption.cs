@@ -28,6 +28,15 @@ internal sealed class ModelOption
     /// <summary>The property that holds the default, and that overrides the metadata when given on the command line.</summary>
     public string Property => "Zqfp" + Metadata;
 
+    /// <summary>How texts are read, by both.</summary>
+    private static IReadOnlyList<ModelOption> Reading { get; } =
+    [
+        new("JsonField", "--json-field"),
+        new("DocumentMarker", "--document-marker"),
+        new("DocumentSeparator", "--document-separator"),
+        new("Bos", "--bos"),
+    ];
+
     /// <summary>What <c>dotnet zqfp quantize</c> takes, in the order it is passed.</summary>
     public static IReadOnlyList<ModelOption> Quantize { get; } =
     [
@@ -42,6 +51,8 @@ internal sealed class ModelOption
         new("Rank", "--rank"),
         new("Window", "--window"),
         new("Windows", "--windows"),
+        new("WindowSeed", "--window-seed"),
+        .. Reading,
         new("CalibrateOn", "--calibrate-on"),
         new("IncludeLayers", "--include", isList: true),
         new("ExcludeLayers", "--exclude", isList: true),
@@ -58,10 +69,12 @@ internal sealed class ModelOption
         new("Tokenizer", "--tokenizer", isFile: true),
         new("Window", "--window"),
         new("EvaluationWindows", "--windows"),
+        .. Reading,
         new("MaxPerplexityIncrease", "--max-increase"),
         new("MaxPerplexity", "--max-perplexity"),
         new("Baseline", "--baseline", isFile: true),
         new("MaxRegression", "--max-regression"),
+        new("Device", "--device"),
     ];
 
     /// <summary>Every option once.</summary>

@@ -86,6 +86,7 @@ public static class GateJob
         Window = options.Window,
         Windows = options.Windows,
         Threads = options.Threads,
+        Device = options.Device,
     };
 
     private static string Summarize(GateOptions options, EvaluationResult floating, EvaluationResult quantized, Comparison comparison, Comparison? regression)

@@ -1,3 +1,4 @@
+using Zqfp.CudaOps;
 using Zqfp.Pipeline.Text;
 
 namespace Zqfp.Pipeline.Gate;
@@ -52,6 +53,9 @@ public sealed record GateOptions
     /// model's result from the cache only where the divergence of this very pair is there too.
     /// </summary>
     public bool Divergence { get; init; }
+
+    /// <summary>Where the products of quantized layers compute.</summary>
+    public OperatorDevice Device { get; init; }
 
     /// <summary>A folder that keeps evaluation results by content, so that another limit needs no evaluation; null for none.</summary>
     public string? CacheFolder { get; init; }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Zqfp.CudaOps;
 using Zqfp.Pipeline.Gate;
 using Zqfp.Tool.Options;
 using Zqfp.Tool.Terminal;
@@ -25,6 +26,7 @@ internal static class GateCommand
         var updateBaseline = new Option<bool>("--update-baseline") { Description = "Accept this result: write it to the baseline" };
         var divergence = new Option<bool>("--divergence") { Description = "Also measure KL divergence and top-1 agreement: runs both models side by side" };
         var cache = new Option<string?>("--cache") { Description = "A folder that keeps measured perplexities, so that another limit needs no measuring", HelpName = "FOLDER" };
+        Choice<OperatorDevice> device = DeviceOption.Create();
         Option<string?> file = ResultOption.Create();
         var shared = new SharedOptions();
         var command = new Command("gate", "Fail when a quantized model's perplexity is above the limit") { model, against };
@@ -44,6 +46,7 @@ internal static class GateCommand
             }
         });
         command.Options.Add(divergence);
+        command.Options.Add(device.Option);
         command.Options.Add(cache);
         command.Options.Add(file);
         command.Options.Add(RecipeOptions.Create());
@@ -70,6 +73,7 @@ internal static class GateCommand
                 MaxRegression = result.GetValue(maxRegression) ?? DefaultMaxRegression,
                 UpdateBaseline = result.GetValue(updateBaseline),
                 Divergence = result.GetValue(divergence),
+                Device = device.Of(result),
                 CacheFolder = result.GetValue(cache),
                 Threads = result.GetValue(shared.Threads),
             };

@@ -34,6 +34,11 @@ internal static class RecipeOptions
         new("rank", "--rank", null),
         new("window", "--window", "--window"),
         new("windows", "--windows", null),
+        new("windowSeed", "--window-seed", null),
+        new("jsonField", "--json-field", "--json-field"),
+        new("documentMarker", "--document-marker", "--document-marker"),
+        new("documentSeparator", "--document-separator", "--document-separator"),
+        new("bos", "--bos", "--bos"),
         new("calibrateOn", "--calibrate-on", null),
         new("includeLayers", "--include", null),
         new("excludeLayers", "--exclude", null),
@@ -47,6 +52,7 @@ internal static class RecipeOptions
         new("maxPerplexity", null, "--max-perplexity"),
         new("baseline", null, "--baseline", IsFile: true),
         new("maxRegression", null, "--max-regression"),
+        new("device", null, "--device"),
     ];
 
     /// <summary>The option itself, for help and completion; <see cref="Expand"/> has done its work before it is parsed.</summary>
