@@ -2,12 +2,16 @@ namespace Zqfp.Pipeline;
 
 /// <summary>
 /// Keeps a folder of results, each in a file named by its key, from growing without end. A result that is used gets the present time;
-/// of those that the present work does not use, the longest unused go first.
+/// of those that the present work does not use, the longest unused go first. Whatever else lies in the folder is somebody's own and stays:
+/// people name the folder, and it may be the one of their model.
 /// </summary>
 /// <param name="folder">The folder.</param>
-/// <param name="pattern">The names of the files that are results.</param>
-internal sealed class KeptFiles(string folder, string pattern)
+/// <param name="extension">What stands behind the key, a SHA-256 hash, in the names of results, such as <c>.json</c>.</param>
+internal sealed class KeptFiles(string folder, string extension)
 {
+    private const int KeyDigits = 64;
+    private const string Temporary = ".tmp";
+
     /// <summary>What was not used for so long goes in any case.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(30);
 
@@ -35,7 +39,7 @@ internal sealed class KeptFiles(string folder, string pattern)
     public void Prune(long bytes)
     {
         DateTime now = DateTime.UtcNow;
-        IEnumerable<Entry> unused = Entries(pattern).Where(file => !_used.Contains(file.Path)).OrderByDescending(file => file.Used);
+        IEnumerable<Entry> unused = Entries(extension).Where(file => !_used.Contains(file.Path)).OrderByDescending(file => file.Used);
         foreach (Entry file in unused)
         {
             bytes -= file.Bytes;
@@ -47,21 +51,21 @@ internal sealed class KeptFiles(string folder, string pattern)
         }
 
         // What a process that was killed was writing.
-        foreach (Entry file in Entries("*.tmp").Where(file => now - file.Used > Longest))
+        foreach (Entry file in Entries(Temporary).Where(file => now - file.Used > Longest))
         {
             Remove(file.Path);
         }
     }
 
     /// <summary>Bytes of the files in use.</summary>
-    public long UsedBytes() => _used.Where(File.Exists).Sum(path => new FileInfo(path).Length);
+    public long UsedBytes() => Entries(extension).Where(file => _used.Contains(file.Path)).Sum(file => file.Bytes);
 
-    private Entry[] Entries(string names)
+    private Entry[] Entries(string end)
     {
         FileInfo[] files;
         try
         {
-            files = new DirectoryInfo(folder).GetFiles(names);
+            files = new DirectoryInfo(folder).GetFiles("*" + end);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -70,7 +74,7 @@ internal sealed class KeptFiles(string folder, string pattern)
         }
 
         List<Entry> entries = [];
-        foreach (FileInfo file in files)
+        foreach (FileInfo file in files.Where(file => IsOurs(file.Name)))
         {
             try
             {
@@ -84,6 +88,12 @@ internal sealed class KeptFiles(string folder, string pattern)
 
         return [.. entries];
     }
+
+    /// <summary>A key and the extension; behind those, what is being written has more.</summary>
+    private bool IsOurs(string name) =>
+        name.Length > KeyDigits
+        && name.AsSpan(KeyDigits).StartsWith(extension, StringComparison.Ordinal)
+        && name[..KeyDigits].All(char.IsAsciiHexDigitLower);
 
     private static void Remove(string path)
     {

@@ -16,8 +16,9 @@ namespace Zqfp.Pipeline.Evaluate;
 internal sealed class EvaluationCache(string? folder)
 {
     private const long MaxUnusedBytes = 64 << 20;
+    private const string Extension = ".json";
 
-    private readonly KeptFiles? _kept = folder is null ? null : new KeptFiles(folder, "*.json");
+    private readonly KeptFiles? _kept = folder is null ? null : new KeptFiles(folder, Extension);
 
     /// <summary>The result for <paramref name="options"/>, from the folder or by evaluating.</summary>
     public EvaluationResult GetOrEvaluate(EvaluateOptions options, string phase, IJobObserver observer, CancellationToken cancellation) =>
@@ -82,7 +83,7 @@ internal sealed class EvaluationCache(string? folder)
         TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading);
 
     private string PathOf(TokenWindowSet windows, OperatorDevice device, params byte[][] models) =>
-        Path.Combine(folder!, Key(windows, device, models) + ".json");
+        Path.Combine(folder!, Key(windows, device, models) + Extension);
 
     /// <summary>A measurement that cannot be kept is still a measurement: the failure is a warning.</summary>
     private void Write<T>(string? path, T result, IJobObserver observer)

@@ -23,7 +23,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
     private const string Extension = ".layer";
 
     private readonly List<MappedFile> _files = [];
-    private readonly KeptFiles _kept = new(folder, "*" + Extension);
+    private readonly KeptFiles _kept = new(folder, Extension);
 
     /// <summary>The layer of this key, or null. Its arrays are mapped and end with this store.</summary>
     public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer) => isTemporary ? null : Map(key, layer);
@@ -50,12 +50,16 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         }
     }
 
-    /// <summary>Removes layers that this run did not use: those of a month ago, and the oldest of what exceeds three times what it used.</summary>
-    public void Prune()
+    /// <summary>
+    /// Removes layers that this run did not use: those of a month ago, and the oldest of what exceeds three times what it used or wrote. A run
+    /// over few layers used little, and those of all the others are still wanted.
+    /// </summary>
+    /// <param name="outputBytes">Bytes of the model that was written.</param>
+    public void Prune(long outputBytes)
     {
         if (!isTemporary)
         {
-            _kept.Prune(Generations * _kept.UsedBytes());
+            _kept.Prune(Generations * Math.Max(_kept.UsedBytes(), outputBytes));
         }
     }
 

@@ -63,7 +63,7 @@ internal sealed class QuantizationRun
         _deferred.ForEach(_rewriter.Replace);
         _observer.Report(new JobProgress("Quantizing", keys.Length, keys.Length, "layers"));
         QuantizeReport report = Save(windows.Windows.Count);
-        store.Prune();
+        store.Prune(report.QuantizedBytes);
         return report;
     }
 
