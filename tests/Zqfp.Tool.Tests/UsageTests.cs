@@ -30,10 +30,26 @@ public class UsageTests
     [InlineData("--windows", "99999999999", "at least 0")]
     [InlineData("--threads", "1.5", "at least 0")]
     [InlineData("--bos", "always", "none, text, document, window")]
-    [InlineData("--window-seed", "x", "--window-seed")]
+    [InlineData("--window-seed", "x", "a whole number, not 'x'")]
+    [InlineData("--window-seed", "99999999999", "a whole number")]
     [InlineData("--unknown", "x", "--unknown")]
     public void A_wrong_value_is_a_coded_error_that_names_the_right_ones(string option, string value, string expected) =>
         AssertUsageError(ToolProcess.Run([.. Quantize, option, value]), option, expected);
+
+    [Theory]
+    [InlineData("m.onnx")]
+    [InlineData("./m.onnx")]
+    [InlineData("out.onnx")]
+    [InlineData("out.onnx.data")]
+    [InlineData("t.json")]
+    public void A_result_that_would_overwrite_another_file_of_the_command_is_refused(string file) =>
+        AssertUsageError(ToolProcess.Run([.. Quantize, "--tokenizer", "t.json", "--result", file]), "--result", "would overwrite");
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(".")]
+    public void A_result_that_is_no_file_is_refused(string file) =>
+        AssertUsageError(ToolProcess.Run([.. Gate, "--result", file]), "--result", "is none");
 
     [Theory]
     [InlineData("--max-increase", "5", "5%")]

@@ -35,7 +35,7 @@ internal static class QuantizeCommand
         Option<int> rank = Number.Whole("--rank", "Rank of the low-rank correction (LoRC), 0 for none", least: 0, Defaults.Quantization.Rank);
         Option<int> window = Number.Whole("--window", "Tokens in a calibration window", least: 2, Defaults.Window);
         Option<int> windows = Number.Whole("--windows", "Calibration windows at most, 0 for all the text has", least: 0, Defaults.Windows);
-        var seed = new Option<int?>("--window-seed") { Description = "Draw the calibration windows from all of the text by this seed [default: the first ones]", HelpName = "N" };
+        Option<int?> seed = Number.Optional("--window-seed", "Draw the calibration windows from all of the text by this seed [default: the first ones]");
         Choice<CalibrationSource> calibrateOn = new("--calibrate-on", "What layers are calibrated on: what the quantized layers before them make, or the float model's activations", ("quantized", CalibrationSource.Quantized), ("float", CalibrationSource.Float));
         var layers = new LayerOptions(Formats);
         var reading = new ReadingOptions();

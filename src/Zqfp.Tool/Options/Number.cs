@@ -31,6 +31,24 @@ internal static class Number
         },
     };
 
+    /// <summary>Creates an option for any whole number, null when it is not given.</summary>
+    public static Option<int?> Optional(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        CustomParser = result =>
+        {
+            string text = result.Tokens[^1].Value;
+            if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value))
+            {
+                return value;
+            }
+
+            result.AddError($"{name} is a whole number, not '{text}'.");
+            return null;
+        },
+    };
+
     /// <summary>Creates an option for a positive number.</summary>
     public static Option<double?> Positive(string name, string description) => new(name)
     {
