@@ -47,7 +47,7 @@ public static class EvaluateJob
         RequireFits(options, facts);
         using var first = new LanguageModel(reference, options.Threads, options.Device, isAlone: false);
         using var second = new LanguageModel(facts, options.Threads, options.Device, isAlone: false);
-        RequireSameVocabulary(first.MeasureVocabulary(cancellation), second.MeasureVocabulary(cancellation), facts, reference);
+        RequireSameVocabulary(first.MeasureVocabulary(options.Window, cancellation), second.MeasureVocabulary(options.Window, cancellation), facts, reference);
         List<double> referenceLosses = [];
         List<double> losses = [];
         LogitDifference total = default;

@@ -40,10 +40,12 @@ internal sealed class LanguageModel : IDisposable
     }
 
     /// <summary>How many tokens it gives logits for: what it really gives, for its file may not say.</summary>
+    /// <param name="window">Tokens of a window: the model may take no other number.</param>
+    /// <param name="cancellation">Stops the run.</param>
     /// <exception cref="PipelineException">As <see cref="Run"/>.</exception>
-    public int MeasureVocabulary(CancellationToken cancellation)
+    public int MeasureVocabulary(int window, CancellationToken cancellation)
     {
-        using BatchLogits logits = Run(new TokenBatch([0, 0], Windows: 1, Length: 2), cancellation);
+        using BatchLogits logits = Run(new TokenBatch(new int[window], Windows: 1, Length: window), cancellation);
         return logits.Vocabulary;
     }
 

@@ -18,8 +18,9 @@ public static class VerifyJob
             ModelFacts facts = ModelFacts.Read(options.ModelPath);
             using var first = new LanguageModel(reference, options.Threads, isAlone: false);
             using var second = new LanguageModel(facts, options.Threads, isAlone: false);
-            int vocabulary = first.MeasureVocabulary(cancellation);
-            EvaluateJob.RequireSameVocabulary(vocabulary, second.MeasureVocabulary(cancellation), facts, reference);
+            int probe = Math.Max(2, options.Window); // What predicts nothing is refused below.
+            int vocabulary = first.MeasureVocabulary(probe, cancellation);
+            EvaluateJob.RequireSameVocabulary(vocabulary, second.MeasureVocabulary(probe, cancellation), facts, reference);
             IReadOnlyList<int[]> windows = options.TextPath is null
                 ? TokenWindows.Random(vocabulary, options.Window, options.Windows, options.Seed)
                 : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts with { Vocabulary = vocabulary }).Windows;

@@ -61,6 +61,19 @@ public sealed class UnfitModelTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Models_that_take_windows_of_one_length_only_are_compared_at_that_length()
+    {
+        string tiny = TinyDecoder.Write(_folder);
+        ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(tiny));
+        model.Graph.Input.Single().Type.TensorType.Shape.Dim[1] = new TensorShapeProto.Types.Dimension { DimValue = 32 };
+        File.WriteAllBytes(tiny, model.ToByteArray());
+        var options = new EvaluateOptions { ModelPath = tiny, AgainstPath = tiny, TextPath = TinyDecoder.WriteTokens(_folder, 64), Window = 32, Windows = 2 };
+
+        Assert.Equal(0, EvaluateJob.Run(options, new SilentObserver(), CancellationToken.None).Against!.PerplexityIncrease);
+        Assert.True(VerifyJob.Run(new VerifyOptions { ReferencePath = tiny, ModelPath = tiny, Window = 32, Windows = 2 }, new SilentObserver(), CancellationToken.None).Identical);
+    }
+
     private static Diagnostic Evaluate(string model, string? against) => Error(() => EvaluateJob.Run(
         new EvaluateOptions { ModelPath = model, AgainstPath = against, TextPath = SampleModel.Evaluation, TokenizerPath = SampleModel.Tokenizer, Window = 32, Windows = 2 },
         new SilentObserver(),
