@@ -121,16 +121,19 @@ internal sealed class GateBaseline
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(_path))!);
-            File.WriteAllText(temporary, JsonSerializer.Serialize(_models, Json) + "\n");
-            File.Move(temporary, _path, overwrite: true);
+            try
+            {
+                File.WriteAllText(temporary, JsonSerializer.Serialize(_models, Json) + "\n");
+                File.Move(temporary, _path, overwrite: true);
+            }
+            finally
+            {
+                File.Delete(temporary);
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new PipelineException("ZQFP0013", $"The baseline cannot be written: {e.Message}", _path, e);
-        }
-        finally
-        {
-            File.Delete(temporary);
         }
     }
 }

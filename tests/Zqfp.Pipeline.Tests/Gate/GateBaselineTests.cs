@@ -102,6 +102,15 @@ public sealed class GateBaselineTests : IDisposable
         Assert.Equal(content, File.ReadAllText(Baseline));
     }
 
+    [Fact]
+    public void A_baseline_that_cannot_be_written_is_ZQFP0013()
+    {
+        string file = Path.Combine(Path.GetDirectoryName(Baseline)!, "file");
+        File.WriteAllText(file, "");
+        Diagnostic error = Assert.Throws<PipelineException>(() => Run(Options with { UpdateBaseline = true, BaselinePath = Path.Combine(file, "baseline.json") })).Diagnostic;
+        Assert.Equal(("ZQFP0013", Path.Combine(file, "baseline.json")), (error.Code, error.File));
+    }
+
     private void Rewrite(Func<double, double> change)
     {
         var entries = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Baseline))!.AsObject();
