@@ -17,9 +17,8 @@ public sealed class ZqfpReport : ZqfpToolTask
 
     private protected override void AddOptions(CommandLineArguments arguments)
     {
-        // A gate that could not be decided has no result.
         string gate = Model.GetMetadata(nameof(ModelFiles.GateResult));
-        if (gate.Length > 0 && File.Exists(gate))
+        if (gate.Length > 0 && File.Exists(gate) && IsOfThisModel(gate))
         {
             arguments.AddOption("--gate", gate);
         }
@@ -28,5 +27,13 @@ public sealed class ZqfpReport : ZqfpToolTask
         {
             arguments.AddOption("--output", ModelFiles.Report(Model.GetMetadata(nameof(ModelFiles.QuantizedModel)), kind));
         }
+    }
+
+    /// <summary>A gate that could not be decided has no result; one that did not run, because another model's failed, has that of an earlier build.</summary>
+    private bool IsOfThisModel(string gate)
+    {
+        DateTime decided = File.GetLastWriteTimeUtc(gate);
+        return new[] { nameof(ModelFiles.QuantizeStamp), nameof(ModelFiles.GateInputs) }
+            .All(input => decided >= File.GetLastWriteTimeUtc(Model.GetMetadata(input)));
     }
 }

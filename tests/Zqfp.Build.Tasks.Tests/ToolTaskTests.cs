@@ -164,6 +164,24 @@ public sealed class ToolTaskTests : IDisposable
     }
 
     [UnixFact]
+    public void The_report_has_no_verdict_that_is_older_than_what_it_was_about()
+    {
+        string gate = _folder.File("gate.json", "{}");
+        foreach (string newer in (string[])["quantize.stamp", "gate.inputs"])
+        {
+            string file = _folder.File(newer, "");
+            File.SetLastWriteTimeUtc(file, File.GetLastWriteTimeUtc(gate));
+            Assert.True(Report(gate));
+            Assert.Contains("--gate", Arguments);
+
+            File.SetLastWriteTimeUtc(file, File.GetLastWriteTimeUtc(gate).AddSeconds(1));
+            Assert.True(Report(gate));
+            Assert.DoesNotContain("--gate", Arguments);
+            File.Delete(file);
+        }
+    }
+
+    [UnixFact]
     public void The_verdict_of_an_earlier_run_does_not_outlive_the_next()
     {
         string gate = _folder.File("gate.json", "{}");
@@ -187,7 +205,7 @@ public sealed class ToolTaskTests : IDisposable
             [
                 ("Tokenizer", "/t;k.json"), ("Calibration", "/c.txt"), ("QuantizedModel", "/out/m.onnx"), ("WorkFolder", "/layers"),
                 ("QuantizeStamp", Stamp), ("QuantizeWarnings", Path.Combine(_folder.Path, "quantize.warnings")),
-                ("GateStamp", GateStamp), ("QuantizeResult", "/quantize.json"), ("GateResult", gateResult ?? "/gate.json"), ("ReportStamp", Path.Combine(_folder.Path, "report.stamp")), ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
+                ("GateStamp", GateStamp), ("GateInputs", Path.Combine(_folder.Path, "gate.inputs")), ("QuantizeResult", "/quantize.json"), ("GateResult", gateResult ?? "/gate.json"), ("ReportStamp", Path.Combine(_folder.Path, "report.stamp")), ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
             ]))
         {
             model.SetMetadata(name, Escaping.Escape(value));
