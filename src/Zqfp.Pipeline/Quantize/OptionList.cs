@@ -11,6 +11,7 @@ internal static class OptionList
     public static IReadOnlyDictionary<string, string> Of(QuantizeOptions options)
     {
         QuantizationOptions weights = options.Quantization;
+        TextReading usual = new();
         (string Name, string? Value)[] entries =
         [
             ("weights", Recipe.FormatName(weights.Format)),
@@ -27,9 +28,12 @@ internal static class OptionList
             ("low-rank-refits", weights.Rank == 0 ? null : Number(weights.LowRankRefits)),
             ("calibration", FileName(options.CalibrationPath)),
             ("tokenizer", FileName(options.TokenizerPath)),
+            ("json-field", options.Reading.JsonField == usual.JsonField ? null : options.Reading.JsonField),
+            ("document-marker", options.Reading.DocumentMarker),
+            ("document-separator", options.Reading.DocumentSeparator),
             ("window", Number(options.Window)),
             ("window-seed", options.WindowSeed is { } seed ? Number(seed) : null),
-            ("bos", options.Reading.Beginning == BeginningPolicy.None ? null : Word(options.Reading.Beginning)),
+            ("bos", options.Reading.Beginning == usual.Beginning ? null : Word(options.Reading.Beginning)),
             ("windows", options.Windows == 0 ? "all" : Number(options.Windows)),
             ("calibrate-on", Word(options.CalibrateOn)),
             ("profile", string.Join(", ", options.Profiles.Select(Word))),

@@ -34,7 +34,6 @@ public sealed record LayerReport(string Name, int Rows, int Columns, int Rank, d
 /// <param name="Correction">The low-rank factors; 0 for none.</param>
 public sealed record LayerBytes(long Codes, long Scales, long Correction);
 
-
 /// <summary>What quantizing a model gave.</summary>
 public sealed record QuantizeReport
 {
