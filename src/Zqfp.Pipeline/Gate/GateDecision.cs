@@ -51,7 +51,7 @@ internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnosti
                 return null;
             }
 
-            string rose = $"{what} {Describe(measured)}, more than the {Percent(limit)} allowed";
+            string rose = $"{what} {Describe(measured)}, more than the {SignedPercent.Short(limit)} allowed";
             if (measured.IncreaseInterval is not { } interval || !(interval.Low <= limit))
             {
                 return Fail(code, $"{rose}. {advice}");
@@ -68,12 +68,8 @@ internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnosti
     /// <summary>The increase and its interval, such as <c>+3.49 % (95 % interval +3.31 % to +3.67 %)</c>.</summary>
     public static string Describe(Comparison comparison) =>
         comparison.IncreaseInterval is { } interval
-            ? $"{Percent(comparison.PerplexityIncrease)} (95 % interval {Percent(interval.Low)} to {Percent(interval.High)})"
-            : Percent(comparison.PerplexityIncrease);
-
-    /// <summary>A fraction as people read it, with its sign.</summary>
-    public static string Percent(double fraction) =>
-        string.Create(CultureInfo.InvariantCulture, $"{(fraction >= 0 ? "+" : "")}{100 * fraction:0.##} %");
+            ? $"{SignedPercent.Short(comparison.PerplexityIncrease)} (95 % interval {SignedPercent.Short(interval.Low)} to {SignedPercent.Short(interval.High)})"
+            : SignedPercent.Short(comparison.PerplexityIncrease);
 
     /// <summary>The interval narrows with the root of the number of windows.</summary>
     private static string WindowsNeeded(Comparison comparison, double limit, int windows)

@@ -95,7 +95,7 @@ public static class GateJob
         string recipe = properties.GetValueOrDefault(ModelProperties.RecipeKey, "not quantized by zqfp");
         string layers = properties.GetValueOrDefault(ModelProperties.LayersKey, "0");
         string bits = properties.GetValueOrDefault(ModelProperties.BitsKey, "?");
-        string limit = options.MaxPerplexityIncrease is { } most ? $", limit {GateDecision.Percent(most)}" : "";
+        string limit = options.MaxPerplexityIncrease is { } most ? $", limit {SignedPercent.Short(most)}" : "";
         string divergence = comparison.Divergence is { } apart
             ? string.Create(CultureInfo.InvariantCulture, $"; KL divergence {apart.KullbackLeibler:0.####}, top-1 agreement {100 * apart.Top1Agreement:0.#} %")
             : "";

@@ -43,7 +43,7 @@ internal static class HtmlReport
         {
             Comparison comparison = gate.Comparison;
             Card(page, $"{Number(gate.Float.Perplexity, "F3")} &rarr; {Number(gate.Quantized.Perplexity, "F3")}", "perplexity, float and quantized");
-            Card(page, Percent(comparison.PerplexityIncrease), comparison.IncreaseInterval is { } interval ? $"increase; 95 % interval {Percent(interval.Low)} to {Percent(interval.High)}" : "increase");
+            Card(page, SignedPercent.Fixed(comparison.PerplexityIncrease), comparison.IncreaseInterval is { } interval ? $"increase; 95 % interval {SignedPercent.Fixed(interval.Low)} to {SignedPercent.Fixed(interval.High)}" : "increase");
             if (comparison.Divergence is { } divergence)
             {
                 Card(page, Number(100 * divergence.Top1Agreement, "F1") + " %", $"top-1 agreement; KL divergence {Number(divergence.KullbackLeibler, "0.####")} nats a token");

@@ -3,7 +3,7 @@ using System.Net;
 
 namespace Zqfp.Pipeline.Report;
 
-/// <summary>Numbers and names as the page writes them.</summary>
+/// <summary>Numbers and names as reports write them.</summary>
 internal static class HtmlText
 {
     /// <summary>Any text, harmless.</summary>
@@ -22,8 +22,6 @@ internal static class HtmlText
     };
 
     public static string Megabytes(double bytes) => Number(bytes / 1e6, "F1") + " MB";
-
-    public static string Percent(double fraction) => string.Create(CultureInfo.InvariantCulture, $"{(fraction >= 0 ? "+" : "")}{100 * fraction:F2} %");
 
     /// <summary>A part of a whole as a length in CSS.</summary>
     public static string Width(double part, double whole) => Number(whole > 0 ? Math.Clamp(100 * part / whole, 0, 100) : 0, "0.##") + "%";

@@ -44,7 +44,7 @@ internal static class LossSection
             page.Append(CultureInfo.InvariantCulture, $"<line class=\"limit\" x1=\"{X(limit):F1}\" x2=\"{X(limit):F1}\" y1=\"{Line - 14}\" y2=\"{Line + 14}\"/><text x=\"{X(limit):F1}\" y=\"12\" text-anchor=\"middle\">limit</text>");
         }
 
-        page.Append(CultureInfo.InvariantCulture, $"<line class=\"interval\" x1=\"{X(interval.Low):F1}\" x2=\"{X(interval.High):F1}\" y1=\"{Line}\" y2=\"{Line}\"/><circle class=\"point\" cx=\"{X(increase):F1}\" cy=\"{Line}\" r=\"5\"/><text class=\"strong\" x=\"{X(increase):F1}\" y=\"{Line - 12}\" text-anchor=\"middle\">{Percent(increase)}</text></svg></div>\n");
+        page.Append(CultureInfo.InvariantCulture, $"<line class=\"interval\" x1=\"{X(interval.Low):F1}\" x2=\"{X(interval.High):F1}\" y1=\"{Line}\" y2=\"{Line}\"/><circle class=\"point\" cx=\"{X(increase):F1}\" cy=\"{Line}\" r=\"5\"/><text class=\"strong\" x=\"{X(increase):F1}\" y=\"{Line - 12}\" text-anchor=\"middle\">{SignedPercent.Fixed(increase)}</text></svg></div>\n");
     }
 
     /// <summary>Each window a dot: its loss in the float model across, what quantization added upwards.</summary>

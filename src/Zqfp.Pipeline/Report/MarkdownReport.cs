@@ -5,6 +5,7 @@ using Zqfp.Pipeline.Diagnostics;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Gate;
 using Zqfp.Pipeline.Quantize;
+using static Zqfp.Pipeline.Report.HtmlText;
 
 namespace Zqfp.Pipeline.Report;
 
@@ -50,7 +51,7 @@ internal static class MarkdownReport
             }
         }
 
-        Row(text, "size", Megabytes(quantization.OriginalBytes), Megabytes(quantization.QuantizedBytes), GateDecision.Percent(((double)quantization.QuantizedBytes / quantization.OriginalBytes) - 1));
+        Row(text, "size", Megabytes(quantization.OriginalBytes), Megabytes(quantization.QuantizedBytes), SignedPercent.Short(((double)quantization.QuantizedBytes / quantization.OriginalBytes) - 1));
         Row(text, "bits per weight", "", Number(quantization.BitsPerWeight, "F3"), "");
         text.Append('\n');
         if (gate is not null)
@@ -68,7 +69,7 @@ internal static class MarkdownReport
         foreach (LayerReport layer in quantization.Layers)
         {
             string share = layer.OutputError is { } error && total > 0 ? Number(100 * error / total, "F1") + " %" : "";
-            Row(text, Code(layer.Name), $"{layer.Rows} x {layer.Columns}", Number(layer.Rank, "0"), Number(layer.BitsPerWeight, "F2"), share);
+            Row(text, Code(LayerNames.Of(layer)), $"{layer.Rows} x {layer.Columns}", Number(layer.Rank, "0"), Number(layer.BitsPerWeight, "F2"), share);
         }
 
         text.Append("\n</details>\n\n");
@@ -99,8 +100,4 @@ internal static class MarkdownReport
 
     /// <summary>A name in a table: a code span, whose only special characters there are the bar and the backquote.</summary>
     private static string Code(string name) => $"`{name.ReplaceLineEndings(" ").Replace('`', '\'').Replace("|", "\\|", StringComparison.Ordinal)}`";
-
-    private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
-
-    private static string Megabytes(double bytes) => Number(bytes / 1e6, "F1") + " MB";
 }

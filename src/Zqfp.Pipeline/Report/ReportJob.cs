@@ -17,6 +17,7 @@ public static class ReportJob
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
         Converters = { new JsonStringEnumConverter() },
+        RespectNullableAnnotations = true,
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
@@ -27,6 +28,8 @@ public static class ReportJob
     {
         QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, "quantize --json");
         GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, "gate --json");
+        Require(quantization.Layers.All(layer => layer is not null), options.QuantizationPath, "quantize --json", "A layer is null.");
+        Require(gate is not { Float.WindowLosses.Count: 0 } && gate?.Float.WindowLosses.Count == gate?.Quantized.WindowLosses.Count, options.GatePath!, "gate --json", "The windows of the two models are not the same, or none.");
         (string Path, string Content)[] files = [.. options.OutputPaths.Select(path => (path, Render(path, quantization, gate)))];
         string?[] inputs = [options.QuantizationPath, options.GatePath];
         if (files.FirstOrDefault(file => inputs.OfType<string>().Any(input => RealPath.AreSame(input, file.Path))).Path is { } overwritten)
@@ -65,7 +68,18 @@ public static class ReportJob
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
-            throw new PipelineException("ZQFP0011", $"'{path}' is not what 'dotnet zqfp {source}' writes: {e.Message}", path, e);
+            throw NoResult(path, source, e.Message, e);
         }
     }
+
+    private static void Require(bool holds, string path, string source, string otherwise)
+    {
+        if (!holds)
+        {
+            throw NoResult(path, source, otherwise);
+        }
+    }
+
+    private static PipelineException NoResult(string path, string source, string why, Exception? inner = null) =>
+        new("ZQFP0011", $"'{path}' is not what 'dotnet zqfp {source}' writes: {why}", path, inner);
 }

@@ -55,7 +55,7 @@ internal static class SweepFiles
             foreach (SweepRow row in names.Select(name => rows[name]))
             {
                 Comparison comparison = row.Evaluation.Against!;
-                text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | {row.BitsPerWeight:F2} | {row.Evaluation.Perplexity:F4} | {Percent(comparison.PerplexityIncrease)} | {Range(comparison.IncreaseInterval)} | {(row.IsSimulated ? "simulated" : "")} |\n");
+                text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | {row.BitsPerWeight:F2} | {row.Evaluation.Perplexity:F4} | {SignedPercent.Fixed(comparison.PerplexityIncrease)} | {Range(comparison.IncreaseInterval)} | {(row.IsSimulated ? "simulated" : "")} |\n");
             }
         }
 
@@ -64,7 +64,7 @@ internal static class SweepFiles
             text.Append("\n## The paper's order\n\n| claim | worse over better | 95 % interval | holds |\n|---|---|---|---|\n");
             foreach (SweepClaim claim in report.Claims)
             {
-                text.Append(CultureInfo.InvariantCulture, $"| {claim.Claim} | {Percent(claim.Difference)} | {Range(claim.Interval)} | {Verdict(claim)} |\n");
+                text.Append(CultureInfo.InvariantCulture, $"| {claim.Claim} | {SignedPercent.Fixed(claim.Difference)} | {Range(claim.Interval)} | {Verdict(claim)} |\n");
             }
         }
 
@@ -80,7 +80,5 @@ internal static class SweepFiles
 
     private static string Error(EvaluationResult result) => result.StandardError is { } error ? string.Create(CultureInfo.InvariantCulture, $" (standard error {error:F4})") : "";
 
-    private static string Range(Interval? interval) => interval is null ? "" : $"{Percent(interval.Low)} to {Percent(interval.High)}";
-
-    private static string Percent(double fraction) => string.Create(CultureInfo.InvariantCulture, $"{(fraction >= 0 ? "+" : "")}{100 * fraction:F2} %");
+    private static string Range(Interval? interval) => interval is null ? "" : $"{SignedPercent.Fixed(interval.Low)} to {SignedPercent.Fixed(interval.High)}";
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Zqfp.Pipeline;
 using Zqfp.Pipeline.Doctor;
 using Zqfp.Pipeline.Evaluate;
 using Zqfp.Pipeline.Gate;
@@ -79,12 +80,12 @@ internal static class ResultWriter
 
     private static string Describe(Comparison comparison)
     {
-        string interval = comparison.IncreaseInterval is { } range ? $" (95 % interval {Percent(range.Low)} to {Percent(range.High)})" : "";
+        string interval = comparison.IncreaseInterval is { } range ? $" (95 % interval {SignedPercent.Fixed(range.Low)} to {SignedPercent.Fixed(range.High)})" : "";
         string worst = string.Join(", ", comparison.WorstWindows.Select(window => string.Create(CultureInfo.InvariantCulture, $"{window.Window} ({window.ReferenceLoss:0.000} -> {window.Loss:0.000})")));
         string divergence = comparison.Divergence is { } apart
             ? string.Create(CultureInfo.InvariantCulture, $"; KL divergence {apart.KullbackLeibler:0.#####} nats a token, top-1 agreement {100 * apart.Top1Agreement:0.00} %")
             : "";
-        return $"against the other model {Percent(comparison.PerplexityIncrease)}{interval}{divergence}\nworst windows, nats a token: {worst}";
+        return $"against the other model {SignedPercent.Fixed(comparison.PerplexityIncrease)}{interval}{divergence}\nworst windows, nats a token: {worst}";
     }
 
     private static string Describe(VerifyResult result) => result.Identical
@@ -92,8 +93,6 @@ internal static class ResultWriter
         : string.Create(
             CultureInfo.InvariantCulture,
             $"logits differ by {result.LargestDifference:0.###e+0} at most, {result.MeanDifference:0.###e+0} in the mean; KL divergence {result.KullbackLeibler:0.###e+0} nats a token, {result.LargestKullbackLeibler:0.###e+0} at most; top-1 agreement {100 * result.Top1Agreement:0.00} % over {result.Tokens} tokens in {result.Windows} windows ({result.Input})");
-
-    private static string Percent(double fraction) => string.Create(CultureInfo.InvariantCulture, $"{(fraction >= 0 ? "+" : "")}{100 * fraction:0.00} %");
 }
 
 /// <summary>The JSON of results: properties in camel case, values of enumerations as words.</summary>

@@ -129,6 +129,9 @@ public sealed class ReportJobTests : IDisposable
     [InlineData("")]
     [InlineData("null")]
     [InlineData("{ \"perplexity\": 4.2 }")]
+    [InlineData("""{ "model": null, "output": "", "outputs": [], "recipe": "", "bitsPerWeight": 1, "originalBytes": 1, "quantizedBytes": 1, "layers": [], "calibrationWindows": 0, "seconds": {}, "warnings": [] }""")]
+    [InlineData("""{ "model": "", "output": "", "outputs": [], "recipe": "", "bitsPerWeight": 1, "originalBytes": 1, "quantizedBytes": 1, "layers": null, "calibrationWindows": 0, "seconds": {}, "warnings": [] }""")]
+    [InlineData("""{ "model": "", "output": "", "outputs": [], "recipe": "", "bitsPerWeight": 1, "originalBytes": 1, "quantizedBytes": 1, "layers": [null], "calibrationWindows": 0, "seconds": {}, "warnings": [] }""")]
     public void A_file_that_is_no_result_is_ZQFP0011_and_writes_nothing(string content)
     {
         string path = Path.Combine(_folder, "quantize.json");
@@ -139,6 +142,27 @@ public sealed class ReportJobTests : IDisposable
         Assert.Equal("ZQFP0011", error.Diagnostic.Code);
         Assert.Contains("quantize --json", error.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(output));
+    }
+
+    [Fact]
+    public void A_gate_without_windows_or_with_other_ones_for_each_model_is_ZQFP0011()
+    {
+        string quantize = Path.Combine(_folder, "quantize.json");
+        File.WriteAllText(quantize, JsonSerializer.Serialize(Quantization, JsonSerializerOptions.Web));
+        foreach (GateResult wrong in (GateResult[])[Gate with { Float = Result(4, []), Quantized = Result(4, []) }, Gate with { Float = Result(4, [1]) }])
+        {
+            string gate = Path.Combine(_folder, "gate.json");
+            File.WriteAllText(gate, JsonSerializer.Serialize(wrong, JsonSerializerOptions.Web));
+            PipelineException error = Assert.Throws<PipelineException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = quantize, GatePath = gate, OutputPaths = [Path.Combine(_folder, "r.html")] }));
+            Assert.Equal(("ZQFP0011", gate), (error.Diagnostic.Code, error.Diagnostic.File));
+        }
+    }
+
+    [Fact]
+    public void The_summary_for_a_CI_job_names_layers_as_the_page_does()
+    {
+        string text = MarkdownReport.Render(Quantization with { Layers = [new LayerReport("node_linear", 8, 4, 2, 4.5, 3) { Module = "model.layers.0.mlp.up_proj" }] }, null);
+        Assert.Contains("| `model.layers.0.mlp.up_proj` | 8 x 4 |", text, StringComparison.Ordinal);
     }
 
     [Fact]
