@@ -3,12 +3,13 @@ namespace Zqfp.Build.Tasks;
 /// <summary>One piece of metadata of a <c>ZqfpModel</c> and the tool's option it stands for.</summary>
 internal sealed class ModelOption
 {
-    private ModelOption(string metadata, string commandLineOption, bool isFile = false, bool isList = false)
+    private ModelOption(string metadata, string commandLineOption, bool isFile = false, bool isList = false, bool isText = false)
     {
         Metadata = metadata;
         CommandLineOption = commandLineOption;
         IsFile = isFile;
         IsList = isList;
+        IsText = isText;
     }
 
     public string Metadata { get; }
@@ -21,6 +22,9 @@ internal sealed class ModelOption
     /// <summary>The value is a list separated by semicolons; the option is repeated for each.</summary>
     public bool IsList { get; }
 
+    /// <summary>The value is a piece of text, whose spaces and ends of line count.</summary>
+    public bool IsText { get; }
+
     /// <summary>The values to pass for what the metadata says.</summary>
     public IEnumerable<string> Values(string metadata) =>
         IsList ? metadata.Split(';').Select(value => value.Trim()).Where(value => value.Length > 0) : [metadata];
@@ -32,8 +36,8 @@ internal sealed class ModelOption
     private static IReadOnlyList<ModelOption> Reading { get; } =
     [
         new("JsonField", "--json-field"),
-        new("DocumentMarker", "--document-marker"),
-        new("DocumentSeparator", "--document-separator"),
+        new("DocumentMarker", "--document-marker", isText: true),
+        new("DocumentSeparator", "--document-separator", isText: true),
         new("Bos", "--bos"),
     ];
 

@@ -119,7 +119,8 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         foreach (ModelOption option in ModelOption.All)
         {
             // What was typed for this one build wins over what the project says, and that over the recipe.
-            string value = (globalProperties[option.Property] ?? item.GetMetadata(option.Metadata)).Trim();
+            string given = globalProperties[option.Property] ?? item.GetMetadata(option.Metadata);
+            string value = option.IsText ? given : given.Trim();
             if (value.Length == 0 && recipe.TryGetValue(option.Metadata, out string? prescribed))
             {
                 value = prescribed;

@@ -44,6 +44,14 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     }
 
     [Fact]
+    public void Spaces_around_a_value_are_none_of_it_but_those_of_a_text_are()
+    {
+        ITaskItem model = Assert.Single(Run(Model(("Rank", " 4 "), ("DocumentSeparator", "\n\n"), ("DocumentMarker", " * "))).PreparedModels);
+
+        Assert.Equal(("4", "\n\n", " * "), (model.GetMetadata("Rank"), model.GetMetadata("DocumentSeparator"), model.GetMetadata("DocumentMarker")));
+    }
+
+    [Fact]
     public void A_recipe_gives_what_neither_the_item_nor_the_command_line_says()
     {
         _folder.File("recipes/zqfp.json", """{ "tokenizer": "../model/tokenizer.json", "rank": 16, "weights": "fp8", "window": 64, "layerOverrides": ["a:rank=1", "b:rank=2"] }""");
