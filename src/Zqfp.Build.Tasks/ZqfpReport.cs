@@ -9,6 +9,18 @@ public sealed class ZqfpReport : ZqfpToolTask
     /// <summary>It names the files, which are where they always are.</summary>
     protected override MessageImportance StandardOutputLoggingImportance => MessageImportance.Low;
 
+    /// <inheritdoc/>
+    public override bool Execute()
+    {
+        bool succeeded = base.Execute();
+        if (succeeded && HasFailed)
+        {
+            Log.LogMessage(MessageImportance.High, "{0}: report of the gate that failed: {1}", Model.ItemSpec, ModelFiles.Report(Model.GetMetadata(nameof(ModelFiles.QuantizedModel)), ModelFiles.ReportKinds[0]));
+        }
+
+        return succeeded;
+    }
+
     private protected override string Command => "report";
 
     private protected override string Subject => Model.GetMetadata(nameof(ModelFiles.QuantizeResult));
@@ -26,6 +38,17 @@ public sealed class ZqfpReport : ZqfpToolTask
         foreach (string kind in ModelFiles.ReportKinds)
         {
             arguments.AddOption("--output", ModelFiles.Report(Model.GetMetadata(nameof(ModelFiles.QuantizedModel)), kind));
+        }
+    }
+
+    /// <summary>A gate that passed has left its stamp after its result.</summary>
+    private bool HasFailed
+    {
+        get
+        {
+            string gate = Model.GetMetadata(nameof(ModelFiles.GateResult));
+            return gate.Length > 0 && File.Exists(gate) && IsOfThisModel(gate)
+                && File.GetLastWriteTimeUtc(Model.GetMetadata(nameof(ModelFiles.GateStamp))) < File.GetLastWriteTimeUtc(gate);
         }
     }
 

@@ -15,8 +15,8 @@ internal sealed class KeptFiles(string folder, string extension)
     /// <summary>What was not used for so long goes in any case.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(30);
 
-    /// <summary>What was used within so short a time stays in any case: another process may be about to read it.</summary>
-    public static readonly TimeSpan Shortest = TimeSpan.FromHours(1);
+    /// <summary>What was used within so short a time stays in any case: another process may be about to read it, or somebody to go on with a stopped run.</summary>
+    public static readonly TimeSpan Shortest = TimeSpan.FromDays(1);
 
     private readonly HashSet<string> _used = new(StringComparer.Ordinal);
 

@@ -34,11 +34,13 @@ public class ReportBuildTests(PackagesFixture packages)
     {
         TestProject project = packages.CopyBuilt("failed report");
         string summary = project.QuantizedModel + ".report.md";
-        Assert.NotEqual(0, project.Build("-p:ZqfpMaxPerplexityIncrease=0%").ExitCode);
+        var failed = project.Build("-p:ZqfpMaxPerplexityIncrease=0%");
+        Assert.NotEqual(0, failed.ExitCode);
+        Assert.Contains("report of the gate that failed: ", failed.Output, StringComparison.Ordinal);
         Assert.StartsWith("## model.onnx: the gate failed\n", File.ReadAllText(summary), StringComparison.Ordinal);
         Assert.Contains("**error ZQFP3001**", File.ReadAllText(summary), StringComparison.Ordinal);
 
-        project.Build().Succeeded();
+        Assert.DoesNotContain("gate that failed", project.Build().Succeeded().Output, StringComparison.Ordinal);
         Assert.StartsWith("## model.onnx: the gate passed\n", File.ReadAllText(summary), StringComparison.Ordinal);
         Assert.Equal(File.ReadAllText(summary), File.ReadAllText(project.OutputModel + ".report.md"));
     }

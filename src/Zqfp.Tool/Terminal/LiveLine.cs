@@ -60,9 +60,19 @@ internal sealed class LiveLine : ProgressView
     {
         lock (_lock)
         {
-            if (_state is not null)
+            if (_state is null)
+            {
+                return;
+            }
+
+            try
             {
                 Draw(_state with { Waited = Stopwatch.GetElapsedTime(_reported) });
+            }
+            catch (IOException)
+            {
+                // The terminal is gone. The work need not end for that.
+                _state = null;
             }
         }
     }

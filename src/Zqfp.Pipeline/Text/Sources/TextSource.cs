@@ -95,7 +95,7 @@ public static class TextSource
             if (options.Beginning == BeginningPolicy.Document)
             {
                 throw new TextException(TextCodes.OptionsInvalid,
-                    $"'{document.File}' holds token ids, which do not show where documents begin. Choose the policy None, Text or Window.");
+                    $"'{document.File}' holds token ids, which do not show where documents begin. Choose --bos none, text or window.");
             }
 
             ids.AddRange(ready);
@@ -159,7 +159,7 @@ public static class TextSource
     private static int RequireBeginning(TextSourceOptions options, Tokenizer? tokenizer)
     {
         return tokenizer?.BeginningOfSequenceId ?? throw new TextException(TextCodes.TokenizerLacks,
-            $"'{options.Path}' should get a beginning-of-sequence token ({options.Beginning}), but "
-            + (tokenizer is null ? "no tokenizer was given" : "the tokenizer names none") + ". Choose the policy None, or a tokenizer that has one.");
+            $"'{options.Path}' should get a beginning-of-sequence token (--bos {options.Beginning.ToString().ToLowerInvariant()}), but "
+            + (tokenizer is null ? "no tokenizer was given" : "the tokenizer names none") + ". Choose --bos none, or a tokenizer that has one.");
     }
 }
