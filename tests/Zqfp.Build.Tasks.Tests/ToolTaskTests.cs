@@ -151,16 +151,22 @@ public sealed class ToolTaskTests : IDisposable
     }
 
     [UnixFact]
-    public void The_report_has_the_gate_where_there_is_a_verdict_and_says_nothing()
+    public void The_report_has_the_gate_where_there_is_a_verdict_and_says_where_it_is_only_when_that_is_bad()
     {
         string[] outputs = ["--output", "/out/m.onnx.report.html", "--output", "/out/m.onnx.report.md", "--output", "/out/m.onnx.report.json"];
         Assert.True(Report("/no such gate.json"));
         Assert.Equal(["tool.dll", "report", "/quantize.json", .. outputs], Arguments);
 
         string gate = _folder.File("gate.json", "{}");
+        File.WriteAllText(GateStamp, "");
         Assert.True(Report(gate));
         Assert.Equal(["tool.dll", "report", "/quantize.json", "--gate", gate, .. outputs], Arguments);
         Assert.DoesNotContain(_engine.Messages, message => message.Importance == MessageImportance.High);
+
+        File.Delete(GateStamp);
+        Assert.True(Report(gate));
+        BuildMessageEventArgs said = Assert.Single(_engine.Messages, message => message.Importance == MessageImportance.High);
+        Assert.EndsWith("report of the gate that failed: /out/m.onnx.report.html", said.Message, StringComparison.Ordinal);
     }
 
     [UnixFact]
