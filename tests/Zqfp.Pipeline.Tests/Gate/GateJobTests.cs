@@ -50,19 +50,20 @@ public sealed class GateJobTests : IDisposable
     }
 
     [Fact]
-    public void A_cached_result_that_nobody_asks_for_goes_after_a_month()
+    public void A_cached_result_that_nobody_asks_for_goes_after_a_month_and_nothing_else_in_the_folder()
     {
         Run(Options);
-        string unused = Path.Combine(_folder, "unused.json");
-        File.WriteAllText(unused, "{}");
-        string cached = Directory.GetFiles(_folder).Single(file => file != unused);
-        Array.ForEach([unused, cached], file => File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddDays(-31)));
+        string cached = Directory.GetFiles(_folder).Single();
+        string unused = Path.Combine(_folder, new string('a', 64) + ".json"), notOurs = Path.Combine(_folder, "tokenizer.json");
+        Array.ForEach([unused, notOurs], file => File.WriteAllText(file, "{}"));
+        Array.ForEach([unused, notOurs, cached], file => File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddDays(-31)));
         Run(Options);
         Assert.True(File.Exists(unused));
         Run(Options with { Window = 64, Windows = 8 });
 
         Assert.False(File.Exists(unused));
         Assert.True(File.Exists(cached));
+        Assert.True(File.Exists(notOurs));
     }
 
     [Fact]
