@@ -10,7 +10,6 @@ namespace Zqfp.Pipeline;
 internal sealed class KeptFiles(string folder, string extension)
 {
     private const int KeyDigits = 64;
-    private const string Temporary = ".tmp";
 
     /// <summary>What was not used for so long goes in any case.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(30);
@@ -51,7 +50,7 @@ internal sealed class KeptFiles(string folder, string extension)
         }
 
         // What a process that was killed was writing.
-        foreach (Entry file in Entries(Temporary).Where(file => now - file.Used > Longest))
+        foreach (Entry file in Entries(WholeFile.Temporary).Where(file => now - file.Used > Longest))
         {
             Remove(file.Path);
         }

@@ -93,12 +93,9 @@ internal sealed class EvaluationCache(string? folder)
             return;
         }
 
-        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            File.WriteAllText(temporary, JsonSerializer.Serialize(result));
-            File.Move(temporary, path, overwrite: true);
+            WholeFile.WriteText(path, JsonSerializer.Serialize(result));
             _kept!.Use(path);
             _kept.Prune(MaxUnusedBytes);
         }

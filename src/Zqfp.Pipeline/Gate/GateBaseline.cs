@@ -117,19 +117,9 @@ internal sealed class GateBaseline
 
     private void Write()
     {
-        string temporary = $"{_path}.{Guid.NewGuid():N}.tmp";
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(_path))!);
-            try
-            {
-                File.WriteAllText(temporary, JsonSerializer.Serialize(_models, Json) + "\n");
-                File.Move(temporary, _path, overwrite: true);
-            }
-            finally
-            {
-                File.Delete(temporary);
-            }
+            WholeFile.WriteText(_path, JsonSerializer.Serialize(_models, Json) + "\n");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

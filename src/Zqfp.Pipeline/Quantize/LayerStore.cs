@@ -32,16 +32,13 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
     /// <exception cref="PipelineException">ZQFP0007: the folder cannot be written.</exception>
     public QuantizedLayerResult Write(LayerKey key, QuantizedLayerResult result)
     {
-        string temporary = PathOf(key) + ".tmp";
         try
         {
-            Directory.CreateDirectory(folder);
-            using (var writer = new BinaryWriter(File.Create(temporary)))
+            WholeFile.Write(PathOf(key), temporary =>
             {
+                using var writer = new BinaryWriter(File.Create(temporary));
                 Write(writer, result);
-            }
-
-            File.Move(temporary, PathOf(key), overwrite: true);
+            });
             return Map(key, result.Tensors.Layer) ?? throw new IOException($"'{PathOf(key)}' does not hold what was written.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

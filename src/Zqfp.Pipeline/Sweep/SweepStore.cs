@@ -43,12 +43,9 @@ internal sealed class SweepStore
     /// <exception cref="PipelineException">ZQFP0007: the folder cannot be written.</exception>
     public void Write(SweepConfiguration configuration, SweepRow row)
     {
-        string path = PathOf(configuration);
         try
         {
-            Directory.CreateDirectory(_folder);
-            File.WriteAllText(path + ".tmp", JsonSerializer.Serialize(row));
-            File.Move(path + ".tmp", path, overwrite: true);
+            WholeFile.WriteText(PathOf(configuration), JsonSerializer.Serialize(row));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

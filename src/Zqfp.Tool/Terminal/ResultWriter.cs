@@ -45,24 +45,12 @@ internal static class ResultWriter
     private static string Describe(GateResult result) =>
         result.Summary.Replace("; ", "\n  ", StringComparison.Ordinal) + (result.Passed ? "\n" + Style.Output.Paint("The gate passed.", Color.Green) : "");
 
-    /// <summary>Writes the file whole or not at all: somebody makes reports of it.</summary>
+    /// <summary>Somebody makes reports of it.</summary>
     private static void WriteFile(string? path, string json)
     {
-        if (path is null)
+        if (path is not null)
         {
-            return;
-        }
-
-        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        try
-        {
-            File.WriteAllText(temporary, json + "\n");
-            File.Move(temporary, path, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(temporary);
+            WholeFile.WriteText(path, json + "\n");
         }
     }
 
