@@ -1,10 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using Zqfp.OnnxRuntime;
-using Zqfp.Pipeline;
-using Zqfp.Pipeline.Diagnostics;
-using Zqfp.Pipeline.Evaluate;
-using Zqfp.Pipeline.Text;
+using Zqfp.CudaOps;
+using Zqfp.Evaluation;
+using Zqfp.Tokenizers;
 
 namespace Zqfp.Benchmarks;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Zqfp.OnnxRuntime;
+using Zqfp.CudaOps;
 
 namespace Zqfp.Benchmarks;
 

@@ -1,4 +1,4 @@
-using Zqfp.OnnxRuntime;
+using Zqfp.CudaOps;
 
 namespace Zqfp.Benchmarks;
 

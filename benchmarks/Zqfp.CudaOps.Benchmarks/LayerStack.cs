@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using Zqfp.OnnxRuntime;
+using Zqfp.CudaOps;
 using Zqfp.Tests;
 
 namespace Zqfp.Benchmarks;

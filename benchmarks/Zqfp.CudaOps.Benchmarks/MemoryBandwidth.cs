@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Zqfp.CudaOps.Cpu;
+using Zqfp.CudaOps;
 
 namespace Zqfp.Benchmarks;
 

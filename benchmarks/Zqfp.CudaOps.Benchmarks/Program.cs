@@ -1,7 +1,6 @@
 using System.Globalization;
 using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
-using Zqfp.OnnxRuntime;
 
 // Usage: [products | load | generate | evaluate] [--threads T] [--seconds S] [--only NAME] [--library zqfp_ops.so]
 //        [--layers-megabytes MB] [M,N,K ...]      for products and load

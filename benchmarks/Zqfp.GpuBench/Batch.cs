@@ -1,4 +1,4 @@
-using Zqfp.CudaOps.Cuda;
+using Zqfp.CudaOps;
 
 namespace Zqfp.GpuBench;
 

@@ -1,5 +1,4 @@
-using Zqfp.CudaOps.Cuda;
-using Zqfp.OnnxRuntime;
+using Zqfp.CudaOps;
 
 namespace Zqfp.GpuBench;
 

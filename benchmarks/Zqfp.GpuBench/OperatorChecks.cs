@@ -1,8 +1,5 @@
 using System.Runtime.InteropServices;
 using Zqfp.CudaOps;
-using Zqfp.CudaOps.Cuda;
-using Zqfp.CudaOps.Operators;
-using Zqfp.OnnxRuntime;
 using Zqfp.Tests;
 
 namespace Zqfp.GpuBench;

@@ -1,4 +1,3 @@
-using Zqfp.CudaOps;
 using Zqfp.Tests;
 
 namespace Zqfp.GpuBench;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Zqfp.CudaOps.Cuda;
+using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 
 // Usage: Zqfp.GpuBench [check] [table] [brief] [ablations] [sweep] [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]

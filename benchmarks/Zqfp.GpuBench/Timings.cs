@@ -1,5 +1,5 @@
 using System.Globalization;
-using Zqfp.CudaOps.Cuda;
+using Zqfp.CudaOps;
 
 namespace Zqfp.GpuBench;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using Zqfp.OnnxRuntime;
+using Zqfp.CudaOps;
 
 namespace Zqfp.Numerics.Benchmarks;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Zqfp.Pipeline.Text;
+using Zqfp.Tokenizers;
 
 if (args.Length != 2)
 {

@@ -1,8 +1,7 @@
 // Writes a short story with the model that the build quantized:
 //   dotnet run --project samples/ModelProject -c Release -- "Once upon a time, there was a cat" --seed 7
 using Zqfp.CudaOps;
-using Zqfp.OnnxRuntime;
-using Zqfp.Pipeline.Text;
+using Zqfp.Tokenizers;
 
 const int LongestStory = 300;
 const double Temperature = 0.7;

@@ -14,7 +14,7 @@ public enum OperatorDevice
 
     /// <summary>
     /// <c>QuantizeTokens</c>, <c>MatMulW4A8</c> and <c>MatMulW4A8Scaled</c> as kernels of ONNX Runtime's CUDA provider: on its
-    /// stream, on its memory, nothing copied. The session has to be made with <see cref="OnnxRuntime.OrtSessionOptions.CudaDevice"/>
+    /// stream, on its memory, nothing copied. The session has to be made with <see cref="OrtSessionOptions.CudaDevice"/>
     /// and a library that has the provider; in one without, the processor computes.
     /// </summary>
     CudaProvider,

@@ -1,8 +1,3 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.CudaOps.Cuda;
-using Zqfp.CudaOps.Operators;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
 namespace Zqfp.CudaOps;
 

@@ -8,7 +8,7 @@ public static class ZqfpOps
     /// <summary>
     /// The library that exports <c>RegisterCustomOps</c>: to be given to ONNX Runtime's own bindings
     /// (<c>RegisterCustomOpLibraryV2</c>, <c>register_custom_ops_library</c>) or to
-    /// <see cref="OnnxRuntime.OrtSessionOptions.AddOperatorLibrary"/>.
+    /// <see cref="OrtSessionOptions.AddOperatorLibrary"/>.
     /// </summary>
     /// <exception cref="FileNotFoundException">It is neither in <c>runtimes/&lt;rid&gt;/native</c> beside the application nor in its folder.</exception>
     public static string LibraryPath

@@ -1,9 +1,5 @@
 using Google.Protobuf;
-using Zqfp.OnnxRewriter.Emission;
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Slicing;
-using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;

@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 
 namespace Zqfp.OnnxRewriter;
 

@@ -1,5 +1,3 @@
-using Zqfp.Pipeline;
-
 namespace Zqfp.Tool;
 
 /// <summary>

@@ -1,7 +1,7 @@
 using System.Collections;
 using Microsoft.Build.Framework;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 /// <summary>The side of MSBuild that tasks talk to: keeps what they log, and has global properties.</summary>
 internal sealed class BuildEngine : IBuildEngine6

@@ -1,7 +1,6 @@
 using System.Diagnostics;
-using Zqfp.Build.Tasks;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 public class CommandLineArgumentsTests
 {

@@ -1,7 +1,6 @@
 using Microsoft.Build.Utilities;
-using Zqfp.Build.Tasks;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 public class EscapingTests
 {

@@ -1,7 +1,6 @@
 using System.Text;
-using Zqfp.Build.Tasks;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 public sealed class ExternalDataFilesTests : IDisposable
 {

@@ -1,6 +1,5 @@
-using Zqfp.Build.Tasks;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 public sealed class FileHashesTests : IDisposable
 {

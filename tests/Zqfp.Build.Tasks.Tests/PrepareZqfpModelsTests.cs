@@ -1,8 +1,7 @@
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
-using Zqfp.Build.Tasks;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 public sealed class PrepareZqfpModelsTests : IDisposable
 {

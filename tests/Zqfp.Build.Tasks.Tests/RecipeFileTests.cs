@@ -1,7 +1,6 @@
 using System.Text.Json;
-using Zqfp.Build.Tasks;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 public sealed class RecipeFileTests : IDisposable
 {

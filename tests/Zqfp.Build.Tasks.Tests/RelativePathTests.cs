@@ -1,6 +1,5 @@
-using Zqfp.Build.Tasks;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 public class RelativePathTests
 {

@@ -1,4 +1,4 @@
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 /// <summary>A folder that is gone after the test.</summary>
 internal sealed class TemporaryFolder : IDisposable

@@ -1,8 +1,7 @@
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
-using Zqfp.Build.Tasks;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Build.Tasks.Tests;
 
 /// <summary>The tasks that run the tool, with a script in the place of <c>dotnet</c>: what is passed, what is made of the output.</summary>
 public sealed class ToolTaskTests : IDisposable

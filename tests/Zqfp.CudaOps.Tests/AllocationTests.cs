@@ -1,7 +1,5 @@
-using Zqfp.CudaOps;
-using Zqfp.OnnxRuntime;
 
-namespace Zqfp.Tests;
+namespace Zqfp.CudaOps.Tests;
 
 public sealed class AllocationTests
 {

@@ -1,8 +1,5 @@
-using Zqfp.CudaOps;
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
 
-namespace Zqfp.Tests;
+namespace Zqfp.CudaOps.Tests;
 
 public sealed class MatMulTests : IDisposable
 {

@@ -1,9 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Zqfp.CudaOps;
-using Zqfp.OnnxRuntime;
 
-namespace Zqfp.Tests;
+namespace Zqfp.CudaOps.Tests;
 
 /// <summary>Tests that measure the memory of the process: nothing else may run beside them.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]

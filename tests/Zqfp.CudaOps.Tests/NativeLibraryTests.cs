@@ -1,10 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Zqfp.CudaOps;
-using Zqfp.OnnxRuntime;
 
-namespace Zqfp.Tests;
+namespace Zqfp.CudaOps.Tests;
 
 /// <summary>A test of the published native library; skips where it was not published.</summary>
 [AttributeUsage(AttributeTargets.Method)]

@@ -1,6 +1,5 @@
-using Zqfp.CudaOps.Cpu;
 
-namespace Zqfp.Tests;
+namespace Zqfp.CudaOps.Tests;
 
 public sealed unsafe class PanelMathTests
 {

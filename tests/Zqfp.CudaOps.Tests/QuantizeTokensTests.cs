@@ -1,9 +1,6 @@
 using System.Runtime.Intrinsics;
-using Zqfp.CudaOps;
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
 
-namespace Zqfp.Tests;
+namespace Zqfp.CudaOps.Tests;
 
 public sealed class QuantizeTokensTests : IDisposable
 {

@@ -1,8 +1,6 @@
 using System.Runtime.InteropServices;
-using Zqfp.CudaOps;
-using Zqfp.OnnxRuntime;
 
-namespace Zqfp.Tests;
+namespace Zqfp.CudaOps.Tests;
 
 /// <summary>The operators' definitions in float64, from the specification and from nothing of the implementation.</summary>
 internal static class Reference

@@ -1,4 +1,3 @@
-using Zqfp.Tests;
 
 namespace Zqfp.Numerics.Tests;
 

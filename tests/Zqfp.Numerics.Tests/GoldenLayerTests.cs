@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Xunit.Abstractions;
-using Zqfp.Tests;
 
 namespace Zqfp.Numerics.Tests;
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Zqfp.OnnxRewriter.Graphs;
 
 namespace Zqfp.OnnxRewriter.Tests;
 

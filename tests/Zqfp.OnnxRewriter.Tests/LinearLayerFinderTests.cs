@@ -1,5 +1,3 @@
-using Zqfp.OnnxRewriter.Graphs;
-using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 

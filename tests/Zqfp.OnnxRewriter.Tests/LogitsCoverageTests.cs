@@ -1,5 +1,3 @@
-using Zqfp.OnnxRewriter.Graphs;
-using Zqfp.OnnxRewriter.Layers;
 
 namespace Zqfp.OnnxRewriter.Tests;
 

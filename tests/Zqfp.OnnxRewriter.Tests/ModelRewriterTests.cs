@@ -1,9 +1,5 @@
 using Google.Protobuf;
-using Zqfp.OnnxRewriter.Emission;
-using Zqfp.OnnxRewriter.Graphs;
-using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Slicing;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter.Tests;

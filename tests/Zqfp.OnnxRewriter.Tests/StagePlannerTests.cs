@@ -1,6 +1,3 @@
-using Zqfp.OnnxRewriter.Graphs;
-using Zqfp.OnnxRewriter.Layers;
-using Zqfp.OnnxRewriter.Slicing;
 
 namespace Zqfp.OnnxRewriter.Tests;
 

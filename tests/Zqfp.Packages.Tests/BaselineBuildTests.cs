@@ -1,4 +1,4 @@
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>Accepted results and recipes, in a build.</summary>
 [Collection(PackagesFixtureDefinition.Name)]

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>Clean, publish, design-time builds, several target frameworks, referencing projects.</summary>
 [Collection(PackagesFixtureDefinition.Name)]

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>What <c>dotnet</c> said and how it ended.</summary>
 internal sealed record DotNetResult(int ExitCode, string Output)

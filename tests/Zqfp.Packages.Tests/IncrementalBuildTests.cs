@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>Nothing runs that need not, and everything that must.</summary>
 [Collection(PackagesFixtureDefinition.Name)]

@@ -1,4 +1,4 @@
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>A stranger's whole way, from packages in a folder to a model that runs where it was published, without a network.</summary>
 [Collection(PackagesFixtureDefinition.Name)]

@@ -1,6 +1,6 @@
 using System.IO.Compression;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>An application outside of the repository runs a quantized model with the package of the operators.</summary>
 [Collection(PackagesFixtureDefinition.Name)]

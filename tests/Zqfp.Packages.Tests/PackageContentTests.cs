@@ -1,6 +1,6 @@
 using System.IO.Compression;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>What is in the packages, and that the tool's can be installed.</summary>
 [Collection(PackagesFixtureDefinition.Name)]

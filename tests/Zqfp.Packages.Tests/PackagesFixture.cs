@@ -1,6 +1,6 @@
 using System.Reflection;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>
 /// The packages, packed afresh into a folder feed, and a project made with them and built once. Tests work on copies of that project:

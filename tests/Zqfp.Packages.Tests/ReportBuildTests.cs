@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>The reports that a build leaves beside the model.</summary>
 [Collection(PackagesFixtureDefinition.Name)]

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>Several projects with models in one build, and a build that is stopped.</summary>
 [Collection(PackagesFixtureDefinition.Name)]

@@ -1,4 +1,4 @@
-namespace Zqfp.Tests;
+namespace Zqfp.Packages.Tests;
 
 /// <summary>A project outside of the repository that knows the packages and nothing else.</summary>
 internal sealed class TestProject

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 public sealed class CompletionTests : IDisposable
 {

@@ -1,4 +1,4 @@
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 public class ExplainTests
 {

@@ -1,4 +1,4 @@
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 /// <summary>
 /// The help is an interface: scripts and people rely on it. After a change that is meant, run the tests with

@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using Zqfp.Tool;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 /// <summary>Whole jobs on the sample model, in a process of their own.</summary>
 public sealed class JobTests : IDisposable

@@ -1,7 +1,4 @@
-using Zqfp.Pipeline;
-using Zqfp.Tool.Terminal;
-
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 public class PhaseStateTests
 {

@@ -1,8 +1,6 @@
 using System.Text.Json;
-using Zqfp.Pipeline.Diagnostics;
-using Zqfp.Tool.Options;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 public sealed class RecipeTests : IDisposable
 {

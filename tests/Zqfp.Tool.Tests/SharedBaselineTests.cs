@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 /// <summary>A baseline that several projects share, updated by as many processes at once.</summary>
 public sealed class SharedBaselineTests : IDisposable

@@ -1,8 +1,6 @@
 using System.CommandLine;
-using Zqfp.Tool;
-using Zqfp.Tool.Commands;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 public class SuggestionsTests
 {

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 /// <summary>The tool as a user starts it: a process of its own.</summary>
 internal sealed record ToolProcess(int ExitCode, string Output, string Error)

@@ -1,6 +1,5 @@
-using Zqfp.Tool.Terminal;
 
-namespace Zqfp.Tests;
+namespace Zqfp.Tool.Tests;
 
 public class WrappingTests
 {

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>Inner loops for AVX2 with FMA: a panel is worked on in four parts, each two registers wide.</summary>
 internal sealed unsafe class Avx2PanelMath : PanelMath

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>Inner loops for AVX-512: a panel is four registers wide.</summary>
 /// <param name="byteLookup">True where the machine has VBMI: FP8 codes are then looked up byte by byte.</param>

@@ -1,7 +1,7 @@
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>What the CPU offers to the operators.</summary>
 public static class CpuFeatures

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// OCP FP8 E4M3: sign, 4 exponent bits (bias 7), 3 mantissa bits; no infinities, 0x7F and 0xFF are NaN, the largest value is

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>What is done to a row of 64 totals before it is the output: y = Sx · (S · total + B (A x)) + bias.</summary>
 internal static unsafe class Epilogue

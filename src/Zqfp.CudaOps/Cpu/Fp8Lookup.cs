@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// The values of E4M3 codes, NaN excepted, by looking up with AVX-512. Permutations look at an index's low bits only, so that codes

@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// How a row of K values is laid out for the kernels: each group of columns starts at a multiple of 8, its end filled with

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>float16 to float and back over whole rows, by integer arithmetic that no floating-point mode changes.</summary>
 internal static unsafe class HalfConversion

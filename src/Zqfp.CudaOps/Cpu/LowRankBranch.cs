@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>The low-rank branch B (A x): A with its columns laid out as those of W, B with its rows packed as those of W.</summary>
 internal sealed unsafe class LowRankBranch : IDisposable

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>Memory outside the garbage collector's heap, aligned to a cache line, zero at first.</summary>
 internal sealed unsafe partial class NativeBuffer : SafeHandle

@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>Plain loops: what the vectorized implementations are compared with, and what runs where there are none.</summary>
 internal sealed unsafe class PortablePanelMath : PanelMath

@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// Working memory for kernels, lent for the length of a call or of a part of one. All kernels of a domain share it, so its size

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>Token-wise FP8: one scale per row, its largest magnitude mapped to the largest code.</summary>
 internal static unsafe class TokenQuantizer

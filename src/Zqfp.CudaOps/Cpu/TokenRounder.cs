@@ -1,6 +1,6 @@
 using System.Runtime.Intrinsics;
 
-namespace Zqfp.CudaOps.Cpu;
+namespace Zqfp.CudaOps;
 
 /// <summary>Formats a token can be rounded to and back.</summary>
 internal enum TokenFormat

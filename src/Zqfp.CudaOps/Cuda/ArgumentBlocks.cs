@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>The struct of the same name in w4a8_gemm.cu.</summary>
 [StructLayout(LayoutKind.Sequential)]

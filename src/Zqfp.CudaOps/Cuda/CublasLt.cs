@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>Operand formats of a library product.</summary>
 public enum ProductKind

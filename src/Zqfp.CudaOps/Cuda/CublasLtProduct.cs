@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>Y [M, N] = X [M, K] * W [N, K]^T for fixed sizes, planned once.</summary>
 public sealed unsafe class CublasLtProduct : IDisposable

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// A device's primary context, the one that ONNX Runtime and every other CUDA library of the process shares.

@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>A point in a stream's work that can be waited for and timed.</summary>
 public sealed unsafe class CudaEvent : IDisposable

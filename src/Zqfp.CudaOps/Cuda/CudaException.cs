@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>A failure of the CUDA part of the library, with a code a user can look up.</summary>
 /// <remarks>

@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>Recorded device work that is launched as a whole.</summary>
 public sealed unsafe class CudaGraph : IDisposable

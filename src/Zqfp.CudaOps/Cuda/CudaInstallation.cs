@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>What of NVIDIA's software and hardware this machine has, found by loading it.</summary>
 public sealed record CudaInstallation

@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>Sizes of a kernel launch: a grid of blocks, and of a block of threads.</summary>
 /// <param name="X">Blocks along x.</param>

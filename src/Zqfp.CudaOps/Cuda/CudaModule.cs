@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>A compiled kernel binary loaded into the context.</summary>
 public sealed unsafe class CudaModule : IDisposable

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>An ordered queue of device work.</summary>
 [SuppressMessage("Naming", "CA1711", Justification = "CUDA's own term; nothing to do with System.IO.Stream.")]

@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// A quantized linear layer on the device and the choice of its kernel: the fused one where the packed layout holds the layer,

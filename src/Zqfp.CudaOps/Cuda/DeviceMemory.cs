@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>A block of device memory, freed on disposal. Aligned to 256 bytes.</summary>
 public sealed unsafe class DeviceMemory : IDisposable

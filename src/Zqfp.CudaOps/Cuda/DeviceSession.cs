@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// The device as the kernels of one set of operators share it: compiled kernels, one stream, and working memory that grows to

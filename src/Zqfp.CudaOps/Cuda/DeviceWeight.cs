@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>The constants of one quantized linear layer as a model stores them.</summary>
 /// <param name="Layout">Sizes and group size.</param>

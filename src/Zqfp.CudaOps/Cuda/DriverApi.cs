@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>The driver API's entry points, looked up by name once.</summary>
 internal sealed unsafe class DriverApi

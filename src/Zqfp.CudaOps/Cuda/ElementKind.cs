@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>Element types of activations and outputs on the device; the names are the kernels' type names.</summary>
 [SuppressMessage("Naming", "CA1720", Justification = "The formats are called so.")]

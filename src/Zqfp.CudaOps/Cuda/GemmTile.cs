@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>How the fused product is cut into blocks. Each combination is compiled once.</summary>
 /// <param name="Tokens">Tokens of a tile: 8, 16, 32, 64 or 128.</param>

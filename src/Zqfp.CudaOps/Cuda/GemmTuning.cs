@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>Which tile the fused kernel runs with, from measurements on an H200 (docs/hopper.md).</summary>
 public static class GemmTuning

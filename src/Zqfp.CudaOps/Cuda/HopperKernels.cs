@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>Addresses of a token batch on the device.</summary>
 /// <param name="Count">M.</param>
@@ -8,8 +8,8 @@ namespace Zqfp.CudaOps.Cuda;
 /// <param name="Scales">Sx, float [M].</param>
 /// <param name="LowRank">A xq, float [M, rank rounded up to 8]; 0 without a low-rank branch.</param>
 /// <param name="Projection">
-/// Working memory of <see cref="Cuda.Projection.Bytes"/>, to have the product compute A xq rather than the token quantization; 0 for
-/// the latter, and where <see cref="Cuda.Projection.Serves"/> says no.
+/// Working memory of <see cref="Projection.Bytes"/>, to have the product compute A xq rather than the token quantization; 0 for
+/// the latter, and where <see cref="Projection.Serves"/> says no.
 /// </param>
 public readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scales, ulong LowRank = 0, ulong Projection = 0);
 

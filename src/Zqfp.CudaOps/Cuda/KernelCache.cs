@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// Compiled kernels on disk, one file per key. A file is the SHA-256 of the payload followed by the payload; a file whose

@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>The constants of a quantized linear layer as the operators' contract has them (docs/operators.md), on the host.</summary>
 /// <param name="Rows">N.</param>

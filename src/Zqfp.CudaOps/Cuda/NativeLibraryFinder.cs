@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>Loads a shared library by the first of several names the system's loader can resolve.</summary>
 internal static class NativeLibraryFinder

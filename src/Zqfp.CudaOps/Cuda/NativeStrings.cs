@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>Zero-terminated UTF-8 texts and arrays of them, freed together.</summary>
 internal sealed unsafe class NativeStrings : IDisposable

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>The run-time compiler's entry points, looked up by name once.</summary>
 internal sealed unsafe class NvrtcApi

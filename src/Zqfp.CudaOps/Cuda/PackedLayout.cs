@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// The one layout of FP4 weights on the device, shared by the decode, prefill and expansion kernels.

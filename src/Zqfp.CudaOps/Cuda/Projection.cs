@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// How the fused kernel computes A xq itself, in the first blocks of its grid, while the others multiply: it is needed only in

@@ -1,4 +1,4 @@
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// Device memory for work put into one stream between making and disposing this: neither waits, the driver hands the memory on when

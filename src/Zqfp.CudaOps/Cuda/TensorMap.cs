@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace Zqfp.CudaOps.Cuda;
+namespace Zqfp.CudaOps;
 
 /// <summary>A copy-engine descriptor (CUtensorMap): 128 opaque bytes, passed to kernels by value.</summary>
 [InlineArray(16)]

@@ -1,8 +1,5 @@
-using Zqfp.CudaOps.Cuda;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// The operators as kernels of an execution provider whose tensors lie on the device: they put work into the provider's stream

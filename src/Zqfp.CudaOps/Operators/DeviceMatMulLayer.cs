@@ -1,9 +1,5 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.CudaOps.Cuda;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>A node's layer on the device, which stays open as long as this.</summary>
 internal sealed class DeviceMatMulLayer : IDisposable

@@ -1,7 +1,5 @@
-using Zqfp.CudaOps.Cuda;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// A product of FP8 tokens with FP4 weights for sessions of the CPU provider, computed on the GPU: weights live there, tokens

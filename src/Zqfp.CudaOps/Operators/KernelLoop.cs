@@ -1,6 +1,5 @@
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>A kernel's loop, on the session's threads where that pays.</summary>
 internal static class KernelLoop

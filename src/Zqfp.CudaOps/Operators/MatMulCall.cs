@@ -1,7 +1,5 @@
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>The tensors of one call of a matrix product, checked against the operator's rules.</summary>
 internal readonly ref struct MatMulCall

@@ -1,8 +1,5 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>The constants of a matrix product's node as they stand in the model, checked against the operator's rules.</summary>
 internal readonly ref struct MatMulConstants

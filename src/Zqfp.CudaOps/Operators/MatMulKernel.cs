@@ -1,8 +1,5 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>
 /// Computes a matrix product: the rows of X become floats once; then panels of 64 columns of Y are computed independently, a

@@ -1,8 +1,5 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>What a matrix product's node holds on the CPU: its constants, checked and packed.</summary>
 /// <param name="Weights">W with its scales.</param>

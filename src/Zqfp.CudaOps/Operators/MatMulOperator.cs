@@ -1,7 +1,5 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>One of the matrix products, on the CPU.</summary>
 internal sealed class MatMulOperator(MatMulSignature signature, ScratchPool scratch, PanelMath math) : OrtOperator

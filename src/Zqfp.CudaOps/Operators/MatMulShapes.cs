@@ -1,7 +1,5 @@
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>Y has X's leading dimensions and N, and the type <c>dtype</c> says.</summary>
 internal static class MatMulShapes

@@ -1,8 +1,5 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>What tells the matrix products apart: what comes in for the activations, what the weights are, how they are scaled.</summary>
 /// <param name="Name">The operator's name.</param>

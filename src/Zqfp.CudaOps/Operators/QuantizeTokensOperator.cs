@@ -1,8 +1,5 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>FP8 codes and a scale for each token, on the CPU.</summary>
 internal sealed class QuantizeTokensOperator(ScratchPool scratch) : OrtOperator

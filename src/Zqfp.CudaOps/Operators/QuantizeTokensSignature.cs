@@ -1,7 +1,5 @@
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>What <c>QuantizeTokens</c> takes and gives, wherever it computes.</summary>
 internal static class QuantizeTokensSignature

@@ -1,8 +1,5 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>The rules of the operators' inputs, each said in the words of <c>docs/operators.md</c>.</summary>
 internal static class Require

@@ -1,8 +1,5 @@
-using Zqfp.CudaOps.Cpu;
-using Zqfp.OnnxRuntime;
-using Zqfp.OnnxRuntime.Operators;
 
-namespace Zqfp.CudaOps.Operators;
+namespace Zqfp.CudaOps;
 
 /// <summary>Rounds each token to a format and back, on the CPU: for comparing formats that have no product of their own.</summary>
 internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator

@@ -1,4 +1,4 @@
-namespace Zqfp.OnnxRewriter.Emission;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>In which operators a quantized model is written. All profiles compute the same numbers.</summary>
 public enum EmissionProfile
@@ -17,4 +17,17 @@ public enum EmissionProfile
     /// nothing, and is marked as a simulation.
     /// </summary>
     Simulated,
+}
+
+/// <summary>The names of profiles.</summary>
+public static class EmissionProfileNames
+{
+    /// <summary>The profile's name in options, file names and properties.</summary>
+    public static string Name(this EmissionProfile profile) => profile switch
+    {
+        EmissionProfile.Custom => "custom",
+        EmissionProfile.Portable => "portable",
+        EmissionProfile.Simulated => "simulated",
+        _ => "qdq",
+    };
 }

@@ -1,7 +1,6 @@
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 
-namespace Zqfp.OnnxRewriter.Emission;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>What stands for the replaced layers in one profile: nodes in place of nodes, and the initializers they read.</summary>
 internal sealed class EmittedLayers(LayerEmitter emitter)

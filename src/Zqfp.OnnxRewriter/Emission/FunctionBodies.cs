@@ -1,10 +1,9 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Emission;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>The operators of domain <c>zqfp</c> in terms of standard ones, which is also their definition in <c>docs/operators.md</c>.</summary>
 /// <remarks>

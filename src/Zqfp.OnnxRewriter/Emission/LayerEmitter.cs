@@ -1,11 +1,8 @@
 using System.Runtime.InteropServices;
-using Zqfp.OnnxRewriter.Graphs;
-using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Emission;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Writes quantized layers in the nodes of one profile. Holds nothing: the same layers give the same nodes.</summary>
 internal abstract class LayerEmitter

@@ -3,7 +3,7 @@ using Google.Protobuf;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Emission;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// Raises a graph's default operator set. Between 17 and 23 most operators only gained element types; the rules here are the
@@ -60,7 +60,7 @@ internal static class OpsetRaiser
     {
         if (node.OpType == "Split" && node.Input.Count < 2)
         {
-            node.Attribute.Add(Graphs.Attributes.Make("num_outputs", node.Output.Count));
+            node.Attribute.Add(Attributes.Make("num_outputs", node.Output.Count));
         }
 
         AttributeProto? axes = node.Attribute.FirstOrDefault(attribute => attribute.Name == "axes");

@@ -1,8 +1,7 @@
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Emission;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// The profile <c>portable</c>: the nodes of <c>custom</c>, with 4-bit codes declared as UINT4 and a function body for each

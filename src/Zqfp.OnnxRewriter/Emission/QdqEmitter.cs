@@ -1,11 +1,8 @@
 using System.Runtime.InteropServices;
-using Zqfp.OnnxRewriter.Graphs;
-using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Emission;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// The profile <c>qdq</c>: standard ONNX alone. Weights are DequantizeLinear of FP4 or FP8 codes with a scale per block;

@@ -1,6 +1,5 @@
-using Zqfp.OnnxRewriter.Layers;
 
-namespace Zqfp.OnnxRewriter.Emission;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>How a quantized layer's input is rounded before the product.</summary>
 public enum ActivationRounding

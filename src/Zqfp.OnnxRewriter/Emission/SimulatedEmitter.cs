@@ -1,11 +1,9 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
-using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Emission;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// The profile <c>simulated</c>: weights as the float values that codes and scales stand for, activations rounded and back by

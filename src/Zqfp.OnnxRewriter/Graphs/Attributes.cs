@@ -1,7 +1,7 @@
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.AttributeProto.Types;
 
-namespace Zqfp.OnnxRewriter.Graphs;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Reading and making node attributes.</summary>
 internal static class Attributes

@@ -1,6 +1,6 @@
 using Zqfp.OnnxRewriter.Protos;
 
-namespace Zqfp.OnnxRewriter.Graphs;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Who makes and who reads each value of a graph. A snapshot: it does not follow later changes.</summary>
 public sealed class GraphIndex

@@ -1,6 +1,6 @@
 using Zqfp.OnnxRewriter.Protos;
 
-namespace Zqfp.OnnxRewriter.Graphs;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>What of a graph is neither node nor initializer: name, inputs, outputs, value types, properties, unknown fields.</summary>
 internal static class GraphShell

@@ -1,6 +1,6 @@
 using Zqfp.OnnxRewriter.Protos;
 
-namespace Zqfp.OnnxRewriter.Graphs;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Walks along the edges of a graph.</summary>
 internal static class Reachability

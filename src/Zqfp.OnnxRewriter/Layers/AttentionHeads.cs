@@ -1,8 +1,6 @@
-using Zqfp.OnnxRewriter.Emission;
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>What fused attention nodes tell about their heads.</summary>
 public static class AttentionHeads

@@ -1,9 +1,7 @@
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>A constant matrix seen through the nodes that stand between its numbers and their reader.</summary>
 /// <param name="Tensor">The numbers, or codes of them.</param>

@@ -1,9 +1,7 @@
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>A DequantizeLinear of constants: number = (code - zero point) * scale.</summary>
 /// <param name="ScaleName">The value that holds the scales.</param>

@@ -1,7 +1,6 @@
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// Turns products with the weight on the left, <c>Y = W X</c>, into products with the weight on the right between two transpositions,

@@ -1,7 +1,7 @@
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>A product of an activation [.., K] with a constant weight [N, K], found in a graph: <c>y = x W^T + bias</c>.</summary>
 public sealed record LinearLayer

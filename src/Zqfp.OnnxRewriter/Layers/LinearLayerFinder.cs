@@ -1,7 +1,6 @@
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Finds the linear layers of a graph: MatMul and Gemm nodes with a constant weight on the right.</summary>
 /// <remarks><see cref="LeftWeights"/> turns those with the weight on the left.</remarks>

@@ -1,8 +1,6 @@
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Tells whether a model gives logits for every token or, its head pruned for generation, for the last one alone.</summary>
 public static class LogitsCoverage

@@ -1,10 +1,7 @@
-using Zqfp.OnnxRewriter.Emission;
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>A node that multiplies with a constant and yet is none of the linear layers that were found, and why.</summary>
 /// <param name="Name">The node's name, or its output's where it has none.</param>

@@ -1,7 +1,6 @@
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>The shape that a Reshape gives.</summary>
 internal static class Reshaping

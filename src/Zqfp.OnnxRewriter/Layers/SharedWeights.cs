@@ -1,6 +1,5 @@
-using Zqfp.OnnxRewriter.Graphs;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Finds layers that have the same weight: it is quantized once, for the layer that runs first, and stored once.</summary>
 public static class SharedWeights

@@ -1,8 +1,6 @@
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 
-namespace Zqfp.OnnxRewriter.Layers;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Reads a linear layer's weight as numbers.</summary>
 public static class WeightReader

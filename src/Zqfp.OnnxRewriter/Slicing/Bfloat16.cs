@@ -1,11 +1,9 @@
 using Google.Protobuf.Collections;
-using Zqfp.OnnxRewriter.Graphs;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 using static Zqfp.OnnxRewriter.Protos.AttributeProto.Types;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Slicing;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// Lets models that compute in bfloat16 run where there are no kernels for it, as in ONNX Runtime's CPU library: the same graph in

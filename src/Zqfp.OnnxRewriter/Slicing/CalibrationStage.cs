@@ -1,7 +1,6 @@
-using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
 
-namespace Zqfp.OnnxRewriter.Slicing;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Layers that read the same value, and the slice of the graph that computes this value from what earlier slices kept.</summary>
 public sealed record CalibrationStage

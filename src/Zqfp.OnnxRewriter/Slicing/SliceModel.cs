@@ -1,8 +1,7 @@
 using Google.Protobuf;
 using Zqfp.OnnxRewriter.Protos;
-using Zqfp.OnnxRewriter.Tensors;
 
-namespace Zqfp.OnnxRewriter.Slicing;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>A slice of a model as a model of its own.</summary>
 /// <param name="Model">The structure, whose large initializers are marked as external.</param>

@@ -1,8 +1,6 @@
-using Zqfp.OnnxRewriter.Graphs;
-using Zqfp.OnnxRewriter.Layers;
 using Zqfp.OnnxRewriter.Protos;
 
-namespace Zqfp.OnnxRewriter.Slicing;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// Cuts a graph before each group of layers that read the same value, so that each part runs once over the calibration

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Tensors;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Reads the small integer tensors that say shapes, axes and positions.</summary>
 internal static class IntTensor

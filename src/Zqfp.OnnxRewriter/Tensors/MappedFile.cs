@@ -3,7 +3,7 @@ using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Zqfp.OnnxRewriter.Tensors;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>A file mapped read-only into memory: its pages are loaded when touched and can be dropped by the system at any time.</summary>
 public sealed unsafe class MappedFile : IDisposable

@@ -1,4 +1,4 @@
-namespace Zqfp.OnnxRewriter.Tensors;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Where a path leads, links followed.</summary>
 public static class RealPath

@@ -5,7 +5,7 @@ using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Tensors;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>The content of one tensor: element type, shape, and little-endian bytes, which may be mapped from a file.</summary>
 public sealed class TensorData

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Tensors;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Finds the bytes of a model's tensors, inline or in external files, and refuses whatever points outside the model's folder.</summary>
 internal sealed class TensorStore : IDisposable

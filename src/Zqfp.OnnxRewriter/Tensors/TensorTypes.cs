@@ -1,6 +1,6 @@
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
-namespace Zqfp.OnnxRewriter.Tensors;
+namespace Zqfp.OnnxRewriter;
 
 /// <summary>Facts about ONNX element types.</summary>
 public static class TensorTypes

@@ -2,11 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
-using Zqfp.Pipeline.Diagnostics;
-using Zqfp.Tool.Options;
-using Zqfp.Tool.Terminal;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary>The commands, and the way from arguments to an exit code.</summary>
 internal static class CommandLine

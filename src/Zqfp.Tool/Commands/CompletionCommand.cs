@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp completion</c>: scripts that let a shell ask this program what could come next.</summary>
 internal static class CompletionCommand

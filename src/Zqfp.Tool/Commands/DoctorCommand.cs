@@ -1,9 +1,7 @@
 using System.CommandLine;
-using Zqfp.Pipeline.Doctor;
-using Zqfp.Tool.Options;
-using Zqfp.Tool.Terminal;
+using Zqfp.Quantization;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp doctor</c>.</summary>
 internal static class DoctorCommand

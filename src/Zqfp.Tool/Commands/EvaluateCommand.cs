@@ -1,10 +1,8 @@
 using System.CommandLine;
 using Zqfp.CudaOps;
-using Zqfp.Pipeline.Evaluate;
-using Zqfp.Tool.Options;
-using Zqfp.Tool.Terminal;
+using Zqfp.Evaluation;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp evaluate</c>.</summary>
 internal static class EvaluateCommand

@@ -1,7 +1,6 @@
 using System.CommandLine;
-using Zqfp.Tool.Terminal;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp explain</c>: what an error or a warning means and what to do about it, without a network.</summary>
 internal static class ExplainCommand

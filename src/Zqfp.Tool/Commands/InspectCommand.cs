@@ -1,10 +1,7 @@
 using System.CommandLine;
-using Zqfp.Pipeline.Inspect;
-using Zqfp.Pipeline.Quantize;
-using Zqfp.Tool.Options;
-using Zqfp.Tool.Terminal;
+using Zqfp.Quantization;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp inspect</c>.</summary>
 internal static class InspectCommand

@@ -1,11 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using Zqfp.Pipeline;
-using Zqfp.Pipeline.Diagnostics;
-using Zqfp.Tool.Options;
-using Zqfp.Tool.Terminal;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary>Runs a job: progress shown, signals heard, and every way to end turned into an exit code and one message.</summary>
 internal static class Job

@@ -1,12 +1,9 @@
 using System.CommandLine;
 using Zqfp.Numerics;
-using Zqfp.OnnxRewriter.Emission;
-using Zqfp.Pipeline.Plan;
-using Zqfp.Pipeline.Quantize;
-using Zqfp.Tool.Options;
-using Zqfp.Tool.Terminal;
+using Zqfp.OnnxRewriter;
+using Zqfp.Quantization;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp quantize</c>, and <c>dotnet zqfp plan</c>, which takes the same options and stops before any work.</summary>
 internal static class QuantizeCommand

@@ -1,8 +1,7 @@
 using System.CommandLine;
-using Zqfp.Pipeline.Report;
-using Zqfp.Tool.Options;
+using Zqfp.Reporting;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp report</c>.</summary>
 internal static class ReportCommand

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp schema</c>: the JSON schema of recipes, for editors.</summary>
 internal static class SchemaCommand

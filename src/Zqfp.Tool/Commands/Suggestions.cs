@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary>What a mistyped command or option was probably meant to be.</summary>
 internal static class Suggestions

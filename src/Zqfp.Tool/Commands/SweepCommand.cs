@@ -1,8 +1,7 @@
 using System.CommandLine;
-using Zqfp.Pipeline.Sweep;
-using Zqfp.Tool.Options;
+using Zqfp.Quantization;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp sweep</c>.</summary>
 internal static class SweepCommand

@@ -1,9 +1,7 @@
 using System.CommandLine;
-using Zqfp.Pipeline.Verify;
-using Zqfp.Tool.Options;
-using Zqfp.Tool.Terminal;
+using Zqfp.Evaluation;
 
-namespace Zqfp.Tool.Commands;
+namespace Zqfp.Tool;
 
 /// <summary><c>dotnet zqfp verify</c>.</summary>
 internal static class VerifyCommand

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary>An option whose value is one of a few words, each of which stands for a value of <typeparamref name="T"/>.</summary>
 internal sealed class Choice<T>

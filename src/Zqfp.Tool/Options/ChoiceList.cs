@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary>An option whose value is one or more of a few words, separated by commas or given by repeating the option.</summary>
 internal sealed class ChoiceList<T>

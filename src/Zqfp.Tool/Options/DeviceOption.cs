@@ -1,6 +1,6 @@
 using Zqfp.CudaOps;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary><c>--device</c> of commands that measure.</summary>
 internal static class DeviceOption

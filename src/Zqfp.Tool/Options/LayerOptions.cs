@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Zqfp.Numerics;
-using Zqfp.Pipeline.Quantize;
+using Zqfp.Quantization;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary>Which layers are quantized, and which differently.</summary>
 internal sealed class LayerOptions

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary>Options whose value is a number, written as in any country: with a point and no separators.</summary>
 internal static class Number

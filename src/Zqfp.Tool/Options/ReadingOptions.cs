@@ -1,7 +1,7 @@
 using System.CommandLine;
-using Zqfp.Pipeline.Text;
+using Zqfp.Evaluation;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary>How texts are read where their names do not tell.</summary>
 internal sealed class ReadingOptions

@@ -1,8 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
-using Zqfp.Pipeline.Diagnostics;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary>
 /// A JSON file in the place of options. Its keys are those of a <c>ZqfpModel</c>'s metadata in camel case, each of which is an option

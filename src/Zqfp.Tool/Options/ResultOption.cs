@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary>Where a command also writes its result as JSON: for <c>report</c>, while people read the line on standard output.</summary>
 internal static class ResultOption

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary>What every command takes.</summary>
 internal sealed class SharedOptions

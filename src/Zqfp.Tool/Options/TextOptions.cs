@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Zqfp.Tool.Options;
+namespace Zqfp.Tool;
 
 /// <summary>The text a model is measured on.</summary>
 /// <param name="text">What <c>--text</c> is for.</param>

@@ -1,6 +1,4 @@
-using Zqfp.Pipeline.Diagnostics;
-
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Writes errors and warnings in the form that MSBuild and editors recognize: <c>FILE : error ZQFPnnnn: text</c>.</summary>
 internal static class DiagnosticWriter

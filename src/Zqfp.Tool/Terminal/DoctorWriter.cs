@@ -1,7 +1,7 @@
 using System.Text.Json;
-using Zqfp.Pipeline.Doctor;
+using Zqfp.Quantization;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Writes what a machine offers: a table and advice, or JSON.</summary>
 internal static class DoctorWriter

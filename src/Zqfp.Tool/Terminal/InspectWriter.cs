@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
-using Zqfp.Pipeline.Inspect;
+using Zqfp.Quantization;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Writes what a model is made of: a table with totals, or JSON.</summary>
 internal static class InspectWriter

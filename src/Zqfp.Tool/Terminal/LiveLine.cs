@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>One line that is written over: ten times a second at most, and each half second while a job has nothing to report.</summary>
 internal sealed class LiveLine : ProgressView

@@ -1,7 +1,6 @@
 using System.Globalization;
-using Zqfp.Pipeline;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>A phase of a job as it stands: how far, how fast, how long still.</summary>
 /// <param name="Progress">What the job reported.</param>

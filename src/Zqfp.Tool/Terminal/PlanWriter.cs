@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
-using Zqfp.Pipeline.Diagnostics;
-using Zqfp.Pipeline.Plan;
+using Zqfp.Quantization;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Writes what quantizing would do and need: text, or JSON.</summary>
 internal static class PlanWriter

@@ -1,8 +1,6 @@
 using System.Diagnostics;
-using Zqfp.Pipeline;
-using Zqfp.Pipeline.Diagnostics;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Passes a job's reports to the view, with the time each phase has taken.</summary>
 internal sealed class ProgressObserver(ProgressView view) : IJobObserver, IDisposable

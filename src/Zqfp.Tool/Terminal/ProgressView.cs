@@ -1,4 +1,4 @@
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Shows progress on standard error.</summary>
 internal abstract class ProgressView : IDisposable

@@ -2,16 +2,10 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Zqfp.Pipeline;
-using Zqfp.Pipeline.Doctor;
-using Zqfp.Pipeline.Evaluate;
-using Zqfp.Pipeline.Gate;
-using Zqfp.Pipeline.Inspect;
-using Zqfp.Pipeline.Plan;
-using Zqfp.Pipeline.Quantize;
-using Zqfp.Pipeline.Verify;
+using Zqfp.Evaluation;
+using Zqfp.Quantization;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Writes a job's result to standard output: one line, or JSON; and the JSON to a file, where one is named.</summary>
 internal static class ResultWriter

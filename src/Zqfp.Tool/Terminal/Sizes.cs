@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Numbers of bytes as people read them.</summary>
 internal static class Sizes

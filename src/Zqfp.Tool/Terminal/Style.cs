@@ -1,4 +1,4 @@
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Colors of the terminal.</summary>
 internal enum Color

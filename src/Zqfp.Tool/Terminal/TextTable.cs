@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Rows of text with their columns aligned; numbers stand at the right of their column.</summary>
 internal sealed class TextTable

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Zqfp.Tool.Terminal;
+namespace Zqfp.Tool;
 
 /// <summary>Breaks text at spaces, so that a terminal need not break words.</summary>
 internal static class Wrapping

@@ -1,6 +1,5 @@
-using Zqfp.CudaOps.Cuda;
 
-namespace Zqfp.CudaOps.Tests.Cuda;
+namespace Zqfp.CudaOps.Tests;
 
 /// <summary>A test that needs NVRTC; skipped, with a message, where it is not installed.</summary>
 [AttributeUsage(AttributeTargets.Method)]

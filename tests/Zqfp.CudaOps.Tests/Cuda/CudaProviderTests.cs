@@ -1,8 +1,5 @@
-using Zqfp.CudaOps.Cuda;
-using Zqfp.OnnxRuntime;
-using Zqfp.Tests;
 
-namespace Zqfp.CudaOps.Tests.Cuda;
+namespace Zqfp.CudaOps.Tests;
 
 /// <summary>What can be told of the CUDA provider's operators without the provider; <c>GpuBench check</c> runs them on a GPU.</summary>
 public sealed class CudaProviderTests

@@ -1,7 +1,5 @@
-using Zqfp.CudaOps.Cuda;
-using Zqfp.OnnxRuntime;
 
-namespace Zqfp.CudaOps.Tests.Cuda;
+namespace Zqfp.CudaOps.Tests;
 
 public sealed class DeviceOperatorTests
 {

@@ -1,6 +1,5 @@
-using Zqfp.CudaOps.Cuda;
 
-namespace Zqfp.CudaOps.Tests.Cuda;
+namespace Zqfp.CudaOps.Tests;
 
 public sealed class LinearConstantsTests
 {

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
-using Zqfp.CudaOps.Cuda;
 
-namespace Zqfp.CudaOps.Tests.Cuda;
+namespace Zqfp.CudaOps.Tests;
 
 public class PackedLayoutTests
 {

@@ -1,0 +1,19 @@
+namespace Zqfp;
+
+/// <summary>How far a job is.</summary>
+/// <param name="Phase">What it does, such as <c>Quantizing</c>.</param>
+/// <param name="Done">Units done.</param>
+/// <param name="Total">Units in all.</param>
+/// <param name="Unit">What is counted, in the plural: <c>layers</c>, <c>windows</c>.</param>
+/// <param name="Detail">What it is at, such as a layer's name.</param>
+public sealed record JobProgress(string Phase, long Done, long Total, string Unit, string? Detail = null);
+
+/// <summary>Where a job reports to while it runs. Both may be called from any thread, one call at a time.</summary>
+public interface IJobObserver
+{
+    /// <summary>Tells how far the job is.</summary>
+    void Report(JobProgress progress);
+
+    /// <summary>Gives a warning. Errors are thrown.</summary>
+    void Warn(Diagnostic warning);
+}

@@ -1,0 +1,41 @@
+namespace Zqfp;
+
+/// <summary>
+/// Names a model uses to call the operators. They are specified in <c>docs/operators.md</c>; a change of meaning gets a new name,
+/// since ONNX Runtime does not tell versions of a custom operator apart.
+/// </summary>
+public static class OperatorNames
+{
+    /// <summary>The operators' domain.</summary>
+    public const string Domain = "zqfp";
+
+    /// <summary>The domain's version in a model's opset imports.</summary>
+    public const int DomainVersion = 1;
+
+    /// <summary><c>(X) -> Xq, Sx</c>: FP8 codes and one scale per token.</summary>
+    public const string QuantizeTokens = "QuantizeTokens";
+
+    /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?) -> Y</c>: FP4 weights under power-of-two group scales, FP8 activations.</summary>
+    public const string MatMulW4A8 = "MatMulW4A8";
+
+    /// <summary><c>(Xq, Sx, W, Scales, bias?, A?, B?) -> Y</c>: FP4 weights under unconstrained group scales, FP8 activations.</summary>
+    public const string MatMulW4A8Scaled = "MatMulW4A8Scaled";
+
+    /// <summary><c>(X, W, E, S, bias?, A?, B?) -> Y</c>: FP4 weights under power-of-two group scales, activations as they are.</summary>
+    public const string MatMulW4A16 = "MatMulW4A16";
+
+    /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?) -> Y</c>: FP8 weights under power-of-two group scales, FP8 activations.</summary>
+    public const string MatMulW8A8 = "MatMulW8A8";
+
+    /// <summary><c>(X) -> Y</c>: rounds each token to a format and back.</summary>
+    public const string RoundTokens = "RoundTokens";
+
+    /// <summary>Attribute, integer: columns of W that share a scale; the last group of a row may be shorter.</summary>
+    public const string GroupSize = "group_size";
+
+    /// <summary>Attribute, integer: the output's element type as ONNX numbers it, 1 (float, the default) or 10 (float16).</summary>
+    public const string OutputType = "dtype";
+
+    /// <summary>Attribute of <see cref="RoundTokens"/>, text: <c>fp8_e4m3</c>, <c>fp8_e5m2</c> or <c>int8</c>.</summary>
+    public const string Format = "format";
+}

@@ -1,0 +1,105 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Zqfp.CudaOps;
+
+/// <summary>
+/// The <c>OrtApi</c> function table of one loaded library, called by position. Every pointer handed out belongs to the
+/// library; who creates an object wraps it in an <see cref="OrtHandle"/>.
+/// </summary>
+internal sealed unsafe class OrtApi
+{
+    /// <summary>The table asked for: of 1.23, the first with 4-bit floating point tensors.</summary>
+    public const uint Version = 23;
+
+    private readonly void** _table;
+
+    private OrtApi(void** table, string runtimeVersion)
+    {
+        _table = table;
+        RuntimeVersion = runtimeVersion;
+    }
+
+    /// <summary>What the library says its version is, such as <c>1.30.0</c>.</summary>
+    public string RuntimeVersion { get; }
+
+    /// <summary>Reads the table from <c>OrtApiBase*</c>: { GetApi(uint), GetVersionString() }.</summary>
+    /// <exception cref="OrtException">ZQFP4004: the library is older than <see cref="Version"/>.</exception>
+    public static OrtApi FromBase(void* apiBase)
+    {
+        var getVersion = (delegate* unmanaged[Cdecl]<byte*>)((void**)apiBase)[1];
+        string version = Text(getVersion());
+        OrtVersion.Check(version);
+        var getApi = (delegate* unmanaged[Cdecl]<uint, void*>)((void**)apiBase)[0];
+        void** table = (void**)getApi(Version);
+        return table is not null
+            ? new OrtApi(table, version)
+            : throw new OrtException(OrtException.VersionNotSupported, $"ONNX Runtime {version} does not offer version {Version} of its C API.");
+    }
+
+    /// <summary>The function at a position, to be cast to its type.</summary>
+    public void* this[int slot] => _table[slot];
+
+    /// <summary>Throws what a status says, and releases it.</summary>
+    /// <param name="status">Null means success.</param>
+    /// <param name="doing">What was being done, for the message: "loading the model 'x.onnx'".</param>
+    /// <exception cref="OrtException">ZQFP4005, when there is a status.</exception>
+    public void Check(void* status, string doing)
+    {
+        if (status is null)
+        {
+            return;
+        }
+        string message = Text(((delegate* unmanaged[Cdecl]<void*, byte*>)this[OrtSlot.GetErrorMessage])(status));
+        Release(OrtSlot.ReleaseStatus, status);
+        throw new OrtException(OrtException.CallFailed, $"ONNX Runtime {RuntimeVersion} failed at {doing}: {message}");
+    }
+
+    /// <summary>True for success; a failure is dropped.</summary>
+    public bool Succeeded(void* status)
+    {
+        if (status is not null)
+        {
+            Release(OrtSlot.ReleaseStatus, status);
+        }
+        return status is null;
+    }
+
+    /// <summary>A new status to be returned to ONNX Runtime, which owns it; the message is copied.</summary>
+    public void* CreateStatus(OrtStatusCode code, string message)
+    {
+        byte[] text = Encoding.UTF8.GetBytes(message + "\0");
+        fixed (byte* bytes = text)
+        {
+            return ((delegate* unmanaged[Cdecl]<int, byte*, void*>)this[OrtSlot.CreateStatus])((int)code, bytes);
+        }
+    }
+
+    public void Release(int releaseSlot, void* instance) => ((delegate* unmanaged[Cdecl]<void*, void>)this[releaseSlot])(instance);
+
+    /// <summary>Calls a function of the shape <c>OrtStatus* f(T** out)</c> and wraps what it made.</summary>
+    public OrtHandle Create(int createSlot, int releaseSlot, string doing)
+    {
+        void* created;
+        Check(((delegate* unmanaged[Cdecl]<void**, void*>)this[createSlot])(&created), doing);
+        return new OrtHandle(this, releaseSlot, created);
+    }
+
+    /// <summary>ONNX Runtime's own CPU allocator; lives as long as the library.</summary>
+    public void* DefaultAllocator()
+    {
+        void* allocator;
+        Check(((delegate* unmanaged[Cdecl]<void**, void*>)this[OrtSlot.GetAllocatorWithDefaultOptions])(&allocator), "getting the allocator");
+        return allocator;
+    }
+
+    /// <summary>A string the library allocated with <see cref="DefaultAllocator"/>; it is freed here.</summary>
+    public string TakeText(byte* text)
+    {
+        string result = Text(text);
+        Check(((delegate* unmanaged[Cdecl]<void*, void*, void*>)this[OrtSlot.AllocatorFree])(DefaultAllocator(), text), "freeing a string");
+        return result;
+    }
+
+    public static string Text(byte* text) => Marshal.PtrToStringUTF8((nint)text) ?? "";
+}

@@ -1,0 +1,91 @@
+
+namespace Zqfp.CudaOps;
+
+/// <summary>What is known of a node when its kernel is made: name, attributes, constant inputs.</summary>
+public readonly unsafe ref struct OrtKernelInfo
+{
+    private readonly OrtApi _api;
+    private readonly void* _info;
+
+    internal OrtKernelInfo(OrtApi api, void* info)
+    {
+        _api = api;
+        _info = info;
+    }
+
+    /// <summary>The node's name in the model; may be empty.</summary>
+    public string NodeName
+    {
+        get
+        {
+            nuint size = 0;
+            var get = (delegate* unmanaged[Cdecl]<void*, byte*, nuint*, void*>)_api[OrtSlot.KernelInfoGetNodeName];
+            _api.Check(get(_info, null, &size), "reading a node's name");
+            byte[] text = new byte[(int)size];
+            fixed (byte* bytes = text)
+            {
+                _api.Check(get(_info, bytes, &size), "reading a node's name");
+                return OrtApi.Text(bytes);
+            }
+        }
+    }
+
+    /// <summary>True when the node gives an input, be it constant or computed.</summary>
+    public bool HasInput(int index)
+    {
+        nuint count;
+        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputCount])(_info, &count), "counting inputs");
+        if (index >= (int)count)
+        {
+            return false;
+        }
+        // An input left out has an empty name, which takes one byte.
+        nuint size = 0;
+        _api.Check(
+            ((delegate* unmanaged[Cdecl]<void*, nuint, byte*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputName])(_info, (nuint)index, null, &size),
+            "reading an input's name");
+        return size > 1;
+    }
+
+    /// <summary>An integer attribute, or <paramref name="otherwise"/> where the node has none.</summary>
+    public long GetInt64(string name, long otherwise)
+    {
+        using NativeText text = NativeText.Utf8(name);
+        long value;
+        return _api.Succeeded(((delegate* unmanaged[Cdecl]<void*, byte*, long*, void*>)_api[OrtSlot.KernelInfoGetAttributeInt64])(_info, text.Pointer, &value))
+            ? value
+            : otherwise;
+    }
+
+    /// <summary>A text attribute, or <paramref name="otherwise"/> where the node has none.</summary>
+    public string GetString(string name, string otherwise)
+    {
+        using NativeText text = NativeText.Utf8(name);
+        nuint size = 0;
+        var get = (delegate* unmanaged[Cdecl]<void*, byte*, byte*, nuint*, void*>)_api[OrtSlot.KernelInfoGetAttributeString];
+        if (!_api.Succeeded(get(_info, text.Pointer, null, &size)))
+        {
+            return otherwise;
+        }
+        byte[] value = new byte[(int)size];
+        fixed (byte* bytes = value)
+        {
+            _api.Check(get(_info, text.Pointer, bytes, &size), $"reading attribute '{name}'");
+            return OrtApi.Text(bytes);
+        }
+    }
+
+    /// <summary>
+    /// An input that is a constant of the model, visible before the first run. Its memory lives as long as the session and is
+    /// host memory also under a GPU provider.
+    /// </summary>
+    /// <returns>A view with <see cref="OrtTensorView.IsPresent"/> false where the input is absent or not constant.</returns>
+    public OrtTensorView ConstantInput(int index)
+    {
+        int isConstant;
+        void* value;
+        bool known = _api.Succeeded(((delegate* unmanaged[Cdecl]<void*, nuint, int*, void**, void*>)_api[OrtSlot.KernelInfoGetConstantInputTensor])(
+            _info, (nuint)index, &isConstant, &value));
+        return known && isConstant != 0 && value is not null ? new OrtTensorView(_api, value) : default;
+    }
+}

@@ -1,0 +1,95 @@
+
+namespace Zqfp.CudaOps;
+
+/// <summary>Types and shapes of a node's inputs, while a model is being loaded, and the place to say those of its outputs.</summary>
+public readonly unsafe ref struct OrtShapeInference
+{
+    private const int IntegerAttribute = 1;
+
+    private readonly OrtApi _api;
+    private readonly void* _context;
+
+    internal OrtShapeInference(OrtApi api, void* context)
+    {
+        _api = api;
+        _context = context;
+    }
+
+    /// <summary>An input's type and dimensions; false where the input is absent. No dimensions: a scalar, or an unknown rank.</summary>
+    public bool TryGetInput(int index, out OrtElementType elementType, out IReadOnlyList<OrtDimension> dimensions)
+    {
+        elementType = OrtElementType.Undefined;
+        dimensions = [];
+        nuint count;
+        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.ShapeInferContextGetInputCount])(_context, &count), "inferring shapes");
+        void* info;
+        if (index >= (int)count
+            || !_api.Succeeded(((delegate* unmanaged[Cdecl]<void*, nuint, void**, void*>)_api[OrtSlot.ShapeInferContextGetInputTypeShape])(_context, (nuint)index, &info))
+            || info is null)
+        {
+            return false;
+        }
+        elementType = OrtTensorInfo.ElementType(_api, info);
+        dimensions =
+        [
+            .. OrtTensorInfo.Dimensions(_api, info).Zip(
+                OrtTensorInfo.SymbolicDimensions(_api, info),
+                (size, symbol) => new OrtDimension(size < 0 ? null : size, symbol)),
+        ];
+        return true;
+    }
+
+    /// <summary>An integer attribute, or <paramref name="otherwise"/> where the node has none.</summary>
+    public long GetInt64(string name, long otherwise)
+    {
+        using NativeText text = NativeText.Utf8(name);
+        void* attribute;
+        if (!_api.Succeeded(((delegate* unmanaged[Cdecl]<void*, byte*, void**, void*>)_api[OrtSlot.ShapeInferContextGetAttribute])(_context, text.Pointer, &attribute)))
+        {
+            return otherwise;
+        }
+        long value;
+        nuint size;
+        return _api.Succeeded(((delegate* unmanaged[Cdecl]<void*, int, void*, nuint, nuint*, void*>)_api[OrtSlot.ReadOpAttr])(
+            attribute, IntegerAttribute, &value, sizeof(long), &size))
+            ? value
+            : otherwise;
+    }
+
+    /// <summary>Says an output's type and dimensions.</summary>
+    public void SetOutput(int index, OrtElementType elementType, IReadOnlyList<OrtDimension> dimensions)
+    {
+        using OrtHandle info = _api.Create(OrtSlot.CreateTensorTypeAndShapeInfo, OrtSlot.ReleaseTensorTypeAndShapeInfo, "inferring shapes");
+        _api.Check(((delegate* unmanaged[Cdecl]<void*, int, void*>)_api[OrtSlot.SetTensorElementType])(info.Pointer, (int)elementType), "inferring shapes");
+        long[] sizes = [.. dimensions.Select(dimension => dimension.Size ?? -1)];
+        fixed (long* first = sizes)
+        {
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)_api[OrtSlot.SetDimensions])(info.Pointer, first, (nuint)sizes.Length), "inferring shapes");
+        }
+        string[] names = [.. dimensions.Select(Symbol)];
+        using var symbols = new Utf8Names(names);
+        nint[] texts = new nint[names.Length];
+        for (int i = 0; i < texts.Length; i++)
+        {
+            symbols.TryGet(names[i], out texts[i]);
+        }
+        fixed (nint* first = texts)
+        {
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, nint*, nuint, void*>)_api[OrtSlot.SetSymbolicDimensions])(info.Pointer, first, (nuint)texts.Length), "inferring shapes");
+        }
+        _api.Check(
+            ((delegate* unmanaged[Cdecl]<void*, nuint, void*, void*>)_api[OrtSlot.ShapeInferContextSetOutputTypeShape])(_context, (nuint)index, info.Pointer),
+            "inferring shapes");
+    }
+
+    /// <summary>
+    /// A dimension of which nothing is known gets a name nobody else has: without one, ONNX Runtime takes its -1 for a size and
+    /// hands that on to a Reshape that computes with it; with a shared one, it takes two sizes for equal.
+    /// </summary>
+    private static string Symbol(OrtDimension dimension) => (dimension.Size, dimension.Name) switch
+    {
+        (not null, _) => "",
+        (null, { Length: > 0 } name) => name,
+        _ => $"unknown_{Guid.NewGuid():N}",
+    };
+}

@@ -1,0 +1,70 @@
+using System.Globalization;
+using Zqfp.CudaOps;
+
+namespace Zqfp.Evaluation;
+
+/// <summary>
+/// Makes a decoder's inputs from token windows: ids, a mask of ones, positions from 0, and an empty key-value cache.
+/// </summary>
+/// <param name="environment">Where values live.</param>
+/// <param name="model">The model that is fed.</param>
+internal sealed class TokenFeeds(OrtEnvironment environment, ModelFacts model)
+{
+    /// <summary>The value of <paramref name="input"/> for <paramref name="batch"/>.</summary>
+    /// <exception cref="PipelineException">ZQFP1005: the input is none that a decoder has.</exception>
+    public OrtValue Create(OrtValueInfo input, TokenBatch batch)
+    {
+        string name = input.Name;
+        if (name.StartsWith("past", StringComparison.Ordinal))
+        {
+            return EmptyCache(input, batch);
+        }
+
+        return name switch
+        {
+            "input_ids" => Integers(input, batch, i => batch.Ids[i]),
+            "attention_mask" => Integers(input, batch, _ => 1),
+            "position_ids" => Integers(input, batch, i => i % batch.Length),
+            _ => throw new PipelineException("ZQFP1005", $"Input '{name}' is none of input_ids, attention_mask, position_ids, past_*: what to feed it is unknown. Export the model with those inputs alone.", model.Path),
+        };
+    }
+
+    private OrtValue Integers(OrtValueInfo input, TokenBatch batch, Func<int, int> value)
+    {
+        long[] shape = [batch.Windows, batch.Length];
+        int count = batch.Windows * batch.Length;
+        switch (input.ElementType)
+        {
+            case OrtElementType.Int64:
+                long[] wide = new long[count];
+                for (int i = 0; i < count; i++)
+                {
+                    wide[i] = value(i);
+                }
+
+                return OrtValue.Create<long>(environment, wide, shape);
+            case OrtElementType.Int32:
+                int[] narrow = new int[count];
+                for (int i = 0; i < count; i++)
+                {
+                    narrow[i] = value(i);
+                }
+
+                return OrtValue.Create<int>(environment, narrow, shape);
+            default:
+                throw new PipelineException("ZQFP1005", $"Input '{input.Name}' has element type {input.ElementType}; expected int64 or int32.", model.Path);
+        }
+    }
+
+    /// <summary>A cache of length 0: [batch, heads, 0, head size].</summary>
+    private OrtValue EmptyCache(OrtValueInfo input, TokenBatch batch)
+    {
+        if (input.Dimensions is [_, { Size: { } heads }, _, var last] && (last.Size ?? model.HeadSize) is { } headSize)
+        {
+            return OrtValue.Allocate(environment, input.ElementType, [batch.Windows, heads, 0, headSize]);
+        }
+
+        string shape = string.Join(", ", input.Dimensions.Select(dim => dim.Size?.ToString(CultureInfo.InvariantCulture) ?? dim.Name));
+        throw new PipelineException("ZQFP1005", $"Cache input '{input.Name}' has the shape [{shape}]; expected [batch, heads, past, head size] with the number of heads known, and the head size known there or from the attention nodes.", model.Path);
+    }
+}

@@ -1,0 +1,166 @@
+using System.Text;
+using Zqfp.Tokenizers;
+
+namespace Zqfp.Evaluation;
+
+/// <summary>Reads text or pre-tokenized data into one stream of token ids.</summary>
+public static class TextSource
+{
+    private const string BlankLine = "\n\n";
+
+    /// <summary>
+    /// Loads a source. A plain text file is tokenized whole, once, without special tokens around it; tokens written in it,
+    /// such as <c>&lt;|endoftext|&gt;</c>, are recognized where the tokenizer has them.
+    /// </summary>
+    /// <param name="options">What to read and how.</param>
+    /// <param name="tokenizer">The model's tokenizer; null is allowed for pre-tokenized data.</param>
+    /// <exception cref="TextException">ZQFP0109 to ZQFP0114.</exception>
+    public static TokenStream Load(TextSourceOptions options, Tokenizer? tokenizer)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (options.MaxTokens is < 1)
+        {
+            throw new TextException(TextCodes.OptionsInvalid, $"At most {options.MaxTokens} tokens were asked for. Ask for 1 or more.");
+        }
+
+        int? beginning = options.Beginning == BeginningPolicy.None ? null : RequireBeginning(options, tokenizer);
+        var ids = new List<int>();
+        if (options.Beginning == BeginningPolicy.Text)
+        {
+            ids.Add(beginning!.Value);
+        }
+
+        int documents = 0;
+        foreach (SourceDocument document in Join(DocumentReader.Read(options).Select(Count), options, tokenizer))
+        {
+            Append(document, options, tokenizer, beginning, ids);
+            if (ids.Count >= options.MaxTokens)
+            {
+                break;
+            }
+        }
+
+        int kept = Math.Min(ids.Count, options.MaxTokens ?? int.MaxValue);
+        return kept > 0
+            ? new TokenStream
+            {
+                Ids = [.. ids[..kept]],
+                Source = options.Path,
+                Documents = documents,
+                WindowBeginningId = options.Beginning == BeginningPolicy.Window ? beginning : null,
+            }
+            : throw new TextException(TextCodes.SourceUnreadable, $"The text '{options.Path}' is empty.");
+
+        SourceDocument Count(SourceDocument document)
+        {
+            documents++;
+            return document;
+        }
+    }
+
+    /// <summary>Where documents are parted by text, joins them, so that they are tokenized as one.</summary>
+    private static IEnumerable<SourceDocument> Join(IEnumerable<SourceDocument> documents, TextSourceOptions options, Tokenizer? tokenizer)
+    {
+        string? separator = options.DocumentSeparator ?? (tokenizer?.EndOfSequenceId is null ? BlankLine : null);
+        var joined = new StringBuilder();
+        foreach (SourceDocument document in documents)
+        {
+            if (document.Text is null && joined.Length > 0)
+            {
+                yield return new SourceDocument(options.Path, joined.ToString(), null);
+                joined.Clear();
+            }
+
+            bool keepsApart = document.Text is null || separator is null || options.Beginning == BeginningPolicy.Document;
+            if (keepsApart)
+            {
+                yield return document;
+            }
+            else
+            {
+                joined.Append(joined.Length > 0 ? separator : string.Empty).Append(document.Text);
+            }
+        }
+
+        if (joined.Length > 0)
+        {
+            yield return new SourceDocument(options.Path, joined.ToString(), null);
+        }
+    }
+
+    private static void Append(SourceDocument document, TextSourceOptions options, Tokenizer? tokenizer, int? beginning, List<int> ids)
+    {
+        int before = ids.Count;
+        if (document.Ids is { } ready)
+        {
+            if (options.Beginning == BeginningPolicy.Document)
+            {
+                throw new TextException(TextCodes.OptionsInvalid,
+                    $"'{document.File}' holds token ids, which do not show where documents begin. Choose --bos none, text or window.");
+            }
+
+            ids.AddRange(ready);
+        }
+        else
+        {
+            if (tokenizer is null)
+            {
+                throw new TextException(TextCodes.TokenizerLacks,
+                    $"'{document.File}' is text, but no tokenizer was given. Name the model's tokenizer.json or tokenizer.model, or give pre-tokenized data.");
+            }
+
+            AppendText(document.Text!, options, tokenizer, beginning, ids);
+        }
+
+        Check(document.File, options.ModelVocabularySize, tokenizer, ids, before);
+    }
+
+    private static void AppendText(string text, TextSourceOptions options, Tokenizer tokenizer, int? beginning, List<int> ids)
+    {
+        bool followsText = ids.Count > (options.Beginning == BeginningPolicy.Text ? 1 : 0);
+        if (followsText)
+        {
+            if (options.DocumentSeparator is { } separator)
+            {
+                ids.AddRange(tokenizer.EncodeToIds(separator));
+            }
+            else if (tokenizer.EndOfSequenceId is { } end && ids[^1] != end)
+            {
+                ids.Add(end);
+            }
+        }
+
+        if (options.Beginning == BeginningPolicy.Document)
+        {
+            ids.Add(beginning!.Value);
+        }
+
+        ids.AddRange(tokenizer.EncodeToIds(text));
+    }
+
+    private static void Check(string file, int? vocabulary, Tokenizer? tokenizer, List<int> ids, int from)
+    {
+        if (vocabulary is not { } rows)
+        {
+            return;
+        }
+
+        int position = ids.FindIndex(from, id => id >= rows);
+        if (position >= 0)
+        {
+            string spelling = tokenizer?.TokenOf(ids[position]) is { } token ? $" ('{token}')" : string.Empty;
+            string advice = tokenizer is null
+                ? "Give data that was tokenized for this model."
+                : $"The tokenizer has {tokenizer.VocabularySize} ids: give the model's own tokenizer.";
+            throw new TextException(TextCodes.TokenOutsideVocabulary,
+                $"Token {ids[position]}{spelling} at position {position - from} of '{file}' is outside the model's vocabulary of {rows}. {advice}");
+        }
+    }
+
+    private static int RequireBeginning(TextSourceOptions options, Tokenizer? tokenizer)
+    {
+        return tokenizer?.BeginningOfSequenceId ?? throw new TextException(TextCodes.TokenizerLacks,
+            $"'{options.Path}' should get a beginning-of-sequence token (--bos {options.Beginning.ToString().ToLowerInvariant()}), but "
+            + (tokenizer is null ? "no tokenizer was given" : "the tokenizer names none") + ". Choose --bos none, or a tokenizer that has one.");
+    }
+}

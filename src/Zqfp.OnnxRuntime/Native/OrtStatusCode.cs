@@ -1,8 +1,0 @@
-namespace Zqfp.OnnxRuntime.Native;
-
-/// <summary>The error codes of <c>OrtErrorCode</c> that this library returns.</summary>
-internal enum OrtStatusCode
-{
-    Fail = 1,
-    InvalidArgument = 2,
-}

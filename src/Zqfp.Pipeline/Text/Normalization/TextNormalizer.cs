@@ -1,7 +1,0 @@
-namespace Zqfp.Pipeline.Text.Normalization;
-
-/// <summary>Rewrites a text before it is cut into words. Immutable.</summary>
-internal abstract class TextNormalizer
-{
-    public abstract string Normalize(string text);
-}

@@ -1,0 +1,39 @@
+using System.Numerics.Tensors;
+using Zqfp.Numerics;
+
+namespace Zqfp.Quantization;
+
+/// <summary>Measures what a stage's input ranges over as it streams by. Only comparisons: the result is the same everywhere.</summary>
+/// <remarks>Memory: a float a token and a float a channel.</remarks>
+/// <param name="columns">K: values of one token.</param>
+internal sealed class ActivationMeter(int columns)
+{
+    private const double Tail = 0.05;
+
+    private readonly float[] _channels = new float[columns];
+    private readonly List<float> _tokens = [];
+
+    /// <summary>Looks at whole tokens.</summary>
+    public void Add(ReadOnlySpan<float> tokensRowMajor)
+    {
+        for (int start = 0; start < tokensRowMajor.Length; start += columns)
+        {
+            ReadOnlySpan<float> token = tokensRowMajor.Slice(start, columns);
+            _tokens.Add(MathF.Abs(TensorPrimitives.MaxMagnitude(token)));
+            TensorPrimitives.MaxMagnitude(token, _channels, _channels);
+        }
+    }
+
+    /// <summary>What was seen.</summary>
+    /// <param name="hessian">The Hessian of the same tokens, one or more, all finite: its diagonal has the squares.</param>
+    public ActivationRange ToRange(Hessian hessian)
+    {
+        float[] tokens = [.. _tokens.Order()];
+        float[] channels = [.. _channels.Select(MathF.Abs).Order()];
+        double squares = Enumerable.Range(0, columns).Sum(i => (double)hessian.Row(i)[i]) / (2.0 * columns);
+        return new ActivationRange(tokens[^1], Quantile(tokens, Tail), Quantile(tokens, 0.5), Quantile(tokens, 1 - Tail), (float)Math.Sqrt(squares), Quantile(channels, 0.5));
+    }
+
+    /// <summary>A value that is there, not one between two.</summary>
+    private static float Quantile(float[] sorted, double share) => sorted[(int)(share * (sorted.Length - 1))];
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Zqfp.CudaOps;
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization;
+
+/// <summary>Looks at what this machine offers for quantizing and running models.</summary>
+public static class DoctorJob
+{
+    private const long LittleMemory = 2_000_000_000;
+    private const long LittleDisk = 1_000_000_000;
+
+    /// <summary>Runs every check. None throws: what is missing is the result.</summary>
+    public static DoctorReport Run() => new([.. Software(), .. Hardware(), .. Cuda()]);
+
+    private static IEnumerable<DoctorCheck> Software()
+    {
+        yield return new DoctorCheck("zqfp", DoctorState.Ok, $"{ModelProperties.Version} on {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}");
+        OrtLibrary? library = null;
+        DoctorCheck runtime;
+        try
+        {
+            library = OrtLibrary.Load();
+            runtime = new DoctorCheck("ONNX Runtime", DoctorState.Ok, $"{library.Version}, {library.Path}");
+        }
+        catch (OrtException e)
+        {
+            runtime = new DoctorCheck("ONNX Runtime", DoctorState.Problem, e.Message, $"Put the native library where the message says, or set {OrtLibrary.PathVariable} to its file.", e.Code);
+        }
+
+        yield return runtime;
+        if (library is not null)
+        {
+            yield return new DoctorCheck("execution providers", DoctorState.Ok, string.Join(", ", library.Providers()));
+            yield return Operators(library);
+        }
+    }
+
+    /// <summary>Whether the library takes our operators: what the quantized models need.</summary>
+    private static DoctorCheck Operators(OrtLibrary library)
+    {
+        try
+        {
+            using var environment = new OrtEnvironment(library);
+            using OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment);
+            return new DoctorCheck("operators", DoctorState.Ok, $"domain {domain.Name} registers; CPU kernels: {CpuFeatures.Kernels}");
+        }
+        catch (OrtException e)
+        {
+            return new DoctorCheck("operators", DoctorState.Problem, e.Message, "Use another ONNX Runtime library.", e.Code);
+        }
+    }
+
+    private static IEnumerable<DoctorCheck> Hardware()
+    {
+        string sets = string.Join(", ", CpuFeatures.InstructionSets);
+        yield return new DoctorCheck(
+            "CPU",
+            DoctorState.Ok,
+            string.Create(CultureInfo.InvariantCulture, $"{RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} processors, {(sets.Length > 0 ? sets : "no instruction set that the kernels know")}"),
+            CpuFeatures.Kernels == "portable" ? "The portable kernels run; a CPU with AVX2 and FMA is several times faster." : null);
+        long memory = Machine.AvailableMemory;
+        yield return new DoctorCheck("memory", DoctorState.Ok, Gigabytes(memory), memory < LittleMemory ? "Little: 'dotnet zqfp plan' tells what a model needs." : null);
+        yield return Disk("disk, this folder", ".");
+        yield return Disk("disk, temporary files", Path.GetTempPath());
+    }
+
+    private static DoctorCheck Disk(string name, string path) => Machine.FreeDisk(path) is { } free
+        ? new DoctorCheck(name, DoctorState.Ok, $"{Gigabytes(free)} free", free < LittleDisk ? "Little: a quantized model and its work folder go there." : null)
+        : new DoctorCheck(name, DoctorState.Missing, "the system does not tell");
+
+    /// <summary>None of this is needed to quantize or to evaluate, which run on the CPU.</summary>
+    private static IEnumerable<DoctorCheck> Cuda()
+    {
+        var cuda = CudaInstallation.Find();
+        yield return cuda.DeviceProblem is { } problem
+            ? new DoctorCheck("GPU", DoctorState.Missing, "none that can be used", $"Not needed for quantizing. {Sentence(problem)}", problem.Code)
+            : new DoctorCheck("GPU", DoctorState.Ok, $"{cuda.Device}, compute capability {cuda.ComputeCapability / 10}.{cuda.ComputeCapability % 10}, driver for CUDA {cuda.Driver}", cuda.ComputeCapability == 90 ? null : "The CUDA kernels are for Hopper (9.0).");
+        yield return cuda.Nvrtc is { } nvrtc
+            ? new DoctorCheck("NVRTC", DoctorState.Ok, nvrtc)
+            : new DoctorCheck("NVRTC", DoctorState.Missing, "not found", "Only the CUDA kernels need it: install libnvrtc of CUDA 12 or 13, or put its folder on the library path.", "ZQFP4102");
+        yield return cuda.CublasLt is { } cublas
+            ? new DoctorCheck("cuBLASLt", DoctorState.Ok, cublas)
+            : new DoctorCheck("cuBLASLt", DoctorState.Missing, "not found", "Only long prompts on a GPU need it: install cuBLAS of CUDA 12.9 or later.", "ZQFP4106");
+    }
+
+    /// <summary>The error's message as a sentence of its own, without its code.</summary>
+    private static string Sentence(CudaException error)
+    {
+        string message = error.Message.Replace($"{error.Code}: ", "", StringComparison.Ordinal);
+        return char.ToUpperInvariant(message[0]) + message[1..];
+    }
+
+    private static string Gigabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:0.0} GB");
+}

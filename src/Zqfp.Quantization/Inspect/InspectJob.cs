@@ -1,0 +1,83 @@
+using System.Globalization;
+using Zqfp.Evaluation;
+using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Protos;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.Quantization;
+
+/// <summary>Tells what a model is made of. Reads its structure only, no weights.</summary>
+public static class InspectJob
+{
+    /// <summary>Lists the layers of a model, float or quantized, and what <paramref name="options"/> would do to them.</summary>
+    /// <param name="options">The model and the recipe; nothing is written and no text is read.</param>
+    /// <exception cref="PipelineException">The model cannot be used; the code says why.</exception>
+    public static InspectReport Run(QuantizeOptions options) => DiagnosticTranslator.Run(() =>
+    {
+        using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        return Of(file, ModelLayers.Of(file, options), options);
+    });
+
+    /// <summary>The report of an opened model.</summary>
+    internal static InspectReport Of(OnnxFile file, ModelLayers model, QuantizeOptions options)
+    {
+        GraphIndex graph = model.Graph;
+        InspectedLayer[] layers =
+        [
+            .. model.Choices.Select(choice => Describe(file, graph.Initializer(choice.Layer.Weight)!, choice)),
+            .. OverlookedProduct.Find(graph, model.Found).Select(product => Describe(file, product)),
+        ];
+        HashSet<string> weights = [.. model.Chosen.Select(choice => choice.Layer.Weight)];
+        return new InspectReport
+        {
+            Model = options.ModelPath,
+            IrVersion = file.Envelope.IrVersion,
+            Opsets = file.Envelope.OpsetImport.GroupBy(import => import.Domain).ToDictionary(group => group.Key, group => group.First().Version),
+            Producer = $"{file.Envelope.ProducerName} {file.Envelope.ProducerVersion}".Trim(),
+            Properties = file.Envelope.MetadataProps.GroupBy(entry => entry.Key).ToDictionary(group => group.Key, group => group.Last().Value),
+            Inputs = [.. graph.Inputs.Select(Describe)],
+            Outputs = [.. file.Graph.Output.Select(Describe)],
+            Recipe = Recipe.Describe(options),
+            Layers = layers,
+            QuantizedLayers = model.Chosen.Count,
+            QuantizableBytes = file.Graph.Initializer.Where(tensor => weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
+            QuantizedBytes = model.Chosen.Sum(QuantizedSize.Bytes),
+            OtherBytes = file.Graph.Initializer.Where(tensor => !weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
+            FileBytes = ModelFiles.Bytes(file),
+        };
+    }
+
+    private static InspectedLayer Describe(OnnxFile file, TensorProto weight, LayerChoice choice) => new()
+    {
+        Name = choice.Layer.Name,
+        Module = choice.Layer.Module,
+        Operator = choice.Layer.Nodes[0].OpType,
+        Shape = [choice.Layer.OutFeatures, choice.Layer.InFeatures],
+        Type = TensorTypes.Name((DataType)weight.DataType),
+        Bytes = file.Read(weight).ByteLength,
+        QuantizedBytes = choice.FloatBecause is null ? QuantizedSize.Bytes(choice) : null,
+        Reason = choice.FloatBecause,
+    };
+
+    private static InspectedLayer Describe(OnnxFile file, OverlookedProduct product) => new()
+    {
+        Name = product.Name,
+        Operator = product.Operator,
+        Shape = [.. product.Weight.Dims],
+        Type = TensorTypes.Name((DataType)product.Weight.DataType),
+        Bytes = file.Read(product.Weight).ByteLength,
+        Reason = product.Reason,
+    };
+
+    private static InspectedValue Describe(ValueInfoProto value)
+    {
+        TypeProto.Types.Tensor? tensor = value.Type?.TensorType;
+        string[] shape = [.. (tensor?.Shape?.Dim ?? []).Select(dim => dim.ValueCase switch
+        {
+            TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue => dim.DimValue.ToString(CultureInfo.InvariantCulture),
+            TensorShapeProto.Types.Dimension.ValueOneofCase.DimParam => dim.DimParam,
+            _ => "?",
+        })];
+        return new InspectedValue(value.Name, TensorTypes.Name((DataType)(tensor?.ElemType ?? 0)), shape);
+    }
+}

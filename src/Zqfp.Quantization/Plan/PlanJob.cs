@@ -1,0 +1,92 @@
+using System.Globalization;
+using Zqfp.Evaluation;
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization;
+
+/// <summary>Tells what quantizing would do, and what memory, disk and time it would need, without doing it.</summary>
+public static class PlanJob
+{
+    /// <summary>Where all of a text is asked for and none is named.</summary>
+    private const int AssumedWindows = 128;
+
+    /// <summary>Plans the quantization that <paramref name="options"/> describe; nothing is written.</summary>
+    /// <param name="options">As for <see cref="QuantizeJob"/>. Without a calibration text the number of windows is taken as asked for.</param>
+    /// <exception cref="PipelineException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
+    public static QuantizePlan Run(QuantizeOptions options) => DiagnosticTranslator.Run(() =>
+    {
+        bool calibrates = QuantizeOptionRules.NeedsCalibration(options.Quantization);
+        bool isAssumed = calibrates && options.CalibrationPath is null;
+        QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);
+        using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        ModelLayers model = ModelLayers.Of(file, options);
+        InspectReport report = InspectJob.Of(file, model, options);
+        IReadOnlyList<LayerChoice> chosen = model.Chosen;
+        if (chosen.Count == 0)
+        {
+            throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
+        }
+
+        int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, model.Facts, options.Reading, options.WindowSeed).Windows.Count;
+        long tokens = (long)windows * options.Window;
+        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(model.Graph, [.. chosen.Select(choice => choice.Layer)], model.Found, model.Facts.Logits);
+        Dictionary<string, LayerChoice> choices = chosen.ToDictionary(choice => choice.Layer.Name);
+        long weights = chosen.Sum(choice => (long)choice.Layer.OutFeatures * choice.Layer.InFeatures);
+        long structure = Math.Max(0, report.FileBytes - report.QuantizableBytes - report.OtherBytes);
+        long output = structure + report.OtherBytes + (options.IsSimulated ? weights * sizeof(float) : report.QuantizedBytes);
+        var memory = new Requirement(MemoryEstimate.Peak(model.Graph, stages, choices, tokens), Machine.AvailableMemory);
+        var disk = new Requirement((output * options.Profiles.Distinct().Count()) + report.QuantizedBytes, Machine.FreeDisk(options.OutputPath));
+        var rates = MachineRates.Measure(options.Quantization, options.Threads);
+        return new QuantizePlan
+        {
+            Model = report,
+            Output = options.OutputPath,
+            BitsPerWeight = 8.0 * report.QuantizedBytes / weights,
+            OutputBytes = output,
+            CalibrationWindows = windows,
+            WindowsAreAssumed = isAssumed,
+            Window = options.Window,
+            Stages = stages.Count,
+            Memory = memory,
+            Disk = disk,
+            Seconds = Estimate(stages, chosen, tokens, output + report.FileBytes, rates),
+            Basis = Basis(rates, calibrates),
+            Warnings = [.. Warnings(options, memory, disk)],
+        };
+    });
+
+    private static PlannedSeconds Estimate(IReadOnlyList<CalibrationStage> stages, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes, MachineRates rates)
+    {
+        double forward = 2.0 * tokens * chosen.Sum(choice => (double)choice.Layer.OutFeatures * choice.Layer.InFeatures);
+        double gram = stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
+        double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));
+        return new PlannedSeconds(
+            (forward / (MachineRates.ForwardShare * rates.GramOperations)) + (gram / rates.GramOperations),
+            MachineRates.WarmUpSeconds + (quantize / rates.QuantizeOperations),
+            diskBytes / MachineRates.DiskBytes);
+    }
+
+    private static string[] Basis(MachineRates rates, bool calibrates) =>
+    [
+        string.Create(CultureInfo.InvariantCulture, $"measured now on this machine, a layer of 512 x 512: {rates.QuantizeOperations / 1e9:0.0} GFLOP/s quantizing with these options, by GPTQ's count"),
+        .. calibrates
+            ? [string.Create(CultureInfo.InvariantCulture, $"measured now: {rates.GramOperations / 1e9:0.0} GFLOP/s summing what layers read; assumed: the model itself at {MachineRates.ForwardShare} of that")]
+            : (string[])[],
+        string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.WarmUpSeconds:0} s until the code is optimized; {MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
+    ];
+
+    private static IEnumerable<Diagnostic> Warnings(QuantizeOptions options, Requirement memory, Requirement disk)
+    {
+        if (memory.Needed > memory.Available)
+        {
+            yield return new Diagnostic("ZQFP4008", DiagnosticSeverity.Warning, $"About {Megabytes(memory.Needed)} of memory are needed and {Megabytes(memory.Available.Value)} are there. Use fewer --windows, or a larger machine.", options.ModelPath);
+        }
+
+        if (disk.Needed > disk.Available)
+        {
+            yield return new Diagnostic("ZQFP4009", DiagnosticSeverity.Warning, $"About {Megabytes(disk.Needed)} of disk are needed and {Megabytes(disk.Available.Value)} are free. Free some, or choose another --output.", options.OutputPath);
+        }
+    }
+
+    private static string Megabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:N0} MB");
+}

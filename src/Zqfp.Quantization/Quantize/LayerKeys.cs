@@ -1,0 +1,92 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Google.Protobuf;
+using Zqfp.Evaluation;
+using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Protos;
+
+namespace Zqfp.Quantization;
+
+/// <summary>Identifies a layer's quantization by everything it depends on.</summary>
+/// <param name="Hash">64 lower-case hexadecimal digits, or a number.</param>
+internal readonly record struct LayerKey(string Hash);
+
+/// <summary>
+/// Computes keys before anything is run: a layer depends on the code, its options, the calibration tokens, the model with all its
+/// weights, and, where it is calibrated on what quantized layers make, the layers of the stages before it.
+/// </summary>
+internal static class LayerKeys
+{
+    private const int Block = 1 << 22;
+
+    /// <summary>One key for each layer, in the order the layers run.</summary>
+    /// <param name="options">The options of the run.</param>
+    /// <param name="file">The model.</param>
+    /// <param name="stages">The stages.</param>
+    /// <param name="weights">The options of each layer.</param>
+    /// <param name="windows">The calibration windows; none where nothing is calibrated.</param>
+    public static LayerKey[] Of(
+        QuantizeOptions options, OnnxFile file, IReadOnlyList<CalibrationStage> stages, Func<LinearLayer, QuantizationOptions> weights, IReadOnlyList<int[]> windows)
+    {
+        bool isSequential = windows.Count > 0 && options.CalibrateOn == CalibrationSource.Quantized;
+        byte[] before = Start(options, file, windows);
+        List<LayerKey> keys = [];
+        foreach (CalibrationStage stage in stages)
+        {
+            byte[][] stageKeys = [.. stage.Layers.Select(layer => SHA256.HashData([.. before, .. Encoding.UTF8.GetBytes(Describe(layer, weights(layer)))]))];
+            keys.AddRange(stageKeys.Select(key => new LayerKey(Convert.ToHexStringLower(key))));
+            if (isSequential)
+            {
+                before = SHA256.HashData([.. stageKeys.SelectMany(key => key)]);
+            }
+        }
+
+        return [.. keys];
+    }
+
+    /// <summary>Keys that tell the layers of one run apart and nothing else: nothing has to be read for them.</summary>
+    public static LayerKey[] Numbered(IReadOnlyList<CalibrationStage> stages) =>
+        [.. stages.SelectMany(stage => stage.Layers).Select((_, i) => new LayerKey(i.ToString("D5", CultureInfo.InvariantCulture)))];
+
+    private static string Describe(LinearLayer layer, QuantizationOptions options) =>
+        $"{layer.Name}|{layer.SharesWeightOf}|{options with { MaxThreads = 0 }}|{options.Format.Name}";
+
+    private static byte[] Start(QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Activations}|{options.CalibrateOn}|{options.IsSimulated}"));
+        hash.AppendData(StructureHash(file.Graph));
+        foreach (TensorProto tensor in file.Graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
+        {
+            Append(hash, file.Read(tensor));
+        }
+
+        hash.AppendWindows(windows);
+        return hash.GetHashAndReset();
+    }
+
+    /// <summary>Streamed: the weights of a model without external data are in the structure.</summary>
+    private static byte[] StructureHash(GraphProto graph)
+    {
+        using var hash = SHA256.Create();
+        using (var stream = new CryptoStream(Stream.Null, hash, CryptoStreamMode.Write))
+        {
+            graph.WriteTo(stream);
+        }
+
+        return hash.Hash!;
+    }
+
+    private static void Append(IncrementalHash hash, TensorData data)
+    {
+        byte[] buffer = new byte[Math.Min(Block, data.ByteLength)];
+        for (long done = 0; done < data.ByteLength; done += Block)
+        {
+            Span<byte> block = buffer.AsSpan(0, (int)Math.Min(Block, data.ByteLength - done));
+            data.Read(done, block);
+            hash.AppendData(block);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using System.Globalization;
+using Zqfp.Evaluation;
+using Zqfp.Numerics;
+
+namespace Zqfp.Quantization;
+
+/// <summary>The options of a run by their names, those of the command line where it has them, for results that people read.</summary>
+internal static class OptionList
+{
+    /// <summary>Every option that decides about the numbers; those about layers only where they are used.</summary>
+    public static IReadOnlyDictionary<string, string> Of(QuantizeOptions options)
+    {
+        QuantizationOptions weights = options.Quantization;
+        TextReading usual = new();
+        (string Name, string? Value)[] entries =
+        [
+            ("weights", Recipe.FormatName(weights.Format)),
+            ("activations", Word(options.Activations)),
+            ("method", Word(weights.Method)),
+            ("group-size", Group(weights.GroupSize)),
+            ("constraint", Word(weights.Constraint)),
+            ("rounding", weights.Constraint == ScaleConstraint.None ? null : Word(weights.Rounding)),
+            ("rank", Number(weights.Rank)),
+            ("scale-search", Word(weights.ScaleSearch)),
+            ("act-order", weights.ActOrder ? "yes" : "no"),
+            ("refine-sweeps", Number(weights.RefineSweeps)),
+            ("low-rank-weighting", weights.Rank == 0 ? null : Word(weights.LowRankWeighting)),
+            ("low-rank-refits", weights.Rank == 0 ? null : Number(weights.LowRankRefits)),
+            ("calibration", FileName(options.CalibrationPath)),
+            ("tokenizer", FileName(options.TokenizerPath)),
+            ("json-field", options.Reading.JsonField == usual.JsonField ? null : options.Reading.JsonField),
+            ("document-marker", options.Reading.DocumentMarker),
+            ("document-separator", options.Reading.DocumentSeparator),
+            ("window", Number(options.Window)),
+            ("window-seed", options.WindowSeed is { } seed ? Number(seed) : null),
+            ("bos", options.Reading.Beginning == usual.Beginning ? null : Word(options.Reading.Beginning)),
+            ("windows", options.Windows == 0 ? "all" : Number(options.Windows)),
+            ("calibrate-on", Word(options.CalibrateOn)),
+            ("profile", string.Join(", ", options.Profiles.Select(Word))),
+            ("include", Patterns(options.Selection.Include)),
+            ("exclude", Patterns(options.Selection.Exclude)),
+            ("min-size", options.Selection.MinSize == 0 ? null : options.Selection.MinSize.ToString(CultureInfo.InvariantCulture)),
+            ("override", Patterns([.. options.Selection.Overrides.Select(Describe)])),
+        ];
+        return entries.Where(entry => entry.Value is not null).ToDictionary(entry => entry.Name, entry => entry.Value!);
+    }
+
+    private static string Word<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
+
+    private static string Group(int size) => size switch
+    {
+        QuantizationOptions.WholeRow => "a row",
+        QuantizationOptions.WholeTensor => "the layer",
+        _ => Number(size),
+    };
+
+    private static string Describe(LayerOverride entry)
+    {
+        string?[] changes =
+        [
+            entry.KeepFloat ? "format=float" : entry.Format is { } format ? $"format={Recipe.FormatName(format)}" : null,
+            entry.GroupSize is { } group ? $"group-size={Number(group)}" : null,
+            entry.Rank is { } rank ? $"rank={Number(rank)}" : null,
+        ];
+        return $"{entry.Pattern}:{string.Join(',', changes.OfType<string>())}";
+    }
+
+    private static string? Patterns(IReadOnlyList<string> patterns) => patterns.Count == 0 ? null : string.Join(' ', patterns);
+
+    private static string? FileName(string? path) => string.IsNullOrEmpty(path) ? null : Path.GetFileName(path);
+
+    private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,208 @@
+using Zqfp.CudaOps;
+using Zqfp.Evaluation;
+using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization;
+
+/// <summary>One model on its way from float to quantized.</summary>
+internal sealed class QuantizationRun
+{
+    private readonly QuantizeOptions _options;
+    private readonly OnnxFile _file;
+    private readonly IJobObserver _observer;
+    private readonly CancellationToken _cancellation;
+    private readonly ModelLayers _model;
+    private readonly ModelRewriter _rewriter;
+    private readonly PhaseClock _clock = new();
+    private readonly List<QuantizedLayerResult> _layers = [];
+    private readonly List<IReadOnlyList<QuantizedLayerTensors>> _deferred = [];
+    private readonly Dictionary<string, QuantizationOptions> _weights = new(StringComparer.Ordinal);
+    private readonly List<Diagnostic> _warnings = [];
+
+    public QuantizationRun(QuantizeOptions options, OnnxFile file, IJobObserver observer, CancellationToken cancellation)
+    {
+        _options = options;
+        _file = file;
+        _observer = observer;
+        _cancellation = cancellation;
+        _model = ModelLayers.Of(file, options);
+        _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom);
+    }
+
+    public QuantizeReport Execute()
+    {
+        foreach ((EmissionProfile profile, _) in ProfileFiles.Of(_options))
+        {
+            _rewriter.Require(profile);
+        }
+
+        RequireSeparateOutput();
+        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(_model.Graph, Choose(), _model.Found, _model.Facts.Logits);
+        TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
+        LayerKey[] keys = _options.WorkFolder is null
+            ? LayerKeys.Numbered(stages)
+            : LayerKeys.Of(_options, _file, stages, layer => _weights[layer.Name], windows.Windows);
+        using var store = new LayerStore(_options.WorkFolder ?? _options.OutputPath + ".layers.tmp", isTemporary: _options.WorkFolder is null);
+        QuantizedLayerResult?[] kept = [.. stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => IsOwner(layer) ? store.Read(key, layer) : null)];
+        if (windows.Windows.Count == 0 || stages.SelectMany(stage => stage.Layers).Zip(kept).All(entry => IsKept(entry.First, entry.Second)))
+        {
+            stages.ToList().ForEach(stage => Finish(stage, kept, input: null, keys, store));
+        }
+        else
+        {
+            Calibrate(stages, windows, kept, keys, store);
+        }
+
+        _deferred.ForEach(_rewriter.Replace);
+        _observer.Report(new JobProgress("Quantizing", keys.Length, keys.Length, "layers"));
+        QuantizeReport report = Save(windows.Windows.Count);
+        store.Prune(report.QuantizedBytes);
+        return report;
+    }
+
+    /// <summary>The layers to quantize, each with its options in <see cref="_weights"/>, in the order their stages run.</summary>
+    private IReadOnlyList<LinearLayer> Choose()
+    {
+        IReadOnlyList<LinearLayer> all = _model.Found;
+        if (LogitsCoverage.Refusal(_model.Graph, all, _model.Facts.Logits) is { } refusal)
+        {
+            throw new PipelineException("ZQFP1008", $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it without pruning the head.", _file.Path);
+        }
+
+        foreach (Diagnostic warning in LayerChooser.UnusedPatterns(all, _options))
+        {
+            Warn(warning);
+        }
+
+        if (_model.Chosen.Count == 0)
+        {
+            string why = all.All(layer => layer.IsHead || layer.IsTied)
+                ? "no MatMul or Gemm with a constant weight besides the head"
+                : "the options leave out every one";
+            throw new PipelineException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", _file.Path);
+        }
+
+        foreach (LayerChoice choice in _model.Chosen)
+        {
+            _weights.Add(choice.Layer.Name, choice.Options);
+        }
+
+        LinearLayer[] ordered = [.. _model.Chosen.Select(choice => choice.Layer).GroupBy(layer => layer.Input).SelectMany(stage => stage)];
+        return SharedWeights.Mark(_model.Graph, ordered, (one, other) => _weights[one.Name] == _weights[other.Name]);
+    }
+
+    private static bool IsOwner(LinearLayer layer) => layer.SharesWeightOf is null;
+
+    private static bool IsKept(LinearLayer layer, QuantizedLayerResult? kept) => kept is not null || !IsOwner(layer);
+
+    /// <summary>Weights are read until the outputs are written, so these must be none of the model's files.</summary>
+    private void RequireSeparateOutput()
+    {
+        foreach (string path in ProfileFiles.Of(_options).Select(file => file.Path))
+        {
+            if (_file.ExternalFiles().Any(file => RealPath.AreSame(file, path) || RealPath.AreSame(file, path + ".data")))
+            {
+                throw new PipelineException("ZQFP0003", "The output would overwrite the model's weights. Choose another --output.", path);
+            }
+        }
+    }
+
+    private TokenWindowSet LoadWindows() =>
+        _weights.Values.Any(QuantizeOptionRules.NeedsCalibration)
+            ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts, _options.Reading, _options.WindowSeed)
+            : TokenWindowSet.Empty;
+
+    private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
+    {
+        using var environment = new OrtEnvironment();
+        using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
+        using var runner = new SliceRunner(environment, operators, _rewriter, TokenBatch.Group(windows.Windows), new TokenFeeds(environment, _model.Facts), _options.Threads);
+        foreach (CalibrationStage stage in stages)
+        {
+            bool isKept = stage.Layers.Zip(kept.Skip(_layers.Count)).All(entry => IsKept(entry.First, entry.Second));
+            using StageInput? input = _clock.Measure("calibrate", () => runner.Run(stage, measures: !isKept, _cancellation));
+            Finish(stage, kept, input, keys, store);
+        }
+    }
+
+    /// <summary>Gets each layer of <paramref name="stage"/>, kept or quantized now, and puts it into the model.</summary>
+    private void Finish(CalibrationStage stage, QuantizedLayerResult?[] kept, StageInput? input, LayerKey[] keys, LayerStore store)
+    {
+        int first = _layers.Count;
+        foreach (LinearLayer layer in stage.Layers)
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            int index = _layers.Count;
+            _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.Module ?? layer.Name));
+            _layers.Add(IsOwner(layer)
+                ? kept[index] ?? store.Write(keys[index], _clock.Measure("quantize", () => Quantize(layer, input)))
+                : _layers.Single(owner => owner.Tensors.Layer.Name == layer.SharesWeightOf).SharedWith(layer));
+        }
+
+        QuantizedLayerResult[] made = [.. _layers.Skip(first)];
+        QuantizedLayerTensors[] replacements = [.. made.Select(layer => layer.Tensors)];
+        if (_options.CalibrateOn == CalibrationSource.Quantized)
+        {
+            _rewriter.Replace(replacements);
+        }
+        else
+        {
+            _deferred.Add(replacements);
+        }
+
+        foreach (Diagnostic warning in made.SelectMany(layer => layer.Warnings))
+        {
+            Warn(warning);
+        }
+    }
+
+    private void Warn(Diagnostic warning)
+    {
+        _warnings.Add(warning);
+        _observer.Warn(warning);
+    }
+
+    private QuantizedLayerResult Quantize(LinearLayer layer, StageInput? input)
+    {
+        float[] weight = WeightReader.Read(_file, _model.Graph, layer);
+        QuantizationOptions options = _weights[layer.Name] with { MaxThreads = _options.Threads };
+        QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, input?.Hessian, options, _cancellation);
+        return QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations, _options.IsSimulated, _file.Path);
+    }
+
+    private QuantizeReport Save(int calibrationWindows)
+    {
+        LayerReport[] layers = [.. _layers.Select(layer => layer.Report with { FloatBytes = FloatBytes(layer.Tensors.Layer) })];
+        LayerReport[] stored = [.. layers.Where(layer => layer.SharesWeightOf is null)];
+        double weights = stored.Sum(layer => (double)layer.Rows * layer.Columns);
+        double bits = stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
+        string recipe = Recipe.Describe(_options);
+        _clock.Measure("write", () =>
+        {
+            foreach ((EmissionProfile profile, string path) in ProfileFiles.Of(_options))
+            {
+                _rewriter.Save(path, profile, ModelProperties.Make(recipe, profile, layers.Length, bits), ModelProperties.ContentKey, _cancellation);
+            }
+
+            return true;
+        });
+        return new QuantizeReport
+        {
+            Model = _options.ModelPath,
+            Output = _options.OutputPath,
+            Outputs = [.. ProfileFiles.Of(_options).Select(file => file.Path)],
+            Recipe = recipe,
+            Options = OptionList.Of(_options),
+            Layers = layers,
+            BitsPerWeight = bits,
+            OriginalBytes = ModelFiles.Bytes(_options.ModelPath),
+            QuantizedBytes = ModelFiles.Bytes(_options.OutputPath),
+            CalibrationWindows = calibrationWindows,
+            Seconds = _clock.Seconds,
+            Warnings = _warnings,
+        };
+    }
+
+    private long FloatBytes(LinearLayer layer) => _file.Read(_model.Graph.Initializer(layer.Weight)!).ByteLength;
+}

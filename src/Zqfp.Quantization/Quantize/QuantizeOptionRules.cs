@@ -1,0 +1,82 @@
+using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization;
+
+/// <summary>Refuses options that contradict each other or are not supported, before any work is done.</summary>
+internal static class QuantizeOptionRules
+{
+    /// <summary>Checks <paramref name="options"/>.</summary>
+    /// <exception cref="PipelineException">ZQFP0002 to ZQFP0006.</exception>
+    public static void Check(QuantizeOptions options)
+    {
+        foreach (string output in ProfileFiles.Of(options).Select(file => file.Path))
+        {
+            foreach (string input in ((string?[])[options.ModelPath, options.TokenizerPath, options.CalibrationPath]).OfType<string>())
+            {
+                if (input.Length > 0 && (RealPath.AreSame(input, output) || RealPath.AreSame(input, output + ".data")))
+                {
+                    throw new PipelineException("ZQFP0003", $"The output would overwrite '{input}'. Choose another --output.", output);
+                }
+            }
+
+            if (Directory.Exists(output))
+            {
+                throw new PipelineException("ZQFP0002", "The output is a folder. Name the file to write, such as model.onnx in it.", output);
+            }
+        }
+
+        if (options.Window < 2)
+        {
+            throw new PipelineException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
+        }
+
+        if (!options.IsSimulated)
+        {
+            CheckFormats(options.Quantization, options.Activations);
+        }
+        else if (options.Profiles.Count > 1)
+        {
+            throw new PipelineException("ZQFP0005", "The profile 'simulated' stands alone: it runs other operators than the others.");
+        }
+
+        if (options.CalibrationPath is null && NeedsCalibration(options.Quantization))
+        {
+            throw new PipelineException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
+        }
+    }
+
+    /// <summary>Checks that there are operators for a layer that is quantized so.</summary>
+    /// <exception cref="PipelineException">ZQFP0005.</exception>
+    public static void CheckFormats(QuantizationOptions weights, ActivationFormat activations)
+    {
+        Refuse(activations is ActivationFormat.Int8 or ActivationFormat.Fp8E5M2, $"activation format '{(activations == ActivationFormat.Int8 ? "int8" : "e5m2")}'", "fp8 or none");
+        Refuse(
+            weights.Format != NumberFormat.E2M1 && weights.Format != NumberFormat.E4M3,
+            $"weight format '{weights.Format.Name}'",
+            "fp4 or fp8");
+        bool hasExponents = weights.Constraint == ScaleConstraint.M2;
+        Refuse(
+            activations == ActivationFormat.None && !(weights.Format == NumberFormat.E2M1 && hasExponents),
+            "combination of float activations with these weights",
+            "fp4 weights with constraint m2, or fp8 activations");
+        Refuse(
+            weights.Format == NumberFormat.E4M3 && !hasExponents,
+            "combination of fp8 weights with this constraint",
+            "constraint m2");
+    }
+
+    /// <summary>Whether quantizing a layer needs the Hessian of its inputs.</summary>
+    public static bool NeedsCalibration(QuantizationOptions options) =>
+        options.Method == QuantizationMethod.Gptq
+        || options.ScaleSearch is ScaleSearch.Diagonal or ScaleSearch.Pivot
+        || (options.Rank > 0 && options.LowRankWeighting == LowRankWeighting.ActivationWeighted);
+
+    private static void Refuse(bool unsupported, string what, string instead)
+    {
+        if (unsupported)
+        {
+            throw new PipelineException("ZQFP0005", $"The {what} has no operator. Use {instead}, or --profile simulated to measure it.");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using Zqfp.Evaluation;
+using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization;
+
+/// <summary>How a layer's input is rounded while the model runs.</summary>
+public enum ActivationFormat
+{
+    /// <summary>FP8 E4M3, one scale per token.</summary>
+    Fp8,
+
+    /// <summary>FP8 E5M2, one scale per token.</summary>
+    Fp8E5M2,
+
+    /// <summary>INT8, one scale per token.</summary>
+    Int8,
+
+    /// <summary>Not at all.</summary>
+    None,
+}
+
+/// <summary>Whose activations layers are calibrated on.</summary>
+public enum CalibrationSource
+{
+    /// <summary>On what each layer really reads: what the quantized layers before it make.</summary>
+    Quantized,
+
+    /// <summary>On what it reads in the float model: no layer depends on another.</summary>
+    Float,
+}
+
+/// <summary>What to quantize, on which text, and how. The defaults are ZeroQuant-FP's recipe.</summary>
+public sealed record QuantizeOptions
+{
+    /// <summary>The float model, an ONNX file.</summary>
+    public required string ModelPath { get; init; }
+
+    /// <summary>Where the quantized model goes, in the first profile; its weights go to this path with <c>.data</c> appended.</summary>
+    public required string OutputPath { get; init; }
+
+    /// <summary>Text to calibrate on. May be null for round-to-nearest without search, which needs none.</summary>
+    public string? CalibrationPath { get; init; }
+
+    /// <summary>The model's tokenizer; may be null where the calibration data are token ids.</summary>
+    public string? TokenizerPath { get; init; }
+
+    /// <summary>How the calibration text is read.</summary>
+    public TextReading Reading { get; init; } = new();
+
+    /// <summary>Draws the calibration windows from all of the text by this seed, the same on every machine; null takes the first ones.</summary>
+    public int? WindowSeed { get; init; }
+
+    /// <summary>Tokens in a calibration window, 2 or more.</summary>
+    public int Window { get; init; } = 512;
+
+    /// <summary>Calibration windows at most; 0 for all the text has.</summary>
+    public int Windows { get; init; } = 96;
+
+    /// <summary>How weights are quantized.</summary>
+    public QuantizationOptions Quantization { get; init; } = new();
+
+    /// <summary>Which layers are quantized, and which differently.</summary>
+    public LayerSelection Selection { get; init; } = new();
+
+    /// <summary>Whose activations layers are calibrated on.</summary>
+    public CalibrationSource CalibrateOn { get; init; } = CalibrationSource.Quantized;
+
+    /// <summary>How activations are rounded.</summary>
+    public ActivationFormat Activations { get; init; } = ActivationFormat.Fp8;
+
+    /// <summary>How the model is written: one file for each, all from the same numbers (see <see cref="ProfileFiles"/>); at least one.</summary>
+    public IReadOnlyList<EmissionProfile> Profiles { get; init; } = [EmissionProfile.Custom];
+
+    /// <summary>Whether the formats are only simulated, with float weights.</summary>
+    public bool IsSimulated => Profiles.Contains(EmissionProfile.Simulated);
+
+    /// <summary>A folder that keeps finished layers, so that a run that was stopped continues there; null for none.</summary>
+    public string? WorkFolder { get; init; }
+
+    /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
+    public int Threads { get; init; }
+}

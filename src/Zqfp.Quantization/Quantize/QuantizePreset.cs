@@ -1,0 +1,37 @@
+using Zqfp.Numerics;
+
+namespace Zqfp.Quantization;
+
+/// <summary>How much work goes into each layer, at the same bits.</summary>
+public enum QuantizePreset
+{
+    /// <summary>
+    /// ZeroQuant-FP's recipe and what improved on it since: searched scales, columns by importance, refinement of the codes,
+    /// a low-rank branch that minimizes the error of the output.
+    /// </summary>
+    Default,
+
+    /// <summary>ZeroQuant-FP's recipe as published.</summary>
+    Paper,
+
+    /// <summary>As <see cref="Default"/>, with more refinement: about three times the time.</summary>
+    Best,
+}
+
+/// <summary>What the presets mean; figures in <c>docs/results.md</c>.</summary>
+public static class QuantizePresets
+{
+    /// <summary>Sets what <paramref name="preset"/> decides and leaves formats, groups, constraint and rank as they are.</summary>
+    /// <remarks>Rounding to nearest is a baseline that needs no calibration, so no preset adds to it.</remarks>
+    public static QuantizationOptions Apply(this QuantizePreset preset, QuantizationOptions options) =>
+        preset == QuantizePreset.Paper || options.Method == QuantizationMethod.Rtn
+            ? options
+            : options with
+            {
+                ScaleSearch = ScaleSearch.Pivot,
+                ActOrder = true,
+                LowRankWeighting = LowRankWeighting.ActivationWeighted,
+                RefineSweeps = preset == QuantizePreset.Best ? 4 : 2,
+                LowRankRefits = preset == QuantizePreset.Best ? 4 : 1,
+            };
+}

@@ -1,0 +1,46 @@
+using Zqfp.Numerics;
+
+namespace Zqfp.Quantization;
+
+/// <summary>Names a set of options the way people talk about it.</summary>
+internal static class Recipe
+{
+    /// <summary>Such as <c>FP4 E2M1 g256 M2 GPTQ (act-order, scale search, 2 sweeps) + LoRC 8, FP8 activations</c>.</summary>
+    public static string Describe(QuantizeOptions options)
+    {
+        QuantizationOptions weights = options.Quantization;
+        string group = weights.GroupSize switch
+        {
+            QuantizationOptions.WholeRow => "per row",
+            QuantizationOptions.WholeTensor => "per layer",
+            int size => $"g{size}",
+        };
+        string constraint = weights.Constraint switch
+        {
+            ScaleConstraint.None => "",
+            _ when weights.Rounding == PowerRounding.Nearest => $" {weights.Constraint}",
+            _ => $" {weights.Constraint} ({weights.Rounding.ToString().ToLowerInvariant()})",
+        };
+        string lowRank = weights.Rank > 0 ? $" + LoRC {weights.Rank}" : "";
+        string[] extras =
+        [
+            .. weights.ActOrder ? ["act-order"] : (string[])[],
+            .. weights.ScaleSearch != ScaleSearch.None ? ["scale search"] : (string[])[],
+            .. weights.RefineSweeps > 0 ? [$"{weights.RefineSweeps} sweeps"] : (string[])[],
+        ];
+        string how = extras.Length > 0 ? $" ({string.Join(", ", extras)})" : "";
+        string activations = options.Activations == ActivationFormat.None ? "float activations" : $"{ActivationName(options.Activations)} activations";
+        string simulated = options.IsSimulated ? " (simulated)" : "";
+        string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights) ? ", calibrated on float" : "";
+        return $"{FormatName(weights.Format)} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{source}{simulated}";
+    }
+
+    /// <summary>Such as <c>FP4 E2M1</c> or <c>INT4</c>.</summary>
+    public static string FormatName(NumberFormat format) => format.IsInteger ? format.Name : $"FP{format.Bits} {format.Name}";
+
+    private static string ActivationName(ActivationFormat format) => format switch
+    {
+        ActivationFormat.Fp8E5M2 => "FP8 E5M2",
+        _ => format.ToString().ToUpperInvariant(),
+    };
+}

@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Zqfp.Evaluation;
+using Zqfp.Quantization;
+using static Zqfp.Reporting.HtmlText;
+
+namespace Zqfp.Reporting;
+
+/// <summary>The report as Markdown, for the summary of a CI job: the verdict and the figures at once, layers and windows folded.</summary>
+internal static class MarkdownReport
+{
+    /// <summary>The whole text.</summary>
+    public static string Render(QuantizeReport quantization, GateResult? gate)
+    {
+        var text = new StringBuilder();
+        string verdict = gate is null ? "quantized" : gate.Passed ? "the gate passed" : "the gate failed";
+        text.Append(CultureInfo.InvariantCulture, $"## {Plain(Path.GetFileName(quantization.Output))}: {verdict}\n\n{Plain(quantization.Recipe)}\n\n");
+        foreach (Diagnostic diagnostic in ((Diagnostic?[])[gate?.Failure, .. quantization.Warnings, .. gate?.Warnings ?? []]).OfType<Diagnostic>())
+        {
+            text.Append(CultureInfo.InvariantCulture, $"> **{diagnostic.Severity.ToString().ToLowerInvariant()} {diagnostic.Code}** {Plain(diagnostic.Message)}\n\n");
+        }
+
+        AppendFigures(text, quantization, gate);
+        AppendLayers(text, quantization);
+        if (gate is not null)
+        {
+            AppendWindows(text, gate);
+        }
+
+        return text.ToString();
+    }
+
+    private static void AppendFigures(StringBuilder text, QuantizeReport quantization, GateResult? gate)
+    {
+        text.Append("| | float | quantized | change |\n|---|---:|---:|---:|\n");
+        if (gate is not null)
+        {
+            Row(text, "perplexity", Number(gate.Float.Perplexity, "F3"), Number(gate.Quantized.Perplexity, "F3"), GateDecision.Describe(gate.Comparison));
+            if (gate.Regression is { } regression)
+            {
+                Row(text, "perplexity, against the baseline", "", "", GateDecision.Describe(regression));
+            }
+
+            if (gate.Comparison.Divergence is { } divergence)
+            {
+                Row(text, "KL divergence, nats a token", "", Number(divergence.KullbackLeibler, "0.####"), "");
+                Row(text, "top-1 agreement", "", Number(100 * divergence.Top1Agreement, "F1") + " %", "");
+            }
+        }
+
+        Row(text, "size", Megabytes(quantization.OriginalBytes), Megabytes(quantization.QuantizedBytes), SignedPercent.Short(((double)quantization.QuantizedBytes / quantization.OriginalBytes) - 1));
+        Row(text, "bits per weight", "", Number(quantization.BitsPerWeight, "F3"), "");
+        text.Append('\n');
+        if (gate is not null)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"Measured on {gate.Float.Windows} windows of {gate.Float.Window} tokens. ");
+        }
+
+        text.Append(quantization.CalibrationWindows > 0 ? string.Create(CultureInfo.InvariantCulture, $"Calibrated on {quantization.CalibrationWindows} windows.\n\n") : "Not calibrated.\n\n");
+    }
+
+    private static void AppendLayers(StringBuilder text, QuantizeReport quantization)
+    {
+        double total = quantization.Layers.Sum(layer => layer.OutputError ?? 0);
+        text.Append(CultureInfo.InvariantCulture, $"<details><summary>{quantization.Layers.Count} layers, and their shares of the output error on the calibration text</summary>\n\n| layer | outputs x inputs | rank | bits | share |\n|---|---:|---:|---:|---:|\n");
+        foreach (LayerReport layer in quantization.Layers)
+        {
+            string share = layer.OutputError is { } error && total > 0 ? Number(100 * error / total, "F1") + " %" : "";
+            Row(text, Code(LayerNames.Of(layer)), $"{layer.Rows} x {layer.Columns}", Number(layer.Rank, "0"), Number(layer.BitsPerWeight, "F2"), share);
+        }
+
+        text.Append("\n</details>\n\n");
+    }
+
+    private static void AppendWindows(StringBuilder text, GateResult gate)
+    {
+        text.Append("<details><summary>The windows that lost most, in nats a token</summary>\n\n| window | begins at token | float | quantized | added |\n|---:|---:|---:|---:|---:|\n");
+        foreach (WindowComparison window in gate.Comparison.WorstWindows)
+        {
+            Row(
+                text,
+                Number(window.Window, "0"),
+                Number((long)window.Window * gate.Float.Window, "0"),
+                Number(window.ReferenceLoss, "F4"),
+                Number(window.Loss, "F4"),
+                Number(window.Loss - window.ReferenceLoss, "+0.0000;-0.0000"));
+        }
+
+        text.Append("\n</details>\n");
+    }
+
+    private static void Row(StringBuilder text, params string[] cells) => text.Append("| ").AppendJoin(" | ", cells).Append(" |\n");
+
+    /// <summary>Text that is no markup: neither HTML nor emphasis.</summary>
+    private static string Plain(string text) =>
+        WebUtility.HtmlEncode(text.ReplaceLineEndings(" ")).Replace("*", "\\*", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal).Replace("`", "\\`", StringComparison.Ordinal);
+
+    /// <summary>A name in a table: a code span, whose only special characters there are the bar and the backquote.</summary>
+    private static string Code(string name) => $"`{name.ReplaceLineEndings(" ").Replace('`', '\'').Replace("|", "\\|", StringComparison.Ordinal)}`";
+}

@@ -1,0 +1,84 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Zqfp.Evaluation;
+using Zqfp.OnnxRewriter;
+using Zqfp.Quantization;
+
+namespace Zqfp.Reporting;
+
+/// <summary>
+/// Makes files for people and programs of what quantizing and measuring a model gave: one HTML page that needs no network and no other
+/// file, Markdown for the summary of a CI job, or both results as one JSON object.
+/// </summary>
+public static class ReportJob
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        Converters = { new JsonStringEnumConverter() },
+        RespectNullableAnnotations = true,
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>Writes the report. The same results give the same bytes.</summary>
+    /// <exception cref="PipelineException">ZQFP0011: a file is no result of this tool. ZQFP0002: the report cannot be written.</exception>
+    public static void Write(ReportOptions options)
+    {
+        QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, "quantize --json");
+        GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, "gate --json");
+        Require(quantization.Layers.All(layer => layer is not null), options.QuantizationPath, "quantize --json", "A layer is null.");
+        Require(gate is not { Float.WindowLosses.Count: 0 } && gate?.Float.WindowLosses.Count == gate?.Quantized.WindowLosses.Count, options.GatePath!, "gate --json", "The windows of the two models are not the same, or none.");
+        (string Path, string Content)[] files = [.. options.OutputPaths.Select(path => (path, Render(path, quantization, gate)))];
+        string?[] inputs = [options.QuantizationPath, options.GatePath];
+        if (files.FirstOrDefault(file => inputs.OfType<string>().Any(input => RealPath.AreSame(input, file.Path))).Path is { } overwritten)
+        {
+            throw new PipelineException("ZQFP0002", "The report would overwrite what it is made from. Choose another --output.", overwritten);
+        }
+
+        foreach ((string path, string content) in files)
+        {
+            try
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+                File.WriteAllText(path, content);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new PipelineException("ZQFP0002", $"The report cannot be written: {e.Message}", path, e);
+            }
+        }
+    }
+
+    private static string Render(string path, QuantizeReport quantization, GateResult? gate) => Path.GetExtension(path).ToLowerInvariant() switch
+    {
+        ".html" or ".htm" => HtmlReport.Render(quantization, gate),
+        ".md" => MarkdownReport.Render(quantization, gate),
+        ".json" => JsonSerializer.Serialize(new { quantization, gate }, Json) + "\n",
+        _ => throw new PipelineException("ZQFP0002", "What kind of report it is to be is said by the file's end: .html, .md or .json.", path),
+    };
+
+    private static T Read<T>(string path, string source)
+        where T : class
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<T>(File.ReadAllText(path), Json) ?? throw new JsonException("It holds nothing.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw NoResult(path, source, e.Message, e);
+        }
+    }
+
+    private static void Require(bool holds, string path, string source, string otherwise)
+    {
+        if (!holds)
+        {
+            throw NoResult(path, source, otherwise);
+        }
+    }
+
+    private static PipelineException NoResult(string path, string source, string why, Exception? inner = null) =>
+        new("ZQFP0011", $"'{path}' is not what 'dotnet zqfp {source}' writes: {why}", path, inner);
+}

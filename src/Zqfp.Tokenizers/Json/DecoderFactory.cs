@@ -1,0 +1,92 @@
+using System.Text;
+
+namespace Zqfp.Tokenizers;
+
+/// <summary>Makes the decoder of <c>decoder</c>. All that the supported ones do to a token is known when they are made.</summary>
+internal static class DecoderFactory
+{
+    /// <exception cref="TextException">ZQFP0108.</exception>
+    public static TokenDecoder Create(JsonComponent? component, IReadOnlyList<string?> spellings, IEnumerable<AddedToken> added)
+    {
+        var rules = new Rules();
+        if (component is { } decoder)
+        {
+            Read(decoder, rules);
+        }
+
+        byte[]?[] bytes = [.. spellings.Select(spelling => spelling is null ? null : rules.Apply(spelling))];
+        foreach (AddedToken token in added)
+        {
+            // Added tokens stand for themselves, however the vocabulary spells the rest.
+            bytes[token.Id] = Encoding.UTF8.GetBytes(token.Content);
+        }
+
+        return new TokenDecoder(bytes, rules.LeadingSpaces);
+    }
+
+    private static void Read(JsonComponent decoder, Rules rules)
+    {
+        switch (decoder.Type)
+        {
+            case "Sequence":
+                foreach (JsonComponent part in decoder.Children("decoders"))
+                {
+                    Read(part, rules);
+                }
+
+                break;
+            case "ByteLevel":
+                rules.ByteLevel = true;
+                break;
+            case "ByteFallback":
+                rules.ByteFallback = true;
+                break;
+            case "Fuse":
+                break;
+            case "Replace" when decoder.Child("pattern")?.String("String") is { Length: > 0 } pattern:
+                rules.Replacements.Add((pattern, decoder.RequiredString("content")));
+                break;
+            case "Strip" when decoder.String("content") == " " && decoder.RequiredInt("stop") == 0:
+                rules.LeadingSpaces = decoder.RequiredInt("start");
+                break;
+            case "Metaspace":
+                rules.Replacements.Add((decoder.String("replacement") ?? "\u2581", " "));
+                bool prepends = decoder.String("prepend_scheme") is { } scheme ? scheme != "never" : decoder.Bool("add_prefix_space", true);
+                rules.LeadingSpaces = prepends ? 1 : 0;
+                break;
+            default:
+                throw decoder.Unsupported(TextCodes.DecoderUnsupported, $"a decoder of type '{decoder.Type}' with these settings");
+        }
+    }
+
+    private sealed class Rules
+    {
+        public bool ByteLevel { get; set; }
+
+        public bool ByteFallback { get; set; }
+
+        public int LeadingSpaces { get; set; }
+
+        public List<(string Pattern, string Content)> Replacements { get; } = [];
+
+        public byte[] Apply(string spelling)
+        {
+            if (ByteLevel)
+            {
+                return ByteAlphabet.Read(spelling) ?? Encoding.UTF8.GetBytes(spelling);
+            }
+
+            if (ByteFallback && CharacterSymbols.TryReadByte(spelling, out byte value))
+            {
+                return [value];
+            }
+
+            foreach ((string pattern, string content) in Replacements)
+            {
+                spelling = spelling.Replace(pattern, content, StringComparison.Ordinal);
+            }
+
+            return Encoding.UTF8.GetBytes(spelling);
+        }
+    }
+}

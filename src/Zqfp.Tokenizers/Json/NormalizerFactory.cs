@@ -1,0 +1,60 @@
+
+namespace Zqfp.Tokenizers;
+
+/// <summary>Makes the normalizer of <c>normalizer</c>.</summary>
+internal static class NormalizerFactory
+{
+    /// <exception cref="TextException">ZQFP0104.</exception>
+    public static TextNormalizer? Create(JsonComponent? component)
+    {
+        if (component is not { } normalizer)
+        {
+            return null;
+        }
+
+        switch (normalizer.Type)
+        {
+            case "Sequence":
+                TextNormalizer[] stages = [.. normalizer.Children("normalizers").Select(stage => Create(stage)!)];
+                return stages.Length == 1 ? stages[0] : new SequenceNormalizer(stages);
+            case "NFC":
+                return new CanonicalNormalizer(compose: true);
+            case "NFD":
+                return new CanonicalNormalizer(compose: false);
+            case "Prepend":
+                return new PrependNormalizer(normalizer.RequiredString("prepend"));
+            case "Replace":
+                return CreateReplace(normalizer);
+            case "Lowercase":
+                return new LowercaseNormalizer();
+            case "Strip":
+                return new StripNormalizer(normalizer.Bool("strip_left", true), normalizer.Bool("strip_right", true));
+            default:
+                throw normalizer.Unsupported(TextCodes.NormalizerUnsupported, $"a normalizer of type '{normalizer.Type}'");
+        }
+    }
+
+    private static TextNormalizer CreateReplace(JsonComponent normalizer)
+    {
+        JsonComponent pattern = normalizer.Child("pattern") ?? throw normalizer.Malformed($"'{normalizer.Place}' has no pattern");
+        string content = normalizer.RequiredString("content");
+        if (pattern.String("String") is { } literal)
+        {
+            return literal.Length > 0
+                ? new ReplaceNormalizer(literal, content)
+                : throw normalizer.Malformed($"the pattern of '{normalizer.Place}' is empty");
+        }
+
+        string expression = pattern.RequiredString("Regex");
+        try
+        {
+            return new PatternReplaceNormalizer(CodePointPattern.FromRegex(expression), content);
+        }
+        catch (ArgumentException exception)
+        {
+            throw new TextException(TextCodes.NormalizerUnsupported,
+                $"The tokenizer '{normalizer.File}' has a pattern at '{normalizer.Place}' that .NET's regular expressions do not read: "
+                + $"{exception.Message} Give pre-tokenized data instead.", exception);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+using System.Text.Json;
+
+namespace Zqfp.Tokenizers;
+
+/// <summary>
+/// Finds the tokens that begin and end a sequence: named by <c>tokenizer_config.json</c> beside the file, else by the template
+/// of the post-processor, else the one end-of-text token of the added tokens.
+/// </summary>
+internal static class SequenceTokens
+{
+    private static readonly string[] EndNames = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>"];
+
+    public static (int? Beginning, int? End) Find(JsonComponent root, Dictionary<string, int> ids)
+    {
+        (int? beginning, int? end) = FromConfiguration(root.File, ids);
+        (int? before, int? after) = FromTemplate(root.Child("post_processor"), ids);
+        int? named = EndNames.Where(ids.ContainsKey).Select(name => (int?)ids[name]).FirstOrDefault();
+        return (beginning ?? before, end ?? after ?? named);
+    }
+
+    private static (int? Beginning, int? End) FromConfiguration(string file, Dictionary<string, int> ids)
+    {
+        string configuration = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, "tokenizer_config.json");
+        if (!File.Exists(configuration))
+        {
+            return (null, null);
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(configuration));
+            return (Named(document.RootElement, "bos_token", ids), Named(document.RootElement, "eos_token", ids));
+        }
+        catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException)
+        {
+            throw new TextException(TextCodes.TokenizerFormatUnknown,
+                $"'{configuration}', which names the tokenizer's beginning and end tokens, cannot be read: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>Tokens are named by a string or by an object with their content.</summary>
+    private static int? Named(JsonElement configuration, string name, Dictionary<string, int> ids)
+    {
+        if (!configuration.TryGetProperty(name, out JsonElement token))
+        {
+            return null;
+        }
+
+        string? content = token.ValueKind switch
+        {
+            JsonValueKind.String => token.GetString(),
+            JsonValueKind.Object when token.TryGetProperty("content", out JsonElement inner) && inner.ValueKind == JsonValueKind.String => inner.GetString(),
+            _ => null,
+        };
+        return content is not null && ids.TryGetValue(content, out int id) ? id : null;
+    }
+
+    private static (int? Before, int? After) FromTemplate(JsonComponent? postProcessor, Dictionary<string, int> ids)
+    {
+        if (postProcessor is not { } processor)
+        {
+            return (null, null);
+        }
+
+        if (processor.Type == "Sequence")
+        {
+            (int? Before, int? After) found = (null, null);
+            foreach (JsonComponent part in processor.Children("processors"))
+            {
+                (int? before, int? after) = FromTemplate(part, ids);
+                found = (found.Before ?? before, found.After ?? after);
+            }
+
+            return found;
+        }
+
+        int? first = null;
+        int? last = null;
+        bool seenText = false;
+        foreach (JsonComponent part in processor.Type == "TemplateProcessing" ? processor.Children("single") : [])
+        {
+            if (part.Child("SpecialToken") is not { } special)
+            {
+                seenText = true;
+            }
+            else if (ids.TryGetValue(special.RequiredString("id"), out int id))
+            {
+                first = seenText ? first : first ?? id;
+                last = seenText ? last ?? id : last;
+            }
+        }
+
+        return (first, last);
+    }
+}

@@ -1,0 +1,147 @@
+using System.Text;
+using Google.Protobuf;
+
+namespace Zqfp.Tokenizers;
+
+/// <summary>Reads a SentencePiece <c>.model</c>.</summary>
+internal static class SentencePieceReader
+{
+    private const char SpaceMark = '\u2581';
+
+    /// <exception cref="TextException">ZQFP0102 where the file is something else, ZQFP0103 where its kind is not supported,
+    /// ZQFP0106 and ZQFP0107 where it is damaged.</exception>
+    public static Tokenizer Read(byte[] content, string file)
+    {
+        SentencePieceProto proto = Parse(content, file);
+        Dictionary<string, int> ids = IdsByText(proto, file);
+        PrefixMatcher userDefined = new(Enumerable.Range(0, proto.Pieces.Count)
+            .Where(id => proto.Pieces[id].Kind == PieceKind.UserDefined)
+            .Select(id => (proto.Pieces[id].Text, id)));
+        PrefixMatcher? frozen = userDefined.IsEmpty ? null : userDefined;
+        return new SubwordTokenizer(new SubwordTokenizerParts
+        {
+            RawTokens = new AddedTokens([]),
+            NormalizedTokens = new AddedTokens([]),
+            Normalizer = new SentencePieceNormalizer(ReadCharsMap(proto, file), frozen)
+            {
+                AddDummyPrefix = proto.AddDummyPrefix,
+                WhitespaceIsSuffix = proto.WhitespaceIsSuffix,
+                RemoveExtraWhitespaces = proto.RemoveExtraWhitespaces,
+                EscapeWhitespaces = proto.EscapeWhitespaces,
+            },
+            PreTokenizer = CutsAtSpaceMarks(proto, ids) ? new SpaceMarkScanner() : null,
+            Model = CreateModel(proto, frozen, file),
+            Decoder = new TokenDecoder(
+                [.. proto.Pieces.Select(piece => Surface(piece, proto))],
+                !proto.AddDummyPrefix || proto.WhitespaceIsSuffix ? 0 : proto.RemoveExtraWhitespaces ? int.MaxValue : 1),
+            Spellings = [.. proto.Pieces.Select(piece => piece.Text)],
+            Ids = ids,
+            BeginningOfSequenceId = ControlId(proto, proto.BeginningId),
+            EndOfSequenceId = ControlId(proto, proto.EndId),
+        });
+    }
+
+    private static SentencePieceProto Parse(byte[] content, string file)
+    {
+        try
+        {
+            SentencePieceProto proto = SentencePieceProto.Parse(content);
+            return proto.Pieces.Count > 0 ? proto : throw Unknown(file, null);
+        }
+        catch (InvalidProtocolBufferException exception)
+        {
+            // A model begins with its first piece: field 1, length, field 1 of the piece.
+            throw content is [0x0A, _, 0x0A, ..] ? Damaged(file, exception.Message, exception) : Unknown(file, exception);
+        }
+    }
+
+    private static Dictionary<string, int> IdsByText(SentencePieceProto proto, string file)
+    {
+        var ids = new Dictionary<string, int>(proto.Pieces.Count, StringComparer.Ordinal);
+        for (int id = 0; id < proto.Pieces.Count; id++)
+        {
+            if (proto.Pieces[id].Text.Length == 0 || !ids.TryAdd(proto.Pieces[id].Text, id))
+            {
+                throw Damaged(file, $"piece {id}, '{proto.Pieces[id].Text}', is empty or there twice");
+            }
+        }
+
+        return proto.Pieces.Count(piece => piece.Kind == PieceKind.Unknown) == 1
+            ? ids
+            : throw Damaged(file, "it should have exactly one unknown piece");
+    }
+
+    private static ISubwordModel CreateModel(SentencePieceProto proto, PrefixMatcher? userDefined, string file)
+    {
+        var spoken = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (int id = 0; id < proto.Pieces.Count; id++)
+        {
+            if (proto.Pieces[id].Kind is PieceKind.Normal or PieceKind.UserDefined)
+            {
+                spoken.Add(proto.Pieces[id].Text, id);
+            }
+        }
+
+        var symbols = new CharacterSymbols(spoken)
+        {
+            UnknownId = proto.Pieces.FindIndex(piece => piece.Kind == PieceKind.Unknown),
+            FuseUnknown = true,
+            BytePieces = proto.ByteFallback ? BytePieces(proto) : null,
+            UserDefined = userDefined,
+        };
+        return proto.Kind switch
+        {
+            SentencePieceKind.Bpe when proto.Pieces.Exists(piece => piece.Kind == PieceKind.Unused) =>
+                throw Unsupported(file, "BPE with unused pieces"),
+            SentencePieceKind.Bpe => new CharacterBpeModel(symbols, new MergeTable(PieceMerges.Derive(proto.Pieces, spoken)), wholeWords: null),
+            SentencePieceKind.Unigram => new UnigramModel(proto.Pieces, symbols),
+            _ => throw Unsupported(file, $"type {proto.Kind}"),
+        };
+    }
+
+    private static int[] BytePieces(SentencePieceProto proto)
+    {
+        return CharacterSymbols.FindBytePieces(Enumerable.Range(0, proto.Pieces.Count)
+            .Where(id => proto.Pieces[id].Kind == PieceKind.Byte)
+            .ToDictionary(id => proto.Pieces[id].Text, StringComparer.Ordinal));
+    }
+
+    /// <summary>Whether the text may be encoded word by word: the mark is a piece, and no piece has it after another character.</summary>
+    private static bool CutsAtSpaceMarks(SentencePieceProto proto, Dictionary<string, int> ids)
+    {
+        return ids.TryGetValue(SpaceMark.ToString(), out int id) && proto.Pieces[id].Kind == PieceKind.Normal
+            && proto.Pieces.TrueForAll(piece => piece.Text.AsSpan().TrimStart(SpaceMark).IndexOf(SpaceMark) < 0);
+    }
+
+    private static byte[] Surface(SentencePiece piece, SentencePieceProto proto)
+    {
+        return piece.Kind switch
+        {
+            PieceKind.Control => [],
+            PieceKind.Unknown => Encoding.UTF8.GetBytes(proto.UnknownSurface),
+            PieceKind.Byte when CharacterSymbols.TryReadByte(piece.Text, out byte value) => [value],
+            _ => Encoding.UTF8.GetBytes(piece.Text.Replace(SpaceMark, ' ')),
+        };
+    }
+
+    private static int? ControlId(SentencePieceProto proto, int id)
+    {
+        return (uint)id < (uint)proto.Pieces.Count && proto.Pieces[id].Kind == PieceKind.Control ? id : null;
+    }
+
+    private static CharsMap? ReadCharsMap(SentencePieceProto proto, string file)
+    {
+        return proto.CharsMap.Length == 0 ? null
+            : CharsMap.TryRead(proto.CharsMap, out CharsMap? map) ? map
+            : throw Damaged(file, "its normalization table (precompiled_charsmap) is broken");
+    }
+
+    private static TextException Damaged(string file, string what, Exception? cause = null) =>
+        new(TextCodes.SentencePieceDamaged, $"The SentencePiece model '{file}' is damaged: {what}. Fetch the file again.", cause);
+
+    private static TextException Unsupported(string file, string what) =>
+        new(TextCodes.ModelUnsupported, $"The SentencePiece model '{file}' is of {what}, which is not supported; BPE and unigram are. Give pre-tokenized data instead.");
+
+    private static TextException Unknown(string file, Exception? cause) =>
+        new(TextCodes.TokenizerFormatUnknown, $"'{file}' is neither a tokenizer.json nor a SentencePiece .model. Name one of these.", cause);
+}

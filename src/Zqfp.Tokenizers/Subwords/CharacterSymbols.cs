@@ -1,0 +1,128 @@
+using System.Globalization;
+using System.Text;
+
+namespace Zqfp.Tokenizers;
+
+/// <summary>
+/// The first symbols of a word in SentencePiece-style vocabularies: each code point that the vocabulary has, else its UTF-8
+/// bytes as byte pieces where the vocabulary has all of these, else unknown.
+/// </summary>
+/// <param name="ids">Vocabulary by spelling.</param>
+internal sealed class CharacterSymbols(Dictionary<string, int> ids)
+{
+    /// <summary>The symbol of a code point that the vocabulary cannot spell.</summary>
+    public const int Unknown = -1;
+
+    /// <summary>What an unknown symbol becomes; null drops it.</summary>
+    public int? UnknownId { get; init; }
+
+    /// <summary>Whether unknown symbols in a row become one id.</summary>
+    public bool FuseUnknown { get; init; }
+
+    /// <summary>Id of the piece of each byte, negative where there is none; null without byte fallback.</summary>
+    public int[]? BytePieces { get; init; }
+
+    /// <summary>Tokens that are one symbol wherever they stand and merge with nothing; null where there are none.</summary>
+    public PrefixMatcher? UserDefined { get; init; }
+
+    /// <summary>The ids of <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>.</summary>
+    public static int[] FindBytePieces(IReadOnlyDictionary<string, int> ids)
+    {
+        var pieces = new int[256];
+        for (int value = 0; value < 256; value++)
+        {
+            pieces[value] = ids.TryGetValue(SpellByte((byte)value), out int id) ? id : Unknown;
+        }
+
+        return pieces;
+    }
+
+    /// <summary>The byte a piece spells, if it is a byte piece.</summary>
+    public static bool TryReadByte(string piece, out byte value)
+    {
+        value = 0;
+        return piece.Length == 6 && piece.StartsWith("<0x", StringComparison.Ordinal) && piece[5] == '>'
+            && byte.TryParse(piece.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+    }
+
+    /// <summary>Most symbols that a word of so many UTF-16 units makes.</summary>
+    public static int MostSymbols(int units) => checked(3 * units);
+
+    /// <summary>Writes the symbols of a word; returns how many.</summary>
+    public int Write(ReadOnlySpan<char> word, Span<int> symbols)
+    {
+        Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup = ids.GetAlternateLookup<ReadOnlySpan<char>>();
+        Span<byte> bytes = stackalloc byte[4];
+        int count = 0;
+        while (word.Length > 0)
+        {
+            if (UserDefined is not null && UserDefined.TryMatch(word, out int length, out int token))
+            {
+                symbols[count++] = token;
+                word = word[length..];
+                continue;
+            }
+
+            // A surrogate that stands alone decodes to U+FFFD.
+            Rune.DecodeFromUtf16(word, out Rune rune, out int units);
+            ReadOnlySpan<char> character = rune == Rune.ReplacementChar ? "\uFFFD" : word[..units];
+            if (lookup.TryGetValue(character, out int id))
+            {
+                symbols[count++] = id;
+            }
+            else if (!TryWriteBytes(bytes[..rune.EncodeToUtf8(bytes)], symbols[count..]))
+            {
+                symbols[count++] = Unknown;
+            }
+            else
+            {
+                count += rune.Utf8SequenceLength;
+            }
+
+            word = word[units..];
+        }
+
+        return count;
+    }
+
+    /// <summary>Appends symbols as ids, unknown ones as the vocabulary wants them.</summary>
+    public void AppendIds(ReadOnlySpan<int> symbols, List<int> ids)
+    {
+        bool afterUnknown = false;
+        foreach (int symbol in symbols)
+        {
+            bool unknown = symbol == Unknown;
+            if (!unknown)
+            {
+                ids.Add(symbol);
+            }
+            else if (UnknownId is { } id && !(afterUnknown && FuseUnknown))
+            {
+                ids.Add(id);
+            }
+
+            afterUnknown = unknown;
+        }
+    }
+
+    private static string SpellByte(byte value) => string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>");
+
+    private bool TryWriteBytes(ReadOnlySpan<byte> bytes, Span<int> symbols)
+    {
+        if (BytePieces is null)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < bytes.Length; i++)
+        {
+            symbols[i] = BytePieces[bytes[i]];
+            if (symbols[i] == Unknown)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

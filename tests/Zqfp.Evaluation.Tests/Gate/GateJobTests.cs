@@ -1,0 +1,79 @@
+
+namespace Zqfp.Evaluation.Tests;
+
+/// <summary>The gate's decisions, with the float model against itself or against another text's cached result.</summary>
+public sealed class GateJobTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
+
+    private GateOptions Options => new()
+    {
+        ModelPath = SampleModel.Model,
+        FloatModelPath = SampleModel.Model,
+        TextPath = SampleModel.Evaluation,
+        TokenizerPath = SampleModel.Tokenizer,
+        Window = 128,
+        Windows = 4,
+        CacheFolder = _folder,
+    };
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void A_model_equal_to_the_float_one_passes_a_limit_of_zero()
+    {
+        GateResult result = Run(Options with { MaxPerplexityIncrease = 0 });
+        Assert.True(result.Passed);
+        Assert.Equal(0, result.PerplexityIncrease);
+        Assert.Contains("+0 %, limit +0 %", result.Summary, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_perplexity_over_the_limit_fails_with_ZQFP3001_and_both_numbers()
+    {
+        Diagnostic failure = Run(Options with { MaxPerplexity = 1.5 }).Failure!;
+        Assert.Equal("ZQFP3001", failure.Code);
+        Assert.Contains("1.5", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_cached_result_is_used_and_a_damaged_one_is_not()
+    {
+        double measured = Run(Options).Float.Perplexity;
+        string cached = Assert.Single(Directory.GetFiles(_folder));
+        File.WriteAllText(cached, File.ReadAllText(cached).Replace($"\"Perplexity\":{measured:R}", "\"Perplexity\":3", StringComparison.Ordinal));
+        Assert.Equal(3, Run(Options).Float.Perplexity);
+        File.WriteAllText(cached, "{");
+        Assert.Equal(measured, Run(Options).Float.Perplexity);
+    }
+
+    [Fact]
+    public void A_cached_result_that_nobody_asks_for_goes_after_a_month_and_nothing_else_in_the_folder()
+    {
+        Run(Options);
+        string cached = Directory.GetFiles(_folder).Single();
+        string unused = Path.Combine(_folder, new string('a', 64) + ".json"), notOurs = Path.Combine(_folder, "tokenizer.json");
+        Array.ForEach([unused, notOurs], file => File.WriteAllText(file, "{}"));
+        Array.ForEach([unused, notOurs, cached], file => File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddDays(-31)));
+        Run(Options);
+        Assert.True(File.Exists(unused));
+        Run(Options with { Window = 64, Windows = 8 });
+
+        Assert.False(File.Exists(unused));
+        Assert.True(File.Exists(cached));
+        Assert.True(File.Exists(notOurs));
+    }
+
+    [Fact]
+    public void The_same_tokens_cut_into_other_windows_are_measured_anew()
+    {
+        Assert.Equal((4, 128), (Run(Options).Float.Windows, Run(Options).Float.Window));
+        GateResult other = Run(Options with { Window = 64, Windows = 8 });
+        Assert.Equal((8, 64), (other.Float.Windows, other.Float.Window));
+    }
+
+    [Fact]
+    public void Without_limits_everything_passes() => Assert.True(Run(Options).Passed);
+
+    private static GateResult Run(GateOptions options) => GateJob.Run(options, new SilentObserver(), CancellationToken.None);
+}

@@ -1,0 +1,49 @@
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+
+namespace Zqfp.Quantization.Tests;
+
+/// <summary>Data flows one way: the project references allowed are exactly those of docs/architecture.md.</summary>
+public sealed class ArchitectureTests
+{
+    private static readonly Dictionary<string, string[]> Allowed = new()
+    {
+        ["Zqfp.Build.Tasks"] = [],
+        ["Zqfp.Core"] = [],
+        ["Zqfp.CudaOps"] = ["Zqfp.Numerics"],
+        ["Zqfp.CudaOps.Native"] = ["Zqfp.CudaOps"],
+        ["Zqfp.Evaluation"] = ["Zqfp.CudaOps", "Zqfp.OnnxRewriter", "Zqfp.Tokenizers"],
+        ["Zqfp.Numerics"] = ["Zqfp.Core"],
+        ["Zqfp.OnnxRewriter"] = ["Zqfp.Numerics"],
+        ["Zqfp.Quantization"] = ["Zqfp.Evaluation"],
+        ["Zqfp.Reporting"] = ["Zqfp.Quantization"],
+        ["Zqfp.Tokenizers"] = ["Zqfp.Core"],
+        ["Zqfp.Tool"] = ["Zqfp.Reporting"],
+    };
+
+    [Fact]
+    public void Projects_reference_only_what_the_architecture_allows()
+    {
+        foreach (string path in Directory.GetFiles(Repository.Path("src"), "*.csproj", SearchOption.AllDirectories))
+        {
+            string project = Path.GetFileNameWithoutExtension(path);
+            string[] references = [.. XDocument.Load(path).Descendants("ProjectReference")
+                .Where(reference => (string?)reference.Attribute("ReferenceOutputAssembly") != "false")
+                .Select(reference => Path.GetFileNameWithoutExtension((string)reference.Attribute("Include")!))];
+            Assert.True(Allowed.ContainsKey(project), $"{project} is not in the architecture: describe it in docs/architecture.md and allow it here.");
+            Assert.Subset(new HashSet<string>(Allowed[project]), new HashSet<string>(references));
+        }
+    }
+
+    [Fact]
+    public void Every_diagnostic_has_a_page_and_every_page_a_diagnostic()
+    {
+        string[] used = [.. new[] { "src", "eng" }
+            .SelectMany(folder => Directory.GetFiles(Repository.Path(folder), "*.*", SearchOption.AllDirectories))
+            .Where(path => Path.GetExtension(path) is ".cs" or ".targets" or ".props")
+            .SelectMany(path => Regex.Matches(File.ReadAllText(path), "ZQFP[0-9]{4}").Select(match => match.Value))
+            .Distinct().Order(StringComparer.Ordinal)];
+        string[] pages = [.. Directory.GetFiles(Repository.Path("docs/diagnostics"), "*.md").Select(path => Path.GetFileNameWithoutExtension(path)!).Order(StringComparer.Ordinal)];
+        Assert.Equal(pages, used);
+    }
+}

@@ -1,0 +1,52 @@
+using Zqfp.Numerics;
+
+namespace Zqfp.Quantization.Tests;
+
+public sealed class PlanJobTests
+{
+    private static QuantizeOptions Options => SampleModel.Quick(Path.Combine("nowhere", "model.onnx"));
+
+    [Fact]
+    public void A_plan_tells_sizes_windows_and_what_it_rests_on_and_writes_nothing()
+    {
+        QuantizePlan plan = PlanJob.Run(Options);
+
+        Assert.Equal((28, 16, 16, 128, false), (plan.Model.QuantizedLayers, plan.Stages, plan.CalibrationWindows, plan.Window, plan.WindowsAreAssumed));
+        Assert.Equal(plan.Model.FileBytes - plan.Model.QuantizableBytes + plan.Model.QuantizedBytes, plan.OutputBytes);
+        Assert.Equal(4.927, plan.BitsPerWeight, 0.001);
+        Assert.InRange(plan.Memory.Needed, 150_000_000, 2_000_000_000);
+        Assert.Equal(plan.OutputBytes + plan.Model.QuantizedBytes, plan.Disk.Needed);
+        Assert.True(plan.Seconds is { Calibrate: > 0, Quantize: > 0, Write: > 0 });
+        Assert.Equal(3, plan.Basis.Count);
+        Assert.Empty(plan.Warnings);
+        Assert.False(Directory.Exists("nowhere"));
+    }
+
+    [Fact]
+    public void The_windows_are_those_the_text_has() =>
+        Assert.Equal(945, PlanJob.Run(Options with { Windows = 0, CalibrationPath = SampleModel.Evaluation }).CalibrationWindows);
+
+    [Fact]
+    public void Without_a_text_the_windows_are_assumed()
+    {
+        QuantizePlan plan = PlanJob.Run(Options with { CalibrationPath = null, TokenizerPath = null });
+        Assert.Equal((16, true), (plan.CalibrationWindows, plan.WindowsAreAssumed));
+    }
+
+    [Fact]
+    public void Rounding_to_nearest_needs_no_windows_and_a_work_folder_needs_disk()
+    {
+        QuantizePlan plan = PlanJob.Run(Options with { Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn }, WorkFolder = "work" });
+
+        Assert.Equal((0, false, 0.0), (plan.CalibrationWindows, plan.WindowsAreAssumed, plan.Seconds.Calibrate));
+        Assert.Equal(plan.OutputBytes + plan.Model.QuantizedBytes, plan.Disk.Needed);
+    }
+
+    [Fact]
+    public void More_windows_need_more_memory() =>
+        Assert.True(PlanJob.Run(Options with { CalibrationPath = null, Windows = 1000 }).Memory.Needed > PlanJob.Run(Options).Memory.Needed + 100_000_000);
+
+    [Fact]
+    public void What_quantizing_refuses_planning_refuses() =>
+        Assert.Equal("ZQFP0005", Assert.Throws<PipelineException>(() => PlanJob.Run(Options with { Activations = ActivationFormat.Int8 })).Diagnostic.Code);
+}
