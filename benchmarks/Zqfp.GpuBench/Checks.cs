@@ -43,11 +43,7 @@ internal sealed class Checks(Bench bench, TextWriter report)
         {
             check();
         }
-        catch (OrtException e)
-        {
-            Report(name, false, e.Message);
-        }
-        catch (CudaException e)
+        catch (ZqfpException e)
         {
             Report(name, false, e.Message);
             if (e.Code == "ZQFP4104")

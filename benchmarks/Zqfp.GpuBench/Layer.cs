@@ -79,7 +79,7 @@ internal sealed class Layer : IDisposable
             return _bench.Microseconds(Repeats(_packed.Count, batch), i =>
                 _bench.Kernels.Multiply(_bench.Stream.Handle, _packed[i % _packed.Count], batch.Tokens, batch.Output.Address, kind, tile, overlap));
         }
-        catch (CudaException e) when (e.Code == "ZQFP4105")
+        catch (ZqfpException e) when (e.Code == "ZQFP4105")
         {
             return null;
         }
@@ -146,7 +146,7 @@ internal sealed class Layer : IDisposable
                 best = double.IsNaN(best) || time < best ? time : best;
             }
         }
-        catch (CudaException e) when (e.Code == "ZQFP4107")
+        catch (ZqfpException e) when (e.Code == "ZQFP4107")
         {
             Console.WriteLine(e.Message);
         }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Zqfp;
 using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 
@@ -50,8 +51,8 @@ try
         $"{bench.Kernels.Compilations.Count} kernels, {bench.Kernels.Compilations.Count(c => c.Compiled.FromCache)} from the cache, {total:F0} ms in all"));
     return failures == 0 ? 0 : 1;
 }
-catch (CudaException e)
+catch (ZqfpException e)
 {
-    Console.Error.WriteLine(e.Message);
+    Console.Error.WriteLine($"{e.Code}: {e.Message}");
     return 2;
 }

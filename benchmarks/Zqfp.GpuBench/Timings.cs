@@ -120,7 +120,7 @@ internal sealed class Timings(Bench bench, TextWriter report)
         {
             bench.Compiler.Compile("w4a8_gemm.cu", HopperKernels.GemmDefinitions(layer.Layout, 0, false, ElementKind.Float16, tile));
         }
-        catch (CudaException)
+        catch (ZqfpException)
         {
             // Reported by the tile's absence from the table.
         }

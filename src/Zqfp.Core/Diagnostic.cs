@@ -15,4 +15,8 @@ public enum DiagnosticSeverity
 /// <param name="Severity">Warning or error.</param>
 /// <param name="Message">What happened, where, and what to do: one line.</param>
 /// <param name="File">The file it is about, where there is one.</param>
-public sealed record Diagnostic(string Code, DiagnosticSeverity Severity, string Message, string? File = null);
+public sealed record Diagnostic(string Code, DiagnosticSeverity Severity, string Message, string? File = null)
+{
+    /// <summary>The diagnostic of an error.</summary>
+    public static Diagnostic Of(ZqfpException error) => new(error.Code, DiagnosticSeverity.Error, error.Message, error.File);
+}

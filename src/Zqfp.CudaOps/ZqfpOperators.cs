@@ -8,7 +8,7 @@ public static class ZqfpOperators
     /// Makes the operators, to be added to session options with <see cref="OrtSessionOptions.AddOperatorDomain"/>. One domain
     /// serves any number of sessions, which then share its working memory; it may be disposed before them.
     /// </summary>
-    /// <exception cref="OrtException">ZQFP4005: ONNX Runtime refuses.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: ONNX Runtime refuses.</exception>
     public static OrtOperatorDomain CreateDomain(OrtEnvironment environment)
     {
         ArgumentNullException.ThrowIfNull(environment);
@@ -16,7 +16,7 @@ public static class ZqfpOperators
     }
 
     /// <summary>Makes the operators for a library without an environment of ours, such as one that calls us.</summary>
-    /// <exception cref="OrtException">ZQFP4005: ONNX Runtime refuses.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: ONNX Runtime refuses.</exception>
     public static OrtOperatorDomain CreateDomain(OrtLibrary library) =>
         new(library, OperatorNames.Domain, Cpu(PanelMath.Best));
 
@@ -25,8 +25,8 @@ public static class ZqfpOperators
     /// <param name="device">Where the heavy operators compute.</param>
     /// <param name="ordinal">Number of the GPU; under the CUDA provider the one of <see cref="OrtSessionOptions.CudaDevice"/>.</param>
     /// <param name="kernelCache">Folder of compiled GPU kernels; null for the user's cache folder.</param>
-    /// <exception cref="OrtException">ZQFP4005: ONNX Runtime refuses.</exception>
-    /// <exception cref="CudaException">ZQFP4101 to ZQFP4103: driver, kernel compiler or a Hopper GPU is missing.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: ONNX Runtime refuses.</exception>
+    /// <exception cref="ZqfpException">ZQFP4101 to ZQFP4103: driver, kernel compiler or a Hopper GPU is missing.</exception>
     public static OrtOperatorDomain CreateDomain(OrtEnvironment environment, OperatorDevice device, int ordinal = 0, string? kernelCache = null)
     {
         ArgumentNullException.ThrowIfNull(environment);

@@ -19,12 +19,12 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
 
     /// <summary>Replaces layers that read the same value.</summary>
     /// <param name="layers">The replacements, at least one, in the order the layers run.</param>
-    /// <exception cref="ModelException">ZQFP1006: no operator computes this combination of formats.</exception>
+    /// <exception cref="ZqfpException">ZQFP1006: no operator computes this combination of formats.</exception>
     public void Replace(IReadOnlyList<QuantizedLayerTensors> layers)
     {
         if (layers.Select(_running.Emitter.Refusal).FirstOrDefault(refusal => refusal is not null) is { } why)
         {
-            throw new ModelException("ZQFP1006", file.Path, $"{why} Choose another constraint or activation format.");
+            throw new ZqfpException("ZQFP1006", $"{why} Choose another constraint or activation format.", file.Path);
         }
 
         _stages.Add(layers);
@@ -32,13 +32,13 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
     }
 
     /// <summary>Checks that the model can be written in <paramref name="profile"/>, before any work goes into it.</summary>
-    /// <exception cref="ModelException">ZQFP1010: the profile needs a newer operator set than the model can be raised to.</exception>
+    /// <exception cref="ZqfpException">ZQFP1010: the profile needs a newer operator set than the model can be raised to.</exception>
     public void Require(EmissionProfile profile)
     {
         long opset = file.Envelope.OpsetImport.First(import => import.Domain.Length == 0).Version;
         if (OpsetRaiser.Refusal(graph.Graph, opset, LayerEmitter.Of(profile).Needs.Opset) is { } why)
         {
-            throw new ModelException("ZQFP1010", file.Path, why);
+            throw new ZqfpException("ZQFP1010", why, file.Path);
         }
     }
 
@@ -98,7 +98,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
     /// weight's description and bytes. The files' names are no part of it.
     /// </param>
     /// <param name="cancellation">Stops the writing; nothing is left behind.</param>
-    /// <exception cref="ModelException">ZQFP0002: the files cannot be written.</exception>
+    /// <exception cref="ZqfpException">ZQFP0002: the files cannot be written.</exception>
     public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata, string contentKey, CancellationToken cancellation)
     {
         var emission = new EmittedLayers(LayerEmitter.Of(profile));

@@ -49,7 +49,7 @@ internal static class ModelWriter
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ModelException("ZQFP0002", path, $"'{path}' cannot be written: {e.Message}", e);
+            throw new ZqfpException("ZQFP0002", $"'{path}' cannot be written: {e.Message}", path, e);
         }
         finally
         {

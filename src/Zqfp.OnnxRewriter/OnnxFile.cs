@@ -27,13 +27,13 @@ public sealed class OnnxFile : IDisposable
     public ModelProto Envelope { get; }
 
     /// <summary>Opens a model.</summary>
-    /// <exception cref="ModelException">ZQFP0001: no such file. ZQFP1001: not an ONNX model. ZQFP1011: external data inside a node.</exception>
+    /// <exception cref="ZqfpException">ZQFP0001: no such file. ZQFP1001: not an ONNX model. ZQFP1011: external data inside a node.</exception>
     public static OnnxFile Open(string path)
     {
         if (!File.Exists(path))
         {
             string why = Directory.Exists(path) ? "is a folder; name the .onnx file in it" : "does not exist; check the path";
-            throw new ModelException("ZQFP0001", path, $"Model '{path}' {why}.");
+            throw new ZqfpException("ZQFP0001", $"Model '{path}' {why}.", path);
         }
 
         ModelProto model;
@@ -44,21 +44,21 @@ public sealed class OnnxFile : IDisposable
         }
         catch (InvalidProtocolBufferException e)
         {
-            throw new ModelException("ZQFP1001", path, $"'{path}' is not a readable ONNX model ({e.Message.TrimEnd('.')}). It may be truncated; export or copy it again.", e);
+            throw new ZqfpException("ZQFP1001", $"'{path}' is not a readable ONNX model ({e.Message.TrimEnd('.')}). It may be truncated; export or copy it again.", path, e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ModelException("ZQFP1001", path, $"'{path}' cannot be read: {e.Message}", e);
+            throw new ZqfpException("ZQFP1001", $"'{path}' cannot be read: {e.Message}", path, e);
         }
 
         if (!model.HasIrVersion || model.Graph is null || model.Graph.Node.Count == 0 || !model.OpsetImport.Any(opset => opset.Domain.Length == 0))
         {
-            throw new ModelException("ZQFP1001", path, $"'{path}' is not an ONNX model: it lacks a version, an operator set or a graph.");
+            throw new ZqfpException("ZQFP1001", $"'{path}' is not an ONNX model: it lacks a version, an operator set or a graph.", path);
         }
 
         if (model.Graph.Node.FirstOrDefault(HoldsExternalData) is { } node)
         {
-            throw new ModelException("ZQFP1011", path, $"Node '{node.Name}' ({node.OpType}) keeps external data in an attribute or a subgraph, which cannot be carried over. Export the model with its weights as initializers of the main graph.");
+            throw new ZqfpException("ZQFP1011", $"Node '{node.Name}' ({node.OpType}) keeps external data in an attribute or a subgraph, which cannot be carried over. Export the model with its weights as initializers of the main graph.", path);
         }
 
         return new OnnxFile(path, model);
@@ -71,11 +71,11 @@ public sealed class OnnxFile : IDisposable
     private static bool IsExternal(TensorProto? tensor) => tensor?.DataLocation == TensorProto.Types.DataLocation.External;
 
     /// <summary>The content of one of the model's tensors. Valid until <see cref="Dispose"/>.</summary>
-    /// <exception cref="ModelException">ZQFP1002: external data missing or out of bounds. ZQFP1003: data does not fit the shape.</exception>
+    /// <exception cref="ZqfpException">ZQFP1002: external data missing or out of bounds. ZQFP1003: data does not fit the shape.</exception>
     public TensorData Read(TensorProto tensor) => _tensors.Open(tensor);
 
     /// <summary>Full paths of the external files that the model's initializers name, in ordinal order.</summary>
-    /// <exception cref="ModelException">As <see cref="Read"/>.</exception>
+    /// <exception cref="ZqfpException">As <see cref="Read"/>.</exception>
     public IReadOnlyList<string> ExternalFiles()
     {
         foreach (TensorProto tensor in Graph.Initializer.Where(IsExternal))

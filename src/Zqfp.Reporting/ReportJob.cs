@@ -22,7 +22,7 @@ public static class ReportJob
     };
 
     /// <summary>Writes the report. The same results give the same bytes.</summary>
-    /// <exception cref="PipelineException">ZQFP0011: a file is no result of this tool. ZQFP0002: the report cannot be written.</exception>
+    /// <exception cref="ZqfpException">ZQFP0011: a file is no result of this tool. ZQFP0002: the report cannot be written.</exception>
     public static void Write(ReportOptions options)
     {
         QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, "quantize --json");
@@ -33,7 +33,7 @@ public static class ReportJob
         string?[] inputs = [options.QuantizationPath, options.GatePath];
         if (files.FirstOrDefault(file => inputs.OfType<string>().Any(input => RealPath.AreSame(input, file.Path))).Path is { } overwritten)
         {
-            throw new PipelineException("ZQFP0002", "The report would overwrite what it is made from. Choose another --output.", overwritten);
+            throw new ZqfpException("ZQFP0002", "The report would overwrite what it is made from. Choose another --output.", overwritten);
         }
 
         foreach ((string path, string content) in files)
@@ -45,7 +45,7 @@ public static class ReportJob
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new PipelineException("ZQFP0002", $"The report cannot be written: {e.Message}", path, e);
+                throw new ZqfpException("ZQFP0002", $"The report cannot be written: {e.Message}", path, e);
             }
         }
     }
@@ -55,7 +55,7 @@ public static class ReportJob
         ".html" or ".htm" => HtmlReport.Render(quantization, gate),
         ".md" => MarkdownReport.Render(quantization, gate),
         ".json" => JsonSerializer.Serialize(new { quantization, gate }, Json) + "\n",
-        _ => throw new PipelineException("ZQFP0002", "What kind of report it is to be is said by the file's end: .html, .md or .json.", path),
+        _ => throw new ZqfpException("ZQFP0002", "What kind of report it is to be is said by the file's end: .html, .md or .json.", path),
     };
 
     private static T Read<T>(string path, string source)
@@ -79,6 +79,6 @@ public static class ReportJob
         }
     }
 
-    private static PipelineException NoResult(string path, string source, string why, Exception? inner = null) =>
-        new("ZQFP0011", $"'{path}' is not what 'dotnet zqfp {source}' writes: {why}", path, inner);
+    private static ZqfpException NoResult(string path, string source, string why, Exception? inner = null) =>
+        new ZqfpException("ZQFP0011", $"'{path}' is not what 'dotnet zqfp {source}' writes: {why}", path, inner);
 }

@@ -50,7 +50,7 @@ public abstract partial class Tokenizer
     /// A folder stands for the <c>tokenizer.json</c> in it, else its <c>tokenizer.model</c>.
     /// </summary>
     /// <param name="path">The file or folder.</param>
-    /// <exception cref="TextException">The file cannot be read, is neither format, is damaged, or asks for something
+    /// <exception cref="ZqfpException">The file cannot be read, is neither format, is damaged, or asks for something
     /// this tokenizer does not do (ZQFP0101 to ZQFP0108).</exception>
     public static Tokenizer Load(string path)
     {
@@ -63,7 +63,7 @@ public abstract partial class Tokenizer
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new TextException(TextCodes.TokenizerUnreadable, $"The tokenizer '{file}' cannot be read: {exception.Message}", exception);
+            throw new ZqfpException(TextCodes.TokenizerUnreadable, $"The tokenizer '{file}' cannot be read: {exception.Message}", inner: exception);
         }
 
         bool isJson = LooksLikeJson(content);
@@ -83,13 +83,13 @@ public abstract partial class Tokenizer
         if (Directory.Exists(path))
         {
             return FileNames.Select(name => Path.Combine(path, name)).FirstOrDefault(File.Exists)
-                ?? throw new TextException(TextCodes.TokenizerUnreadable,
+                ?? throw new ZqfpException(TextCodes.TokenizerUnreadable,
                     $"The folder '{path}' has neither tokenizer.json nor tokenizer.model. Name the tokenizer's file.");
         }
 
         return File.Exists(path)
             ? path
-            : throw new TextException(TextCodes.TokenizerUnreadable, $"The tokenizer '{path}' does not exist. Name a tokenizer.json or a SentencePiece .model.");
+            : throw new ZqfpException(TextCodes.TokenizerUnreadable, $"The tokenizer '{path}' does not exist. Name a tokenizer.json or a SentencePiece .model.");
     }
 
     private static bool LooksLikeJson(ReadOnlySpan<byte> content)

@@ -237,7 +237,7 @@ public sealed class MatMulTests : IDisposable
             feed.Length > 0 ? [.. inputs, Onnx.Value(feed, Onnx.Float, 4)] : inputs,
             [Onnx.Value("y", (int)type, "m", 4)],
             initializers);
-        var error = Assert.Throws<OrtException>(() => OrtSession.Create(_environment, model, Options()));
+        var error = Assert.Throws<ZqfpException>(() => OrtSession.Create(_environment, model, Options()));
         Assert.Contains("ZQFP4006", error.Message);
         Assert.Contains(rule, error.Message);
         Assert.Contains("MatMulW4A8_of_y", error.Message);
@@ -255,7 +255,7 @@ public sealed class MatMulTests : IDisposable
         using var session = OrtSession.Create(_environment, model, Options());
         using OrtValue input = OrtValue.Allocate(_environment, (OrtElementType)type, shape);
         using OrtValue scales = OrtValue.Allocate(_environment, OrtElementType.Float, scaleShape);
-        var error = Assert.Throws<OrtException>(() => session.Run(tokens, scaleShape.Length > 0 ? [input, scales] : [input], ["y"]));
+        var error = Assert.Throws<ZqfpException>(() => session.Run(tokens, scaleShape.Length > 0 ? [input, scales] : [input], ["y"]));
         Assert.Contains("ZQFP4006: " + rule, error.Message);
         Assert.Contains(name + "_of_y", error.Message);
     }

@@ -70,7 +70,7 @@ public sealed class RoundTokensTests : IDisposable
     [Fact]
     public void An_unknown_format_is_a_coded_error()
     {
-        var error = Assert.Throws<OrtException>(() => Run<float>("fp3", [1], 1));
+        var error = Assert.Throws<ZqfpException>(() => Run<float>("fp3", [1], 1));
         Assert.Contains("ZQFP4006: Attribute format must be fp8_e4m3, fp8_e5m2, int8; it is 'fp3'.", error.Message);
     }
 

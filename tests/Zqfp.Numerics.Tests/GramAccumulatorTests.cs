@@ -57,7 +57,7 @@ public sealed class GramAccumulatorTests
     public void Activations_that_are_no_whole_tokens_are_a_coded_error()
     {
         using var gram = new GramAccumulator(8);
-        Assert.Equal("ZQFP2001", Assert.Throws<QuantizationException>(() => gram.Add(new float[12])).Code);
+        Assert.Equal("ZQFP2001", Assert.Throws<ZqfpException>(() => gram.Add(new float[12])).Code);
     }
 
     [Theory]
@@ -70,13 +70,13 @@ public sealed class GramAccumulatorTests
         float[] x = new float[16];
         x[11] = value;
         gram.Add(x);
-        Assert.Equal("ZQFP2003", Assert.Throws<QuantizationException>(gram.ToHessian).Code);
+        Assert.Equal("ZQFP2003", Assert.Throws<ZqfpException>(gram.ToHessian).Code);
     }
 
     [Fact]
     public void A_Hessian_of_no_tokens_is_a_coded_error()
     {
         using var gram = new GramAccumulator(8);
-        Assert.Equal("ZQFP2003", Assert.Throws<QuantizationException>(gram.ToHessian).Code);
+        Assert.Equal("ZQFP2003", Assert.Throws<ZqfpException>(gram.ToHessian).Code);
     }
 }

@@ -17,7 +17,7 @@ public sealed class LayerQuantizerInputTests
     {
         using Hessian hessian = RandomData.Hessian(4, 1);
         AssertError("ZQFP2001", () => LayerQuantizer.Quantize("layer", new float[10], 2, 5, hessian, Rtn));
-        Assert.Equal("ZQFP2001", Assert.Throws<QuantizationException>(() => Hessian.FromDense(new float[5], 2)).Code);
+        Assert.Equal("ZQFP2001", Assert.Throws<ZqfpException>(() => Hessian.FromDense(new float[5], 2)).Code);
     }
 
     [Theory]
@@ -27,7 +27,7 @@ public sealed class LayerQuantizerInputTests
     {
         float[] weights = new float[30];
         weights[23] = value;
-        QuantizationException error = AssertError("ZQFP2002", () => LayerQuantizer.Quantize("layer", weights, 3, 10, null, Rtn));
+        ZqfpException error = AssertError("ZQFP2002", () => LayerQuantizer.Quantize("layer", weights, 3, 10, null, Rtn));
         Assert.Contains("row 2, column 3", error.Message, StringComparison.Ordinal);
     }
 
@@ -68,7 +68,7 @@ public sealed class LayerQuantizerInputTests
         ];
         foreach (QuantizationOptions options in wrong)
         {
-            QuantizationException error = AssertError("ZQFP2005", () => LayerQuantizer.Quantize("layer", new float[4], 2, 2, null, options));
+            ZqfpException error = AssertError("ZQFP2005", () => LayerQuantizer.Quantize("layer", new float[4], 2, 2, null, options));
             Assert.Matches("(GroupSize|RowsPerAnchor|MaxExponent|Damping|BlockSize|Rank|Sweeps|Refits|MaxThreads|Method|ScaleSearch|Weighting|Constraint) is ", error.Message);
         }
     }
@@ -97,9 +97,9 @@ public sealed class LayerQuantizerInputTests
         Assert.Equal(weights, values);
     }
 
-    private static QuantizationException AssertError(string code, Func<object> action)
+    private static ZqfpException AssertError(string code, Func<object> action)
     {
-        var error = Assert.Throws<QuantizationException>(action);
+        var error = Assert.Throws<ZqfpException>(action);
         Assert.Equal(code, error.Code);
         Assert.StartsWith("Layer 'layer': ", error.Message, StringComparison.Ordinal);
         return error;

@@ -161,7 +161,7 @@ public sealed class NumberFormatTests
     [Fact]
     public void An_unknown_name_is_an_error_that_lists_the_formats()
     {
-        var error = Assert.Throws<QuantizationException>(() => NumberFormat.Parse("E9M9"));
+        var error = Assert.Throws<ZqfpException>(() => NumberFormat.Parse("E9M9"));
         Assert.Equal("ZQFP2005", error.Code);
         Assert.Contains("E2M1", error.Message, StringComparison.Ordinal);
     }

@@ -142,7 +142,7 @@ public sealed class ScaleTests
     [Fact]
     public void A_scale_outside_float16_is_a_coded_error()
     {
-        var error = Assert.Throws<QuantizationException>(() => LayerQuantizer.Quantize("big", new float[] { 1e9f, 0 }, 1, 2, null, Rtn with { ScaleStorage = ScaleStorage.Float16 }));
+        var error = Assert.Throws<ZqfpException>(() => LayerQuantizer.Quantize("big", new float[] { 1e9f, 0 }, 1, 2, null, Rtn with { ScaleStorage = ScaleStorage.Float16 }));
         Assert.Equal("ZQFP2006", error.Code);
         Assert.Contains("'big'", error.Message, StringComparison.Ordinal);
     }

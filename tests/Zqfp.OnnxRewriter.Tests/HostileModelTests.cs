@@ -28,7 +28,7 @@ public sealed class HostileModelTests : IDisposable
             {
                 OnnxFile.Open(path).Dispose();
             }
-            catch (ModelException e)
+            catch (ZqfpException e)
             {
                 Assert.Equal("ZQFP1001", e.Code);
             }
@@ -122,5 +122,5 @@ public sealed class HostileModelTests : IDisposable
 
     private static GraphIndex Index(GraphBuilder builder) => new(builder.Graph, "test.onnx");
 
-    private static void AssertCode(string code, Action action) => Assert.Equal(code, Assert.Throws<ModelException>(action).Code);
+    private static void AssertCode(string code, Action action) => Assert.Equal(code, Assert.Throws<ZqfpException>(action).Code);
 }

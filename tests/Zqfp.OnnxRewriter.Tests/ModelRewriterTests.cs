@@ -185,7 +185,7 @@ public sealed class ModelRewriterTests : IDisposable
         using OnnxFile file = OnnxFile.Open(_folder.File("m.onnx"));
         var graph = new GraphIndex(file.Graph, file.Path);
         QuantizedLayerTensors free = Tensors(Plan(graph)[0].Layers[0]) with { Exponents = null, Activations = ActivationRounding.None };
-        Assert.Equal("ZQFP1006", Assert.Throws<ModelException>(() => new ModelRewriter(file, graph).Replace([free])).Code);
+        Assert.Equal("ZQFP1006", Assert.Throws<ZqfpException>(() => new ModelRewriter(file, graph).Replace([free])).Code);
     }
 
     private void Save(string from, string to, int stages = 0, EmissionProfile profile = EmissionProfile.Custom, CancellationToken cancellation = default)

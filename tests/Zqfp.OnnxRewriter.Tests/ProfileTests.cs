@@ -94,7 +94,7 @@ public sealed class ProfileTests : IDisposable
     {
         GraphBuilder builder = GraphBuilder.Decoder();
         builder.Model.OpsetImport[0].Version = 11;
-        Assert.Equal("ZQFP1010", Assert.Throws<ModelException>(() => Save(EmissionProfile.Portable, builder)).Code);
+        Assert.Equal("ZQFP1010", Assert.Throws<ZqfpException>(() => Save(EmissionProfile.Portable, builder)).Code);
         Assert.False(File.Exists(_folder.File("out.onnx")));
     }
 

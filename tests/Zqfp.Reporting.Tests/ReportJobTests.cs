@@ -133,9 +133,9 @@ public sealed class ReportJobTests : IDisposable
         string path = Path.Combine(_folder, "quantize.json");
         File.WriteAllText(path, content);
         string output = Path.Combine(_folder, "report.html");
-        PipelineException error = Assert.Throws<PipelineException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPaths = [output] }));
+        ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPaths = [output] }));
 
-        Assert.Equal("ZQFP0011", error.Diagnostic.Code);
+        Assert.Equal("ZQFP0011", error.Code);
         Assert.Contains("quantize --json", error.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(output));
     }
@@ -149,8 +149,8 @@ public sealed class ReportJobTests : IDisposable
         {
             string gate = Path.Combine(_folder, "gate.json");
             File.WriteAllText(gate, JsonSerializer.Serialize(wrong, JsonSerializerOptions.Web));
-            PipelineException error = Assert.Throws<PipelineException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = quantize, GatePath = gate, OutputPaths = [Path.Combine(_folder, "r.html")] }));
-            Assert.Equal(("ZQFP0011", gate), (error.Diagnostic.Code, error.Diagnostic.File));
+            ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = quantize, GatePath = gate, OutputPaths = [Path.Combine(_folder, "r.html")] }));
+            Assert.Equal(("ZQFP0011", gate), (error.Code, error.File));
         }
     }
 
@@ -205,9 +205,9 @@ public sealed class ReportJobTests : IDisposable
     {
         string quantize = Path.Combine(_folder, "quantize.json");
         File.WriteAllText(quantize, JsonSerializer.Serialize(Quantization, JsonSerializerOptions.Web));
-        PipelineException error = Assert.Throws<PipelineException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = quantize, OutputPaths = [Path.Combine(_folder, "r.html"), Path.Combine(_folder, "r.pdf")] }));
+        ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = quantize, OutputPaths = [Path.Combine(_folder, "r.html"), Path.Combine(_folder, "r.pdf")] }));
 
-        Assert.Equal("ZQFP0002", error.Diagnostic.Code);
+        Assert.Equal("ZQFP0002", error.Code);
         Assert.Equal(["quantize.json"], Directory.GetFiles(_folder).Select(Path.GetFileName));
     }
 

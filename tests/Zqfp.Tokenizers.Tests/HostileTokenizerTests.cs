@@ -40,7 +40,7 @@ public class HostileTokenizerTests
     [InlineData("ZQFP0108", """{"model":{"type":"BPE","vocab":{"a":0}},"decoder":{"type":"WordPiece"}}""")]
     public void Is_refused_with_its_code(string code, string content)
     {
-        TextException refusal = Assert.Throws<TextException>(() => TinyTokenizers.Load(Encoding.UTF8.GetBytes(content)));
+        ZqfpException refusal = Assert.Throws<ZqfpException>(() => TinyTokenizers.Load(Encoding.UTF8.GetBytes(content)));
         Assert.Equal(code, refusal.Code);
         Assert.Contains("tokenizer.json", refusal.Message, StringComparison.Ordinal);
     }
@@ -53,7 +53,7 @@ public class HostileTokenizerTests
     [InlineData("'zz'", """{"model":{"type":"BPE","vocab":{"a":0,"aa":1},"merges":["a a","a zz"]}}""")]
     public void Says_exactly_what_is_refused(string named, string content)
     {
-        TextException refusal = Assert.Throws<TextException>(() => TinyTokenizers.Load(Encoding.UTF8.GetBytes(content)));
+        ZqfpException refusal = Assert.Throws<ZqfpException>(() => TinyTokenizers.Load(Encoding.UTF8.GetBytes(content)));
         Assert.Contains(named, refusal.Message, StringComparison.Ordinal);
     }
 
@@ -61,8 +61,8 @@ public class HostileTokenizerTests
     public void A_missing_file_or_an_empty_folder_is_refused()
     {
         using var folder = new TemporaryFolder();
-        Assert.Equal("ZQFP0101", Assert.Throws<TextException>(() => Tokenizer.Load(Path.Combine(folder.Path, "none.json"))).Code);
-        Assert.Equal("ZQFP0101", Assert.Throws<TextException>(() => Tokenizer.Load(folder.Path)).Code);
+        Assert.Equal("ZQFP0101", Assert.Throws<ZqfpException>(() => Tokenizer.Load(Path.Combine(folder.Path, "none.json"))).Code);
+        Assert.Equal("ZQFP0101", Assert.Throws<ZqfpException>(() => Tokenizer.Load(folder.Path)).Code);
     }
 
     [Fact]
@@ -84,7 +84,7 @@ public class HostileTokenizerTests
         foreach (string broken in new[] { "{", "[]", "3", "" })
         {
             folder.Write("tokenizer_config.json", broken);
-            TextException refusal = Assert.Throws<TextException>(() => Tokenizer.Load(file));
+            ZqfpException refusal = Assert.Throws<ZqfpException>(() => Tokenizer.Load(file));
             Assert.Contains("tokenizer_config.json", refusal.Message, StringComparison.Ordinal);
         }
     }
@@ -101,7 +101,7 @@ public class HostileTokenizerTests
         }
 
         Assert.True(refused > lengths.Length / 2, $"Only {refused} of {lengths.Length} prefixes were refused.");
-        TextException truncated = Assert.Throws<TextException>(() => TinyTokenizers.Load(content[..50]));
+        ZqfpException truncated = Assert.Throws<ZqfpException>(() => TinyTokenizers.Load(content[..50]));
         Assert.Equal("ZQFP0107", truncated.Code);
     }
 
@@ -128,19 +128,19 @@ public class HostileTokenizerTests
     public void SentencePiece_models_of_other_kinds_are_refused(string kind)
     {
         TinySentencePiece model = Model() with { Kind = Enum.Parse<SentencePieceKind>(kind) };
-        Assert.Equal("ZQFP0103", Assert.Throws<TextException>(() => model.Load()).Code);
+        Assert.Equal("ZQFP0103", Assert.Throws<ZqfpException>(() => model.Load()).Code);
     }
 
     [Fact]
     public void SentencePiece_models_that_contradict_themselves_are_refused()
     {
         List<SentencePiece> twice = [.. Model().Pieces, new SentencePiece("a", 0, PieceKind.Normal)];
-        Assert.Equal("ZQFP0107", Assert.Throws<TextException>(() => (Model() with { Pieces = twice }).Load()).Code);
-        Assert.Equal("ZQFP0107", Assert.Throws<TextException>(() => (Model() with { CharsMap = [1, 2, 3] }).Load()).Code);
+        Assert.Equal("ZQFP0107", Assert.Throws<ZqfpException>(() => (Model() with { Pieces = twice }).Load()).Code);
+        Assert.Equal("ZQFP0107", Assert.Throws<ZqfpException>(() => (Model() with { CharsMap = [1, 2, 3] }).Load()).Code);
         List<SentencePiece> noUnknown = [new SentencePiece("a", 0, PieceKind.Normal)];
-        Assert.Equal("ZQFP0107", Assert.Throws<TextException>(() => (Model() with { Pieces = noUnknown }).Load()).Code);
+        Assert.Equal("ZQFP0107", Assert.Throws<ZqfpException>(() => (Model() with { Pieces = noUnknown }).Load()).Code);
         List<SentencePiece> unused = [.. Model().Pieces, new SentencePiece("zz", 0, PieceKind.Unused)];
-        Assert.Equal("ZQFP0103", Assert.Throws<TextException>(() => (Model() with { Pieces = unused }).Load()).Code);
+        Assert.Equal("ZQFP0103", Assert.Throws<ZqfpException>(() => (Model() with { Pieces = unused }).Load()).Code);
         Assert.Equal("zz".Length, (Model() with { Pieces = unused, Kind = SentencePieceKind.Unigram }).Load().Decode([unused.Count - 1]).Length);
     }
 
@@ -158,7 +158,7 @@ public class HostileTokenizerTests
             tokenizer.Decode(tokenizer.EncodeToIds("a b A é <s>\uD800"));
             return true;
         }
-        catch (TextException refusal)
+        catch (ZqfpException refusal)
         {
             Assert.StartsWith("ZQFP01", refusal.Code, StringComparison.Ordinal);
             return false;

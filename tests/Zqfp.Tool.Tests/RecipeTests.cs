@@ -51,7 +51,7 @@ public sealed class RecipeTests : IDisposable
     public void What_is_no_recipe_is_refused_with_its_name(string content)
     {
         string recipe = Write(content);
-        Diagnostic diagnostic = Assert.Throws<PipelineException>(() => RecipeOptions.Expand(["quantize", "--recipe", recipe])).Diagnostic;
+        ZqfpException diagnostic = Assert.Throws<ZqfpException>(() => RecipeOptions.Expand(["quantize", "--recipe", recipe]));
         Assert.Equal(("ZQFP0012", recipe), (diagnostic.Code, diagnostic.File));
     }
 

@@ -27,7 +27,7 @@ public enum OrtLogLevel
 public sealed unsafe class OrtEnvironment : IDisposable
 {
     /// <summary>Makes an environment in the library that <see cref="OrtLibrary.Load()"/> finds.</summary>
-    /// <exception cref="OrtException">ZQFP4003 or ZQFP4004, as <see cref="OrtLibrary.Load()"/> says.</exception>
+    /// <exception cref="ZqfpException">ZQFP4003 or ZQFP4004, as <see cref="OrtLibrary.Load()"/> says.</exception>
     public OrtEnvironment(OrtLogLevel logLevel = OrtLogLevel.Error)
         : this(OrtLibrary.Load(), logLevel)
     {

@@ -29,7 +29,7 @@ public sealed unsafe class OrtLibrary
     /// Loads the library from the first of: the file in <c>ZQFP_ONNXRUNTIME</c>; <c>runtimes/&lt;rid&gt;/native</c> beside the
     /// application, and the application's folder itself; the operating system's search path.
     /// </summary>
-    /// <exception cref="OrtException">ZQFP4003: none was found, or the first found does not load. ZQFP4004: its version does not fit.</exception>
+    /// <exception cref="ZqfpException">ZQFP4003: none was found, or the first found does not load. ZQFP4004: its version does not fit.</exception>
     public static OrtLibrary Load()
     {
         string? named = Environment.GetEnvironmentVariable(PathVariable);
@@ -49,8 +49,8 @@ public sealed unsafe class OrtLibrary
                 return Bind(library, name);
             }
         }
-        throw new OrtException(
-            OrtException.LibraryNotFound,
+        throw new ZqfpException(
+            "ZQFP4003",
             $"ONNX Runtime's native library was not found. Looked at: the environment variable {PathVariable} (not set); " +
             $"{string.Join("; ", OrtLibraryLocations.BesideApplication())}; the system's search path. " +
             $"Put the library in one of these places, or set {PathVariable} to its file.");
@@ -58,14 +58,14 @@ public sealed unsafe class OrtLibrary
 
     /// <summary>Loads one file.</summary>
     /// <param name="path">The library, such as <c>libonnxruntime.so.1</c>.</param>
-    /// <exception cref="OrtException">ZQFP4003: it does not exist or does not load. ZQFP4004: its version does not fit.</exception>
+    /// <exception cref="ZqfpException">ZQFP4003: it does not exist or does not load. ZQFP4004: its version does not fit.</exception>
     public static OrtLibrary Load(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         string full = System.IO.Path.GetFullPath(path);
         if (!File.Exists(full))
         {
-            throw new OrtException(OrtException.LibraryNotFound, $"There is no ONNX Runtime library '{full}'. Correct the path ({PathVariable} is one place it can come from).");
+            throw new ZqfpException("ZQFP4003", $"There is no ONNX Runtime library '{full}'. Correct the path ({PathVariable} is one place it can come from).");
         }
         try
         {
@@ -73,17 +73,17 @@ public sealed unsafe class OrtLibrary
         }
         catch (Exception failure) when (failure is DllNotFoundException or BadImageFormatException)
         {
-            throw new OrtException(OrtException.LibraryNotFound, $"'{full}' does not load as a library of this platform ({RuntimeInformation.RuntimeIdentifier}): {failure.Message}");
+            throw new ZqfpException("ZQFP4003", $"'{full}' does not load as a library of this platform ({RuntimeInformation.RuntimeIdentifier}): {failure.Message}");
         }
     }
 
     /// <summary>The library that is calling us, known by its <c>OrtApiBase*</c>: the way in for a native operator library.</summary>
     /// <param name="apiBase">The <c>OrtApiBase*</c> handed to <c>RegisterCustomOps</c>.</param>
-    /// <exception cref="OrtException">ZQFP4004: its version does not fit.</exception>
+    /// <exception cref="ZqfpException">ZQFP4004: its version does not fit.</exception>
     public static OrtLibrary FromApiBase(nint apiBase) => new(OrtApi.FromBase((void*)apiBase), "");
 
     /// <summary>The execution providers the library was built with, by ONNX Runtime's names, in its order of preference.</summary>
-    /// <exception cref="OrtException">ZQFP4005: the library does not tell.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: the library does not tell.</exception>
     public IReadOnlyList<string> Providers()
     {
         byte** names;
@@ -107,7 +107,7 @@ public sealed unsafe class OrtLibrary
     {
         if (!NativeLibrary.TryGetExport(library, "OrtGetApiBase", out nint getApiBase))
         {
-            throw new OrtException(OrtException.LibraryNotFound, $"'{path}' is not ONNX Runtime: it does not export OrtGetApiBase.");
+            throw new ZqfpException("ZQFP4003", $"'{path}' is not ONNX Runtime: it does not export OrtGetApiBase.");
         }
         return new OrtLibrary(OrtApi.FromBase(((delegate* unmanaged[Cdecl]<void*>)getApiBase)()), path);
     }

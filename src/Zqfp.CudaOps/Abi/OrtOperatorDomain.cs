@@ -11,7 +11,7 @@ public sealed unsafe class OrtOperatorDomain : IDisposable
     /// <param name="library">The library it is for.</param>
     /// <param name="name">The domain, as nodes name it.</param>
     /// <param name="operators">Its operators; the same name may stand there once per execution provider.</param>
-    /// <exception cref="OrtException">ZQFP4005: ONNX Runtime refuses an operator.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: ONNX Runtime refuses an operator.</exception>
     public OrtOperatorDomain(OrtLibrary library, string name, IReadOnlyList<OrtOperator> operators)
     {
         ArgumentNullException.ThrowIfNull(library);
@@ -54,7 +54,7 @@ public sealed unsafe class OrtOperatorDomain : IDisposable
     /// </summary>
     /// <param name="library">The library, from <see cref="OrtLibrary.FromApiBase"/>.</param>
     /// <param name="sessionOptions">The program's <c>OrtSessionOptions*</c>.</param>
-    /// <exception cref="OrtException">ZQFP4005: ONNX Runtime refuses.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: ONNX Runtime refuses.</exception>
     public void AddTo(OrtLibrary library, nint sessionOptions)
     {
         ArgumentNullException.ThrowIfNull(library);

@@ -32,7 +32,7 @@ public sealed unsafe class OrtSession : IDisposable
     private OrtApi Api => _environment.Api;
 
     /// <summary>Loads a model file; external data is found beside it.</summary>
-    /// <exception cref="OrtException">ZQFP4005: the file cannot be loaded as a model.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: the file cannot be loaded as a model.</exception>
     public static OrtSession Create(OrtEnvironment environment, string path, OrtSessionOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(environment);
@@ -53,7 +53,7 @@ public sealed unsafe class OrtSession : IDisposable
     /// Loads a model from memory, which is not needed afterwards. External data is found only through
     /// <see cref="OrtSessionOptions.AddExternalInitializers"/> or the entry <c>session.model_external_initializers_file_folder_path</c>.
     /// </summary>
-    /// <exception cref="OrtException">ZQFP4005: the bytes cannot be loaded as a model.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: the bytes cannot be loaded as a model.</exception>
     public static OrtSession Create(OrtEnvironment environment, ReadOnlySpan<byte> model, OrtSessionOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(environment);
@@ -78,7 +78,7 @@ public sealed unsafe class OrtSession : IDisposable
     /// <param name="cancellationToken">Ends a run that is under way at its next operator.</param>
     /// <returns>The outputs, in the order asked for; the caller disposes them.</returns>
     /// <exception cref="ArgumentException">A name is no input or output of the model, or the lists differ in length.</exception>
-    /// <exception cref="OrtException">ZQFP4005: an input does not fit the model, or an operator failed.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: an input does not fit the model, or an operator failed.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public OrtValue[] Run(
         IReadOnlyList<string> inputNames,
@@ -100,7 +100,7 @@ public sealed unsafe class OrtSession : IDisposable
     /// <param name="outputs">A value for each, to be written.</param>
     /// <param name="cancellationToken">Ends a run that is under way at its next operator.</param>
     /// <exception cref="ArgumentException">A name is no input or output of the model, or lists differ in length.</exception>
-    /// <exception cref="OrtException">ZQFP4005: a value does not fit the model, or an operator failed.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: a value does not fit the model, or an operator failed.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public void RunInto(
         IReadOnlyList<string> inputNames,

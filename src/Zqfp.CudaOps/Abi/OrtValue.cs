@@ -36,7 +36,7 @@ public sealed unsafe class OrtValue : IDisposable
     internal OrtHandle Handle { get; }
 
     /// <summary>A new tensor with memory of its own, whose content is not initialized.</summary>
-    /// <exception cref="OrtException">ZQFP4005: the memory could not be had.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005: the memory could not be had.</exception>
     public static OrtValue Allocate(OrtEnvironment environment, OrtElementType elementType, ReadOnlySpan<long> shape)
     {
         ArgumentNullException.ThrowIfNull(environment);

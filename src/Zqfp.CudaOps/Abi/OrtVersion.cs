@@ -8,13 +8,13 @@ internal static class OrtVersion
     /// <summary>From the first with 4-bit floating point tensors; the C API is append-only within a major version.</summary>
     public static readonly VersionRange Supported = VersionRange.Parse("[1.23.0, 2.0.0)");
 
-    /// <exception cref="OrtException">ZQFP4004: <paramref name="version"/> is not in <see cref="Supported"/>.</exception>
+    /// <exception cref="ZqfpException">ZQFP4004: <paramref name="version"/> is not in <see cref="Supported"/>.</exception>
     public static void Check(string version)
     {
         if (!NuGetVersion.TryParse(version, out NuGetVersion? parsed) || !Supported.Satisfies(new NuGetVersion(parsed.Version)))
         {
-            throw new OrtException(
-                OrtException.VersionNotSupported,
+            throw new ZqfpException(
+                "ZQFP4004",
                 $"The ONNX Runtime found is {version}; {Supported.PrettyPrint()} is needed. " +
                 $"Put a newer library beside the application, or name one in the environment variable {OrtLibrary.PathVariable}.");
         }

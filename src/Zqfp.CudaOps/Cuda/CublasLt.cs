@@ -21,7 +21,7 @@ public sealed unsafe class CublasLt : IDisposable
     private readonly DeviceMemory _workspace;
 
     /// <summary>Creates a handle with a workspace of 64 MB.</summary>
-    /// <exception cref="CudaException">ZQFP4106: not installed; ZQFP4107: refused.</exception>
+    /// <exception cref="ZqfpException">ZQFP4106: not installed; ZQFP4107: refused.</exception>
     public CublasLt(CudaContext context)
     {
         Api = CublasLtApi.Instance;

@@ -19,7 +19,7 @@ public sealed unsafe class CudaContext : IDisposable
 
     /// <summary>Retains the primary context of a device.</summary>
     /// <param name="ordinal">Device number, from 0.</param>
-    /// <exception cref="CudaException">ZQFP4101: no driver; ZQFP4104: no such device.</exception>
+    /// <exception cref="ZqfpException">ZQFP4101: no driver; ZQFP4104: no such device.</exception>
     public CudaContext(int ordinal = 0)
     {
         Driver = DriverApi.Instance;

@@ -15,7 +15,7 @@ public sealed record CudaInstallation
     public string? Driver { get; private init; }
 
     /// <summary>Why there is no device, as an error would put it; null where there is one.</summary>
-    public CudaException? DeviceProblem { get; private init; }
+    public ZqfpException? DeviceProblem { get; private init; }
 
     /// <summary>The run-time compiler's version, major.minor; null where it is not found.</summary>
     public string? Nvrtc { get; private init; }
@@ -41,7 +41,7 @@ public sealed record CudaInstallation
                 Driver = $"{context.DriverVersion / 1000}.{context.DriverVersion % 1000 / 10}",
             };
         }
-        catch (CudaException e)
+        catch (ZqfpException e)
         {
             return software with { DeviceProblem = e };
         }

@@ -32,7 +32,7 @@ public sealed unsafe class CudaKernel
     /// Start before the stream's previous kernel has ended (programmatic dependent launch). The kernels of this library
     /// wait for it themselves before they touch anything but constants.
     /// </param>
-    /// <exception cref="CudaException">ZQFP4104: the launch was refused.</exception>
+    /// <exception cref="ZqfpException">ZQFP4104: the launch was refused.</exception>
     public void Launch(nint stream, LaunchSize size, scoped ref KernelArguments arguments, bool overlap = false)
     {
         LaunchAttribute* attributes = stackalloc LaunchAttribute[2];

@@ -7,7 +7,7 @@ public sealed unsafe class CudaModule : IDisposable
     private nint _handle;
 
     /// <summary>Loads a cubin.</summary>
-    /// <exception cref="CudaException">ZQFP4104: the binary is not for this device.</exception>
+    /// <exception cref="ZqfpException">ZQFP4104: the binary is not for this device.</exception>
     public CudaModule(CudaContext context, ReadOnlySpan<byte> cubin)
     {
         ArgumentNullException.ThrowIfNull(context);

@@ -25,7 +25,7 @@ public sealed unsafe class CudaStream : IDisposable
     public nint Handle { get; private set; }
 
     /// <summary>Waits until all work of the stream has ended; reports its failures.</summary>
-    /// <exception cref="CudaException">ZQFP4104: a kernel failed.</exception>
+    /// <exception cref="ZqfpException">ZQFP4104: a kernel failed.</exception>
     public void Synchronize() => _driver.Check(_driver.StreamSynchronize(Handle), "A kernel");
 
     /// <summary>Records what <paramref name="work"/> puts into the stream as a graph, without running it.</summary>

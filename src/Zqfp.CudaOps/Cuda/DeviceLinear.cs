@@ -56,7 +56,7 @@ public sealed class DeviceLinear : IDisposable
     /// <summary>Puts a layer on the device.</summary>
     /// <param name="context">The device, current on this thread.</param>
     /// <param name="constants">The layer.</param>
-    /// <exception cref="CudaException">ZQFP4104: out of memory.</exception>
+    /// <exception cref="ZqfpException">ZQFP4104: out of memory.</exception>
     public static DeviceLinear Create(CudaContext context, LinearConstants constants)
     {
         ArgumentNullException.ThrowIfNull(context);

@@ -9,7 +9,7 @@ public sealed unsafe class DeviceMemory : IDisposable
     /// <summary>Allocates device memory.</summary>
     /// <param name="context">The device's context, current on this thread.</param>
     /// <param name="bytes">Size, at least 1.</param>
-    /// <exception cref="CudaException">ZQFP4104: out of memory.</exception>
+    /// <exception cref="ZqfpException">ZQFP4104: out of memory.</exception>
     public DeviceMemory(CudaContext context, long bytes)
     {
         ArgumentNullException.ThrowIfNull(context);

@@ -11,7 +11,7 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
     private int _users;
 
     /// <summary>Opens the device if it is closed.</summary>
-    /// <exception cref="CudaException">ZQFP4101, ZQFP4102, ZQFP4103: driver, compiler or device is missing or too old.</exception>
+    /// <exception cref="ZqfpException">ZQFP4101, ZQFP4102, ZQFP4103: driver, compiler or device is missing or too old.</exception>
     public void Rent()
     {
         lock (_lock)

@@ -57,7 +57,7 @@ public sealed class DeviceWeight : IDisposable
     public DeviceMemory? LowRankB { get; }
 
     /// <summary>Packs a layer and copies it to the device.</summary>
-    /// <exception cref="CudaException">ZQFP4108: an exponent the layout cannot hold; ZQFP4104: out of memory.</exception>
+    /// <exception cref="ZqfpException">ZQFP4108: an exponent the layout cannot hold; ZQFP4104: out of memory.</exception>
     public static DeviceWeight Create(CudaContext context, WeightData data)
     {
         ArgumentNullException.ThrowIfNull(data);

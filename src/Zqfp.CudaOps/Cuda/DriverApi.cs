@@ -95,13 +95,13 @@ internal sealed unsafe class DriverApi
     /// <summary>Whether the driver library can be loaded and knows every call this project makes.</summary>
     public static bool IsAvailable => Loaded.Value is not null;
 
-    /// <exception cref="CudaException">ZQFP4101: there is no driver library, or it is too old.</exception>
-    public static DriverApi Instance => Loaded.Value ?? throw new CudaException("ZQFP4101",
+    /// <exception cref="ZqfpException">ZQFP4101: there is no driver library, or it is too old.</exception>
+    public static DriverApi Instance => Loaded.Value ?? throw new ZqfpException("ZQFP4101",
         "the NVIDIA driver library libcuda.so.1 was not found, or it is older than CUDA 12. "
         + "Install a driver of version 525 or later, or run the operators on the CPU.");
 
     /// <summary>Throws when a driver call did not return success.</summary>
-    /// <exception cref="CudaException">ZQFP4104.</exception>
+    /// <exception cref="ZqfpException">ZQFP4104.</exception>
     public void Check(int result, string what)
     {
         if (result == 0)
@@ -113,7 +113,7 @@ internal sealed unsafe class DriverApi
         byte* text = null;
         _getErrorName(result, &name);
         _getErrorString(result, &text);
-        throw new CudaException("ZQFP4104",
+        throw new ZqfpException("ZQFP4104",
             $"{what} failed with {Marshal.PtrToStringUTF8((nint)name)} ({result}): {Marshal.PtrToStringUTF8((nint)text)}. "
             + "After a launch failure the process has to be restarted; out of memory, use a smaller batch.");
     }

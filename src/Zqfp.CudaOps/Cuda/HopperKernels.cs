@@ -29,14 +29,14 @@ public sealed class HopperKernels : IDisposable
     /// <summary>Creates the set of kernels.</summary>
     /// <param name="context">The device.</param>
     /// <param name="compiler">Compiles what is asked for.</param>
-    /// <exception cref="CudaException">ZQFP4103: the device is not of compute capability 9.0.</exception>
+    /// <exception cref="ZqfpException">ZQFP4103: the device is not of compute capability 9.0.</exception>
     public HopperKernels(CudaContext context, KernelCompiler compiler)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(compiler);
         if (context.ComputeCapability != 90)
         {
-            throw new CudaException("ZQFP4103",
+            throw new ZqfpException("ZQFP4103",
                 $"{context.Name} has compute capability {context.ComputeCapability / 10}.{context.ComputeCapability % 10}; the kernels need 9.0 (H100, H200). Run the operators on the CPU.");
         }
 
@@ -67,7 +67,7 @@ public sealed class HopperKernels : IDisposable
 
         if (!fits)
         {
-            throw new CudaException("ZQFP4108",
+            throw new ZqfpException("ZQFP4108",
                 $"A xq of tokens of {columns} columns cannot be computed while they are quantized: K must be a multiple of 8 and at most {8 * QuantizeThreads * MostVectors}, and X aligned to 16 bytes.");
         }
 

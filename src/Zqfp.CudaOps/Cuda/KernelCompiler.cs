@@ -36,7 +36,7 @@ public sealed partial class KernelCompiler
     public static bool IsAvailable => NvrtcApi.IsAvailable;
 
     /// <summary>The compiler's version, major.minor.</summary>
-    /// <exception cref="CudaException">ZQFP4102: no NVRTC.</exception>
+    /// <exception cref="ZqfpException">ZQFP4102: no NVRTC.</exception>
     public static string Version => NvrtcApi.Instance.Version;
 
     /// <summary>The target.</summary>
@@ -45,7 +45,7 @@ public sealed partial class KernelCompiler
     /// <summary>Compiles a source of the folder Kernels with the given definitions, or takes the result from the cache.</summary>
     /// <param name="source">File name, such as <c>expand.cu</c>.</param>
     /// <param name="definitions">Macros, each <c>NAME=value</c>.</param>
-    /// <exception cref="CudaException">
+    /// <exception cref="ZqfpException">
     /// ZQFP4102: no NVRTC. ZQFP4105: the source does not compile, spills registers, or its wgmma would be serialized: a
     /// kernel that is slow is refused like one that is wrong.
     /// </exception>
@@ -59,7 +59,7 @@ public sealed partial class KernelCompiler
     /// <param name="source">What messages call the text.</param>
     /// <param name="text">CUDA C++.</param>
     /// <param name="definitions">Macros, each <c>NAME=value</c>.</param>
-    /// <exception cref="CudaException">ZQFP4102, ZQFP4105.</exception>
+    /// <exception cref="ZqfpException">ZQFP4102, ZQFP4105.</exception>
     public CompiledKernel CompileText(string source, string text, params IReadOnlyList<string> definitions)
     {
         ArgumentNullException.ThrowIfNull(definitions);
@@ -80,7 +80,7 @@ public sealed partial class KernelCompiler
         (byte[] cubin, string log) = nvrtc.Compile(source, text, headers, options);
         if (cubin.Length == 0 || FindFault(log) is { })
         {
-            throw new CudaException("ZQFP4105",
+            throw new ZqfpException("ZQFP4105",
                 $"{source} ({string.Join(' ', definitions)}) is not usable as compiled by NVRTC {nvrtc.Version} for {Architecture}: "
                 + $"{FindFault(log) ?? "it does not compile"}. Try another NVRTC of CUDA 12 or 13. The compiler said:\n{log}");
         }

@@ -36,8 +36,8 @@ internal sealed unsafe class NvrtcApi
     /// <summary>Whether the compiler's library can be loaded.</summary>
     public static bool IsAvailable => Loaded.Value is not null;
 
-    /// <exception cref="CudaException">ZQFP4102: the library was not found.</exception>
-    public static NvrtcApi Instance => Loaded.Value ?? throw new CudaException("ZQFP4102",
+    /// <exception cref="ZqfpException">ZQFP4102: the library was not found.</exception>
+    public static NvrtcApi Instance => Loaded.Value ?? throw new ZqfpException("ZQFP4102",
         "NVIDIA's run-time compiler was not found (looked for libnvrtc.so, libnvrtc.so.13 and libnvrtc.so.12). "
         + "Install the package libnvrtc of CUDA 12 or 13, or put its folder on LD_LIBRARY_PATH.");
 
@@ -94,7 +94,7 @@ internal sealed unsafe class NvrtcApi
     {
         if (result != 0)
         {
-            throw new CudaException("ZQFP4105", $"NVRTC call failed with {result} on kernel source {name}; its installation may be incomplete (libnvrtc-builtins).");
+            throw new ZqfpException("ZQFP4105", $"NVRTC call failed with {result} on kernel source {name}; its installation may be incomplete (libnvrtc-builtins).");
         }
     }
 

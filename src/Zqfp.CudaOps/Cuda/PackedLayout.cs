@@ -48,12 +48,12 @@ public sealed record PackedLayout
     /// <param name="columns">K, a multiple of 16.</param>
     /// <param name="groupSize">Columns that share a scale: 32, 64, 128 or a multiple of 256.</param>
     /// <param name="floatScales">Whether each group has a float scale in place of an exponent; then at least 128 columns a group.</param>
-    /// <exception cref="CudaException">ZQFP4108: the layout cannot hold such a matrix; use <see cref="Supports"/> first.</exception>
+    /// <exception cref="ZqfpException">ZQFP4108: the layout cannot hold such a matrix; use <see cref="Supports"/> first.</exception>
     public PackedLayout(int rows, int columns, int groupSize, bool floatScales = false)
     {
         if (!Supports(rows, columns, groupSize, floatScales))
         {
-            throw new CudaException("ZQFP4108",
+            throw new ZqfpException("ZQFP4108",
                 $"a {rows} x {columns} weight in groups of {groupSize} does not fit the packed layout, which needs K % 16 = 0 and groups of "
                 + "32, 64, 128 or a multiple of 256 columns (with float scales 128 or more). Such layers run on the simple kernel.");
         }
@@ -101,14 +101,14 @@ public sealed record PackedLayout
     /// <param name="codes">E2M1 codes [N, K / 2], two a byte, the lower column in the low nibble.</param>
     /// <param name="exponents">k [N, ceil(K / group)], 0..14.</param>
     /// <returns>The packed matrix, <see cref="Bytes"/> long.</returns>
-    /// <exception cref="CudaException">ZQFP4108: an exponent exceeds 14.</exception>
+    /// <exception cref="ZqfpException">ZQFP4108: an exponent exceeds 14.</exception>
     public byte[] Pack(ReadOnlyMemory<byte> codes, ReadOnlyMemory<byte> exponents)
     {
         foreach (byte exponent in exponents.Span)
         {
             if (exponent > MaxExponent)
             {
-                throw new CudaException("ZQFP4108", $"a group exponent of {exponent} is outside what E4M3 holds exactly (0..{MaxExponent}); the layer runs on the simple kernel.");
+                throw new ZqfpException("ZQFP4108", $"a group exponent of {exponent} is outside what E4M3 holds exactly (0..{MaxExponent}); the layer runs on the simple kernel.");
             }
         }
 

@@ -13,7 +13,7 @@ internal readonly unsafe ref struct StreamMemory
     /// <param name="context">The device's context, current on this thread.</param>
     /// <param name="stream">Stream handle.</param>
     /// <param name="bytes">Size; nothing is allocated for 0.</param>
-    /// <exception cref="CudaException">ZQFP4104: out of memory.</exception>
+    /// <exception cref="ZqfpException">ZQFP4104: out of memory.</exception>
     public StreamMemory(CudaContext context, nint stream, long bytes)
     {
         _driver = context.Driver;

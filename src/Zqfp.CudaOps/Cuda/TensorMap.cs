@@ -23,7 +23,7 @@ public struct TensorMap
     /// <param name="rows">Rows of the matrix.</param>
     /// <param name="columns">Bytes of a row, a multiple of 16.</param>
     /// <param name="boxRows">Rows of a box, 1 to 256.</param>
-    /// <exception cref="CudaException">ZQFP4104: the driver refused the shape.</exception>
+    /// <exception cref="ZqfpException">ZQFP4104: the driver refused the shape.</exception>
     public static unsafe TensorMap ForRows(CudaContext context, ulong address, int rows, int columns, int boxRows)
     {
         ArgumentNullException.ThrowIfNull(context);

@@ -40,14 +40,14 @@ internal sealed class DeviceMatMulLayer : IDisposable
     public static bool Computes(MatMulSignature signature) => signature.QuantizedActivations && signature.Weights == WeightFormat.E2M1;
 
     /// <summary>Puts the constants of a node, which lie in host memory, on the device.</summary>
-    /// <exception cref="OperatorException">The node breaks a rule of the operator.</exception>
-    /// <exception cref="CudaException">ZQFP4101 to ZQFP4104: there is no such device, or it has no memory left.</exception>
+    /// <exception cref="ZqfpException">The node breaks a rule of the operator.</exception>
+    /// <exception cref="ZqfpException">ZQFP4101 to ZQFP4104: there is no such device, or it has no memory left.</exception>
     public static DeviceMatMulLayer Load(MatMulSignature signature, DeviceSession device, in OrtKernelInfo info)
     {
         MatMulConstants constants = MatMulConstants.Read(signature, info);
         if (constants.Layout.Columns == 0)
         {
-            throw new OperatorException("K must be at least 1 on the GPU; run the operators on the processor.");
+            throw new ZqfpException("ZQFP4006", "K must be at least 1 on the GPU; run the operators on the processor.");
         }
 
         var linear = new LinearConstants(

@@ -29,14 +29,14 @@ internal readonly ref struct MatMulCall
     /// <param name="context">The call.</param>
     /// <param name="rows">N.</param>
     /// <param name="columns">K.</param>
-    /// <exception cref="OperatorException">The inputs break a rule of the operator.</exception>
+    /// <exception cref="ZqfpException">The inputs break a rule of the operator.</exception>
     public static MatMulCall Read(MatMulSignature signature, in OrtKernelContext context, int rows, int columns)
     {
         OrtTensorView x = context.Input(0);
         ReadOnlySpan<long> shape = x.Shape;
         if (shape.Length == 0 || shape[^1] != columns)
         {
-            throw new OperatorException($"The last dimension of X must be K = {columns}; X is {Require.Text(shape)}.");
+            throw new ZqfpException("ZQFP4006", $"The last dimension of X must be K = {columns}; X is {Require.Text(shape)}.");
         }
         int tokens = checked((int)OrtElementTypes.ElementCount(shape[..^1]));
         OrtTensorView tokenScales = default;
@@ -45,7 +45,7 @@ internal readonly ref struct MatMulCall
             tokenScales = context.Input(1);
             if (tokenScales.ElementCount != tokens)
             {
-                throw new OperatorException($"Sx must hold one scale for each of the {tokens} tokens; it is {Require.Text(tokenScales.Shape)}.");
+                throw new ZqfpException("ZQFP4006", $"Sx must hold one scale for each of the {tokens} tokens; it is {Require.Text(tokenScales.Shape)}.");
             }
         }
         else

@@ -42,30 +42,29 @@ internal readonly ref struct MatMulConstants
     public int Rank => FactorA.IsPresent ? (int)FactorA.Shape[0] : 0;
 
     /// <summary>Reads the constants of a node.</summary>
-    /// <exception cref="OperatorException">The node breaks a rule of the operator.</exception>
+    /// <exception cref="ZqfpException">The node breaks a rule of the operator.</exception>
     public static MatMulConstants Read(MatMulSignature signature, in OrtKernelInfo info)
     {
         OrtTensorView weights = Require.Constant(info, signature.WeightsInput, "W");
         if (!signature.Accepts(weights.ElementType))
         {
-            throw new OperatorException(
-                $"W must be of type {(signature.Weights == WeightFormat.E4M3 ? "FLOAT8E4M3FN" : "FLOAT4E2M1 or UINT4")}; it is {weights.ElementType}.");
+            throw new ZqfpException("ZQFP4006", $"W must be of type {(signature.Weights == WeightFormat.E4M3 ? "FLOAT8E4M3FN" : "FLOAT4E2M1 or UINT4")}; it is {weights.ElementType}.");
         }
         if (weights.Shape.Length != 2)
         {
-            throw new OperatorException($"W must be [N, K]; it is {Require.Text(weights.Shape)}.");
+            throw new ZqfpException("ZQFP4006", $"W must be [N, K]; it is {Require.Text(weights.Shape)}.");
         }
         int rows = checked((int)weights.Shape[0]);
         int columns = checked((int)weights.Shape[1]);
         long groupSize = info.GetInt64(OperatorNames.GroupSize, columns);
         if (groupSize < 1)
         {
-            throw new OperatorException($"Attribute group_size must be at least 1; it is {groupSize}.");
+            throw new ZqfpException("ZQFP4006", $"Attribute group_size must be at least 1; it is {groupSize}.");
         }
         var outputType = (OrtElementType)info.GetInt64(OperatorNames.OutputType, (long)OrtElementType.Float);
         if (outputType is not (OrtElementType.Float or OrtElementType.Float16))
         {
-            throw new OperatorException($"Attribute dtype must be 1 (float) or 10 (float16); it is {(int)outputType}.");
+            throw new ZqfpException("ZQFP4006", $"Attribute dtype must be 1 (float) or 10 (float16); it is {(int)outputType}.");
         }
         var layout = new GroupLayout(columns, (int)Math.Min(groupSize, Math.Max(columns, 1)));
         OrtTensorView a = Require.OptionalConstant(info, signature.FactorAInput, "A");
@@ -116,7 +115,7 @@ internal readonly ref struct MatMulConstants
     {
         if (a.IsPresent != b.IsPresent)
         {
-            throw new OperatorException("A and B are given together or not at all.");
+            throw new ZqfpException("ZQFP4006", "A and B are given together or not at all.");
         }
         if (!a.IsPresent)
         {
@@ -124,7 +123,7 @@ internal readonly ref struct MatMulConstants
         }
         if (a.Shape.Length != 2)
         {
-            throw new OperatorException($"A must be [r, K]; it is {Require.Text(a.Shape)}.");
+            throw new ZqfpException("ZQFP4006", $"A must be [r, K]; it is {Require.Text(a.Shape)}.");
         }
         int rank = checked((int)a.Shape[0]);
         Require.Shape(a, "A", "[r, K]", rank, columns);

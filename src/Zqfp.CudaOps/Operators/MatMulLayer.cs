@@ -9,7 +9,7 @@ namespace Zqfp.CudaOps;
 internal sealed record MatMulLayer(PackedWeights Weights, NativeBuffer Bias, LowRankBranch? LowRank, OrtElementType OutputType) : IDisposable
 {
     /// <summary>Reads and packs the constants of a node.</summary>
-    /// <exception cref="OperatorException">The node breaks a rule of the operator.</exception>
+    /// <exception cref="ZqfpException">The node breaks a rule of the operator.</exception>
     public static MatMulLayer Read(MatMulSignature signature, in OrtKernelInfo info)
     {
         MatMulConstants constants = MatMulConstants.Read(signature, info);

@@ -29,7 +29,7 @@ internal readonly ref struct QuantizeTokensCall
     public int Columns { get; }
 
     /// <summary>Reads the input of a call and makes its outputs.</summary>
-    /// <exception cref="OperatorException">The input breaks a rule of the operator.</exception>
+    /// <exception cref="ZqfpException">The input breaks a rule of the operator.</exception>
     public static QuantizeTokensCall Read(in OrtKernelContext context)
     {
         OrtTensorView x = context.Input(0);
@@ -37,7 +37,7 @@ internal readonly ref struct QuantizeTokensCall
         ReadOnlySpan<long> shape = x.Shape;
         if (shape.Length == 0)
         {
-            throw new OperatorException("X must have at least one dimension.");
+            throw new ZqfpException("ZQFP4006", "X must have at least one dimension.");
         }
 
         Span<long> scaleShape = stackalloc long[OrtTensorView.MaxRank];

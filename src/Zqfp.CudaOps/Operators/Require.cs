@@ -5,28 +5,28 @@ namespace Zqfp.CudaOps;
 internal static class Require
 {
     /// <summary>An input that must be a constant of the model.</summary>
-    /// <exception cref="OperatorException">It is not.</exception>
+    /// <exception cref="ZqfpException">It is not.</exception>
     public static OrtTensorView Constant(in OrtKernelInfo info, int index, string name)
     {
         OrtTensorView view = info.ConstantInput(index);
-        return view.IsPresent ? view : throw new OperatorException($"{name} (input {index}) must be an initializer of the model.");
+        return view.IsPresent ? view : throw new ZqfpException("ZQFP4006", $"{name} (input {index}) must be an initializer of the model.");
     }
 
     /// <summary>An input that may be left out, and otherwise must be a constant of the model.</summary>
-    /// <exception cref="OperatorException">It is computed.</exception>
+    /// <exception cref="ZqfpException">It is computed.</exception>
     public static OrtTensorView OptionalConstant(in OrtKernelInfo info, int index, string name) =>
         info.HasInput(index) ? Constant(info, index, name) : default;
 
-    /// <exception cref="OperatorException">The shape is another.</exception>
+    /// <exception cref="ZqfpException">The shape is another.</exception>
     public static void Shape(in OrtTensorView view, string name, string rule, params ReadOnlySpan<long> expected)
     {
         if (!view.Shape.SequenceEqual(expected))
         {
-            throw new OperatorException($"{name} must be {rule} = {Text(expected)}; it is {Text(view.Shape)}.");
+            throw new ZqfpException("ZQFP4006", $"{name} must be {rule} = {Text(expected)}; it is {Text(view.Shape)}.");
         }
     }
 
-    /// <exception cref="OperatorException">The type is none of those allowed.</exception>
+    /// <exception cref="ZqfpException">The type is none of those allowed.</exception>
     public static void Type(in OrtTensorView view, string name, params ReadOnlySpan<OrtElementType> allowed)
     {
         foreach (OrtElementType type in allowed)
@@ -36,11 +36,11 @@ internal static class Require
                 return;
             }
         }
-        throw new OperatorException($"{name} must be of type {string.Join(" or ", allowed.ToArray())}; it is {view.ElementType}.");
+        throw new ZqfpException("ZQFP4006", $"{name} must be of type {string.Join(" or ", allowed.ToArray())}; it is {view.ElementType}.");
     }
 
     /// <summary>The elements of a float or float16 tensor, as floats.</summary>
-    /// <exception cref="OperatorException">It is of another type.</exception>
+    /// <exception cref="ZqfpException">It is of another type.</exception>
     public static unsafe NativeBuffer Floats(in OrtTensorView view, string name)
     {
         Type(view, name, OrtElementType.Float, OrtElementType.Float16);

@@ -22,7 +22,7 @@ internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator
         string name = info.GetString(OperatorNames.Format, "");
         return Formats.TryGetValue(name, out TokenFormat format)
             ? new Kernel(scratch, format)
-            : throw new OperatorException($"Attribute format must be {string.Join(", ", Formats.Keys)}; it is '{name}'.");
+            : throw new ZqfpException("ZQFP4006", $"Attribute format must be {string.Join(", ", Formats.Keys)}; it is '{name}'.");
     }
 
     public override void InferShapes(in OrtShapeInference inference)
@@ -45,7 +45,7 @@ internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator
             ReadOnlySpan<long> shape = x.Shape;
             if (shape.Length == 0)
             {
-                throw new OperatorException("X must have at least one dimension.");
+                throw new ZqfpException("ZQFP4006", "X must have at least one dimension.");
             }
             OrtTensorView y = context.Output(0, shape);
             int rows = checked((int)OrtElementTypes.ElementCount(shape[..^1]));

@@ -54,7 +54,7 @@ internal sealed class GateBaseline
     }
 
     /// <summary>Reads the file; one that is not there has no entries.</summary>
-    /// <exception cref="PipelineException">ZQFP0013: the file is none of this kind.</exception>
+    /// <exception cref="ZqfpException">ZQFP0013: the file is none of this kind.</exception>
     public static GateBaseline Read(string path, CancellationToken cancellation)
     {
         using CrossProcessLock only = Lock(path, cancellation);
@@ -62,7 +62,7 @@ internal sealed class GateBaseline
     }
 
     /// <summary>Replaces a model's entry in the file; the others stay, also those that other processes write at the same time.</summary>
-    /// <exception cref="PipelineException">ZQFP0013: the file is none of this kind, or cannot be written.</exception>
+    /// <exception cref="ZqfpException">ZQFP0013: the file is none of this kind, or cannot be written.</exception>
     public static void Record(string path, string name, BaselineEntry entry, CancellationToken cancellation)
     {
         using CrossProcessLock only = Lock(path, cancellation);
@@ -94,23 +94,23 @@ internal sealed class GateBaseline
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new PipelineException("ZQFP0013", $"The baseline cannot be read: {e.Message} Take it from version control again, or delete it and record a new one.", path, e);
+            throw new ZqfpException("ZQFP0013", $"The baseline cannot be read: {e.Message} Take it from version control again, or delete it and record a new one.", path, e);
         }
     }
 
     /// <summary>The accepted result of a model, which must be of the same tokens.</summary>
-    /// <exception cref="PipelineException">ZQFP3007: there is none, or of other tokens.</exception>
+    /// <exception cref="ZqfpException">ZQFP3007: there is none, or of other tokens.</exception>
     public BaselineEntry Find(string name, EvaluationResult quantized)
     {
         const string Record = "Look at the new result, then record it with --update-baseline (in a build: -p:ZqfpUpdateBaseline=true) and commit the file.";
         if (!_models.TryGetValue(name, out BaselineEntry? entry))
         {
-            throw new PipelineException("ZQFP3007", $"The baseline has no entry for '{name}'. {Record}", _path);
+            throw new ZqfpException("ZQFP3007", $"The baseline has no entry for '{name}'. {Record}", _path);
         }
 
         return entry.Text == quantized.TextHash && entry.Window == quantized.Window && entry.WindowLosses.Count == quantized.Windows
             ? entry
-            : throw new PipelineException("ZQFP3007", $"The baseline of '{name}' was measured on {entry.WindowLosses.Count} windows of {entry.Window} tokens that are not those of now: the text, the tokenizer or the windows changed. {Record}", _path);
+            : throw new ZqfpException("ZQFP3007", $"The baseline of '{name}' was measured on {entry.WindowLosses.Count} windows of {entry.Window} tokens that are not those of now: the text, the tokenizer or the windows changed. {Record}", _path);
     }
 
     private void Write()
@@ -121,7 +121,7 @@ internal sealed class GateBaseline
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new PipelineException("ZQFP0013", $"The baseline cannot be written: {e.Message}", _path, e);
+            throw new ZqfpException("ZQFP0013", $"The baseline cannot be written: {e.Message}", _path, e);
         }
     }
 }

@@ -8,32 +8,31 @@ namespace Zqfp.Evaluation;
 public static class GateJob
 {
     /// <summary>Evaluates both models, or takes their cached results, and applies the limits.</summary>
-    /// <exception cref="PipelineException">The gate could not be decided; the code says why. A failed gate is a result, not an exception.</exception>
+    /// <exception cref="ZqfpException">The gate could not be decided; the code says why. A failed gate is a result, not an exception.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
-    public static GateResult Run(GateOptions options, IJobObserver observer, CancellationToken cancellation) =>
-        DiagnosticTranslator.Run(() =>
+    public static GateResult Run(GateOptions options, IJobObserver observer, CancellationToken cancellation)
+    {
+        (EvaluationResult floating, EvaluationResult quantized, Divergence? divergence) = Evaluate(options, observer, cancellation);
+        var comparison = Comparison.Of(floating, quantized, divergence);
+        Comparison? regression = AgainstBaseline(options, floating, quantized, cancellation);
+        var decision = GateDecision.Of(options, quantized, comparison, regression);
+        foreach (Diagnostic warning in decision.Warnings)
         {
-            (EvaluationResult floating, EvaluationResult quantized, Divergence? divergence) = Evaluate(options, observer, cancellation);
-            var comparison = Comparison.Of(floating, quantized, divergence);
-            Comparison? regression = AgainstBaseline(options, floating, quantized, cancellation);
-            var decision = GateDecision.Of(options, quantized, comparison, regression);
-            foreach (Diagnostic warning in decision.Warnings)
-            {
-                observer.Warn(warning);
-            }
+            observer.Warn(warning);
+        }
 
-            return new GateResult
-            {
-                Summary = Summarize(options, floating, quantized, comparison, regression),
-                Float = floating,
-                Quantized = quantized,
-                Comparison = comparison,
-                Regression = regression,
-                Failure = decision.Failure,
-                Warnings = decision.Warnings,
-                MaxPerplexityIncrease = options.MaxPerplexityIncrease,
-            };
-        });
+        return new GateResult
+        {
+            Summary = Summarize(options, floating, quantized, comparison, regression),
+            Float = floating,
+            Quantized = quantized,
+            Comparison = comparison,
+            Regression = regression,
+            Failure = decision.Failure,
+            Warnings = decision.Warnings,
+            MaxPerplexityIncrease = options.MaxPerplexityIncrease,
+        };
+    }
 
     /// <summary>
     /// One after the other, each from the cache where it is there: the paired difference needs only the windows' losses. Side by

@@ -20,7 +20,7 @@ internal sealed class BatchLogits : IDisposable
     public int Vocabulary { get; }
 
     /// <summary>Takes over <paramref name="value"/>, which the model at <paramref name="path"/> gave for <paramref name="batch"/>.</summary>
-    /// <exception cref="PipelineException">ZQFP1008: not the logits of every token. ZQFP1012: an element type that is not known.</exception>
+    /// <exception cref="ZqfpException">ZQFP1008: not the logits of every token. ZQFP1012: an element type that is not known.</exception>
     public static BatchLogits Of(OrtValue value, TokenBatch batch, string path)
     {
         try
@@ -28,17 +28,17 @@ internal sealed class BatchLogits : IDisposable
             long[] shape = [.. value.Shape];
             if (shape is not [var rows, var length, var vocabulary] || rows != batch.Windows || length != batch.Length)
             {
-                throw new PipelineException("ZQFP1008", $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity needs the logits of every token. Export it without pruning the head to the last token.", path);
+                throw new ZqfpException("ZQFP1008", $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity needs the logits of every token. Export it without pruning the head to the last token.", path);
             }
 
             if (value.ElementType is not (OrtElementType.Float or OrtElementType.Float16))
             {
-                throw new PipelineException("ZQFP1012", $"The logits have type {value.ElementType}; evaluation knows float and float16. Export the model in one of these.", path);
+                throw new ZqfpException("ZQFP1012", $"The logits have type {value.ElementType}; evaluation knows float and float16. Export the model in one of these.", path);
             }
 
             return new BatchLogits(value, checked((int)(length * vocabulary)), (int)vocabulary);
         }
-        catch (PipelineException)
+        catch (ZqfpException)
         {
             value.Dispose();
             throw;

@@ -16,7 +16,7 @@ internal sealed class LanguageModel : IDisposable
     /// <param name="threads">Threads used at most; 0 for one a processor.</param>
     /// <param name="device">Where the quantized products compute.</param>
     /// <param name="isAlone">Whether no other model runs in turn with it; threads that wait may then spin.</param>
-    /// <exception cref="OrtException">ZQFP4nnn: ONNX Runtime or the model cannot be loaded.</exception>
+    /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime or the model cannot be loaded.</exception>
     public LanguageModel(ModelFacts facts, int threads, OperatorDevice device = OperatorDevice.Cpu, bool isAlone = true)
     {
         _facts = facts;
@@ -39,7 +39,7 @@ internal sealed class LanguageModel : IDisposable
     /// <summary>How many tokens it gives logits for: what it really gives, for its file may not say.</summary>
     /// <param name="window">Tokens of a window: the model may take no other number.</param>
     /// <param name="cancellation">Stops the run.</param>
-    /// <exception cref="PipelineException">As <see cref="Run"/>.</exception>
+    /// <exception cref="ZqfpException">As <see cref="Run"/>.</exception>
     public int MeasureVocabulary(int window, CancellationToken cancellation)
     {
         using BatchLogits logits = Run(new TokenBatch(new int[window], Windows: 1, Length: window), cancellation);
@@ -48,7 +48,7 @@ internal sealed class LanguageModel : IDisposable
 
     /// <summary>Runs a batch.</summary>
     /// <returns>The logits, which the caller disposes before the next batch.</returns>
-    /// <exception cref="PipelineException">ZQFP1005, ZQFP1008, ZQFP1012: the model is none that text can be measured with.</exception>
+    /// <exception cref="ZqfpException">ZQFP1005, ZQFP1008, ZQFP1012: the model is none that text can be measured with.</exception>
     public BatchLogits Run(TokenBatch batch, CancellationToken cancellation)
     {
         OrtSession session = _model.Session;

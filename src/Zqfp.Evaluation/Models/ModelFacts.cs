@@ -12,8 +12,8 @@ namespace Zqfp.Evaluation;
 internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize, bool UsesBfloat16)
 {
     /// <summary>Reads the facts from the model's structure, of a model whose data files are whole: ONNX Runtime would say less about one that is not.</summary>
-    /// <exception cref="PipelineException">ZQFP1007: it has no output that could be logits.</exception>
-    /// <exception cref="ModelException">ZQFP1002, ZQFP1003: external data is missing, too short, or does not fit.</exception>
+    /// <exception cref="ZqfpException">ZQFP1007: it has no output that could be logits.</exception>
+    /// <exception cref="ZqfpException">ZQFP1002, ZQFP1003: external data is missing, too short, or does not fit.</exception>
     public static ModelFacts Read(string path)
     {
         using OnnxFile file = OnnxFile.Open(path);
@@ -22,12 +22,12 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
     }
 
     /// <summary>Takes the facts from the structure of a model that is open.</summary>
-    /// <exception cref="PipelineException">ZQFP1007: it has no output that could be logits.</exception>
+    /// <exception cref="ZqfpException">ZQFP1007: it has no output that could be logits.</exception>
     public static ModelFacts Of(OnnxFile file, GraphIndex graph)
     {
         ValueInfoProto output = file.Graph.Output.FirstOrDefault(value => value.Name == "logits")
             ?? file.Graph.Output.FirstOrDefault(value => value.Type?.TensorType?.Shape?.Dim.Count == 3)
-            ?? throw new PipelineException("ZQFP1007", "The model has no output named 'logits' and none of three dimensions: it is no language model, or it was exported without its head.", file.Path);
+            ?? throw new ZqfpException("ZQFP1007", "The model has no output named 'logits' and none of three dimensions: it is no language model, or it was exported without its head.", file.Path);
         TensorShapeProto.Types.Dimension? last = output.Type?.TensorType?.Shape?.Dim.LastOrDefault();
         int? vocabulary = last is { ValueCase: TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue } ? checked((int)last.DimValue) : null;
         return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph), Bfloat16.IsUsedBy(graph.Graph));

@@ -11,7 +11,7 @@ namespace Zqfp.Evaluation;
 internal sealed class TokenFeeds(OrtEnvironment environment, ModelFacts model)
 {
     /// <summary>The value of <paramref name="input"/> for <paramref name="batch"/>.</summary>
-    /// <exception cref="PipelineException">ZQFP1005: the input is none that a decoder has.</exception>
+    /// <exception cref="ZqfpException">ZQFP1005: the input is none that a decoder has.</exception>
     public OrtValue Create(OrtValueInfo input, TokenBatch batch)
     {
         string name = input.Name;
@@ -25,7 +25,7 @@ internal sealed class TokenFeeds(OrtEnvironment environment, ModelFacts model)
             "input_ids" => Integers(input, batch, i => batch.Ids[i]),
             "attention_mask" => Integers(input, batch, _ => 1),
             "position_ids" => Integers(input, batch, i => i % batch.Length),
-            _ => throw new PipelineException("ZQFP1005", $"Input '{name}' is none of input_ids, attention_mask, position_ids, past_*: what to feed it is unknown. Export the model with those inputs alone.", model.Path),
+            _ => throw new ZqfpException("ZQFP1005", $"Input '{name}' is none of input_ids, attention_mask, position_ids, past_*: what to feed it is unknown. Export the model with those inputs alone.", model.Path),
         };
     }
 
@@ -52,7 +52,7 @@ internal sealed class TokenFeeds(OrtEnvironment environment, ModelFacts model)
 
                 return OrtValue.Create<int>(environment, narrow, shape);
             default:
-                throw new PipelineException("ZQFP1005", $"Input '{input.Name}' has element type {input.ElementType}; expected int64 or int32.", model.Path);
+                throw new ZqfpException("ZQFP1005", $"Input '{input.Name}' has element type {input.ElementType}; expected int64 or int32.", model.Path);
         }
     }
 
@@ -65,6 +65,6 @@ internal sealed class TokenFeeds(OrtEnvironment environment, ModelFacts model)
         }
 
         string shape = string.Join(", ", input.Dimensions.Select(dim => dim.Size?.ToString(CultureInfo.InvariantCulture) ?? dim.Name));
-        throw new PipelineException("ZQFP1005", $"Cache input '{input.Name}' has the shape [{shape}]; expected [batch, heads, past, head size] with the number of heads known, and the head size known there or from the attention nodes.", model.Path);
+        throw new ZqfpException("ZQFP1005", $"Cache input '{input.Name}' has the shape [{shape}]; expected [batch, heads, past, head size] with the number of heads known, and the head size known there or from the attention nodes.", model.Path);
     }
 }

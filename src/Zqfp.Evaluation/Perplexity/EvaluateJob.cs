@@ -5,20 +5,19 @@ namespace Zqfp.Evaluation;
 public static class EvaluateJob
 {
     /// <summary>Evaluates a model, float or quantized. Logits are held for one batch only.</summary>
-    /// <exception cref="PipelineException">The model, the text or the tokenizer cannot be used; the code says why.</exception>
+    /// <exception cref="ZqfpException">The model, the text or the tokenizer cannot be used; the code says why.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
-    public static EvaluationResult Run(EvaluateOptions options, IJobObserver observer, CancellationToken cancellation) =>
-        DiagnosticTranslator.Run(() =>
+    public static EvaluationResult Run(EvaluateOptions options, IJobObserver observer, CancellationToken cancellation)
+    {
+        var cache = new EvaluationCache(options.CacheFolder);
+        if (options.AgainstPath is null)
         {
-            var cache = new EvaluationCache(options.CacheFolder);
-            if (options.AgainstPath is null)
-            {
-                return cache.GetOrEvaluate(options, "Evaluating", observer, cancellation);
-            }
+            return cache.GetOrEvaluate(options, "Evaluating", observer, cancellation);
+        }
 
-            PairedEvaluation pair = cache.GetOrCompare(options, options.AgainstPath, "Evaluating both models", observer, cancellation);
-            return pair.Model with { Against = Comparison.Of(pair.Reference, pair.Model, pair.Divergence) };
-        });
+        PairedEvaluation pair = cache.GetOrCompare(options, options.AgainstPath, "Evaluating both models", observer, cancellation);
+        return pair.Model with { Against = Comparison.Of(pair.Reference, pair.Model, pair.Divergence) };
+    }
 
     /// <summary>Evaluates a model on windows that are cut already.</summary>
     internal static EvaluationResult Run(EvaluateOptions options, ModelFacts facts, TokenWindowSet windows, string phase, IJobObserver observer, CancellationToken cancellation)
@@ -84,7 +83,7 @@ public static class EvaluateJob
     {
         if (first != second)
         {
-            throw new PipelineException("ZQFP3005", $"The model knows {second} tokens and '{reference.Path}' knows {first}: their predictions cannot be compared. Name the model it was made from.", facts.Path);
+            throw new ZqfpException("ZQFP3005", $"The model knows {second} tokens and '{reference.Path}' knows {first}: their predictions cannot be compared. Name the model it was made from.", facts.Path);
         }
     }
 
@@ -112,7 +111,7 @@ public static class EvaluateJob
         long outputs = (long)options.Window * (facts.Vocabulary ?? 1);
         if (outputs > int.MaxValue / sizeof(float))
         {
-            throw new PipelineException("ZQFP3003", $"The logits of one window of {options.Window} tokens exceed 2 GiB. Use a shorter --window.", facts.Path);
+            throw new ZqfpException("ZQFP3003", $"The logits of one window of {options.Window} tokens exceed 2 GiB. Use a shorter --window.", facts.Path);
         }
     }
 
@@ -120,7 +119,7 @@ public static class EvaluateJob
     {
         if (losses.Exists(loss => !double.IsFinite(loss)))
         {
-            throw new PipelineException("ZQFP3002", "The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.", facts.Path);
+            throw new ZqfpException("ZQFP3002", "The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.", facts.Path);
         }
     }
 }

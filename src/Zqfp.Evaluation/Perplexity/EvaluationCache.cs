@@ -68,7 +68,7 @@ internal sealed class EvaluationCache(string? folder)
     /// <summary>
     /// Refuses what could not be compared by what the files say, before a text is read: it may hold tokens that one of the two does not know.
     /// </summary>
-    /// <exception cref="PipelineException">ZQFP3005: the vocabularies differ.</exception>
+    /// <exception cref="ZqfpException">ZQFP3005: the vocabularies differ.</exception>
     public static void RequireSameVocabulary(ModelFacts facts, ModelFacts reference)
     {
         if (facts.Vocabulary is { } known && reference.Vocabulary is { } expected)

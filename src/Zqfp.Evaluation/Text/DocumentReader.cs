@@ -7,7 +7,7 @@ namespace Zqfp.Evaluation;
 /// <summary>Reads the documents of a file or folder, one after another.</summary>
 internal static class DocumentReader
 {
-    /// <exception cref="TextException">ZQFP0109 to ZQFP0111.</exception>
+    /// <exception cref="ZqfpException">ZQFP0109 to ZQFP0111.</exception>
     public static IEnumerable<SourceDocument> Read(TextSourceOptions options)
     {
         return FilesOf(options.Path).SelectMany(file => ReadFile(file, options));
@@ -22,7 +22,7 @@ internal static class DocumentReader
 
         if (!Directory.Exists(path))
         {
-            throw new TextException(TextCodes.SourceUnreadable, $"The text '{path}' does not exist. Name a file or a folder.");
+            throw new ZqfpException(TextCodes.SourceUnreadable, $"The text '{path}' does not exist. Name a file or a folder.");
         }
 
         string[] files = [.. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories)
@@ -30,7 +30,7 @@ internal static class DocumentReader
             .OrderBy(file => Path.GetRelativePath(path, file).Replace('\\', '/'), StringComparer.Ordinal)];
         return files.Length > 0
             ? files
-            : throw new TextException(TextCodes.SourceUnreadable, $"The folder '{path}' has no files to read text from.");
+            : throw new ZqfpException(TextCodes.SourceUnreadable, $"The folder '{path}' has no files to read text from.");
     }
 
     private static IEnumerable<SourceDocument> ReadFile(string file, TextSourceOptions options)
@@ -89,12 +89,12 @@ internal static class DocumentReader
             string found = root.ValueKind == JsonValueKind.Object
                 ? $"it has {string.Join(", ", root.EnumerateObject().Select(property => $"'{property.Name}'").Take(10))}"
                 : $"it is no object but {root.ValueKind}";
-            throw new TextException(TextCodes.JsonLineInvalid,
+            throw new ZqfpException(TextCodes.JsonLineInvalid,
                 $"Line {number} of '{file}' has no text in the field '{field}': {found}. Name the field that holds the text.");
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            throw new TextException(TextCodes.JsonLineInvalid, $"Line {number} of '{file}' is not valid JSON: {exception.Message}", exception);
+            throw new ZqfpException(TextCodes.JsonLineInvalid, $"Line {number} of '{file}' is not valid JSON: {exception.Message}", inner: exception);
         }
     }
 
@@ -108,8 +108,8 @@ internal static class DocumentReader
         }
         catch (DecoderFallbackException exception)
         {
-            throw new TextException(TextCodes.SourceUnreadable,
-                $"'{file}' is not UTF-8 text: {exception.Message} Convert it, or name its format if it holds token ids.", exception);
+            throw new ZqfpException(TextCodes.SourceUnreadable,
+                $"'{file}' is not UTF-8 text: {exception.Message} Convert it, or name its format if it holds token ids.", inner: exception);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -129,6 +129,6 @@ internal static class DocumentReader
         }
     }
 
-    private static TextException Unreadable(string file, Exception exception) =>
-        new(TextCodes.SourceUnreadable, $"The text '{file}' cannot be read: {exception.Message}", exception);
+    private static ZqfpException Unreadable(string file, Exception exception) =>
+        new ZqfpException(TextCodes.SourceUnreadable, $"The text '{file}' cannot be read: {exception.Message}", inner: exception);
 }

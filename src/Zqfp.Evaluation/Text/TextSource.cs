@@ -14,13 +14,13 @@ public static class TextSource
     /// </summary>
     /// <param name="options">What to read and how.</param>
     /// <param name="tokenizer">The model's tokenizer; null is allowed for pre-tokenized data.</param>
-    /// <exception cref="TextException">ZQFP0109 to ZQFP0114.</exception>
+    /// <exception cref="ZqfpException">ZQFP0109 to ZQFP0114.</exception>
     public static TokenStream Load(TextSourceOptions options, Tokenizer? tokenizer)
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.MaxTokens is < 1)
         {
-            throw new TextException(TextCodes.OptionsInvalid, $"At most {options.MaxTokens} tokens were asked for. Ask for 1 or more.");
+            throw new ZqfpException(TextCodes.OptionsInvalid, $"At most {options.MaxTokens} tokens were asked for. Ask for 1 or more.");
         }
 
         int? beginning = options.Beginning == BeginningPolicy.None ? null : RequireBeginning(options, tokenizer);
@@ -49,7 +49,7 @@ public static class TextSource
                 Documents = documents,
                 WindowBeginningId = options.Beginning == BeginningPolicy.Window ? beginning : null,
             }
-            : throw new TextException(TextCodes.SourceUnreadable, $"The text '{options.Path}' is empty.");
+            : throw new ZqfpException(TextCodes.SourceUnreadable, $"The text '{options.Path}' is empty.");
 
         SourceDocument Count(SourceDocument document)
         {
@@ -95,7 +95,7 @@ public static class TextSource
         {
             if (options.Beginning == BeginningPolicy.Document)
             {
-                throw new TextException(TextCodes.OptionsInvalid,
+                throw new ZqfpException(TextCodes.OptionsInvalid,
                     $"'{document.File}' holds token ids, which do not show where documents begin. Choose --bos none, text or window.");
             }
 
@@ -105,7 +105,7 @@ public static class TextSource
         {
             if (tokenizer is null)
             {
-                throw new TextException(TextCodes.TokenizerLacks,
+                throw new ZqfpException(TextCodes.TokenizerLacks,
                     $"'{document.File}' is text, but no tokenizer was given. Name the model's tokenizer.json or tokenizer.model, or give pre-tokenized data.");
             }
 
@@ -152,14 +152,14 @@ public static class TextSource
             string advice = tokenizer is null
                 ? "Give data that was tokenized for this model."
                 : $"The tokenizer has {tokenizer.VocabularySize} ids: give the model's own tokenizer.";
-            throw new TextException(TextCodes.TokenOutsideVocabulary,
+            throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
                 $"Token {ids[position]}{spelling} at position {position - from} of '{file}' is outside the model's vocabulary of {rows}. {advice}");
         }
     }
 
     private static int RequireBeginning(TextSourceOptions options, Tokenizer? tokenizer)
     {
-        return tokenizer?.BeginningOfSequenceId ?? throw new TextException(TextCodes.TokenizerLacks,
+        return tokenizer?.BeginningOfSequenceId ?? throw new ZqfpException(TextCodes.TokenizerLacks,
             $"'{options.Path}' should get a beginning-of-sequence token (--bos {options.Beginning.ToString().ToLowerInvariant()}), but "
             + (tokenizer is null ? "no tokenizer was given" : "the tokenizer names none") + ". Choose --bos none, or a tokenizer that has one.");
     }

@@ -10,7 +10,7 @@ namespace Zqfp.Evaluation;
 internal static partial class TokenFile
 {
     /// <summary>Unsigned 16-bit little-endian integers.</summary>
-    /// <exception cref="TextException">ZQFP0111.</exception>
+    /// <exception cref="ZqfpException">ZQFP0111.</exception>
     public static int[] ReadInt16(ReadOnlySpan<byte> content, string file)
     {
         RequireWhole(content, 2, file);
@@ -18,7 +18,7 @@ internal static partial class TokenFile
     }
 
     /// <summary>Non-negative 32-bit little-endian integers.</summary>
-    /// <exception cref="TextException">ZQFP0111.</exception>
+    /// <exception cref="ZqfpException">ZQFP0111.</exception>
     public static int[] ReadInt32(ReadOnlySpan<byte> content, string file)
     {
         RequireWhole(content, 4, file);
@@ -26,7 +26,7 @@ internal static partial class TokenFile
     }
 
     /// <summary>A NumPy array of little-endian integers in row order.</summary>
-    /// <exception cref="TextException">ZQFP0111.</exception>
+    /// <exception cref="ZqfpException">ZQFP0111.</exception>
     public static int[] ReadNpy(ReadOnlySpan<byte> content, string file)
     {
         (string header, int bodyStart) = ReadNpyHeader(content, file);
@@ -100,8 +100,8 @@ internal static partial class TokenFile
         return ids;
     }
 
-    private static TextException Broken(string file, string what) =>
-        new(TextCodes.TokenFileInvalid, $"The token file '{file}' cannot be used: {what}. Check its format (16-bit, 32-bit, NumPy).");
+    private static ZqfpException Broken(string file, string what) =>
+        new ZqfpException(TextCodes.TokenFileInvalid, $"The token file '{file}' cannot be used: {what}. Check its format (16-bit, 32-bit, NumPy).");
 
     [GeneratedRegex(@"'descr':\s*'([^']*)'")]
     private static partial Regex NpyType();

@@ -19,7 +19,7 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
     /// <param name="model">The model that is to read them.</param>
     /// <param name="reading">How the text is read; null for the usual way.</param>
     /// <param name="seed">Draws the windows from all of the text by this seed; null takes the first ones.</param>
-    /// <exception cref="TextException">ZQFP01nn: the text or the tokenizer cannot be used, does not fit the model, or fills no window.</exception>
+    /// <exception cref="ZqfpException">ZQFP01nn: the text or the tokenizer cannot be used, does not fit the model, or fills no window.</exception>
     public static TokenWindowSet Load(string textPath, string? tokenizerPath, int window, int count, ModelFacts model, TextReading? reading = null, int? seed = null)
     {
         Tokenizer? tokenizer = tokenizerPath is null ? null : Tokenizer.Load(tokenizerPath);

@@ -12,7 +12,7 @@ public static class TokenWindows
     /// <param name="length">Ids in a window, at least 2: one to predict from and one to predict.</param>
     /// <param name="max">Most windows; null for all.</param>
     /// <param name="beginningId">The token each window begins with; null for none.</param>
-    /// <exception cref="TextException">ZQFP0113: the length or maximum makes no sense, or the stream fills no window.</exception>
+    /// <exception cref="ZqfpException">ZQFP0113: the length or maximum makes no sense, or the stream fills no window.</exception>
     public static int[][] Cut(ReadOnlySpan<int> ids, int length, int? max = null, int? beginningId = null)
     {
         int stride = Stride(ids.Length, length, max, beginningId);
@@ -43,7 +43,7 @@ public static class TokenWindows
     /// <param name="count">How many windows to draw.</param>
     /// <param name="seed">Seed of the draw.</param>
     /// <param name="beginningId">The token each window begins with; null for none.</param>
-    /// <exception cref="TextException">ZQFP0113.</exception>
+    /// <exception cref="ZqfpException">ZQFP0113.</exception>
     public static int[][] Sample(ReadOnlySpan<int> ids, int length, int count, int seed, int? beginningId = null)
     {
         int stride = Stride(ids.Length, length, count, beginningId);
@@ -72,7 +72,7 @@ public static class TokenWindows
     /// <param name="length">Ids in a window, at least 2.</param>
     /// <param name="count">Number of windows, at least 1.</param>
     /// <param name="seed">Seed of the draw.</param>
-    /// <exception cref="TextException">ZQFP0113: the length or the number makes no sense.</exception>
+    /// <exception cref="ZqfpException">ZQFP0113: the length or the number makes no sense.</exception>
     internal static int[][] Random(int vocabulary, int length, int count, int seed)
     {
         _ = Stride(length, length, count, beginningId: null);
@@ -99,18 +99,18 @@ public static class TokenWindows
     {
         if (length < 2)
         {
-            throw new TextException(TextCodes.OptionsInvalid, $"A window of {length} token(s) predicts nothing. Give a length of 2 or more.");
+            throw new ZqfpException(TextCodes.OptionsInvalid, $"A window of {length} token(s) predicts nothing. Give a length of 2 or more.");
         }
 
         if (max is < 1)
         {
-            throw new TextException(TextCodes.OptionsInvalid, $"{max} windows were asked for. Ask for 1 or more.");
+            throw new ZqfpException(TextCodes.OptionsInvalid, $"{max} windows were asked for. Ask for 1 or more.");
         }
 
         int stride = beginningId is null ? length : length - 1;
         return available >= stride
             ? stride
-            : throw new TextException(TextCodes.OptionsInvalid,
+            : throw new ZqfpException(TextCodes.OptionsInvalid,
                 $"The text has {available} token(s), which fill no window of {length}. Give a longer text or shorter windows.");
     }
 

@@ -4,43 +4,42 @@ namespace Zqfp.Evaluation;
 public static class VerifyJob
 {
     /// <summary>Compares two models, of whatever graphs and inputs.</summary>
-    /// <exception cref="PipelineException">A model or the text cannot be used, or the models do not fit each other; the code says why.</exception>
+    /// <exception cref="ZqfpException">A model or the text cannot be used, or the models do not fit each other; the code says why.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
-    public static VerifyResult Run(VerifyOptions options, IJobObserver observer, CancellationToken cancellation) =>
-        DiagnosticTranslator.Run(() =>
+    public static VerifyResult Run(VerifyOptions options, IJobObserver observer, CancellationToken cancellation)
+    {
+        ModelFacts reference = ModelFacts.Read(options.ReferencePath);
+        ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        using var first = new LanguageModel(reference, options.Threads, isAlone: false);
+        using var second = new LanguageModel(facts, options.Threads, isAlone: false);
+        int probe = Math.Max(2, options.Window); // What predicts nothing is refused below.
+        int vocabulary = first.MeasureVocabulary(probe, cancellation);
+        EvaluateJob.RequireSameVocabulary(vocabulary, second.MeasureVocabulary(probe, cancellation), facts, reference);
+        IReadOnlyList<int[]> windows = options.TextPath is null
+            ? TokenWindows.Random(vocabulary, options.Window, options.Windows, options.Seed)
+            : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts with { Vocabulary = vocabulary }).Windows;
+        LogitDifference total = Compare(first, second, windows, vocabulary, options, observer, cancellation);
+        if (!double.IsFinite(total.Sum) || !double.IsFinite(total.Divergence))
         {
-            ModelFacts reference = ModelFacts.Read(options.ReferencePath);
-            ModelFacts facts = ModelFacts.Read(options.ModelPath);
-            using var first = new LanguageModel(reference, options.Threads, isAlone: false);
-            using var second = new LanguageModel(facts, options.Threads, isAlone: false);
-            int probe = Math.Max(2, options.Window); // What predicts nothing is refused below.
-            int vocabulary = first.MeasureVocabulary(probe, cancellation);
-            EvaluateJob.RequireSameVocabulary(vocabulary, second.MeasureVocabulary(probe, cancellation), facts, reference);
-            IReadOnlyList<int[]> windows = options.TextPath is null
-                ? TokenWindows.Random(vocabulary, options.Window, options.Windows, options.Seed)
-                : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts with { Vocabulary = vocabulary }).Windows;
-            LogitDifference total = Compare(first, second, windows, vocabulary, options, observer, cancellation);
-            if (!double.IsFinite(total.Sum) || !double.IsFinite(total.Divergence))
-            {
-                throw new PipelineException("ZQFP3002", "The logits of one of the models are not finite. Check the models; if one is float16, export it in float32.", options.ModelPath);
-            }
+            throw new ZqfpException("ZQFP3002", "The logits of one of the models are not finite. Check the models; if one is float16, export it in float32.", options.ModelPath);
+        }
 
-            return new VerifyResult
-            {
-                Reference = options.ReferencePath,
-                Model = options.ModelPath,
-                Input = options.TextPath ?? "random",
-                Window = options.Window,
-                Windows = windows.Count,
-                Tokens = total.Rows,
-                Vocabulary = vocabulary,
-                LargestDifference = total.Largest,
-                MeanDifference = total.Sum / ((double)total.Rows * vocabulary),
-                KullbackLeibler = total.Divergence / total.Rows,
-                LargestKullbackLeibler = total.LargestDivergence,
-                Top1Agreement = (double)total.Agreements / total.Rows,
-            };
-        });
+        return new VerifyResult
+        {
+            Reference = options.ReferencePath,
+            Model = options.ModelPath,
+            Input = options.TextPath ?? "random",
+            Window = options.Window,
+            Windows = windows.Count,
+            Tokens = total.Rows,
+            Vocabulary = vocabulary,
+            LargestDifference = total.Largest,
+            MeanDifference = total.Sum / ((double)total.Rows * vocabulary),
+            KullbackLeibler = total.Divergence / total.Rows,
+            LargestKullbackLeibler = total.LargestDivergence,
+            Top1Agreement = (double)total.Agreements / total.Rows,
+        };
+    }
 
     private static LogitDifference Compare(
         LanguageModel first, LanguageModel second, IReadOnlyList<int[]> windows, int vocabulary, VerifyOptions options, IJobObserver observer, CancellationToken cancellation)

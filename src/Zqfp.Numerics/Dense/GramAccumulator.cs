@@ -41,12 +41,12 @@ public sealed unsafe class GramAccumulator : IDisposable
 
     /// <summary>Adds tokens.</summary>
     /// <param name="tokensRowMajor">Any number of tokens, <see cref="Columns"/> values each.</param>
-    /// <exception cref="QuantizationException">ZQFP2001: the length is no multiple of <see cref="Columns"/>.</exception>
+    /// <exception cref="ZqfpException">ZQFP2001: the length is no multiple of <see cref="Columns"/>.</exception>
     public void Add(ReadOnlySpan<float> tokensRowMajor)
     {
         if (tokensRowMajor.Length % Columns != 0)
         {
-            throw new QuantizationException(
+            throw new ZqfpException(
                 DiagnosticCodes.ShapeMismatch,
                 $"{tokensRowMajor.Length} activations are no whole number of tokens of {Columns} columns.");
         }
@@ -64,12 +64,12 @@ public sealed unsafe class GramAccumulator : IDisposable
     }
 
     /// <summary>H = (2/N) sum x x^T of the tokens so far. More tokens may be added afterwards.</summary>
-    /// <exception cref="QuantizationException">ZQFP2003: no tokens were added, or an activation was NaN, infinite or too large.</exception>
+    /// <exception cref="ZqfpException">ZQFP2003: no tokens were added, or an activation was NaN, infinite or too large.</exception>
     public Hessian ToHessian()
     {
         if (Tokens == 0)
         {
-            throw new QuantizationException(DiagnosticCodes.HessianNotFinite, "A Hessian needs at least one calibration token.");
+            throw new ZqfpException(DiagnosticCodes.HessianNotFinite, "A Hessian needs at least one calibration token.");
         }
 
         Flush();
@@ -80,7 +80,7 @@ public sealed unsafe class GramAccumulator : IDisposable
         if (!hessian.IsFinite())
         {
             hessian.Dispose();
-            throw new QuantizationException(
+            throw new ZqfpException(
                 DiagnosticCodes.HessianNotFinite,
                 $"The activations of {Tokens} calibration tokens hold NaN or infinity, or overflow float32 when squared.");
         }

@@ -35,12 +35,12 @@ public sealed unsafe class Hessian : IDisposable
     /// <param name="values">size * size numbers.</param>
     /// <param name="size">K, 1 or more.</param>
     /// <param name="tokens">Tokens it was made of, for reports; 0 if unknown.</param>
-    /// <exception cref="QuantizationException">ZQFP2001: the length is not size * size.</exception>
+    /// <exception cref="ZqfpException">ZQFP2001: the length is not size * size.</exception>
     public static Hessian FromDense(ReadOnlySpan<float> values, int size, long tokens = 0)
     {
         if (size < 1 || values.Length != (long)size * size)
         {
-            throw new QuantizationException(
+            throw new ZqfpException(
                 DiagnosticCodes.ShapeMismatch,
                 $"A Hessian of size {size} needs {(long)size * size} values; {values.Length} were given.");
         }

@@ -56,9 +56,9 @@ internal readonly record struct Workers(int Threads, CancellationToken Cancellat
         {
             loop();
         }
-        catch (AggregateException e) when (e.Flatten().InnerExceptions.OfType<QuantizationException>().FirstOrDefault() is { } inner)
+        catch (AggregateException e) when (e.Flatten().InnerExceptions.OfType<ZqfpException>().FirstOrDefault() is { } inner)
         {
-            throw new QuantizationException(inner.Code, inner.Message, inner);
+            throw new ZqfpException(inner.Code, inner.Message, inner.File, inner);
         }
     }
 }

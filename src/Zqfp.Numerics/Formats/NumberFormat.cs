@@ -85,7 +85,7 @@ public sealed partial class NumberFormat
     public int CodeCount => 1 << Bits;
 
     /// <summary>Finds a format by its name, without regard to case; <c>fp4</c>, <c>fp8</c> and <c>E4M3FN</c> are accepted too.</summary>
-    /// <exception cref="QuantizationException">ZQFP2005: no format has that name.</exception>
+    /// <exception cref="ZqfpException">ZQFP2005: no format has that name.</exception>
     public static NumberFormat Parse(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -97,7 +97,7 @@ public sealed partial class NumberFormat
             "E5M2" => E5M2,
             "INT4" => Int4,
             "INT8" => Int8,
-            _ => throw new QuantizationException(
+            _ => throw new ZqfpException(
                 DiagnosticCodes.InvalidOption,
                 $"'{name}' is no number format. Use one of {string.Join(", ", All)}."),
         };

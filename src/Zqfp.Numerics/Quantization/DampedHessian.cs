@@ -25,7 +25,7 @@ internal sealed class DampedHessian : IDisposable
     public double Damping { get; }
 
     /// <summary>Factors; raises the damping tenfold, up to the mean of the diagonal, until that succeeds.</summary>
-    /// <exception cref="QuantizationException">ZQFP2004: it never did.</exception>
+    /// <exception cref="ZqfpException">ZQFP2004: it never did.</exception>
     public static DampedHessian Create(Hessian hessian, QuantizationOptions options, LayerWarnings warnings, CancellationToken cancellationToken)
     {
         int size = hessian.Size;
@@ -53,7 +53,7 @@ internal sealed class DampedHessian : IDisposable
             }
         }
 
-        throw new QuantizationException(
+        throw new ZqfpException(
             DiagnosticCodes.HessianNotPositiveDefinite,
             "The Hessian cannot be factored, not even with the mean of its diagonal added. It must be symmetric and positive semidefinite, as a sum of x x^T is.");
     }

@@ -9,14 +9,14 @@ internal static class LayerInput
         int bad = VectorMath.IndexOfNonFinite(weights);
         if (bad >= 0)
         {
-            throw new QuantizationException(
+            throw new ZqfpException(
                 DiagnosticCodes.WeightsNotFinite,
                 FormattableString.Invariant($"The weight at row {bad / columns}, column {bad % columns} is {weights[bad]}. Repair the model or exclude the layer."));
         }
 
         if (hessian is not null && !hessian.IsFinite())
         {
-            throw new QuantizationException(
+            throw new ZqfpException(
                 DiagnosticCodes.HessianNotFinite, "The Hessian holds NaN or infinity. Look for NaN or overflow in the calibration activations.");
         }
     }
@@ -25,13 +25,13 @@ internal static class LayerInput
     {
         if (rows < 1 || columns < 1 || length != (long)rows * columns)
         {
-            throw new QuantizationException(
+            throw new ZqfpException(
                 DiagnosticCodes.ShapeMismatch, $"A weight matrix [{rows}, {columns}] cannot have {length} values.");
         }
 
         if (hessian is not null && hessian.Size != columns)
         {
-            throw new QuantizationException(
+            throw new ZqfpException(
                 DiagnosticCodes.ShapeMismatch, $"The Hessian's size is {hessian.Size}, but the weights have {columns} columns.");
         }
     }

@@ -17,7 +17,7 @@ public static class LayerQuantizer
     /// <param name="hessian">H [columns, columns]; may be null for RTN with a plain low-rank correction.</param>
     /// <param name="options">The recipe.</param>
     /// <param name="cancellationToken">Stops the work with an <see cref="OperationCanceledException"/>.</param>
-    /// <exception cref="QuantizationException">
+    /// <exception cref="ZqfpException">
     /// ZQFP2001 shapes do not match, ZQFP2002 NaN or infinity in the weights, ZQFP2003 in the Hessian, ZQFP2004 the Hessian cannot
     /// be factored, ZQFP2005 an option is invalid, ZQFP2006 a scale does not fit its storage type.
     /// </exception>
@@ -39,9 +39,9 @@ public static class LayerQuantizer
             using var run = new LayerRun(layer, weights, rows, columns, hessian, options, cancellationToken);
             return run.Quantize();
         }
-        catch (QuantizationException e)
+        catch (ZqfpException e)
         {
-            throw new QuantizationException(e.Code, $"Layer '{layer}': {e.Message}", e);
+            throw new ZqfpException(e.Code, $"Layer '{layer}': {e.Message}", e.File, e);
         }
     }
 
@@ -52,7 +52,7 @@ public static class LayerQuantizer
     /// <param name="hessian">H, or null.</param>
     /// <param name="maxThreads">Threads used at most; 0 for one a processor.</param>
     /// <param name="cancellationToken">Stops the work.</param>
-    /// <exception cref="QuantizationException">ZQFP2001: shapes do not match.</exception>
+    /// <exception cref="ZqfpException">ZQFP2001: shapes do not match.</exception>
     public static double Loss(
         ReadOnlyMemory<float> weights,
         QuantizedMatrix quantized,

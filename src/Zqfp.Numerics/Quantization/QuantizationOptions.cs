@@ -98,7 +98,7 @@ public sealed record QuantizationOptions
     {
         if (!condition)
         {
-            throw new QuantizationException(DiagnosticCodes.InvalidOption, FormattableString.Invariant($"{name} is {value}; it must be {expected}."));
+            throw new ZqfpException(DiagnosticCodes.InvalidOption, FormattableString.Invariant($"{name} is {value}; it must be {expected}."));
         }
     }
 }

@@ -23,7 +23,7 @@ internal sealed class ScaleCalculator
     /// <param name="columnWeights">Cost of an error in each column for the search, or null for ones.</param>
     /// <param name="clamped">Receives the number of groups whose exponent was clamped.</param>
     /// <param name="cancellationToken">Stops between rows.</param>
-    /// <exception cref="QuantizationException">ZQFP2006: a scale does not fit float16.</exception>
+    /// <exception cref="ZqfpException">ZQFP2006: a scale does not fit float16.</exception>
     public static ScaleTable Compute(
         WeightSource weights, QuantizationOptions options, float[]? columnWeights, out int clamped, CancellationToken cancellationToken)
     {
@@ -210,7 +210,7 @@ internal sealed class ScaleCalculator
         float stored = (float)(Half)scale;
         return stored > 0 && float.IsFinite(stored)
             ? stored
-            : throw new QuantizationException(
+            : throw new ZqfpException(
                 DiagnosticCodes.ScaleOutOfRange,
                 FormattableString.Invariant($"A scale of {scale} does not fit float16. Store scales as float32 (ScaleStorage)."));
     }

@@ -14,7 +14,7 @@ public sealed class GraphIndex
     /// <summary>Indexes <paramref name="graph"/> and checks that it is a graph: names unique, every input known, no cycle.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="file">The file to name in errors.</param>
-    /// <exception cref="ModelException">ZQFP1004: a name is defined twice, is read but never defined, or the graph has a cycle.</exception>
+    /// <exception cref="ZqfpException">ZQFP1004: a name is defined twice, is read but never defined, or the graph has a cycle.</exception>
     public GraphIndex(GraphProto graph, string file)
     {
         Graph = graph;
@@ -22,7 +22,7 @@ public sealed class GraphIndex
         {
             if (!_initializers.TryAdd(tensor.Name, tensor))
             {
-                throw new ModelException("ZQFP1004", file, $"Two initializers are named '{tensor.Name}'.");
+                throw new ZqfpException("ZQFP1004", $"Two initializers are named '{tensor.Name}'.", file);
             }
         }
 
@@ -38,7 +38,7 @@ public sealed class GraphIndex
             {
                 if (_initializers.ContainsKey(output) || !_producers.TryAdd(output, node))
                 {
-                    throw new ModelException("ZQFP1004", file, $"Value '{output}' is defined twice (again by {Describe(node)}).");
+                    throw new ZqfpException("ZQFP1004", $"Value '{output}' is defined twice (again by {Describe(node)}).", file);
                 }
             }
 
@@ -132,7 +132,7 @@ public sealed class GraphIndex
                 }
                 else if (!_producers.TryGetValue(input, out NodeProto? producer))
                 {
-                    throw new ModelException("ZQFP1004", file, $"{Describe(top.Node)} reads '{input}', but nothing defines it.");
+                    throw new ZqfpException("ZQFP1004", $"{Describe(top.Node)} reads '{input}', but nothing defines it.", file);
                 }
                 else if (!finished.TryGetValue(producer, out bool isDone))
                 {
@@ -140,7 +140,7 @@ public sealed class GraphIndex
                 }
                 else if (!isDone)
                 {
-                    throw new ModelException("ZQFP1004", file, $"{Describe(top.Node)} reads '{input}', but the graph has a cycle.");
+                    throw new ZqfpException("ZQFP1004", $"{Describe(top.Node)} reads '{input}', but the graph has a cycle.", file);
                 }
             }
         }

@@ -12,7 +12,7 @@ public static class LeftWeights
     /// <remarks>A MatMul is turned where the rank of X is known: declared, or that of a Transpose that makes it.</remarks>
     /// <param name="graph">The graph.</param>
     /// <param name="file">The file to name in errors.</param>
-    /// <exception cref="ModelException">ZQFP1004: a name that this makes is taken.</exception>
+    /// <exception cref="ZqfpException">ZQFP1004: a name that this makes is taken.</exception>
     public static GraphIndex Turn(GraphIndex graph, string file)
     {
         Dictionary<NodeProto, NodeProto[]> turned = new(ReferenceEqualityComparer.Instance);

@@ -9,13 +9,13 @@ public static class WeightReader
     private const int Strip = 64;
 
     /// <summary>The weight as float32 [N, K], row-major, whatever type and order it is stored in.</summary>
-    /// <exception cref="ModelException">As <see cref="OnnxFile.Read"/>. ZQFP1013: it has 2^31 elements or more.</exception>
+    /// <exception cref="ZqfpException">As <see cref="OnnxFile.Read"/>. ZQFP1013: it has 2^31 elements or more.</exception>
     public static float[] Read(OnnxFile file, GraphIndex graph, LinearLayer layer)
     {
         long count = (long)layer.OutFeatures * layer.InFeatures;
         if (count > Array.MaxLength)
         {
-            throw new ModelException("ZQFP1013", file.Path, $"Layer '{layer.Name}' has {count} weights, more than the {Array.MaxLength} that can be quantized in one piece. Exclude it.");
+            throw new ZqfpException("ZQFP1013", $"Layer '{layer.Name}' has {count} weights, more than the {Array.MaxLength} that can be quantized in one piece. Exclude it.", file.Path);
         }
 
         var numbers = new WeightNumbers(file, ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!);

@@ -22,7 +22,7 @@ internal sealed class TensorStore : IDisposable
     public IReadOnlyCollection<string> Files => _files.Keys;
 
     /// <summary>The content of <paramref name="tensor"/>.</summary>
-    /// <exception cref="ModelException">Its data is missing, too short, outside the folder, or does not fit its shape.</exception>
+    /// <exception cref="ZqfpException">Its data is missing, too short, outside the folder, or does not fit its shape.</exception>
     public TensorData Open(TensorProto tensor)
     {
         var type = (DataType)tensor.DataType;
@@ -104,7 +104,7 @@ internal sealed class TensorStore : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ModelException("ZQFP1002", _modelPath, $"External data file '{location}' cannot be read: {e.Message}", e);
+            throw new ZqfpException("ZQFP1002", $"External data file '{location}' cannot be read: {e.Message}", _modelPath, e);
         }
     }
 
@@ -175,5 +175,5 @@ internal sealed class TensorStore : IDisposable
     private static string? Entry(TensorProto tensor, string key) =>
         tensor.ExternalData.FirstOrDefault(entry => entry.Key == key)?.Value;
 
-    private ModelException Refuse(string code, string message) => new(code, _modelPath, message);
+    private ZqfpException Refuse(string code, string message) => new ZqfpException(code, message, _modelPath);
 }

@@ -92,7 +92,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
 
         if (value.ElementType != OrtElementType.Float16)
         {
-            throw new PipelineException("ZQFP1012", $"A layer reads activations of type {value.ElementType}; calibration knows float and float16. Export the model in one of these.");
+            throw new ZqfpException("ZQFP1012", $"A layer reads activations of type {value.ElementType}; calibration knows float and float16. Export the model in one of these.");
         }
 
         ReadOnlySpan<Half> halves = value.AsReadOnlySpan<Half>();

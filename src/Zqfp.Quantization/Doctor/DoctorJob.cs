@@ -24,7 +24,7 @@ public static class DoctorJob
             library = OrtLibrary.Load();
             runtime = new DoctorCheck("ONNX Runtime", DoctorState.Ok, $"{library.Version}, {library.Path}");
         }
-        catch (OrtException e)
+        catch (ZqfpException e)
         {
             runtime = new DoctorCheck("ONNX Runtime", DoctorState.Problem, e.Message, $"Put the native library where the message says, or set {OrtLibrary.PathVariable} to its file.", e.Code);
         }
@@ -46,7 +46,7 @@ public static class DoctorJob
             using OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment);
             return new DoctorCheck("operators", DoctorState.Ok, $"domain {domain.Name} registers; CPU kernels: {CpuFeatures.Kernels}");
         }
-        catch (OrtException e)
+        catch (ZqfpException e)
         {
             return new DoctorCheck("operators", DoctorState.Problem, e.Message, "Use another ONNX Runtime library.", e.Code);
         }
@@ -86,7 +86,7 @@ public static class DoctorJob
     }
 
     /// <summary>The error's message as a sentence of its own, without its code.</summary>
-    private static string Sentence(CudaException error)
+    private static string Sentence(ZqfpException error)
     {
         string message = error.Message.Replace($"{error.Code}: ", "", StringComparison.Ordinal);
         return char.ToUpperInvariant(message[0]) + message[1..];

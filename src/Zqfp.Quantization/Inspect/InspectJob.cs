@@ -11,12 +11,12 @@ public static class InspectJob
 {
     /// <summary>Lists the layers of a model, float or quantized, and what <paramref name="options"/> would do to them.</summary>
     /// <param name="options">The model and the recipe; nothing is written and no text is read.</param>
-    /// <exception cref="PipelineException">The model cannot be used; the code says why.</exception>
-    public static InspectReport Run(QuantizeOptions options) => DiagnosticTranslator.Run(() =>
+    /// <exception cref="ZqfpException">The model cannot be used; the code says why.</exception>
+    public static InspectReport Run(QuantizeOptions options)
     {
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         return Of(file, ModelLayers.Of(file, options), options);
-    });
+    }
 
     /// <summary>The report of an opened model.</summary>
     internal static InspectReport Of(OnnxFile file, ModelLayers model, QuantizeOptions options)

@@ -12,8 +12,8 @@ public static class PlanJob
 
     /// <summary>Plans the quantization that <paramref name="options"/> describe; nothing is written.</summary>
     /// <param name="options">As for <see cref="QuantizeJob"/>. Without a calibration text the number of windows is taken as asked for.</param>
-    /// <exception cref="PipelineException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
-    public static QuantizePlan Run(QuantizeOptions options) => DiagnosticTranslator.Run(() =>
+    /// <exception cref="ZqfpException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
+    public static QuantizePlan Run(QuantizeOptions options)
     {
         bool calibrates = QuantizeOptionRules.NeedsCalibration(options.Quantization);
         bool isAssumed = calibrates && options.CalibrationPath is null;
@@ -24,7 +24,7 @@ public static class PlanJob
         IReadOnlyList<LayerChoice> chosen = model.Chosen;
         if (chosen.Count == 0)
         {
-            throw new PipelineException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
+            throw new ZqfpException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
         }
 
         int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, model.Facts, options.Reading, options.WindowSeed).Windows.Count;
@@ -53,7 +53,7 @@ public static class PlanJob
             Basis = Basis(rates, calibrates),
             Warnings = [.. Warnings(options, memory, disk)],
         };
-    });
+    }
 
     private static PlannedSeconds Estimate(IReadOnlyList<CalibrationStage> stages, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes, MachineRates rates)
     {

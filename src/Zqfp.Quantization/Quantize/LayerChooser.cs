@@ -15,7 +15,7 @@ internal sealed record LayerChoice(LinearLayer Layer, QuantizationOptions Option
 internal static class LayerChooser
 {
     /// <summary>What is to be done with each layer, in their order.</summary>
-    /// <exception cref="PipelineException">ZQFP0005: an override asks for a combination that no operator computes.</exception>
+    /// <exception cref="ZqfpException">ZQFP0005: an override asks for a combination that no operator computes.</exception>
     public static IReadOnlyList<LayerChoice> Choose(IReadOnlyList<LinearLayer> layers, QuantizeOptions options)
     {
         LayerChoice[] choices = [.. layers.Select(layer => Choose(layer, options))];

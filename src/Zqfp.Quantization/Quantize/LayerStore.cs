@@ -25,7 +25,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
     public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer) => isTemporary ? null : Map(key, layer);
 
     /// <summary>Writes <paramref name="result"/> and returns it as <see cref="Read"/> does.</summary>
-    /// <exception cref="PipelineException">ZQFP0007: the folder cannot be written.</exception>
+    /// <exception cref="ZqfpException">ZQFP0007: the folder cannot be written.</exception>
     public QuantizedLayerResult Write(LayerKey key, QuantizedLayerResult result)
     {
         try
@@ -39,7 +39,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new PipelineException("ZQFP0007", $"The folder of finished layers cannot be written: {e.Message} Choose another --work folder.", folder, e);
+            throw new ZqfpException("ZQFP0007", $"The folder of finished layers cannot be written: {e.Message} Choose another --work folder.", folder, e);
         }
     }
 

@@ -67,7 +67,7 @@ internal sealed class QuantizationRun
         IReadOnlyList<LinearLayer> all = _model.Found;
         if (LogitsCoverage.Refusal(_model.Graph, all, _model.Facts.Logits) is { } refusal)
         {
-            throw new PipelineException("ZQFP1008", $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it without pruning the head.", _file.Path);
+            throw new ZqfpException("ZQFP1008", $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it without pruning the head.", _file.Path);
         }
 
         foreach (Diagnostic warning in LayerChooser.UnusedPatterns(all, _options))
@@ -80,7 +80,7 @@ internal sealed class QuantizationRun
             string why = all.All(layer => layer.IsHead || layer.IsTied)
                 ? "no MatMul or Gemm with a constant weight besides the head"
                 : "the options leave out every one";
-            throw new PipelineException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", _file.Path);
+            throw new ZqfpException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", _file.Path);
         }
 
         foreach (LayerChoice choice in _model.Chosen)
@@ -103,7 +103,7 @@ internal sealed class QuantizationRun
         {
             if (_file.ExternalFiles().Any(file => RealPath.AreSame(file, path) || RealPath.AreSame(file, path + ".data")))
             {
-                throw new PipelineException("ZQFP0003", "The output would overwrite the model's weights. Choose another --output.", path);
+                throw new ZqfpException("ZQFP0003", "The output would overwrite the model's weights. Choose another --output.", path);
             }
         }
     }

@@ -1,4 +1,3 @@
-using Zqfp.Evaluation;
 using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization;
@@ -7,13 +6,12 @@ namespace Zqfp.Quantization;
 public static class QuantizeJob
 {
     /// <summary>Quantizes a model.</summary>
-    /// <exception cref="PipelineException">The model, the text or the options cannot be used; the code says why. No output is written.</exception>
+    /// <exception cref="ZqfpException">The model, the text or the options cannot be used; the code says why. No output is written.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for. Nothing is written but finished layers in the work folder.</exception>
-    public static QuantizeReport Run(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation) =>
-        DiagnosticTranslator.Run(() =>
-        {
-            QuantizeOptionRules.Check(options);
-            using OnnxFile file = OnnxFile.Open(options.ModelPath);
-            return new QuantizationRun(options, file, observer, cancellation).Execute();
-        });
+    public static QuantizeReport Run(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation)
+    {
+        QuantizeOptionRules.Check(options);
+        using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        return new QuantizationRun(options, file, observer, cancellation).Execute();
+    }
 }

@@ -7,7 +7,7 @@ namespace Zqfp.Quantization;
 internal static class QuantizeOptionRules
 {
     /// <summary>Checks <paramref name="options"/>.</summary>
-    /// <exception cref="PipelineException">ZQFP0002 to ZQFP0006.</exception>
+    /// <exception cref="ZqfpException">ZQFP0002 to ZQFP0006.</exception>
     public static void Check(QuantizeOptions options)
     {
         foreach (string output in ProfileFiles.Of(options).Select(file => file.Path))
@@ -16,19 +16,19 @@ internal static class QuantizeOptionRules
             {
                 if (input.Length > 0 && (RealPath.AreSame(input, output) || RealPath.AreSame(input, output + ".data")))
                 {
-                    throw new PipelineException("ZQFP0003", $"The output would overwrite '{input}'. Choose another --output.", output);
+                    throw new ZqfpException("ZQFP0003", $"The output would overwrite '{input}'. Choose another --output.", output);
                 }
             }
 
             if (Directory.Exists(output))
             {
-                throw new PipelineException("ZQFP0002", "The output is a folder. Name the file to write, such as model.onnx in it.", output);
+                throw new ZqfpException("ZQFP0002", "The output is a folder. Name the file to write, such as model.onnx in it.", output);
             }
         }
 
         if (options.Window < 2)
         {
-            throw new PipelineException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
+            throw new ZqfpException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
         }
 
         if (!options.IsSimulated)
@@ -37,17 +37,17 @@ internal static class QuantizeOptionRules
         }
         else if (options.Profiles.Count > 1)
         {
-            throw new PipelineException("ZQFP0005", "The profile 'simulated' stands alone: it runs other operators than the others.");
+            throw new ZqfpException("ZQFP0005", "The profile 'simulated' stands alone: it runs other operators than the others.");
         }
 
         if (options.CalibrationPath is null && NeedsCalibration(options.Quantization))
         {
-            throw new PipelineException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
+            throw new ZqfpException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
         }
     }
 
     /// <summary>Checks that there are operators for a layer that is quantized so.</summary>
-    /// <exception cref="PipelineException">ZQFP0005.</exception>
+    /// <exception cref="ZqfpException">ZQFP0005.</exception>
     public static void CheckFormats(QuantizationOptions weights, ActivationFormat activations)
     {
         Refuse(activations is ActivationFormat.Int8 or ActivationFormat.Fp8E5M2, $"activation format '{(activations == ActivationFormat.Int8 ? "int8" : "e5m2")}'", "fp8 or none");
@@ -76,7 +76,7 @@ internal static class QuantizeOptionRules
     {
         if (unsupported)
         {
-            throw new PipelineException("ZQFP0005", $"The {what} has no operator. Use {instead}, or --profile simulated to measure it.");
+            throw new ZqfpException("ZQFP0005", $"The {what} has no operator. Use {instead}, or --profile simulated to measure it.");
         }
     }
 }

@@ -20,7 +20,7 @@ internal static class SweepFiles
 
     /// <summary>Writes the files into <paramref name="folder"/>.</summary>
     /// <returns>The report with the files' paths.</returns>
-    /// <exception cref="PipelineException">ZQFP0002: they cannot be written.</exception>
+    /// <exception cref="ZqfpException">ZQFP0002: they cannot be written.</exception>
     public static SweepReport Write(string folder, SweepReport report)
     {
         string[] files = [Path.Combine(folder, "sweep.md"), Path.Combine(folder, "sweep.json"), Path.Combine(folder, "sweep.svg")];
@@ -35,7 +35,7 @@ internal static class SweepFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new PipelineException("ZQFP0002", $"The tables cannot be written: {e.Message}", folder, e);
+            throw new ZqfpException("ZQFP0002", $"The tables cannot be written: {e.Message}", folder, e);
         }
     }
 

@@ -9,41 +9,40 @@ namespace Zqfp.Quantization;
 public static class SweepJob
 {
     /// <summary>Makes the tables.</summary>
-    /// <exception cref="PipelineException">The model, a text or the folder cannot be used; the code says why.</exception>
+    /// <exception cref="ZqfpException">The model, a text or the folder cannot be used; the code says why.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for. What is done is kept.</exception>
-    public static SweepReport Run(SweepOptions options, IJobObserver observer, CancellationToken cancellation) =>
-        DiagnosticTranslator.Run(() =>
+    public static SweepReport Run(SweepOptions options, IJobObserver observer, CancellationToken cancellation)
+    {
+        SweepTable[] tables = options.Tables.Count > 0 ? [.. options.Tables.Distinct().Order()] : Enum.GetValues<SweepTable>();
+        SweepConfiguration[] configurations = [.. tables.SelectMany(SweepConfiguration.Of).DistinctBy(configuration => configuration.Name)];
+        ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        TokenWindowSet calibration = TokenWindowSet.Load(options.CalibrationPath, options.TokenizerPath, options.Window, options.CalibrationWindows, facts);
+        TokenWindowSet evaluation = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
+        var store = new SweepStore(Path.Combine(options.Folder, "results"), options.ModelPath, calibration.Windows.Concat(evaluation.Windows));
+        EvaluationResult floating = EvaluateJob.Run(Evaluation(options, options.ModelPath), new PhasePrefix(observer, "Float model"), cancellation);
+        List<SweepRow> rows = [];
+        foreach (SweepConfiguration configuration in configurations)
         {
-            SweepTable[] tables = options.Tables.Count > 0 ? [.. options.Tables.Distinct().Order()] : Enum.GetValues<SweepTable>();
-            SweepConfiguration[] configurations = [.. tables.SelectMany(SweepConfiguration.Of).DistinctBy(configuration => configuration.Name)];
-            ModelFacts facts = ModelFacts.Read(options.ModelPath);
-            TokenWindowSet calibration = TokenWindowSet.Load(options.CalibrationPath, options.TokenizerPath, options.Window, options.CalibrationWindows, facts);
-            TokenWindowSet evaluation = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
-            var store = new SweepStore(Path.Combine(options.Folder, "results"), options.ModelPath, calibration.Windows.Concat(evaluation.Windows));
-            EvaluationResult floating = EvaluateJob.Run(Evaluation(options, options.ModelPath), new PhasePrefix(observer, "Float model"), cancellation);
-            List<SweepRow> rows = [];
-            foreach (SweepConfiguration configuration in configurations)
+            var told = new PhasePrefix(observer, $"{rows.Count + 1} of {configurations.Length}, {configuration.Name}");
+            if (store.Read(configuration) is not { } row)
             {
-                var told = new PhasePrefix(observer, $"{rows.Count + 1} of {configurations.Length}, {configuration.Name}");
-                if (store.Read(configuration) is not { } row)
-                {
-                    row = Measure(options, configuration, floating, told, cancellation);
-                    store.Write(configuration, row);
-                }
-
-                rows.Add(row);
+                row = Measure(options, configuration, floating, told, cancellation);
+                store.Write(configuration, row);
             }
 
-            return SweepFiles.Write(options.Folder, new SweepReport
-            {
-                Model = options.ModelPath,
-                Float = floating,
-                Tables = tables.ToDictionary(table => table, table => (IReadOnlyList<string>)[.. SweepConfiguration.Of(table).Select(configuration => configuration.Name)]),
-                Rows = rows,
-                Claims = SweepClaims.Check(rows),
-                Files = [],
-            });
+            rows.Add(row);
+        }
+
+        return SweepFiles.Write(options.Folder, new SweepReport
+        {
+            Model = options.ModelPath,
+            Float = floating,
+            Tables = tables.ToDictionary(table => table, table => (IReadOnlyList<string>)[.. SweepConfiguration.Of(table).Select(configuration => configuration.Name)]),
+            Rows = rows,
+            Claims = SweepClaims.Check(rows),
+            Files = [],
         });
+    }
 
     private static SweepRow Measure(SweepOptions options, SweepConfiguration configuration, EvaluationResult floating, IJobObserver observer, CancellationToken cancellation)
     {

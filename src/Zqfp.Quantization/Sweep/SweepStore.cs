@@ -40,7 +40,7 @@ internal sealed class SweepStore
     }
 
     /// <summary>Keeps a row.</summary>
-    /// <exception cref="PipelineException">ZQFP0007: the folder cannot be written.</exception>
+    /// <exception cref="ZqfpException">ZQFP0007: the folder cannot be written.</exception>
     public void Write(SweepConfiguration configuration, SweepRow row)
     {
         try
@@ -49,7 +49,7 @@ internal sealed class SweepStore
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new PipelineException("ZQFP0007", $"The sweep's folder cannot be written: {e.Message} Choose another --output.", _folder, e);
+            throw new ZqfpException("ZQFP0007", $"The sweep's folder cannot be written: {e.Message} Choose another --output.", _folder, e);
         }
     }
 

@@ -5,7 +5,7 @@ namespace Zqfp.Tokenizers;
 /// <summary>Makes the subword model of <c>model</c>, type <c>BPE</c>.</summary>
 internal static class BpeFactory
 {
-    /// <exception cref="TextException">ZQFP0103 where the model is of another kind, ZQFP0106 where its merges are broken.</exception>
+    /// <exception cref="ZqfpException">ZQFP0103 where the model is of another kind, ZQFP0106 where its merges are broken.</exception>
     public static ISubwordModel Create(JsonComponent model, Vocabulary vocabulary, bool byteLevel)
     {
         // Files written before the type was recorded are BPE when they have merges.

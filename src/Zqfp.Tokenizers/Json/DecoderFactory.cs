@@ -5,7 +5,7 @@ namespace Zqfp.Tokenizers;
 /// <summary>Makes the decoder of <c>decoder</c>. All that the supported ones do to a token is known when they are made.</summary>
 internal static class DecoderFactory
 {
-    /// <exception cref="TextException">ZQFP0108.</exception>
+    /// <exception cref="ZqfpException">ZQFP0108.</exception>
     public static TokenDecoder Create(JsonComponent? component, IReadOnlyList<string?> spellings, IEnumerable<AddedToken> added)
     {
         var rules = new Rules();

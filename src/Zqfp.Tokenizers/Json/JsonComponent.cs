@@ -88,12 +88,12 @@ internal readonly record struct JsonComponent(JsonElement Element, string File, 
         Element.TryGetProperty(name, out child) && child.ValueKind != JsonValueKind.Null;
 
     /// <summary>The file is JSON, but not of the shape a tokenizer has.</summary>
-    public TextException Malformed(string what) =>
-        new(TextCodes.VocabularyBroken, $"The tokenizer '{File}' is broken: {what}. Fetch the file again, or save it again with Hugging Face tokenizers.");
+    public ZqfpException Malformed(string what) =>
+        new ZqfpException(TextCodes.VocabularyBroken, $"The tokenizer '{File}' is broken: {what}. Fetch the file again, or save it again with Hugging Face tokenizers.");
 
     /// <summary>The file asks for something that is not done here.</summary>
-    public TextException Unsupported(string code, string what) =>
-        new(code, $"The tokenizer '{File}' asks for {what} (at '{Place}'), which is not supported. "
+    public ZqfpException Unsupported(string code, string what) =>
+        new ZqfpException(code, $"The tokenizer '{File}' asks for {what} (at '{Place}'), which is not supported. "
             + "Give pre-tokenized data instead, or a tokenizer of another format of the same model.");
 
     private string Inside(string name) => Place.Length == 0 ? name : $"{Place}.{name}";

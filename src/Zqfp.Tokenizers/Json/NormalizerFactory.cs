@@ -4,7 +4,7 @@ namespace Zqfp.Tokenizers;
 /// <summary>Makes the normalizer of <c>normalizer</c>.</summary>
 internal static class NormalizerFactory
 {
-    /// <exception cref="TextException">ZQFP0104.</exception>
+    /// <exception cref="ZqfpException">ZQFP0104.</exception>
     public static TextNormalizer? Create(JsonComponent? component)
     {
         if (component is not { } normalizer)
@@ -52,9 +52,9 @@ internal static class NormalizerFactory
         }
         catch (ArgumentException exception)
         {
-            throw new TextException(TextCodes.NormalizerUnsupported,
+            throw new ZqfpException(TextCodes.NormalizerUnsupported,
                 $"The tokenizer '{normalizer.File}' has a pattern at '{normalizer.Place}' that .NET's regular expressions do not read: "
-                + $"{exception.Message} Give pre-tokenized data instead.", exception);
+                + $"{exception.Message} Give pre-tokenized data instead.", inner: exception);
         }
     }
 }

@@ -5,7 +5,7 @@ namespace Zqfp.Tokenizers;
 internal static class PreTokenizerFactory
 {
     /// <summary>The pre-tokenizer, null for none, and whether the model works on bytes (<c>ByteLevel</c> is its last stage).</summary>
-    /// <exception cref="TextException">ZQFP0105.</exception>
+    /// <exception cref="ZqfpException">ZQFP0105.</exception>
     public static (PreTokenizer? PreTokenizer, bool ByteLevel) Create(JsonComponent? component)
     {
         var stages = new List<PreTokenizer>();
@@ -127,9 +127,9 @@ internal static class PreTokenizerFactory
         }
         catch (ArgumentException exception)
         {
-            throw new TextException(TextCodes.PreTokenizerUnsupported,
+            throw new ZqfpException(TextCodes.PreTokenizerUnsupported,
                 $"The tokenizer '{stage.File}' has a pattern at '{stage.Place}' that .NET's regular expressions do not read: "
-                + $"{exception.Message} Give pre-tokenized data instead.", exception);
+                + $"{exception.Message} Give pre-tokenized data instead.", inner: exception);
         }
     }
 

@@ -33,8 +33,8 @@ internal static class SequenceTokens
         }
         catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException)
         {
-            throw new TextException(TextCodes.TokenizerFormatUnknown,
-                $"'{configuration}', which names the tokenizer's beginning and end tokens, cannot be read: {exception.Message}", exception);
+            throw new ZqfpException(TextCodes.TokenizerFormatUnknown,
+                $"'{configuration}', which names the tokenizer's beginning and end tokens, cannot be read: {exception.Message}", inner: exception);
         }
     }
 

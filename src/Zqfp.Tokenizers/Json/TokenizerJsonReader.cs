@@ -8,7 +8,7 @@ internal static class TokenizerJsonReader
     // Beyond every real vocabulary; keeps a broken id from asking for gigabytes.
     private const int MostIds = 1 << 24;
 
-    /// <exception cref="TextException">ZQFP0102 to ZQFP0108.</exception>
+    /// <exception cref="ZqfpException">ZQFP0102 to ZQFP0108.</exception>
     public static Tokenizer Read(byte[] content, string file)
     {
         try
@@ -17,7 +17,7 @@ internal static class TokenizerJsonReader
             using var document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = 64 });
             if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("model", out _))
             {
-                throw new TextException(TextCodes.TokenizerFormatUnknown,
+                throw new ZqfpException(TextCodes.TokenizerFormatUnknown,
                     $"'{file}' is JSON, but no tokenizer.json: it has no 'model'. Name the file that Hugging Face tokenizers saved.");
             }
 
@@ -26,13 +26,13 @@ internal static class TokenizerJsonReader
         catch (InvalidOperationException exception)
         {
             // A string that is no Unicode (half a surrogate pair, invalid UTF-8) is found only when it is read.
-            throw new TextException(TextCodes.VocabularyBroken,
-                $"The tokenizer '{file}' is broken: a string in it is not valid Unicode. Fetch the file again.", exception);
+            throw new ZqfpException(TextCodes.VocabularyBroken,
+                $"The tokenizer '{file}' is broken: a string in it is not valid Unicode. Fetch the file again.", inner: exception);
         }
         catch (JsonException exception)
         {
-            throw new TextException(TextCodes.TokenizerFormatUnknown,
-                $"'{file}' is not valid JSON (line {exception.LineNumber + 1}): {exception.Message}", exception);
+            throw new ZqfpException(TextCodes.TokenizerFormatUnknown,
+                $"'{file}' is not valid JSON (line {exception.LineNumber + 1}): {exception.Message}", inner: exception);
         }
     }
 

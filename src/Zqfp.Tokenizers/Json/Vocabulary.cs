@@ -17,7 +17,7 @@ internal sealed class Vocabulary
         && Ids.Keys.All(token => token.AsSpan().TrimStart('\u2581').IndexOf('\u2581') < 0);
 
     /// <summary>Reads <c>model.vocab</c>, an object of ids by token.</summary>
-    /// <exception cref="TextException">ZQFP0106.</exception>
+    /// <exception cref="ZqfpException">ZQFP0106.</exception>
     public static Vocabulary Read(JsonComponent model, int mostIds)
     {
         if (!model.TryGet("vocab", out JsonElement entries) || entries.ValueKind != JsonValueKind.Object)

@@ -29,7 +29,7 @@ internal sealed class CodePointPattern
         new(new Regex(Regex.Escape(literal), RegexOptions.CultureInvariant, SearchLimit));
 
     /// <summary>The matches as (start, length), in UTF-16 units of <paramref name="text"/>, in order.</summary>
-    /// <exception cref="TextException">ZQFP0105: the expression backtracks without end on this text.</exception>
+    /// <exception cref="ZqfpException">ZQFP0105: the expression backtracks without end on this text.</exception>
     public List<(int Start, int Length)> Matches(ReadOnlySpan<char> text)
     {
         var matches = new List<(int Start, int Length)>();
@@ -51,8 +51,8 @@ internal sealed class CodePointPattern
         }
         catch (RegexMatchTimeoutException exception)
         {
-            throw new TextException(TextCodes.PreTokenizerUnsupported,
-                $"The pre-tokenizer's pattern '{_expression}' does not come to an end on this text. Give pre-tokenized data instead.", exception);
+            throw new ZqfpException(TextCodes.PreTokenizerUnsupported,
+                $"The pre-tokenizer's pattern '{_expression}' does not come to an end on this text. Give pre-tokenized data instead.", inner: exception);
         }
 
         return matches;

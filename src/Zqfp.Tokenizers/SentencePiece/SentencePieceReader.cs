@@ -8,7 +8,7 @@ internal static class SentencePieceReader
 {
     private const char SpaceMark = '\u2581';
 
-    /// <exception cref="TextException">ZQFP0102 where the file is something else, ZQFP0103 where its kind is not supported,
+    /// <exception cref="ZqfpException">ZQFP0102 where the file is something else, ZQFP0103 where its kind is not supported,
     /// ZQFP0106 and ZQFP0107 where it is damaged.</exception>
     public static Tokenizer Read(byte[] content, string file)
     {
@@ -136,12 +136,12 @@ internal static class SentencePieceReader
             : throw Damaged(file, "its normalization table (precompiled_charsmap) is broken");
     }
 
-    private static TextException Damaged(string file, string what, Exception? cause = null) =>
-        new(TextCodes.SentencePieceDamaged, $"The SentencePiece model '{file}' is damaged: {what}. Fetch the file again.", cause);
+    private static ZqfpException Damaged(string file, string what, Exception? cause = null) =>
+        new ZqfpException(TextCodes.SentencePieceDamaged, $"The SentencePiece model '{file}' is damaged: {what}. Fetch the file again.", inner: cause);
 
-    private static TextException Unsupported(string file, string what) =>
-        new(TextCodes.ModelUnsupported, $"The SentencePiece model '{file}' is of {what}, which is not supported; BPE and unigram are. Give pre-tokenized data instead.");
+    private static ZqfpException Unsupported(string file, string what) =>
+        new ZqfpException(TextCodes.ModelUnsupported, $"The SentencePiece model '{file}' is of {what}, which is not supported; BPE and unigram are. Give pre-tokenized data instead.");
 
-    private static TextException Unknown(string file, Exception? cause) =>
-        new(TextCodes.TokenizerFormatUnknown, $"'{file}' is neither a tokenizer.json nor a SentencePiece .model. Name one of these.", cause);
+    private static ZqfpException Unknown(string file, Exception? cause) =>
+        new ZqfpException(TextCodes.TokenizerFormatUnknown, $"'{file}' is neither a tokenizer.json nor a SentencePiece .model. Name one of these.", inner: cause);
 }

@@ -26,10 +26,10 @@ internal static class CommandLine
         {
             arguments = RecipeOptions.Expand(arguments);
         }
-        catch (PipelineException exception)
+        catch (ZqfpException exception)
         {
-            DiagnosticWriter.Write(exception.Diagnostic);
-            return ExitCodes.Of(exception.Diagnostic.Code);
+            DiagnosticWriter.Write(Diagnostic.Of(exception));
+            return ExitCodes.Of(exception.Code);
         }
 
         // A path may begin with '@'; it is never a response file.

@@ -25,10 +25,10 @@ internal static class Job
             Console.Error.WriteLine("Cancelled.");
             return ExitCodes.Cancelled;
         }
-        catch (PipelineException exception)
+        catch (ZqfpException exception)
         {
             progress.Dispose();
-            return Fail(exception, exception.Diagnostic, ExitCodes.Of(exception.Diagnostic.Code));
+            return Fail(exception, Diagnostic.Of(exception), ExitCodes.Of(exception.Code));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

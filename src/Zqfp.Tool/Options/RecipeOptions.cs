@@ -58,7 +58,7 @@ internal static class RecipeOptions
     public static Option<string?> Create() => new(Name) { Description = "A JSON file of options; those given here win ('dotnet zqfp schema' prints its schema)", HelpName = "FILE" };
 
     /// <summary>The arguments with those of the recipe, where they name one.</summary>
-    /// <exception cref="PipelineException">ZQFP0012: the recipe cannot be read, or holds something that is no option.</exception>
+    /// <exception cref="ZqfpException">ZQFP0012: the recipe cannot be read, or holds something that is no option.</exception>
     public static string[] Expand(string[] arguments)
     {
         if (arguments is not [("quantize" or "plan" or "gate") and var command, ..] || Find(arguments) is not { } path)
@@ -106,7 +106,7 @@ internal static class RecipeOptions
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or ArgumentException or InvalidOperationException or NotSupportedException)
         {
-            throw new PipelineException("ZQFP0012", $"The recipe cannot be used: {e.Message}", path, e);
+            throw new ZqfpException("ZQFP0012", $"The recipe cannot be used: {e.Message}", path, e);
         }
     }
 

@@ -26,7 +26,7 @@ public sealed class OrtSessionTests : IDisposable
     [Fact]
     public void A_missing_library_is_a_coded_error()
     {
-        var error = Assert.Throws<OrtException>(() => OrtLibrary.Load("no/such/library.so"));
+        var error = Assert.Throws<ZqfpException>(() => OrtLibrary.Load("no/such/library.so"));
         Assert.Equal("ZQFP4003", error.Code);
         Assert.Contains("library.so", error.Message);
     }
@@ -37,7 +37,7 @@ public sealed class OrtSessionTests : IDisposable
         string file = Path.GetTempFileName();
         try
         {
-            Assert.Equal("ZQFP4003", Assert.Throws<OrtException>(() => OrtLibrary.Load(file)).Code);
+            Assert.Equal("ZQFP4003", Assert.Throws<ZqfpException>(() => OrtLibrary.Load(file)).Code);
         }
         finally
         {
@@ -54,7 +54,7 @@ public sealed class OrtSessionTests : IDisposable
     [InlineData("not a version", false)]
     public void Accepts_the_versions_whose_API_it_was_made_for(string version, bool accepted)
     {
-        OrtException? error = Record.Exception(() => OrtVersion.Check(version)) as OrtException;
+        ZqfpException? error = Record.Exception(() => OrtVersion.Check(version)) as ZqfpException;
         Assert.Equal(accepted, error is null);
         Assert.Equal(accepted ? null : "ZQFP4004", error?.Code);
     }
@@ -109,8 +109,8 @@ public sealed class OrtSessionTests : IDisposable
     [Fact]
     public void A_model_that_cannot_be_loaded_is_a_coded_error_with_the_runtimes_words()
     {
-        Assert.Equal("ZQFP4005", Assert.Throws<OrtException>(() => OrtSession.Create(_environment, [1, 2, 3])).Code);
-        var error = Assert.Throws<OrtException>(() => OrtSession.Create(_environment, "no-such-model.onnx"));
+        Assert.Equal("ZQFP4005", Assert.Throws<ZqfpException>(() => OrtSession.Create(_environment, [1, 2, 3])).Code);
+        var error = Assert.Throws<ZqfpException>(() => OrtSession.Create(_environment, "no-such-model.onnx"));
         Assert.Contains("no-such-model.onnx", error.Message);
     }
 
@@ -129,7 +129,7 @@ public sealed class OrtSessionTests : IDisposable
     {
         using var session = OrtSession.Create(_environment, Adding);
         using var input = OrtValue.Create<float>(_environment, [1, 1], [1, 2]);
-        Assert.Equal("ZQFP4005", Assert.Throws<OrtException>(() => session.Run(["x"], [input], ["y"])).Code);
+        Assert.Equal("ZQFP4005", Assert.Throws<ZqfpException>(() => session.Run(["x"], [input], ["y"])).Code);
     }
 
     [Fact]

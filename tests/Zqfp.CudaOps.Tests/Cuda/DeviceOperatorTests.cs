@@ -7,7 +7,7 @@ public sealed class DeviceOperatorTests
     public void Says_that_a_GPU_is_missing_before_any_model_is_loaded()
     {
         using var environment = new OrtEnvironment();
-        CudaException error = Assert.Throws<CudaException>(() => ZqfpOperators.CreateDomain(environment, OperatorDevice.Cuda));
+        ZqfpException error = Assert.Throws<ZqfpException>(() => ZqfpOperators.CreateDomain(environment, OperatorDevice.Cuda));
         Assert.Contains(error.Code, (string[])["ZQFP4101", "ZQFP4104"]);
     }
 

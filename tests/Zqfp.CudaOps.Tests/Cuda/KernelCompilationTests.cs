@@ -80,7 +80,7 @@ public sealed class KernelCompilationTests : IDisposable
     public void Says_what_the_compiler_said_about_a_bad_source()
     {
         KernelCompiler compiler = new(new KernelCache(_folder));
-        CudaException e = Assert.Throws<CudaException>(() => compiler.Compile("expand.cu", "GROUP=nonsense"));
+        ZqfpException e = Assert.Throws<ZqfpException>(() => compiler.Compile("expand.cu", "GROUP=nonsense"));
         Assert.Equal("ZQFP4105", e.Code);
         Assert.Contains("nonsense", e.Message, StringComparison.Ordinal);
     }

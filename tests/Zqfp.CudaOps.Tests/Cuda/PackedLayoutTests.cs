@@ -112,7 +112,7 @@ public class PackedLayoutTests
     public void Refuses_an_exponent_the_format_cannot_hold()
     {
         PackedLayout layout = new(1, 256, 256);
-        CudaException e = Assert.Throws<CudaException>(() => layout.Pack(new byte[128], new byte[] { 15 }));
+        ZqfpException e = Assert.Throws<ZqfpException>(() => layout.Pack(new byte[128], new byte[] { 15 }));
         Assert.Equal("ZQFP4108", e.Code);
     }
 
@@ -125,7 +125,7 @@ public class PackedLayoutTests
     public void Refuses_shapes_it_cannot_hold(int rows, int columns, int group, bool floats)
     {
         Assert.False(PackedLayout.Supports(rows, columns, group, floats));
-        Assert.Equal("ZQFP4108", Assert.Throws<CudaException>(() => new PackedLayout(rows, columns, group, floats)).Code);
+        Assert.Equal("ZQFP4108", Assert.Throws<ZqfpException>(() => new PackedLayout(rows, columns, group, floats)).Code);
     }
 
     /// <summary>decode8 of packed.cuh.</summary>

@@ -27,8 +27,8 @@ public sealed class GateBaselineTests : IDisposable
     [Fact]
     public void Without_an_entry_the_gate_says_how_to_record_one_and_writes_nothing()
     {
-        PipelineException error = Assert.Throws<PipelineException>(() => Run(Options));
-        Assert.Equal("ZQFP3007", error.Diagnostic.Code);
+        ZqfpException error = Assert.Throws<ZqfpException>(() => Run(Options));
+        Assert.Equal("ZQFP3007", error.Code);
         Assert.Contains("--update-baseline", error.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(Baseline));
     }
@@ -80,8 +80,8 @@ public sealed class GateBaselineTests : IDisposable
     public void A_baseline_of_other_tokens_is_refused()
     {
         Run(Options with { UpdateBaseline = true });
-        Assert.Equal("ZQFP3007", Assert.Throws<PipelineException>(() => Run(Options with { Windows = 9 })).Diagnostic.Code);
-        Assert.Equal("ZQFP3007", Assert.Throws<PipelineException>(() => Run(Options with { TextPath = SampleModel.Calibration })).Diagnostic.Code);
+        Assert.Equal("ZQFP3007", Assert.Throws<ZqfpException>(() => Run(Options with { Windows = 9 })).Code);
+        Assert.Equal("ZQFP3007", Assert.Throws<ZqfpException>(() => Run(Options with { TextPath = SampleModel.Calibration })).Code);
     }
 
     [Theory]
@@ -95,8 +95,8 @@ public sealed class GateBaselineTests : IDisposable
     public void A_file_that_is_no_baseline_is_refused_and_kept(string content)
     {
         File.WriteAllText(Baseline, content);
-        Assert.Equal("ZQFP0013", Assert.Throws<PipelineException>(() => Run(Options)).Diagnostic.Code);
-        Assert.Equal("ZQFP0013", Assert.Throws<PipelineException>(() => Run(Options with { UpdateBaseline = true })).Diagnostic.Code);
+        Assert.Equal("ZQFP0013", Assert.Throws<ZqfpException>(() => Run(Options)).Code);
+        Assert.Equal("ZQFP0013", Assert.Throws<ZqfpException>(() => Run(Options with { UpdateBaseline = true })).Code);
         Assert.Equal(content, File.ReadAllText(Baseline));
     }
 
@@ -105,7 +105,7 @@ public sealed class GateBaselineTests : IDisposable
     {
         string file = Path.Combine(Path.GetDirectoryName(Baseline)!, "file");
         File.WriteAllText(file, "");
-        Diagnostic error = Assert.Throws<PipelineException>(() => Run(Options with { UpdateBaseline = true, BaselinePath = Path.Combine(file, "baseline.json") })).Diagnostic;
+        ZqfpException error = Assert.Throws<ZqfpException>(() => Run(Options with { UpdateBaseline = true, BaselinePath = Path.Combine(file, "baseline.json") }));
         Assert.Equal(("ZQFP0013", Path.Combine(file, "baseline.json")), (error.Code, error.File));
     }
 

@@ -22,7 +22,7 @@ public sealed class UnfitModelTests : IDisposable
         File.Copy(SampleModel.Model, cut);
         byte[] data = File.ReadAllBytes(SampleModel.Model + ".data");
         File.WriteAllBytes(cut + ".data", data[..(data.Length / 2)]);
-        Diagnostic error = job switch
+        ZqfpException error = job switch
         {
             "evaluate" => Evaluate(cut, null),
             "evaluate against" => Evaluate(SampleModel.Model, cut),
@@ -70,15 +70,15 @@ public sealed class UnfitModelTests : IDisposable
         Assert.True(VerifyJob.Run(new VerifyOptions { ReferencePath = tiny, ModelPath = tiny, Window = 32, Windows = 2 }, new SilentObserver(), CancellationToken.None).Identical);
     }
 
-    private static Diagnostic Evaluate(string model, string? against) => Error(() => EvaluateJob.Run(
+    private static ZqfpException Evaluate(string model, string? against) => Error(() => EvaluateJob.Run(
         new EvaluateOptions { ModelPath = model, AgainstPath = against, TextPath = SampleModel.Evaluation, TokenizerPath = SampleModel.Tokenizer, Window = 32, Windows = 2 },
         new SilentObserver(),
         CancellationToken.None));
 
-    private static Diagnostic Gate(string model, string floatModel, bool divergence = false) => Error(() => GateJob.Run(
+    private static ZqfpException Gate(string model, string floatModel, bool divergence = false) => Error(() => GateJob.Run(
         new GateOptions { ModelPath = model, FloatModelPath = floatModel, TextPath = SampleModel.Evaluation, TokenizerPath = SampleModel.Tokenizer, Window = 32, Windows = 2, Divergence = divergence },
         new SilentObserver(),
         CancellationToken.None));
 
-    private static Diagnostic Error(Func<object> job) => Assert.Throws<PipelineException>(job).Diagnostic;
+    private static ZqfpException Error(Func<object> job) => Assert.Throws<ZqfpException>(job);
 }

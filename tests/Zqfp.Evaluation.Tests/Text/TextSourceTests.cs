@@ -73,7 +73,7 @@ public sealed class TextSourceTests : IDisposable
     [InlineData("{\"text\":\"\\ud800\"}", "line 2")]
     public void A_line_without_its_text_is_refused(string line, string named)
     {
-        TextException refusal = AssertRefused("ZQFP0110", "a.jsonl", Encoding.UTF8.GetBytes("{\"text\":\"x\"}\n" + line));
+        ZqfpException refusal = AssertRefused("ZQFP0110", "a.jsonl", Encoding.UTF8.GetBytes("{\"text\":\"x\"}\n" + line));
         Assert.Contains(named, refusal.Message, StringComparison.OrdinalIgnoreCase);
     }
 
@@ -147,7 +147,7 @@ public sealed class TextSourceTests : IDisposable
     [Fact]
     public void An_id_outside_the_models_vocabulary_is_refused_by_name()
     {
-        TextException refusal = Assert.Throws<TextException>(
+        ZqfpException refusal = Assert.Throws<ZqfpException>(
             () => Load("a.txt", "he hello", options => options with { ModelVocabularySize = 260 }));
         Assert.Equal("ZQFP0112", refusal.Code);
         foreach (string named in new[] { "260", "\u0120hello", "a.txt", "position 1", "262" })
@@ -157,7 +157,7 @@ public sealed class TextSourceTests : IDisposable
 
         Assert.Equal(2, Load("a.txt", "he hello", options => options with { ModelVocabularySize = 261 }).Ids.Length);
         string ids = _folder.Write("a.i16", [1, 0, 9, 0]);
-        Assert.Equal("ZQFP0112", Assert.Throws<TextException>(
+        Assert.Equal("ZQFP0112", Assert.Throws<ZqfpException>(
             () => TextSource.Load(new TextSourceOptions { Path = ids, ModelVocabularySize = 9 }, null)).Code);
     }
 
@@ -179,11 +179,11 @@ public sealed class TextSourceTests : IDisposable
     {
         string text = _folder.Write("a.txt", "hello");
         string ids = _folder.Write("a.i16", [1, 0]);
-        Assert.Equal("ZQFP0114", Assert.Throws<TextException>(
+        Assert.Equal("ZQFP0114", Assert.Throws<ZqfpException>(
             () => TextSource.Load(new TextSourceOptions { Path = text }, null)).Code);
-        Assert.Equal("ZQFP0114", Assert.Throws<TextException>(
+        Assert.Equal("ZQFP0114", Assert.Throws<ZqfpException>(
             () => TextSource.Load(new TextSourceOptions { Path = text, Beginning = BeginningPolicy.Text }, _bytes)).Code);
-        Assert.Equal("ZQFP0113", Assert.Throws<TextException>(
+        Assert.Equal("ZQFP0113", Assert.Throws<ZqfpException>(
             () => TextSource.Load(new TextSourceOptions { Path = ids, Beginning = BeginningPolicy.Document }, _pieces)).Code);
     }
 
@@ -202,12 +202,12 @@ public sealed class TextSourceTests : IDisposable
         Directory.CreateDirectory(Path.Combine(_folder.Path, "empty"));
         foreach (string path in new[] { "none", "empty" })
         {
-            Assert.Equal("ZQFP0109", Assert.Throws<TextException>(
+            Assert.Equal("ZQFP0109", Assert.Throws<ZqfpException>(
                 () => TextSource.Load(new TextSourceOptions { Path = Path.Combine(_folder.Path, path) }, _bytes)).Code);
         }
 
         AssertRefused("ZQFP0109", "a.txt", []);
-        Assert.Equal("ZQFP0113", Assert.Throws<TextException>(() => Load("a.txt", "x", options => options with { MaxTokens = 0 })).Code);
+        Assert.Equal("ZQFP0113", Assert.Throws<ZqfpException>(() => Load("a.txt", "x", options => options with { MaxTokens = 0 })).Code);
     }
 
     private static byte[] Npy(string type, string shape, byte[] body, bool fortran = false)
@@ -227,10 +227,10 @@ public sealed class TextSourceTests : IDisposable
     private int[] LoadIds(string name, byte[] content, TextFormat format = TextFormat.Auto) =>
         TextSource.Load(new TextSourceOptions { Path = _folder.Write(name, content), Format = format }, null).Ids;
 
-    private TextException AssertRefused(string code, string name, byte[] content)
+    private ZqfpException AssertRefused(string code, string name, byte[] content)
     {
         string file = _folder.Write(name, content);
-        TextException refusal = Assert.Throws<TextException>(() => TextSource.Load(new TextSourceOptions { Path = file }, _bytes));
+        ZqfpException refusal = Assert.Throws<ZqfpException>(() => TextSource.Load(new TextSourceOptions { Path = file }, _bytes));
         Assert.Equal(code, refusal.Code);
         Assert.Contains(name, refusal.Message, StringComparison.Ordinal);
         return refusal;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Zqfp.Tokenizers;
 
 namespace Zqfp.Evaluation.Tests;
 
@@ -26,7 +25,7 @@ public sealed class TokenWindowSetTests : IDisposable
 
     [Fact]
     public void A_field_that_is_not_there_is_refused() =>
-        Assert.Equal("ZQFP0110", Assert.Throws<TextException>(() => Load(Lines("""{ "text": "Once" }"""), reading: new TextReading { JsonField = "story" })).Code);
+        Assert.Equal("ZQFP0110", Assert.Throws<ZqfpException>(() => Load(Lines("""{ "text": "Once" }"""), reading: new TextReading { JsonField = "story" })).Code);
 
     [Fact]
     public void A_seed_draws_other_windows_of_the_same_text_and_the_same_ones_again()

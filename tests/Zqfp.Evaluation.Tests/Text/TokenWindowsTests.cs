@@ -1,5 +1,3 @@
-using Zqfp.Tokenizers;
-
 namespace Zqfp.Evaluation.Tests;
 
 public class TokenWindowsTests
@@ -65,7 +63,7 @@ public class TokenWindowsTests
     [InlineData(1001, 1)]
     public void Windows_that_make_no_sense_are_refused(int length, int count)
     {
-        Assert.Equal("ZQFP0113", Assert.Throws<TextException>(() => TokenWindows.Cut(Ids, length, count)).Code);
-        Assert.Equal("ZQFP0113", Assert.Throws<TextException>(() => TokenWindows.Sample(Ids, length, count, 0)).Code);
+        Assert.Equal("ZQFP0113", Assert.Throws<ZqfpException>(() => TokenWindows.Cut(Ids, length, count)).Code);
+        Assert.Equal("ZQFP0113", Assert.Throws<ZqfpException>(() => TokenWindows.Sample(Ids, length, count, 0)).Code);
     }
 }

@@ -61,7 +61,7 @@ public sealed class VerifyJobTests : IDisposable
 
     [ReferenceFact("models/stories260k")]
     public void Models_of_other_vocabularies_are_refused() =>
-        Assert.Equal("ZQFP3005", Assert.Throws<PipelineException>(() => Run(Options with { ModelPath = Repository.Reference("models/stories260k/dynamo-fp32/model.onnx") })).Diagnostic.Code);
+        Assert.Equal("ZQFP3005", Assert.Throws<ZqfpException>(() => Run(Options with { ModelPath = Repository.Reference("models/stories260k/dynamo-fp32/model.onnx") })).Code);
 
     private static VerifyResult Run(VerifyOptions options) => VerifyJob.Run(options, new SilentObserver(), CancellationToken.None);
 }

@@ -55,5 +55,5 @@ public sealed class InspectJobTests : IDisposable
 
     [Fact]
     public void A_missing_model_is_a_coded_error() =>
-        Assert.Equal("ZQFP0001", Assert.Throws<PipelineException>(() => InspectJob.Run(SampleModel.Quick("x") with { ModelPath = Path.Combine(_folder, "none.onnx") })).Diagnostic.Code);
+        Assert.Equal("ZQFP0001", Assert.Throws<ZqfpException>(() => InspectJob.Run(SampleModel.Quick("x") with { ModelPath = Path.Combine(_folder, "none.onnx") })).Code);
 }

@@ -48,5 +48,5 @@ public sealed class PlanJobTests
 
     [Fact]
     public void What_quantizing_refuses_planning_refuses() =>
-        Assert.Equal("ZQFP0005", Assert.Throws<PipelineException>(() => PlanJob.Run(Options with { Activations = ActivationFormat.Int8 })).Diagnostic.Code);
+        Assert.Equal("ZQFP0005", Assert.Throws<ZqfpException>(() => PlanJob.Run(Options with { Activations = ActivationFormat.Int8 })).Code);
 }

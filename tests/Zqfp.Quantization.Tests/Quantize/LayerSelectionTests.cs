@@ -36,8 +36,8 @@ public sealed class LayerSelectionTests : IDisposable
     public void Small_layers_stay_float()
     {
         Assert.Equal("up0 down0 up1 down1", Quantized(new LayerSelection { MinSize = 32 * 48 }));
-        PipelineException refused = Assert.Throws<PipelineException>(() => Quantized(new LayerSelection { MinSize = (32 * 48) + 1 }));
-        Assert.Equal("ZQFP1009", refused.Diagnostic.Code);
+        ZqfpException refused = Assert.Throws<ZqfpException>(() => Quantized(new LayerSelection { MinSize = (32 * 48) + 1 }));
+        Assert.Equal("ZQFP1009", refused.Code);
         Assert.Contains("the options", refused.Message, StringComparison.Ordinal);
     }
 
@@ -78,7 +78,7 @@ public sealed class LayerSelectionTests : IDisposable
     {
         var selection = new LayerSelection { Overrides = [new("up1") { Format = NumberFormat.E4M3 }] };
         QuantizeOptions options = _options with { Quantization = _options.Quantization with { Constraint = ScaleConstraint.None }, Selection = selection };
-        Assert.Equal("ZQFP0005", Assert.Throws<PipelineException>(() => Run(options, out _)).Diagnostic.Code);
+        Assert.Equal("ZQFP0005", Assert.Throws<ZqfpException>(() => Run(options, out _)).Code);
     }
 
     [Theory]

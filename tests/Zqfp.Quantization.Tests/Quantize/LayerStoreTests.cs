@@ -77,7 +77,7 @@ public sealed class LayerStoreTests : IDisposable
     {
         string path = Path.Combine(_folder, "file");
         File.WriteAllText(path, "");
-        Assert.Equal("ZQFP0007", Assert.Throws<PipelineException>(() => new LayerStore(path, isTemporary: false).Write(Key, Sample())).Diagnostic.Code);
+        Assert.Equal("ZQFP0007", Assert.Throws<ZqfpException>(() => new LayerStore(path, isTemporary: false).Write(Key, Sample())).Code);
     }
 
     private static QuantizedLayerResult Sample()

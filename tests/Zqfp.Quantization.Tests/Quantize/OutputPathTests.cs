@@ -19,8 +19,8 @@ public sealed class OutputPathTests : IDisposable
         foreach (string output in new[] { model, Path.Combine(_folder, "link", "model.onnx"), Path.Combine(_folder, "tokenizer.onnx"), tokenizer })
         {
             var options = new QuantizeOptions { ModelPath = model, OutputPath = output, TokenizerPath = tokenizer, CalibrationPath = SampleModel.Calibration };
-            PipelineException error = Assert.Throws<PipelineException>(() => QuantizeJob.Run(options, new SilentObserver(), CancellationToken.None));
-            Assert.Equal("ZQFP0003", error.Diagnostic.Code);
+            ZqfpException error = Assert.Throws<ZqfpException>(() => QuantizeJob.Run(options, new SilentObserver(), CancellationToken.None));
+            Assert.Equal("ZQFP0003", error.Code);
         }
 
         Assert.Equal(("model", "tokenizer"), (File.ReadAllText(model), File.ReadAllText(tokenizer)));

@@ -83,8 +83,8 @@ public sealed class QuantizeJobTests : IDisposable
         string model = Path.Combine(_folder, "renamed.onnx");
         File.Copy(SampleModel.Model, model);
         File.Copy(SampleModel.Model + ".data", Path.Combine(_folder, "model.onnx.data"));
-        PipelineException error = Assert.Throws<PipelineException>(() => Run(SampleModel.Quick(Path.Combine(_folder, "model.onnx")) with { ModelPath = model }));
-        Assert.Equal("ZQFP0003", error.Diagnostic.Code);
+        ZqfpException error = Assert.Throws<ZqfpException>(() => Run(SampleModel.Quick(Path.Combine(_folder, "model.onnx")) with { ModelPath = model }));
+        Assert.Equal("ZQFP0003", error.Code);
     }
 
     [Theory]
@@ -175,8 +175,8 @@ public sealed class QuantizeJobTests : IDisposable
         JsonNode json = JsonNode.Parse(File.ReadAllText(SampleModel.Tokenizer))!;
         json["model"]!["vocab"]!["\u0120the"] = 5000;
         File.WriteAllText(tokenizer, json.ToJsonString());
-        PipelineException error = Assert.Throws<PipelineException>(() => Run(SampleModel.Quick(Output) with { TokenizerPath = tokenizer }));
-        Assert.StartsWith("ZQFP01", error.Diagnostic.Code, StringComparison.Ordinal);
+        ZqfpException error = Assert.Throws<ZqfpException>(() => Run(SampleModel.Quick(Output) with { TokenizerPath = tokenizer }));
+        Assert.StartsWith("ZQFP01", error.Code, StringComparison.Ordinal);
         Assert.False(File.Exists(Output));
     }
 
@@ -184,8 +184,8 @@ public sealed class QuantizeJobTests : IDisposable
 
     private void AssertRefused(string code, QuantizeOptions options)
     {
-        PipelineException error = Assert.Throws<PipelineException>(() => Run(options));
-        Assert.Equal(code, error.Diagnostic.Code);
+        ZqfpException error = Assert.Throws<ZqfpException>(() => Run(options));
+        Assert.Equal(code, error.Code);
         Assert.False(Directory.Exists(Path.GetDirectoryName(Output)));
     }
 

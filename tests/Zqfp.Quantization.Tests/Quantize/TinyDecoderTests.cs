@@ -76,10 +76,10 @@ public sealed class TinyDecoderTests : IDisposable
     public void Logits_of_the_last_token_alone_are_ZQFP1008_and_nothing_is_written()
     {
         QuantizeOptions options = Options(TinyDecoder.Write(_folder, prunesHead: true));
-        PipelineException refused = Assert.Throws<PipelineException>(() => Run(options));
-        Assert.Equal("ZQFP1008", refused.Diagnostic.Code);
+        ZqfpException refused = Assert.Throws<ZqfpException>(() => Run(options));
+        Assert.Equal("ZQFP1008", refused.Code);
         Assert.False(File.Exists(options.OutputPath));
-        Assert.Equal("ZQFP1008", Assert.Throws<PipelineException>(() => Perplexity(options.ModelPath)).Diagnostic.Code);
+        Assert.Equal("ZQFP1008", Assert.Throws<ZqfpException>(() => Perplexity(options.ModelPath)).Code);
     }
 
     private QuantizeOptions Options(string model) => new()

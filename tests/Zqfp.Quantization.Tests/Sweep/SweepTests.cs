@@ -75,7 +75,7 @@ public sealed class SweepTests : IDisposable
 
     [Fact]
     public void A_missing_text_is_a_coded_error() =>
-        Assert.StartsWith("ZQFP01", Assert.Throws<PipelineException>(() => SweepJob.Run(Options with { TextPath = "none.txt" }, new SilentObserver(), CancellationToken.None)).Diagnostic.Code, StringComparison.Ordinal);
+        Assert.StartsWith("ZQFP01", Assert.Throws<ZqfpException>(() => SweepJob.Run(Options with { TextPath = "none.txt" }, new SilentObserver(), CancellationToken.None)).Code, StringComparison.Ordinal);
 
     private sealed class Phases : IJobObserver
     {

@@ -145,7 +145,7 @@ internal static unsafe class OperatorCallbacks
 #pragma warning restore CA1031
 
     private static string Describe(NativeOperator.Definition definition, string node, Exception failure) =>
-        $"{definition.Operator.Name} node '{node}': {failure.Message}";
+        $"{definition.Operator.Name} node '{node}': {(failure is ZqfpException { Code: var code } ? code + ": " : "")}{failure.Message}";
 
     /// <summary>A kernel with what its error messages need.</summary>
     private sealed record Node(NativeOperator.Definition Definition, string Name, OrtKernel Kernel);

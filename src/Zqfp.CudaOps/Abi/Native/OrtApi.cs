@@ -24,7 +24,7 @@ internal sealed unsafe class OrtApi
     public string RuntimeVersion { get; }
 
     /// <summary>Reads the table from <c>OrtApiBase*</c>: { GetApi(uint), GetVersionString() }.</summary>
-    /// <exception cref="OrtException">ZQFP4004: the library is older than <see cref="Version"/>.</exception>
+    /// <exception cref="ZqfpException">ZQFP4004: the library is older than <see cref="Version"/>.</exception>
     public static OrtApi FromBase(void* apiBase)
     {
         var getVersion = (delegate* unmanaged[Cdecl]<byte*>)((void**)apiBase)[1];
@@ -34,7 +34,7 @@ internal sealed unsafe class OrtApi
         void** table = (void**)getApi(Version);
         return table is not null
             ? new OrtApi(table, version)
-            : throw new OrtException(OrtException.VersionNotSupported, $"ONNX Runtime {version} does not offer version {Version} of its C API.");
+            : throw new ZqfpException("ZQFP4004", $"ONNX Runtime {version} does not offer version {Version} of its C API.");
     }
 
     /// <summary>The function at a position, to be cast to its type.</summary>
@@ -43,7 +43,7 @@ internal sealed unsafe class OrtApi
     /// <summary>Throws what a status says, and releases it.</summary>
     /// <param name="status">Null means success.</param>
     /// <param name="doing">What was being done, for the message: "loading the model 'x.onnx'".</param>
-    /// <exception cref="OrtException">ZQFP4005, when there is a status.</exception>
+    /// <exception cref="ZqfpException">ZQFP4005, when there is a status.</exception>
     public void Check(void* status, string doing)
     {
         if (status is null)
@@ -52,7 +52,7 @@ internal sealed unsafe class OrtApi
         }
         string message = Text(((delegate* unmanaged[Cdecl]<void*, byte*>)this[OrtSlot.GetErrorMessage])(status));
         Release(OrtSlot.ReleaseStatus, status);
-        throw new OrtException(OrtException.CallFailed, $"ONNX Runtime {RuntimeVersion} failed at {doing}: {message}");
+        throw new ZqfpException("ZQFP4005", $"ONNX Runtime {RuntimeVersion} failed at {doing}: {message}");
     }
 
     /// <summary>True for success; a failure is dropped.</summary>
