@@ -66,6 +66,12 @@ public sealed record QuantizedLayerTensors
     /// <summary>How the layer's input is rounded.</summary>
     public ActivationRounding Activations { get; init; }
 
+    /// <summary>
+    /// Inputs of a block that are multiplied by the normalized Hadamard matrix before they are rounded: a power of two from 2 to 256 that
+    /// divides K, or 0 for none. The weight was multiplied too, and layers that read one value share it.
+    /// </summary>
+    public int Rotation { get; init; }
+
     /// <summary>Bytes that replace the weight's own.</summary>
     public long ByteLength =>
         Codes.Length + (Exponents?.Length ?? 0) + (4L * Scales.Length) + (2L * (Down.Length + Up.Length));
