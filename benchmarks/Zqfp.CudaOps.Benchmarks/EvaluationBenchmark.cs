@@ -20,7 +20,7 @@ internal sealed class EvaluationBenchmark(OrtEnvironment environment, int thread
 
     public void Measure(string model, string text, string tokenizer, double seconds)
     {
-        TokenStream stream = TextSource.Load(new TextSourceOptions { Path = text }, Tokenizer.Load(tokenizer));
+        TokenStream stream = TextSource.Load(new TextSourceOptions { Path = text }, PretrainedTokenizer.Load(tokenizer));
         int[][][] batches = [.. TokenWindows.Cut(stream, Window, Windows).Chunk(BatchTokens / Window)];
         using OrtSession session = OrtSession.Create(environment, model, new OrtSessionOptions { IntraOpThreads = threads });
         List<(double Clock, double Processor)> bare = [];

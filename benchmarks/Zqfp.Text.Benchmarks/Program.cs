@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Microsoft.ML.Tokenizers;
 using Zqfp.Tokenizers;
 
 if (args.Length != 2)
@@ -13,8 +14,8 @@ string text = File.ReadAllText(args[1]);
 double megabytes = new FileInfo(args[1]).Length / 1e6;
 
 // A fresh tokenizer has no words in its cache; the last rounds of one instance find nearly all of them there.
-double[] cold = [.. Enumerable.Range(0, Rounds).Select(_ => Rate(Tokenizer.Load(args[0]), text))];
-Tokenizer tokenizer = Tokenizer.Load(args[0]);
+double[] cold = [.. Enumerable.Range(0, Rounds).Select(_ => Rate(PretrainedTokenizer.Load(args[0]), text))];
+Tokenizer tokenizer = PretrainedTokenizer.Load(args[0]);
 double[] warm = [.. Enumerable.Range(0, Rounds).Select(_ => Rate(tokenizer, text))];
 string longWord = string.Create(1 << 20, new Random(1), static (word, random) =>
 {

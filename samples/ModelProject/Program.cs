@@ -7,7 +7,7 @@ const int LongestStory = 300;
 const double Temperature = 0.7;
 
 string model = Path.Combine(AppContext.BaseDirectory, "model", "model.onnx");
-Tokenizer tokenizer = Tokenizer.Load(Path.Combine(AppContext.BaseDirectory, "model", "tokenizer.json"));
+PretrainedTokenizer tokenizer = PretrainedTokenizer.Load(Path.Combine(AppContext.BaseDirectory, "model", "tokenizer.json"));
 int seedAt = Array.IndexOf(args, "--seed");
 var random = new Random(seedAt >= 0 && seedAt + 1 < args.Length ? int.Parse(args[seedAt + 1]) : 1);
 string prompt = args.Length > 0 && seedAt != 0 ? args[0] : "Once upon a time";
@@ -22,7 +22,7 @@ string written = prompt;
 while (tokens.Count < LongestStory)
 {
     int next = Sample(NextTokenLogits());
-    if (next == tokenizer.EndOfSequenceId)
+    if (next == tokenizer.EndOfSentenceId)
     {
         break;
     }

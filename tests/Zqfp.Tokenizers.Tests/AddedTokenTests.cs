@@ -37,7 +37,7 @@ public class AddedTokenTests
         JsonObject json = TinyTokenizers.ByteLevel();
         json["normalizer"] = new JsonObject { ["type"] = "Lowercase" };
         json["added_tokens"] = new JsonArray(TinyTokenizers.Added(300, "Yes", special: false), TinyTokenizers.Added(301, "No"));
-        Tokenizer tokenizer = TinyTokenizers.Load(json);
+        PretrainedTokenizer tokenizer = TinyTokenizers.Load(json);
         Assert.Equal([300, 300], tokenizer.EncodeToIds("YESyes"));
         Assert.Equal([301, 'n', 'o'], tokenizer.EncodeToIds("NoNO"));
         Assert.Equal("Yes", tokenizer.Decode([300]));

@@ -5,7 +5,7 @@ namespace Zqfp.Tokenizers.Tests;
 
 public class ByteFallbackTests
 {
-    private readonly Tokenizer _tokenizer = TinyTokenizers.Load(TinyTokenizers.ByteFallback());
+    private readonly PretrainedTokenizer _tokenizer = TinyTokenizers.Load(TinyTokenizers.ByteFallback());
 
     [Theory]
     [InlineData("", new int[0])]
@@ -22,8 +22,8 @@ public class ByteFallbackTests
     [Fact]
     public void The_template_names_the_beginning_token()
     {
-        Assert.Equal(1, _tokenizer.BeginningOfSequenceId);
-        Assert.Equal(2, _tokenizer.EndOfSequenceId);
+        Assert.Equal(1, _tokenizer.BeginningOfSentenceId);
+        Assert.Equal(2, _tokenizer.EndOfSentenceId);
     }
 
     [Fact]
@@ -80,7 +80,7 @@ public class ByteFallbackTests
         // A token with a mark inside keeps the tokenizer from cutting; "c▁c" needs a merge that the text never gives.
         JsonObject json = TinyTokenizers.ByteFallback();
         json["model"]!["vocab"]!["q\u2581q"] = 266;
-        Tokenizer whole = TinyTokenizers.Load(json);
+        PretrainedTokenizer whole = TinyTokenizers.Load(json);
         var random = new Random(8);
         for (int i = 0; i < 300; i++)
         {

@@ -5,7 +5,7 @@ namespace Zqfp.Tokenizers.Tests;
 
 public class ByteLevelTests
 {
-    private readonly Tokenizer _tokenizer = TinyTokenizers.Load(TinyTokenizers.ByteLevel());
+    private readonly PretrainedTokenizer _tokenizer = TinyTokenizers.Load(TinyTokenizers.ByteLevel());
 
     [Theory]
     [InlineData("", new int[0])]
@@ -31,14 +31,13 @@ public class ByteLevelTests
     [Fact]
     public void Names_tokens_and_ids()
     {
-        Assert.True(_tokenizer.TryGetId("hello", out int id));
-        Assert.Equal(259, id);
-        Assert.False(_tokenizer.TryGetId("world", out _));
+        Assert.Equal(259, _tokenizer.Vocabulary["hello"]);
+        Assert.False(_tokenizer.Vocabulary.ContainsKey("world"));
         Assert.Equal("\u0120hello", _tokenizer.TokenOf(260));
         Assert.Null(_tokenizer.TokenOf(262));
         Assert.Null(_tokenizer.TokenOf(-1));
-        Assert.Equal(261, _tokenizer.EndOfSequenceId);
-        Assert.Null(_tokenizer.BeginningOfSequenceId);
+        Assert.Equal(261, _tokenizer.EndOfSentenceId);
+        Assert.Null(_tokenizer.BeginningOfSentenceId);
     }
 
     [Fact]
@@ -99,7 +98,7 @@ public class ByteLevelTests
     {
         JsonObject json = TinyTokenizers.ByteLevel();
         json["pre_tokenizer"]!["add_prefix_space"] = true;
-        Tokenizer tokenizer = TinyTokenizers.Load(json);
+        PretrainedTokenizer tokenizer = TinyTokenizers.Load(json);
         Assert.Equal([260], tokenizer.EncodeToIds("hello"));
         Assert.Equal([260], tokenizer.EncodeToIds(" hello"));
         Assert.Equal([260, 261, 260], tokenizer.EncodeToIds("hello<|endoftext|>hello"));

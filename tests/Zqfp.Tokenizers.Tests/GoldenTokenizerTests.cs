@@ -21,7 +21,7 @@ public class GoldenTokenizerTests
 
     private static void CompareWithGolden(string name, string file)
     {
-        Tokenizer tokenizer = Tokenizer.Load(Repository.Reference(file));
+        PretrainedTokenizer tokenizer = PretrainedTokenizer.Load(Repository.Reference(file));
         using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(Repository.Reference(Golden)));
         int compared = 0;
         foreach (JsonElement example in golden.RootElement.GetProperty(name).EnumerateArray())

@@ -61,8 +61,8 @@ public class HostileTokenizerTests
     public void A_missing_file_or_an_empty_folder_is_refused()
     {
         using var folder = new TemporaryFolder();
-        Assert.Equal("ZQFP0101", Assert.Throws<ZqfpException>(() => Tokenizer.Load(Path.Combine(folder.Path, "none.json"))).Code);
-        Assert.Equal("ZQFP0101", Assert.Throws<ZqfpException>(() => Tokenizer.Load(folder.Path)).Code);
+        Assert.Equal("ZQFP0101", Assert.Throws<ZqfpException>(() => PretrainedTokenizer.Load(Path.Combine(folder.Path, "none.json"))).Code);
+        Assert.Equal("ZQFP0101", Assert.Throws<ZqfpException>(() => PretrainedTokenizer.Load(folder.Path)).Code);
     }
 
     [Fact]
@@ -71,9 +71,9 @@ public class HostileTokenizerTests
         using var folder = new TemporaryFolder();
         folder.Write("tokenizer.json", JsonSerializer.SerializeToUtf8Bytes(TinyTokenizers.ByteLevel()));
         folder.Write("tokenizer_config.json", """{"bos_token":{"content":"hello"},"eos_token":"<|endoftext|>"}""");
-        Tokenizer tokenizer = Tokenizer.Load(folder.Path);
-        Assert.Equal(259, tokenizer.BeginningOfSequenceId);
-        Assert.Equal(261, tokenizer.EndOfSequenceId);
+        PretrainedTokenizer tokenizer = PretrainedTokenizer.Load(folder.Path);
+        Assert.Equal(259, tokenizer.BeginningOfSentenceId);
+        Assert.Equal(261, tokenizer.EndOfSentenceId);
     }
 
     [Fact]
@@ -84,7 +84,7 @@ public class HostileTokenizerTests
         foreach (string broken in new[] { "{", "[]", "3", "" })
         {
             folder.Write("tokenizer_config.json", broken);
-            ZqfpException refusal = Assert.Throws<ZqfpException>(() => Tokenizer.Load(file));
+            ZqfpException refusal = Assert.Throws<ZqfpException>(() => PretrainedTokenizer.Load(file));
             Assert.Contains("tokenizer_config.json", refusal.Message, StringComparison.Ordinal);
         }
     }
@@ -154,7 +154,7 @@ public class HostileTokenizerTests
     {
         try
         {
-            Tokenizer tokenizer = TinyTokenizers.Load(content);
+            PretrainedTokenizer tokenizer = TinyTokenizers.Load(content);
             tokenizer.Decode(tokenizer.EncodeToIds("a b A é <s>\uD800"));
             return true;
         }

@@ -58,7 +58,7 @@ public class NormalizerTests
     {
         JsonObject json = TinyTokenizers.ByteLevel();
         json["normalizer"] = JsonNode.Parse(normalizer);
-        Tokenizer tokenizer = TinyTokenizers.Load(json);
+        PretrainedTokenizer tokenizer = TinyTokenizers.Load(json);
         Assert.Equal(normalized, tokenizer.Decode(tokenizer.EncodeToIds(text)));
     }
 }

@@ -13,17 +13,17 @@ public class PreTokenizerTests
     [InlineData("Contiguous", false, "the|-|final|--|countdown")]
     public void Splits_with_each_behavior(string behavior, bool invert, string pieces)
     {
-        var split = new PatternPreTokenizer(CodePointPattern.FromLiteral("-"), Enum.Parse<PieceBehavior>(behavior), invert);
+        var split = new PatternSplitter(CodePointPattern.FromLiteral("-"), Enum.Parse<PieceBehavior>(behavior), invert);
         Assert.Equal(pieces.Split('|'), WordScannerTests.Words(split, "the-final--countdown"));
     }
 
     [Fact]
     public void A_sequence_works_on_the_pieces_of_the_stage_before()
     {
-        var sequence = new SequencePreTokenizer([
-            new PatternPreTokenizer(CodePointPattern.FromRegex(@"\s"), PieceBehavior.Removed),
-            new PatternPreTokenizer(CodePointPattern.FromRegex(@"\p{N}"), PieceBehavior.Isolated),
-            new PrefixSpacePreTokenizer(new Gpt2Scanner()),
+        var sequence = new SequenceSplitter([
+            new PatternSplitter(CodePointPattern.FromRegex(@"\s"), PieceBehavior.Removed),
+            new PatternSplitter(CodePointPattern.FromRegex(@"\p{N}"), PieceBehavior.Isolated),
+            new PrefixSpaceSplitter(new Gpt2Scanner()),
         ]);
         Assert.Equal([" a", " 1", " 2", " b"], WordScannerTests.Words(sequence, "a12\tb"));
     }
@@ -31,7 +31,7 @@ public class PreTokenizerTests
     [Fact]
     public void A_long_run_of_spaces_is_cut_in_linear_time()
     {
-        var split = new PatternPreTokenizer(CodePointPattern.FromRegex(@"\s+(?!\S)|\s+|\S+"), PieceBehavior.Isolated);
+        var split = new PatternSplitter(CodePointPattern.FromRegex(@"\s+(?!\S)|\s+|\S+"), PieceBehavior.Isolated);
         Assert.Equal(3, WordScannerTests.Words(split, new string(' ', 100_000) + "x").Count);
     }
 
@@ -54,7 +54,7 @@ public class PreTokenizerTests
                 JsonNode.Parse(stage),
                 new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["use_regex"] = false }),
         };
-        Tokenizer tokenizer = TinyTokenizers.Load(json);
+        PretrainedTokenizer tokenizer = TinyTokenizers.Load(json);
         Assert.Equal(" " + words.Replace('|', ' '), tokenizer.Decode(tokenizer.EncodeToIds(text)));
     }
 }

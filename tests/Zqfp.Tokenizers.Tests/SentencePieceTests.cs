@@ -15,7 +15,7 @@ public class SentencePieceTests
     [InlineData("", "")]
     public void BPE_merges_the_piece_of_the_highest_score_first(string text, string pieces)
     {
-        Tokenizer tokenizer = new TinySentencePiece { Pieces = TinySentencePiece.WithControls(Pieces) }.Load();
+        PretrainedTokenizer tokenizer = new TinySentencePiece { Pieces = TinySentencePiece.WithControls(Pieces) }.Load();
         Assert.Equal(pieces, Spell(tokenizer, text));
     }
 
@@ -24,7 +24,7 @@ public class SentencePieceTests
     {
         List<SentencePiece> pieces = TinySentencePiece.WithControls("\u2581", "a", "b");
         pieces.AddRange([new SentencePiece("ba", -9, PieceKind.Normal), new SentencePiece("ab", -9, PieceKind.Normal)]);
-        Tokenizer tokenizer = new TinySentencePiece { Pieces = pieces }.Load();
+        PretrainedTokenizer tokenizer = new TinySentencePiece { Pieces = pieces }.Load();
         Assert.Equal("\u2581 ab ab", Spell(tokenizer, "abab"));
         Assert.Equal("\u2581 ba b", Spell(tokenizer, "bab"));
     }
@@ -32,7 +32,7 @@ public class SentencePieceTests
     [Fact]
     public void Byte_fallback_round_trips_any_text()
     {
-        Tokenizer tokenizer = new TinySentencePiece
+        PretrainedTokenizer tokenizer = new TinySentencePiece
         {
             Pieces = [.. TinySentencePiece.WithControls(Pieces), .. TinySentencePiece.BytePieces()],
             ByteFallback = true,
@@ -50,9 +50,9 @@ public class SentencePieceTests
     [Fact]
     public void Control_pieces_name_the_ends_and_are_never_read_from_text()
     {
-        Tokenizer tokenizer = new TinySentencePiece { Pieces = TinySentencePiece.WithControls(Pieces) }.Load();
-        Assert.Equal(1, tokenizer.BeginningOfSequenceId);
-        Assert.Equal(2, tokenizer.EndOfSequenceId);
+        PretrainedTokenizer tokenizer = new TinySentencePiece { Pieces = TinySentencePiece.WithControls(Pieces) }.Load();
+        Assert.Equal(1, tokenizer.BeginningOfSentenceId);
+        Assert.Equal(2, tokenizer.EndOfSentenceId);
         Assert.DoesNotContain(1, tokenizer.EncodeToIds("<s>"));
         Assert.Equal("ab", tokenizer.Decode([1, 3, 2]));
     }
@@ -64,7 +64,7 @@ public class SentencePieceTests
     {
         List<SentencePiece> pieces = TinySentencePiece.WithControls(Pieces);
         pieces.Add(new SentencePiece("bc", 0, PieceKind.UserDefined));
-        Tokenizer tokenizer = new TinySentencePiece { Pieces = pieces, Kind = Enum.Parse<SentencePieceKind>(kind) }.Load();
+        PretrainedTokenizer tokenizer = new TinySentencePiece { Pieces = pieces, Kind = Enum.Parse<SentencePieceKind>(kind) }.Load();
         Assert.Equal("\u2581a bc", Spell(tokenizer, "abc"));
     }
 
@@ -78,7 +78,7 @@ public class SentencePieceTests
             string[] texts = [.. Enumerable.Range(0, 12).Select(_ => RandomWord(random, 3)).Concat(["\u2581", "a", "b"]).Distinct()];
             List<SentencePiece> pieces = TinySentencePiece.WithControls();
             pieces.AddRange(texts.Select(text => new SentencePiece(text, -random.Next(1, 80) / 8f, PieceKind.Normal)));
-            Tokenizer tokenizer = new TinySentencePiece { Pieces = pieces, Kind = SentencePieceKind.Unigram }.Load();
+            PretrainedTokenizer tokenizer = new TinySentencePiece { Pieces = pieces, Kind = SentencePieceKind.Unigram }.Load();
             float unknown = pieces.Where(piece => piece.Kind == PieceKind.Normal).Min(piece => piece.Score) - 10;
             for (int i = 0; i < 20; i++)
             {
@@ -104,7 +104,7 @@ public class SentencePieceTests
     [InlineData("A\u0301b", "\u2581ab <unk> b")]
     public void Applies_the_models_own_rules_and_then_removes_extra_spaces(string text, string pieces)
     {
-        Tokenizer tokenizer = new TinySentencePiece
+        PretrainedTokenizer tokenizer = new TinySentencePiece
         {
             Pieces = [.. TinySentencePiece.WithControls(Pieces)],
             RemoveExtraWhitespaces = true,
@@ -122,7 +122,7 @@ public class SentencePieceTests
         Assert.Equal("ab\u2581 ab\u2581", Spell((model with { WhitespaceIsSuffix = true }).Load(), "ab ab"));
     }
 
-    private static string Spell(Tokenizer tokenizer, string text) =>
+    private static string Spell(PretrainedTokenizer tokenizer, string text) =>
         string.Join(' ', tokenizer.EncodeToIds(text).Select(id => tokenizer.TokenOf(id)));
 
     private static string RandomWord(Random random, int longest) =>

@@ -90,10 +90,10 @@ internal sealed record TinySentencePiece
         return [.. content, .. replacements];
     }
 
-    public Tokenizer Load()
+    public PretrainedTokenizer Load()
     {
         using var folder = new TemporaryFolder();
-        return Tokenizer.Load(folder.Write("tokenizer.model", ToBytes()));
+        return PretrainedTokenizer.Load(folder.Write("tokenizer.model", ToBytes()));
     }
 
     public byte[] ToBytes()

@@ -27,7 +27,7 @@ public class WordScannerTests
     public void Finds_what_the_general_pattern_finds_beyond_the_basic_plane(string pattern)
     {
         WordScanner scanner = ScannerOf(pattern);
-        var general = new PatternPreTokenizer(CodePointPattern.FromRegex(pattern), PieceBehavior.Isolated);
+        var general = new PatternSplitter(CodePointPattern.FromRegex(pattern), PieceBehavior.Isolated);
         var random = new RandomText(12);
         for (int i = 0; i < 3000; i++)
         {
@@ -83,10 +83,10 @@ public class WordScannerTests
     public void Possessive_quantifiers_become_atomic_groups(string pattern, string rewritten) =>
         Assert.Equal(rewritten, PossessiveQuantifiers.ToAtomicGroups(pattern));
 
-    internal static List<string> Words(PreTokenizer preTokenizer, string text)
+    internal static List<string> Words(WordSplitter preTokenizer, string text)
     {
         var sink = new Collector();
-        preTokenizer.Split(new Piece(text, 0, text.Length, First: true), sink);
+        preTokenizer.Split(new Piece(text, 0, text.Length) { First = true }, sink);
         return sink.Words;
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.ML.Tokenizers;
 using Zqfp.Tokenizers;
 
 namespace Zqfp.Evaluation;
@@ -13,11 +14,19 @@ public static class TextSource
     /// such as <c>&lt;|endoftext|&gt;</c>, are recognized where the tokenizer has them.
     /// </summary>
     /// <param name="options">What to read and how.</param>
-    /// <param name="tokenizer">The model's tokenizer; null is allowed for pre-tokenized data.</param>
+    /// <param name="tokenizer">
+    /// The model's tokenizer, of any kind; null is allowed for pre-tokenized data. Special tokens that it would put around a text are
+    /// left out: the source places them itself.
+    /// </param>
     /// <exception cref="ZqfpException">ZQFP0109 to ZQFP0114.</exception>
     public static TokenStream Load(TextSourceOptions options, Tokenizer? tokenizer)
     {
         ArgumentNullException.ThrowIfNull(options);
+        return Load(options, tokenizer is null ? null : new TextTokenizer(tokenizer));
+    }
+
+    private static TokenStream Load(TextSourceOptions options, TextTokenizer? tokenizer)
+    {
         if (options.MaxTokens is < 1)
         {
             throw new ZqfpException(TextCodes.OptionsInvalid, $"At most {options.MaxTokens} tokens were asked for. Ask for 1 or more.");
@@ -58,10 +67,10 @@ public static class TextSource
         }
     }
 
-    /// <summary>Where documents are parted by text, joins them, so that they are tokenized as one.</summary>
-    private static IEnumerable<SourceDocument> Join(IEnumerable<SourceDocument> documents, TextSourceOptions options, Tokenizer? tokenizer)
+    /// <summary>Where documents are separated by text, joins them, so that they are tokenized as one.</summary>
+    private static IEnumerable<SourceDocument> Join(IEnumerable<SourceDocument> documents, TextSourceOptions options, TextTokenizer? tokenizer)
     {
-        string? separator = options.DocumentSeparator ?? (tokenizer?.EndOfSequenceId is null ? BlankLine : null);
+        string? separator = options.DocumentSeparator ?? (tokenizer?.EndId is null ? BlankLine : null);
         var joined = new StringBuilder();
         foreach (SourceDocument document in documents)
         {
@@ -88,7 +97,7 @@ public static class TextSource
         }
     }
 
-    private static void Append(SourceDocument document, TextSourceOptions options, Tokenizer? tokenizer, int? beginning, List<int> ids)
+    private static void Append(SourceDocument document, TextSourceOptions options, TextTokenizer? tokenizer, int? beginning, List<int> ids)
     {
         int before = ids.Count;
         if (document.Ids is { } ready)
@@ -115,16 +124,16 @@ public static class TextSource
         Check(document.File, options.ModelVocabularySize, tokenizer, ids, before);
     }
 
-    private static void AppendText(string text, TextSourceOptions options, Tokenizer tokenizer, int? beginning, List<int> ids)
+    private static void AppendText(string text, TextSourceOptions options, TextTokenizer tokenizer, int? beginning, List<int> ids)
     {
         bool followsText = ids.Count > (options.Beginning == BeginningPolicy.Text ? 1 : 0);
         if (followsText)
         {
             if (options.DocumentSeparator is { } separator)
             {
-                ids.AddRange(tokenizer.EncodeToIds(separator));
+                ids.AddRange(tokenizer.Encode(separator));
             }
-            else if (tokenizer.EndOfSequenceId is { } end && ids[^1] != end)
+            else if (tokenizer.EndId is { } end && ids[^1] != end)
             {
                 ids.Add(end);
             }
@@ -135,10 +144,10 @@ public static class TextSource
             ids.Add(beginning!.Value);
         }
 
-        ids.AddRange(tokenizer.EncodeToIds(text));
+        ids.AddRange(tokenizer.Encode(text));
     }
 
-    private static void Check(string file, int? vocabulary, Tokenizer? tokenizer, List<int> ids, int from)
+    private static void Check(string file, int? vocabulary, TextTokenizer? tokenizer, List<int> ids, int from)
     {
         if (vocabulary is not { } rows)
         {
@@ -149,17 +158,17 @@ public static class TextSource
         if (position >= 0)
         {
             string spelling = tokenizer?.TokenOf(ids[position]) is { } token ? $" ('{token}')" : string.Empty;
-            string advice = tokenizer is null
-                ? "Give data that was tokenized for this model."
-                : $"The tokenizer has {tokenizer.VocabularySize} ids: give the model's own tokenizer.";
+            string advice = tokenizer is null ? "Give data that was tokenized for this model."
+                : tokenizer.VocabularySize is { } size ? $"The tokenizer has {size} ids: give the model's own tokenizer."
+                : "Give the model's own tokenizer.";
             throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
                 $"Token {ids[position]}{spelling} at position {position - from} of '{file}' is outside the model's vocabulary of {rows}. {advice}");
         }
     }
 
-    private static int RequireBeginning(TextSourceOptions options, Tokenizer? tokenizer)
+    private static int RequireBeginning(TextSourceOptions options, TextTokenizer? tokenizer)
     {
-        return tokenizer?.BeginningOfSequenceId ?? throw new ZqfpException(TextCodes.TokenizerLacks,
+        return tokenizer?.BeginningId ?? throw new ZqfpException(TextCodes.TokenizerLacks,
             $"'{options.Path}' should get a beginning-of-sequence token (--bos {options.Beginning.ToString().ToLowerInvariant()}), but "
             + (tokenizer is null ? "no tokenizer was given" : "the tokenizer names none") + ". Choose --bos none, or a tokenizer that has one.");
     }

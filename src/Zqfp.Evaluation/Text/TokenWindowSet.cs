@@ -22,7 +22,7 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
     /// <exception cref="ZqfpException">ZQFP01nn: the text or the tokenizer cannot be used, does not fit the model, or fills no window.</exception>
     public static TokenWindowSet Load(string textPath, string? tokenizerPath, int window, int count, ModelFacts model, TextReading? reading = null, int? seed = null)
     {
-        Tokenizer? tokenizer = tokenizerPath is null ? null : Tokenizer.Load(tokenizerPath);
+        PretrainedTokenizer? tokenizer = tokenizerPath is null ? null : PretrainedTokenizer.Load(tokenizerPath);
         reading ??= new TextReading();
         var source = new TextSourceOptions
         {

@@ -6,7 +6,7 @@ namespace Zqfp.Tokenizers;
 /// <param name="Element">The object.</param>
 /// <param name="File">The file it was read from.</param>
 /// <param name="Place">Its place in the file, as <c>pre_tokenizer.pretokenizers[1]</c>.</param>
-internal readonly record struct JsonComponent(JsonElement Element, string File, string Place)
+internal readonly record struct JsonComponent(JsonElement Element, TokenizerFile File, string Place)
 {
     /// <summary>The object's <c>type</c>; empty where it has none.</summary>
     public string Type => String("type") ?? string.Empty;
@@ -89,12 +89,12 @@ internal readonly record struct JsonComponent(JsonElement Element, string File, 
 
     /// <summary>The file is JSON, but not of the shape a tokenizer has.</summary>
     public ZqfpException Malformed(string what) =>
-        new ZqfpException(TextCodes.VocabularyBroken, $"The tokenizer '{File}' is broken: {what}. Fetch the file again, or save it again with Hugging Face tokenizers.");
+        new ZqfpException(TextCodes.VocabularyBroken, $"The tokenizer '{File.Name}' is broken: {what}. Fetch the file again, or save it again with Hugging Face tokenizers.", File.Path);
 
     /// <summary>The file asks for something that is not done here.</summary>
     public ZqfpException Unsupported(string code, string what) =>
-        new ZqfpException(code, $"The tokenizer '{File}' asks for {what} (at '{Place}'), which is not supported. "
-            + "Give pre-tokenized data instead, or a tokenizer of another format of the same model.");
+        new ZqfpException(code, $"The tokenizer '{File.Name}' asks for {what} (at '{Place}'), which is not supported. "
+            + "Give pre-tokenized data instead, or a tokenizer of another format of the same model.", File.Path);
 
     private string Inside(string name) => Place.Length == 0 ? name : $"{Place}.{name}";
 }

@@ -53,8 +53,8 @@ internal static class NormalizerFactory
         catch (ArgumentException exception)
         {
             throw new ZqfpException(TextCodes.NormalizerUnsupported,
-                $"The tokenizer '{normalizer.File}' has a pattern at '{normalizer.Place}' that .NET's regular expressions do not read: "
-                + $"{exception.Message} Give pre-tokenized data instead.", inner: exception);
+                $"The tokenizer '{normalizer.File.Name}' has a pattern at '{normalizer.Place}' that .NET's regular expressions do not read: "
+                + $"{exception.Message} Give pre-tokenized data instead.", normalizer.File.Path, exception);
         }
     }
 }

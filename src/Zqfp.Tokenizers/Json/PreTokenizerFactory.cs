@@ -6,9 +6,9 @@ internal static class PreTokenizerFactory
 {
     /// <summary>The pre-tokenizer, null for none, and whether the model works on bytes (<c>ByteLevel</c> is its last stage).</summary>
     /// <exception cref="ZqfpException">ZQFP0105.</exception>
-    public static (PreTokenizer? PreTokenizer, bool ByteLevel) Create(JsonComponent? component)
+    public static (WordSplitter? Splitter, bool ByteLevel) Create(JsonComponent? component)
     {
-        var stages = new List<PreTokenizer>();
+        var stages = new List<WordSplitter>();
         bool byteLevel = false;
         foreach (JsonComponent stage in Flatten(component))
         {
@@ -24,33 +24,24 @@ internal static class PreTokenizerFactory
             }
         }
 
-        PreTokenizer? all = stages.Count switch
+        WordSplitter? all = stages.Count switch
         {
             0 => null,
             1 => stages[0],
-            _ => new SequencePreTokenizer(stages),
+            _ => new SequenceSplitter(stages),
         };
         return (all, byteLevel);
     }
 
     /// <summary>
-    /// Cuts at space marks where no token crosses one: the ids stay the same, and text without a pre-tokenizer
+    /// Cuts at space marks where no token crosses one: the ids stay the same, and text that no pre-tokenizer cuts
     /// (LLaMA-2, Mistral) is encoded word by word instead of as one long word.
     /// </summary>
-    public static PreTokenizer? CutAtSpaceMarks(PreTokenizer? preTokenizer, JsonComponent model, Vocabulary vocabulary)
+    public static WordScanner? WordCutter(WordSplitter? splitter, JsonComponent model, Vocabulary vocabulary)
     {
         // A whole piece found in the vocabulary must stay whole.
-        if (model.Bool("ignore_merges", false) || !vocabulary.CutsAtSpaceMarks)
-        {
-            return preTokenizer;
-        }
-
-        return preTokenizer switch
-        {
-            null => new SpaceMarkScanner(),
-            MetaspacePreTokenizer { Cuts: false } metaspace => new SequencePreTokenizer([metaspace, new SpaceMarkScanner()]),
-            _ => preTokenizer,
-        };
+        bool mayCut = !model.Bool("ignore_merges", false) && vocabulary.CutsAtSpaceMarks;
+        return mayCut && (splitter is null or MetaspaceSplitter { Cuts: false }) ? new SpaceMarkScanner() : null;
     }
 
     private static IEnumerable<JsonComponent> Flatten(JsonComponent? component)
@@ -63,40 +54,40 @@ internal static class PreTokenizerFactory
         return present.Type == "Sequence" ? present.Children("pretokenizers").SelectMany(child => Flatten(child)) : [present];
     }
 
-    private static PreTokenizer? CreateStage(JsonComponent stage)
+    private static WordSplitter? CreateStage(JsonComponent stage)
     {
         switch (stage.Type)
         {
             case "ByteLevel":
                 Gpt2Scanner? words = stage.Bool("use_regex", true) ? new Gpt2Scanner() : null;
-                return stage.Bool("add_prefix_space", true) ? new PrefixSpacePreTokenizer(words) : words;
+                return stage.Bool("add_prefix_space", true) ? new PrefixSpaceSplitter(words) : words;
             case "Split":
                 return CreateSplit(stage);
             case "Metaspace":
                 return CreateMetaspace(stage);
             case "Digits":
-                return new PatternPreTokenizer(
+                return new PatternSplitter(
                     CodePointPattern.FromRegex(stage.Bool("individual_digits", false) ? @"\p{N}" : @"\p{N}+"), PieceBehavior.Isolated);
             case "Punctuation":
-                return new PatternPreTokenizer(
+                return new PatternSplitter(
                     CodePointPattern.FromRegex(@"[\p{P}$+<=>^`|~]"), ReadBehavior(stage, "Isolated"));
             case "Whitespace":
-                return new PatternPreTokenizer(CodePointPattern.FromRegex(@"\w+|[^\w\s]+"), PieceBehavior.Removed, invert: true);
+                return new PatternSplitter(CodePointPattern.FromRegex(@"\w+|[^\w\s]+"), PieceBehavior.Removed, invert: true);
             case "WhitespaceSplit":
-                return new PatternPreTokenizer(CodePointPattern.FromRegex(@"\s"), PieceBehavior.Removed);
+                return new PatternSplitter(CodePointPattern.FromRegex(@"\s"), PieceBehavior.Removed);
             default:
                 throw stage.Unsupported(TextCodes.PreTokenizerUnsupported, $"a pre-tokenizer of type '{stage.Type}'");
         }
     }
 
-    private static PreTokenizer CreateSplit(JsonComponent stage)
+    private static WordSplitter CreateSplit(JsonComponent stage)
     {
         PieceBehavior behavior = ReadBehavior(stage, null);
         bool invert = stage.Bool("invert", false);
         JsonComponent pattern = stage.Child("pattern") ?? throw stage.Malformed($"'{stage.Place}' has no pattern");
         if (pattern.String("String") is { } literal)
         {
-            return new PatternPreTokenizer(CodePointPattern.FromLiteral(literal), behavior, invert);
+            return new PatternSplitter(CodePointPattern.FromLiteral(literal), behavior, invert);
         }
 
         string expression = pattern.RequiredString("Regex");
@@ -108,7 +99,7 @@ internal static class PreTokenizerFactory
             return scanner;
         }
 
-        return new PatternPreTokenizer(Parse(stage, expression), behavior, invert);
+        return new PatternSplitter(Parse(stage, expression), behavior, invert);
     }
 
     private static WordScanner? KnownScanner(string expression) => expression switch
@@ -128,12 +119,12 @@ internal static class PreTokenizerFactory
         catch (ArgumentException exception)
         {
             throw new ZqfpException(TextCodes.PreTokenizerUnsupported,
-                $"The tokenizer '{stage.File}' has a pattern at '{stage.Place}' that .NET's regular expressions do not read: "
-                + $"{exception.Message} Give pre-tokenized data instead.", inner: exception);
+                $"The tokenizer '{stage.File.Name}' has a pattern at '{stage.Place}' that .NET's regular expressions do not read: "
+                + $"{exception.Message} Give pre-tokenized data instead.", stage.File.Path, exception);
         }
     }
 
-    private static MetaspacePreTokenizer CreateMetaspace(JsonComponent stage)
+    private static MetaspaceSplitter CreateMetaspace(JsonComponent stage)
     {
         string replacement = stage.String("replacement") ?? "\u2581";
         if (replacement.Length != 1)
@@ -149,7 +140,7 @@ internal static class PreTokenizerFactory
             "never" => PrependScheme.Never,
             _ => throw stage.Unsupported(TextCodes.PreTokenizerUnsupported, $"the prepend scheme '{scheme}'"),
         };
-        return new MetaspacePreTokenizer(replacement[0], prepend, stage.Bool("split", true));
+        return new MetaspaceSplitter(replacement[0], prepend, stage.Bool("split", true));
     }
 
     private static PieceBehavior ReadBehavior(JsonComponent stage, string? absent)

@@ -12,14 +12,19 @@ internal static class SequenceTokens
 
     public static (int? Beginning, int? End) Find(JsonComponent root, Dictionary<string, int> ids)
     {
-        (int? beginning, int? end) = FromConfiguration(root.File, ids);
+        (int? beginning, int? end) = FromConfiguration(root.File.Path, ids);
         (int? before, int? after) = FromTemplate(root.Child("post_processor"), ids);
         int? named = EndNames.Where(ids.ContainsKey).Select(name => (int?)ids[name]).FirstOrDefault();
         return (beginning ?? before, end ?? after ?? named);
     }
 
-    private static (int? Beginning, int? End) FromConfiguration(string file, Dictionary<string, int> ids)
+    private static (int? Beginning, int? End) FromConfiguration(string? file, Dictionary<string, int> ids)
     {
+        if (file is null)
+        {
+            return (null, null);
+        }
+
         string configuration = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, "tokenizer_config.json");
         if (!File.Exists(configuration))
         {
@@ -34,7 +39,7 @@ internal static class SequenceTokens
         catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException)
         {
             throw new ZqfpException(TextCodes.TokenizerFormatUnknown,
-                $"'{configuration}', which names the tokenizer's beginning and end tokens, cannot be read: {exception.Message}", inner: exception);
+                $"'{configuration}', which names the tokenizer's beginning and end tokens, cannot be read: {exception.Message}", configuration, exception);
         }
     }
 

@@ -9,16 +9,17 @@ internal static class TokenizerJsonReader
     private const int MostIds = 1 << 24;
 
     /// <exception cref="ZqfpException">ZQFP0102 to ZQFP0108.</exception>
-    public static Tokenizer Read(byte[] content, string file)
+    public static SubwordEngineParts Read(TokenizerFile file)
     {
         try
         {
-            ReadOnlyMemory<byte> body = content.AsSpan().StartsWith("\uFEFF"u8) ? content.AsMemory(3) : content;
+            ReadOnlyMemory<byte> body = file.Content.AsMemory(file.Content.Length - file.Body.Length);
             using var document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = 64 });
             if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("model", out _))
             {
                 throw new ZqfpException(TextCodes.TokenizerFormatUnknown,
-                    $"'{file}' is JSON, but no tokenizer.json: it has no 'model'. Name the file that Hugging Face tokenizers saved.");
+                    $"'{file.Name}' is JSON, but no tokenizer.json: it has no 'model'. Name the file that Hugging Face tokenizers saved.",
+                    file.Path);
             }
 
             return Read(new JsonComponent(document.RootElement, file, string.Empty));
@@ -27,20 +28,20 @@ internal static class TokenizerJsonReader
         {
             // A string that is no Unicode (half a surrogate pair, invalid UTF-8) is found only when it is read.
             throw new ZqfpException(TextCodes.VocabularyBroken,
-                $"The tokenizer '{file}' is broken: a string in it is not valid Unicode. Fetch the file again.", inner: exception);
+                $"The tokenizer '{file.Name}' is broken: a string in it is not valid Unicode. Fetch the file again.", file.Path, exception);
         }
         catch (JsonException exception)
         {
             throw new ZqfpException(TextCodes.TokenizerFormatUnknown,
-                $"'{file}' is not valid JSON (line {exception.LineNumber + 1}): {exception.Message}", inner: exception);
+                $"'{file.Name}' is not valid JSON (line {exception.LineNumber + 1}): {exception.Message}", file.Path, exception);
         }
     }
 
-    private static SubwordTokenizer Read(JsonComponent root)
+    private static SubwordEngineParts Read(JsonComponent root)
     {
         JsonComponent model = root.Child("model")!.Value;
         TextNormalizer? normalizer = NormalizerFactory.Create(root.Child("normalizer"));
-        (PreTokenizer? preTokenizer, bool byteLevel) = PreTokenizerFactory.Create(root.Child("pre_tokenizer"));
+        (WordSplitter? splitter, bool byteLevel) = PreTokenizerFactory.Create(root.Child("pre_tokenizer"));
         Vocabulary vocabulary = Vocabulary.Read(model, MostIds);
         List<AddedToken> added = ReadAddedTokens(root, vocabulary, normalizer);
         string?[] spellings = vocabulary.Spellings(added);
@@ -51,19 +52,19 @@ internal static class TokenizerJsonReader
         }
 
         (int? beginning, int? end) = SequenceTokens.Find(root, ids);
-        return new SubwordTokenizer(new SubwordTokenizerParts
+        return new SubwordEngineParts
         {
             RawTokens = new AddedTokens(added.Where(token => !token.Normalized)),
             NormalizedTokens = new AddedTokens(added.Where(token => token.Normalized)),
             Normalizer = normalizer,
-            PreTokenizer = PreTokenizerFactory.CutAtSpaceMarks(preTokenizer, model, vocabulary),
+            Splitter = splitter,
+            WordCutter = byteLevel ? null : PreTokenizerFactory.WordCutter(splitter, model, vocabulary),
             Model = BpeFactory.Create(model, vocabulary, byteLevel),
             Decoder = DecoderFactory.Create(root.Child("decoder"), spellings, added),
             Spellings = spellings,
             Ids = ids,
-            BeginningOfSequenceId = beginning,
-            EndOfSequenceId = end,
-        });
+            Special = new SpecialTokens { BeginningOfSentenceId = beginning, EndOfSentenceId = end },
+        };
     }
 
     private static List<AddedToken> ReadAddedTokens(JsonComponent root, Vocabulary vocabulary, TextNormalizer? normalizer)

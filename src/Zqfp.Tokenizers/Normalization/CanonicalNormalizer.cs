@@ -10,7 +10,7 @@ internal sealed class CanonicalNormalizer(bool compose) : TextNormalizer
     private const char FirstComposing = '\u0300';
     private const char FirstDecomposing = '\u00C0';
 
-    public override string Normalize(string text)
+    protected override string Rewrite(string text)
     {
         ReadOnlySpan<char> all = text;
         CanonicalTables tables = CanonicalTables.Instance;

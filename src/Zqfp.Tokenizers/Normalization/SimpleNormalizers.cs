@@ -5,25 +5,25 @@ namespace Zqfp.Tokenizers;
 /// <summary>Normalizers one after another.</summary>
 internal sealed class SequenceNormalizer(IReadOnlyList<TextNormalizer> stages) : TextNormalizer
 {
-    public override string Normalize(string text) => stages.Aggregate(text, (current, stage) => stage.Normalize(current));
+    protected override string Rewrite(string text) => stages.Aggregate(text, (current, stage) => stage.Normalize(current));
 }
 
 /// <summary>Puts a string before a text that is not empty.</summary>
 internal sealed class PrependNormalizer(string prefix) : TextNormalizer
 {
-    public override string Normalize(string text) => text.Length == 0 ? text : prefix + text;
+    protected override string Rewrite(string text) => text.Length == 0 ? text : prefix + text;
 }
 
 /// <summary>Replaces a string by another.</summary>
 internal sealed class ReplaceNormalizer(string pattern, string content) : TextNormalizer
 {
-    public override string Normalize(string text) => text.Replace(pattern, content, StringComparison.Ordinal);
+    protected override string Rewrite(string text) => text.Replace(pattern, content, StringComparison.Ordinal);
 }
 
 /// <summary>Replaces the matches of a regular expression by a string.</summary>
 internal sealed class PatternReplaceNormalizer(CodePointPattern pattern, string content) : TextNormalizer
 {
-    public override string Normalize(string text)
+    protected override string Rewrite(string text)
     {
         var replaced = new StringBuilder(text.Length);
         int end = 0;
@@ -40,13 +40,13 @@ internal sealed class PatternReplaceNormalizer(CodePointPattern pattern, string 
 /// <summary>Lower case by the simple mappings of Unicode.</summary>
 internal sealed class LowercaseNormalizer : TextNormalizer
 {
-    public override string Normalize(string text) => text.ToLowerInvariant();
+    protected override string Rewrite(string text) => text.ToLowerInvariant();
 }
 
 /// <summary>Takes white space off the ends.</summary>
 internal sealed class StripNormalizer(bool left, bool right) : TextNormalizer
 {
-    public override string Normalize(string text) => (left, right) switch
+    protected override string Rewrite(string text) => (left, right) switch
     {
         (true, true) => text.Trim(),
         (true, false) => text.TrimStart(),

@@ -4,7 +4,7 @@ namespace Zqfp.Tokenizers;
 /// A pre-tokenizer pattern as a hand-written scanner. It finds exactly the matches of its regular expression, which cover
 /// the whole text, but in one pass and with \p{L} and \p{N} decided by code point (.NET's own engine decides by UTF-16 unit).
 /// </summary>
-internal abstract class WordScanner : PreTokenizer
+internal abstract class WordScanner : WordSplitter
 {
     /// <summary>Index after the word that begins at <paramref name="start"/>; greater than <paramref name="start"/>.</summary>
     public abstract int EndOfWord(ReadOnlySpan<char> text, int start);

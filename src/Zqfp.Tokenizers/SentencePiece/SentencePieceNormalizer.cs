@@ -22,7 +22,7 @@ internal sealed class SentencePieceNormalizer(CharsMap? rules, PrefixMatcher? us
     /// <summary>Whether spaces become U+2581.</summary>
     public required bool EscapeWhitespaces { get; init; }
 
-    public override string Normalize(string text)
+    protected override string Rewrite(string text)
     {
         char space = EscapeWhitespaces ? SpaceMark : ' ';
         int start = RemoveExtraWhitespaces ? SkipLeadingSpaces(text) : 0;

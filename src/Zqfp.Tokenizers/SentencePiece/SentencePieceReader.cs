@@ -10,15 +10,15 @@ internal static class SentencePieceReader
 
     /// <exception cref="ZqfpException">ZQFP0102 where the file is something else, ZQFP0103 where its kind is not supported,
     /// ZQFP0106 and ZQFP0107 where it is damaged.</exception>
-    public static Tokenizer Read(byte[] content, string file)
+    public static SubwordEngineParts Read(TokenizerFile file)
     {
-        SentencePieceProto proto = Parse(content, file);
+        SentencePieceProto proto = Parse(file);
         Dictionary<string, int> ids = IdsByText(proto, file);
         PrefixMatcher userDefined = new(Enumerable.Range(0, proto.Pieces.Count)
             .Where(id => proto.Pieces[id].Kind == PieceKind.UserDefined)
             .Select(id => (proto.Pieces[id].Text, id)));
         PrefixMatcher? frozen = userDefined.IsEmpty ? null : userDefined;
-        return new SubwordTokenizer(new SubwordTokenizerParts
+        return new SubwordEngineParts
         {
             RawTokens = new AddedTokens([]),
             NormalizedTokens = new AddedTokens([]),
@@ -29,33 +29,36 @@ internal static class SentencePieceReader
                 RemoveExtraWhitespaces = proto.RemoveExtraWhitespaces,
                 EscapeWhitespaces = proto.EscapeWhitespaces,
             },
-            PreTokenizer = CutsAtSpaceMarks(proto, ids) ? new SpaceMarkScanner() : null,
+            WordCutter = CutsAtSpaceMarks(proto, ids) ? new SpaceMarkScanner() : null,
             Model = CreateModel(proto, frozen, file),
             Decoder = new TokenDecoder(
                 [.. proto.Pieces.Select(piece => Surface(piece, proto))],
                 !proto.AddDummyPrefix || proto.WhitespaceIsSuffix ? 0 : proto.RemoveExtraWhitespaces ? int.MaxValue : 1),
             Spellings = [.. proto.Pieces.Select(piece => piece.Text)],
             Ids = ids,
-            BeginningOfSequenceId = ControlId(proto, proto.BeginningId),
-            EndOfSequenceId = ControlId(proto, proto.EndId),
-        });
+            Special = new SpecialTokens
+            {
+                BeginningOfSentenceId = ControlId(proto, proto.BeginningId),
+                EndOfSentenceId = ControlId(proto, proto.EndId),
+            },
+        };
     }
 
-    private static SentencePieceProto Parse(byte[] content, string file)
+    private static SentencePieceProto Parse(TokenizerFile file)
     {
         try
         {
-            SentencePieceProto proto = SentencePieceProto.Parse(content);
+            SentencePieceProto proto = SentencePieceProto.Parse(file.Content);
             return proto.Pieces.Count > 0 ? proto : throw Unknown(file, null);
         }
         catch (InvalidProtocolBufferException exception)
         {
             // A model begins with its first piece: field 1, length, field 1 of the piece.
-            throw content is [0x0A, _, 0x0A, ..] ? Damaged(file, exception.Message, exception) : Unknown(file, exception);
+            throw file.Content is [0x0A, _, 0x0A, ..] ? Damaged(file, exception.Message, exception) : Unknown(file, exception);
         }
     }
 
-    private static Dictionary<string, int> IdsByText(SentencePieceProto proto, string file)
+    private static Dictionary<string, int> IdsByText(SentencePieceProto proto, TokenizerFile file)
     {
         var ids = new Dictionary<string, int>(proto.Pieces.Count, StringComparer.Ordinal);
         for (int id = 0; id < proto.Pieces.Count; id++)
@@ -71,7 +74,7 @@ internal static class SentencePieceReader
             : throw Damaged(file, "it should have exactly one unknown piece");
     }
 
-    private static ISubwordModel CreateModel(SentencePieceProto proto, PrefixMatcher? userDefined, string file)
+    private static ISubwordModel CreateModel(SentencePieceProto proto, PrefixMatcher? userDefined, TokenizerFile file)
     {
         var spoken = new Dictionary<string, int>(StringComparer.Ordinal);
         for (int id = 0; id < proto.Pieces.Count; id++)
@@ -129,19 +132,19 @@ internal static class SentencePieceReader
         return (uint)id < (uint)proto.Pieces.Count && proto.Pieces[id].Kind == PieceKind.Control ? id : null;
     }
 
-    private static CharsMap? ReadCharsMap(SentencePieceProto proto, string file)
+    private static CharsMap? ReadCharsMap(SentencePieceProto proto, TokenizerFile file)
     {
         return proto.CharsMap.Length == 0 ? null
             : CharsMap.TryRead(proto.CharsMap, out CharsMap? map) ? map
             : throw Damaged(file, "its normalization table (precompiled_charsmap) is broken");
     }
 
-    private static ZqfpException Damaged(string file, string what, Exception? cause = null) =>
-        new ZqfpException(TextCodes.SentencePieceDamaged, $"The SentencePiece model '{file}' is damaged: {what}. Fetch the file again.", inner: cause);
+    private static ZqfpException Damaged(TokenizerFile file, string what, Exception? cause = null) =>
+        new ZqfpException(TextCodes.SentencePieceDamaged, $"The SentencePiece model '{file.Name}' is damaged: {what}. Fetch the file again.", file.Path, cause);
 
-    private static ZqfpException Unsupported(string file, string what) =>
-        new ZqfpException(TextCodes.ModelUnsupported, $"The SentencePiece model '{file}' is of {what}, which is not supported; BPE and unigram are. Give pre-tokenized data instead.");
+    private static ZqfpException Unsupported(TokenizerFile file, string what) =>
+        new ZqfpException(TextCodes.ModelUnsupported, $"The SentencePiece model '{file.Name}' is of {what}, which is not supported; BPE and unigram are. Give pre-tokenized data instead.", file.Path);
 
-    private static ZqfpException Unknown(string file, Exception? cause) =>
-        new ZqfpException(TextCodes.TokenizerFormatUnknown, $"'{file}' is neither a tokenizer.json nor a SentencePiece .model. Name one of these.", inner: cause);
+    private static ZqfpException Unknown(TokenizerFile file, Exception? cause) =>
+        new ZqfpException(TextCodes.TokenizerFormatUnknown, $"'{file.Name}' is neither a tokenizer.json nor a SentencePiece .model. Name one of these.", file.Path, cause);
 }

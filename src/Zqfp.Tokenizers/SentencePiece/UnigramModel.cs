@@ -67,8 +67,23 @@ internal sealed class UnigramModel : ISubwordModel
         private int[] _piece = [];
         private int[] _start = [];
         private int[] _row = [];
+        private (int Start, int End)[] _stretches = [];
 
         public override void Encode(ReadOnlySpan<char> word, List<int> ids)
+        {
+            FindBest(word);
+            int count = Trace(word);
+            model._symbols.AppendIds(_row.AsSpan(_row.Length - count), ids);
+        }
+
+        public override void Encode(ReadOnlySpan<char> word, List<WordToken> tokens)
+        {
+            FindBest(word);
+            int count = Trace(word);
+            model._symbols.AppendTokens(_row.AsSpan(_row.Length - count), _stretches.AsSpan(_row.Length - count), tokens);
+        }
+
+        private void FindBest(ReadOnlySpan<char> word)
         {
             Prepare(word.Length);
             int index = 0;
@@ -82,9 +97,6 @@ internal sealed class UnigramModel : ISubwordModel
 
                 index += units;
             }
-
-            int count = Trace(word);
-            model._symbols.AppendIds(_row.AsSpan(_row.Length - count), ids);
         }
 
         /// <summary>Offers every piece that begins at an index; returns whether one of them is the single code point there.</summary>
@@ -126,12 +138,14 @@ internal sealed class UnigramModel : ISubwordModel
                 if (_piece[end] != CharacterSymbols.Unknown)
                 {
                     _row[--at] = _piece[end];
+                    _stretches[at] = (_start[end], end);
                     continue;
                 }
 
                 ReadOnlySpan<int> character = spelled[..model._symbols.Write(word[_start[end]..end], spelled)];
                 at -= character.Length;
                 character.CopyTo(_row.AsSpan(at));
+                _stretches.AsSpan(at, character.Length).Fill((_start[end], end));
             }
 
             return _row.Length - at;
@@ -145,6 +159,7 @@ internal sealed class UnigramModel : ISubwordModel
                 _piece = new int[length + 1];
                 _start = new int[length + 1];
                 _row = new int[CharacterSymbols.MostSymbols(length + 1)];
+                _stretches = new (int Start, int End)[_row.Length];
             }
 
             _score[0] = 0;

@@ -38,17 +38,12 @@ internal sealed class ByteLevelBpeModel(
         private readonly PairMerger _merger = new(merges);
         private byte[] _bytes = new byte[256];
         private int[] _symbols = new int[256];
+        private int[] _widths = [];
+        private (int Start, int End)[] _stretches = [];
 
         public override void Encode(ReadOnlySpan<char> word, List<int> ids)
         {
-            if (_bytes.Length < Encoding.UTF8.GetMaxByteCount(word.Length))
-            {
-                _bytes = new byte[Encoding.UTF8.GetMaxByteCount(word.Length)];
-                _symbols = new int[_bytes.Length];
-            }
-
-            // A surrogate that stands alone becomes U+FFFD here.
-            ReadOnlySpan<byte> bytes = _bytes.AsSpan(0, Encoding.UTF8.GetBytes(word, _bytes));
+            ReadOnlySpan<byte> bytes = ReadBytes(word);
             if (model.TryWholeWord(bytes, out int whole))
             {
                 ids.Add(whole);
@@ -69,6 +64,66 @@ internal sealed class ByteLevelBpeModel(
             {
                 ids.Add(symbol >= 0 ? symbol : unknownId!.Value);
             }
+        }
+
+        public override void Encode(ReadOnlySpan<char> word, List<WordToken> tokens)
+        {
+            ReadOnlySpan<byte> bytes = ReadBytes(word);
+            if (model.TryWholeWord(bytes, out int whole))
+            {
+                tokens.Add(new WordToken(whole, 0, word.Length));
+                return;
+            }
+
+            int count = WriteStretches(word, bytes);
+            count = _merger.Merge(_symbols.AsSpan(0, count), _widths.AsSpan(0, count));
+            WordToken.MergeStretches(_stretches, _widths.AsSpan(0, count));
+            for (int i = 0; i < count; i++)
+            {
+                tokens.Add(new WordToken(_symbols[i] >= 0 ? _symbols[i] : unknownId!.Value, _stretches[i].Start, _stretches[i].End));
+            }
+        }
+
+        /// <summary>The word's UTF-8, in which a surrogate that stands alone becomes U+FFFD.</summary>
+        private Span<byte> ReadBytes(ReadOnlySpan<char> word)
+        {
+            if (_bytes.Length < Encoding.UTF8.GetMaxByteCount(word.Length))
+            {
+                _bytes = new byte[Encoding.UTF8.GetMaxByteCount(word.Length)];
+                _symbols = new int[_bytes.Length];
+            }
+
+            return _bytes.AsSpan(0, Encoding.UTF8.GetBytes(word, _bytes));
+        }
+
+        /// <summary>Writes the first symbols, each with the character that its byte is part of; returns how many.</summary>
+        private int WriteStretches(ReadOnlySpan<char> word, ReadOnlySpan<byte> bytes)
+        {
+            if (_stretches.Length < bytes.Length)
+            {
+                _stretches = new (int Start, int End)[bytes.Length];
+                _widths = new int[bytes.Length];
+            }
+
+            int count = 0;
+            int read = 0;
+            int units;
+            for (int start = 0; start < word.Length; start += units)
+            {
+                Rune.DecodeFromUtf16(word[start..], out Rune rune, out units);
+                foreach (byte value in bytes.Slice(read, rune.Utf8SequenceLength))
+                {
+                    if (byteIds[value] >= 0 || unknownId is not null)
+                    {
+                        _stretches[count] = (start, start + units);
+                        _symbols[count++] = byteIds[value];
+                    }
+                }
+
+                read += rune.Utf8SequenceLength;
+            }
+
+            return count;
         }
     }
 }

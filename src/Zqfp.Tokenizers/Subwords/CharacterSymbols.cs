@@ -49,37 +49,48 @@ internal sealed class CharacterSymbols(Dictionary<string, int> ids)
     public static int MostSymbols(int units) => checked(3 * units);
 
     /// <summary>Writes the symbols of a word; returns how many.</summary>
-    public int Write(ReadOnlySpan<char> word, Span<int> symbols)
+    /// <param name="word">The word.</param>
+    /// <param name="symbols">Receives the symbols.</param>
+    /// <param name="stretches">Receives the part of the word that each stands for; empty where nobody asks.</param>
+    public int Write(ReadOnlySpan<char> word, Span<int> symbols, Span<(int Start, int End)> stretches = default)
     {
         Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup = ids.GetAlternateLookup<ReadOnlySpan<char>>();
         Span<byte> bytes = stackalloc byte[4];
         int count = 0;
-        while (word.Length > 0)
+        int position = 0;
+        while (position < word.Length)
         {
-            if (UserDefined is not null && UserDefined.TryMatch(word, out int length, out int token))
+            int before = count;
+            ReadOnlySpan<char> rest = word[position..];
+            if (UserDefined is not null && UserDefined.TryMatch(rest, out int units, out int token))
             {
                 symbols[count++] = token;
-                word = word[length..];
-                continue;
-            }
-
-            // A surrogate that stands alone decodes to U+FFFD.
-            Rune.DecodeFromUtf16(word, out Rune rune, out int units);
-            ReadOnlySpan<char> character = rune == Rune.ReplacementChar ? "\uFFFD" : word[..units];
-            if (lookup.TryGetValue(character, out int id))
-            {
-                symbols[count++] = id;
-            }
-            else if (!TryWriteBytes(bytes[..rune.EncodeToUtf8(bytes)], symbols[count..]))
-            {
-                symbols[count++] = Unknown;
             }
             else
             {
-                count += rune.Utf8SequenceLength;
+                // A surrogate that stands alone decodes to U+FFFD.
+                Rune.DecodeFromUtf16(rest, out Rune rune, out units);
+                ReadOnlySpan<char> character = rune == Rune.ReplacementChar ? "\uFFFD" : rest[..units];
+                if (lookup.TryGetValue(character, out int id))
+                {
+                    symbols[count++] = id;
+                }
+                else if (!TryWriteBytes(bytes[..rune.EncodeToUtf8(bytes)], symbols[count..]))
+                {
+                    symbols[count++] = Unknown;
+                }
+                else
+                {
+                    count += rune.Utf8SequenceLength;
+                }
             }
 
-            word = word[units..];
+            if (stretches.Length > 0)
+            {
+                stretches[before..count].Fill((position, position + units));
+            }
+
+            position += units;
         }
 
         return count;
@@ -99,6 +110,31 @@ internal sealed class CharacterSymbols(Dictionary<string, int> ids)
             else if (UnknownId is { } id && !(afterUnknown && FuseUnknown))
             {
                 ids.Add(id);
+            }
+
+            afterUnknown = unknown;
+        }
+    }
+
+    /// <summary>Appends symbols as tokens, unknown ones as the vocabulary wants them.</summary>
+    public void AppendTokens(ReadOnlySpan<int> symbols, ReadOnlySpan<(int Start, int End)> stretches, List<WordToken> tokens)
+    {
+        bool afterUnknown = false;
+        for (int i = 0; i < symbols.Length; i++)
+        {
+            (int start, int end) = stretches[i];
+            bool unknown = symbols[i] == Unknown;
+            if (!unknown)
+            {
+                tokens.Add(new WordToken(symbols[i], start, end));
+            }
+            else if (UnknownId is { } id && !(afterUnknown && FuseUnknown))
+            {
+                tokens.Add(new WordToken(id, start, end));
+            }
+            else if (UnknownId is not null)
+            {
+                tokens[^1] = tokens[^1] with { End = end };
             }
 
             afterUnknown = unknown;

@@ -15,9 +15,15 @@ internal sealed class PairMerger(MergeTable merges)
     private int[] _previous = [];
 
     /// <summary>Merges in place and returns how many symbols are left at the front. Negative symbols never merge.</summary>
-    public int Merge(Span<int> symbols) => symbols.Length <= LongestSearched ? MergeShort(symbols) : MergeLong(symbols);
+    /// <param name="symbols">The word's first symbols.</param>
+    /// <param name="widths">Receives how many of the first symbols each of those left is made of; empty where nobody asks.</param>
+    public int Merge(Span<int> symbols, Span<int> widths = default)
+    {
+        widths.Fill(1);
+        return symbols.Length <= LongestSearched ? MergeShort(symbols, widths) : MergeLong(symbols, widths);
+    }
 
-    private int MergeShort(Span<int> symbols)
+    private int MergeShort(Span<int> symbols, Span<int> widths)
     {
         int count = symbols.Length;
         Span<ulong> answers = _answers.AsSpan(0, count);
@@ -35,6 +41,12 @@ internal sealed class PairMerger(MergeTable merges)
             }
 
             symbols[best] = MergeTable.Result(answers[best]);
+            if (widths.Length > 0)
+            {
+                widths[best] += widths[best + 1];
+                widths[(best + 2)..count].CopyTo(widths[(best + 1)..]);
+            }
+
             count--;
             symbols[(best + 2)..(count + 1)].CopyTo(symbols[(best + 1)..]);
             if (best + 1 < count)
@@ -67,7 +79,7 @@ internal sealed class PairMerger(MergeTable merges)
         return best;
     }
 
-    private int MergeLong(Span<int> symbols)
+    private int MergeLong(Span<int> symbols, Span<int> widths)
     {
         int count = symbols.Length;
         EnsureLinks(count);
@@ -91,6 +103,11 @@ internal sealed class PairMerger(MergeTable merges)
             }
 
             symbols[left] = MergeTable.Result(answer);
+            if (widths.Length > 0)
+            {
+                widths[left] += widths[right];
+            }
+
             _next[left] = _next[right];
             _next[right] = -1;
             if (_next[left] >= 0)
@@ -108,6 +125,11 @@ internal sealed class PairMerger(MergeTable merges)
         int kept = 0;
         for (int i = 0; i >= 0; i = _next[i])
         {
+            if (widths.Length > 0)
+            {
+                widths[kept] = widths[i];
+            }
+
             symbols[kept++] = symbols[i];
         }
 

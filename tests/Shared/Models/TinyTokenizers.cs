@@ -99,12 +99,12 @@ internal static class TinyTokenizers
         new() { ["id"] = id, ["content"] = content, ["special"] = special, ["normalized"] = !special };
 
     /// <summary>Loads a tokenizer as from a file of its own.</summary>
-    public static Tokenizer Load(JsonObject tokenizer) => Load(JsonSerializer.SerializeToUtf8Bytes(tokenizer));
+    public static PretrainedTokenizer Load(JsonObject tokenizer) => Load(JsonSerializer.SerializeToUtf8Bytes(tokenizer));
 
-    public static Tokenizer Load(byte[] content)
+    public static PretrainedTokenizer Load(byte[] content)
     {
         using var folder = new TemporaryFolder();
-        return Tokenizer.Load(folder.Write("tokenizer.json", content));
+        return PretrainedTokenizer.Load(folder.Write("tokenizer.json", content));
     }
 
     private static string Spell(int value) => ByteAlphabet.Spell((byte)value).ToString();

@@ -16,7 +16,7 @@ public class ReferenceTokenCountTests
     {
         TokenStream stream = TextSource.Load(
             new TextSourceOptions { Path = Repository.Reference(text), ModelVocabularySize = 32000 },
-            Tokenizer.Load(Repository.Reference(tokenizer)));
+            PretrainedTokenizer.Load(Repository.Reference(tokenizer)));
         Assert.Equal(tokens, stream.Ids.Length);
     }
 }

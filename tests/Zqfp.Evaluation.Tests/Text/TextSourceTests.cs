@@ -10,8 +10,8 @@ public sealed class TextSourceTests : IDisposable
     private const int End = 261;
 
     private readonly TemporaryFolder _folder = new();
-    private readonly Tokenizer _bytes = TinyTokenizers.Load(TinyTokenizers.ByteLevel());
-    private readonly Tokenizer _pieces = TinyTokenizers.Load(TinyTokenizers.ByteFallback());
+    private readonly PretrainedTokenizer _bytes = TinyTokenizers.Load(TinyTokenizers.ByteLevel());
+    private readonly PretrainedTokenizer _pieces = TinyTokenizers.Load(TinyTokenizers.ByteFallback());
 
     public void Dispose() => _folder.Dispose();
 

@@ -90,7 +90,7 @@ public sealed class ProfileTests : IDisposable
     /// <summary>Perplexity in a session that knows no operators of ours.</summary>
     private static double StockPerplexity(string model, int count)
     {
-        Tokenizer tokenizer = Tokenizer.Load(SampleModel.Tokenizer);
+        PretrainedTokenizer tokenizer = PretrainedTokenizer.Load(SampleModel.Tokenizer);
         int[][] windows = TokenWindows.Cut(TextSource.Load(new TextSourceOptions { Path = SampleModel.Evaluation }, tokenizer), 128, count);
         using var environment = new OrtEnvironment();
         using OrtSession session = OrtSession.Create(environment, model);

@@ -14,7 +14,7 @@ internal enum PieceBehavior
 /// <param name="pattern">Finds the matches.</param>
 /// <param name="behavior">What becomes of them.</param>
 /// <param name="invert">Whether matches and gaps change places.</param>
-internal sealed class PatternPreTokenizer(CodePointPattern pattern, PieceBehavior behavior, bool invert = false) : PreTokenizer
+internal sealed class PatternSplitter(CodePointPattern pattern, PieceBehavior behavior, bool invert = false) : WordSplitter
 {
     public override void Split(Piece piece, IPieceSink sink)
     {

@@ -5,14 +5,13 @@ namespace Zqfp.Tokenizers;
 /// The spelling of bytes as printable characters is left to the model, which works on the bytes themselves.
 /// </summary>
 /// <param name="words">Cuts the spaced piece into words; null where it stays whole (<c>use_regex: false</c>).</param>
-internal sealed class PrefixSpacePreTokenizer(PreTokenizer? words) : PreTokenizer
+internal sealed class PrefixSpaceSplitter(WordSplitter? words) : WordSplitter
 {
     public override void Split(Piece piece, IPieceSink sink)
     {
         if (piece.Span[0] != ' ')
         {
-            string spaced = string.Concat(" ", piece.Span);
-            piece = new Piece(spaced, 0, spaced.Length, piece.First);
+            piece = piece.Rewritten(string.Concat(" ", piece.Span), prefix: 1);
         }
 
         if (words is null)

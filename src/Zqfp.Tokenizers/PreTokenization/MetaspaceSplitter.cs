@@ -14,7 +14,7 @@ internal enum PrependScheme
 }
 
 /// <summary><c>Metaspace</c>: spaces become a mark, one is put in front, and words begin at marks.</summary>
-internal sealed class MetaspacePreTokenizer(char mark, PrependScheme prepend, bool cuts) : PreTokenizer
+internal sealed class MetaspaceSplitter(char mark, PrependScheme prepend, bool cuts) : WordSplitter
 {
     /// <summary>Whether words begin at each mark.</summary>
     public bool Cuts => cuts;
@@ -22,20 +22,16 @@ internal sealed class MetaspacePreTokenizer(char mark, PrependScheme prepend, bo
     public override void Split(Piece piece, IPieceSink sink)
     {
         string marked = piece.ToString().Replace(' ', mark);
-        bool prepends = prepend == PrependScheme.Always || (prepend == PrependScheme.First && piece.First);
-        if (prepends && marked[0] != mark)
-        {
-            marked = mark + marked;
-        }
-
+        bool prepends = (prepend == PrependScheme.Always || (prepend == PrependScheme.First && piece.First)) && marked[0] != mark;
+        Piece whole = prepends ? piece.Rewritten(mark + marked, prefix: 1) : piece.Rewritten(marked, prefix: 0);
         int start = 0;
-        while (cuts && marked.IndexOf(mark, start + 1) is >= 0 and int next)
+        while (cuts && whole.Text.IndexOf(mark, start + 1) is >= 0 and int next)
         {
-            sink.Accept(new Piece(marked, start, next - start));
+            sink.Accept(whole.Slice(start, next));
             start = next;
         }
 
-        sink.Accept(new Piece(marked, start, marked.Length - start));
+        sink.Accept(whole.Slice(start, whole.Length));
     }
 }
 
