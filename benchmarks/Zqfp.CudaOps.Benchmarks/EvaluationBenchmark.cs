@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using Zqfp.CudaOps;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.Evaluation;
+using Zqfp.Tests;
 using Zqfp.Tokenizers;
 
 namespace Zqfp.Benchmarks;
@@ -10,7 +11,7 @@ namespace Zqfp.Benchmarks;
 /// Times a whole evaluation (reading and tokenizing the text, loading the model, the runs, the losses) against a bare session that only
 /// runs the same batches and drops the logits, by turns in one process. Processor time beside the clock's, for a busy machine.
 /// </summary>
-internal sealed class EvaluationBenchmark(OrtEnvironment environment, int threads)
+internal sealed class EvaluationBenchmark(int threads)
 {
     private const int Window = 512;
     private const int Windows = 48;
@@ -22,7 +23,7 @@ internal sealed class EvaluationBenchmark(OrtEnvironment environment, int thread
     {
         TokenStream stream = TextSource.Load(new TextSourceOptions { Path = text }, PretrainedTokenizer.Load(tokenizer));
         int[][][] batches = [.. TokenWindows.Cut(stream, Window, Windows).Chunk(BatchTokens / Window)];
-        using OrtSession session = OrtSession.Create(environment, model, new OrtSessionOptions { IntraOpThreads = threads });
+        using var session = new InferenceSession(model, new SessionOptions { IntraOpNumThreads = threads });
         List<(double Clock, double Processor)> bare = [];
         List<(double Clock, double Processor)> whole = [];
         long end = Stopwatch.GetTimestamp() + (long)(seconds * Stopwatch.Frequency);
@@ -59,16 +60,16 @@ internal sealed class EvaluationBenchmark(OrtEnvironment environment, int thread
         }
     }
 
-    private void Run(OrtSession session, int[][] batch)
+    private static void Run(InferenceSession session, int[][] batch)
     {
-        OrtValue[] inputs = [.. session.Inputs.Select(input => Input(input.Name, batch))];
-        foreach (OrtValue value in inputs.Concat(session.Run([.. session.Inputs.Select(input => input.Name)], inputs, ["logits"])))
+        OrtValue[] inputs = [.. session.InputNames.Select(name => Input(name, batch))];
+        foreach (OrtValue value in inputs.Concat(session.Run([.. session.InputNames], inputs, ["logits"])))
         {
             value.Dispose();
         }
     }
 
-    private OrtValue Input(string name, int[][] batch)
+    private static OrtValue Input(string name, int[][] batch)
     {
         long[] values = name switch
         {
@@ -76,7 +77,7 @@ internal sealed class EvaluationBenchmark(OrtEnvironment environment, int thread
             "position_ids" => [.. Enumerable.Range(0, batch.Length * Window).Select(i => (long)(i % Window))],
             _ => [.. batch.SelectMany(ids => ids).Select(id => (long)id)],
         };
-        return OrtValue.Create<long>(environment, values, [batch.Length, Window]);
+        return OrtValue.CreateTensorValueFromMemory<long>(values, [batch.Length, Window]);
     }
 
     private static (double Clock, double Processor) Time(Action work)

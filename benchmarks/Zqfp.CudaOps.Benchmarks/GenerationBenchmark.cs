@@ -1,18 +1,18 @@
 using System.Diagnostics;
 using System.Globalization;
-using Zqfp.CudaOps;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.Benchmarks;
 
 /// <summary>Times the writing of tokens with a float model and with the quantized one, by turns in one process.</summary>
-internal sealed class GenerationBenchmark(OrtEnvironment environment, Func<OrtSessionOptions> options)
+internal sealed class GenerationBenchmark(Func<SessionOptions> options)
 {
     private const int FirstToken = 1;
 
     public void Measure(string floatModel, string quantizedModel, int tokens, double seconds)
     {
         (string Name, string Path)[] models = [("float", floatModel), ("quantized", quantizedModel)];
-        Generator[] generators = [.. models.Select(model => new Generator(environment, OrtSession.Create(environment, model.Path, options())))];
+        Generator[] generators = [.. models.Select(model => new Generator(new InferenceSession(model.Path, options())))];
         List<double>[] rates = [.. models.Select(_ => new List<double>())];
         long end = Stopwatch.GetTimestamp() + (long)(seconds * Stopwatch.Frequency);
         for (int round = 0; round < 6 || Stopwatch.GetTimestamp() < end; round++)

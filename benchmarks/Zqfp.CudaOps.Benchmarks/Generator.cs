@@ -1,4 +1,6 @@
-using Zqfp.CudaOps;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+using Zqfp.Tests;
 
 namespace Zqfp.Benchmarks;
 
@@ -6,14 +8,14 @@ namespace Zqfp.Benchmarks;
 /// Writes tokens with a language model, always the likeliest. A model with a key-value cache reads each token once; one without
 /// reads all of them again for each.
 /// </summary>
-internal sealed class Generator(OrtEnvironment environment, OrtSession session) : IDisposable
+internal sealed class Generator(InferenceSession session) : IDisposable
 {
     private const string Past = "past_key_values.", Present = "present.";
 
-    private readonly string[] _outputNames = [.. session.Outputs.Select(output => output.Name)];
-    private readonly int _logits = Math.Max(0, session.Outputs.ToList().FindIndex(output => output.Name == "logits"));
+    private readonly string[] _outputNames = [.. session.OutputNames];
+    private readonly int _logits = Math.Max(0, session.OutputNames.ToList().IndexOf("logits"));
 
-    public bool HasCache { get; } = session.Inputs.Any(input => input.Name.StartsWith(Past, StringComparison.Ordinal));
+    public bool HasCache { get; } = session.InputNames.Any(name => name.StartsWith(Past, StringComparison.Ordinal));
 
     /// <summary>Goes on from a first token.</summary>
     public int[] Generate(int first, int count)
@@ -22,8 +24,8 @@ internal sealed class Generator(OrtEnvironment environment, OrtSession session) 
         OrtValue[] outputs = [];
         for (int i = 0; i < count; i++)
         {
-            OrtValue[] inputs = [.. session.Inputs.Select(input => Input(input, tokens, outputs))];
-            OrtValue[] next = session.Run([.. session.Inputs.Select(input => input.Name)], inputs, _outputNames);
+            OrtValue[] inputs = [.. session.InputNames.Select(name => Input(name, tokens, outputs))];
+            OrtValue[] next = session.Run([.. session.InputNames], inputs, _outputNames);
             Dispose(inputs.Except(outputs));
             Dispose(outputs);
             outputs = next;
@@ -35,31 +37,35 @@ internal sealed class Generator(OrtEnvironment environment, OrtSession session) 
 
     public void Dispose() => session.Dispose();
 
-    private OrtValue Input(OrtValueInfo input, List<int> tokens, OrtValue[] outputs)
+    private OrtValue Input(string name, List<int> tokens, OrtValue[] outputs)
     {
-        if (input.Name.StartsWith(Past, StringComparison.Ordinal))
+        if (name.StartsWith(Past, StringComparison.Ordinal))
         {
-            int present = Array.IndexOf(_outputNames, Present + input.Name[Past.Length..]);
+            int present = Array.IndexOf(_outputNames, Present + name[Past.Length..]);
             return outputs.Length > 0
                 ? outputs[present]
-                : OrtValue.Allocate(environment, input.ElementType, [1, input.Dimensions[1].Size!.Value, 0, input.Dimensions[3].Size!.Value]);
+                : EmptyCache(session.InputMetadata[name]);
         }
         int read = HasCache ? tokens.Count - 1 : 0;
-        long[] values = input.Name switch
+        long[] values = name switch
         {
             "attention_mask" => [.. Enumerable.Repeat(1L, tokens.Count)],
             "position_ids" => [.. Enumerable.Range(read, tokens.Count - read).Select(position => (long)position)],
             _ => [.. tokens.Skip(read).Select(token => (long)token)],
         };
-        return OrtValue.Create<long>(environment, values, [1, values.Length]);
+        return OrtValue.CreateTensorValueFromMemory<long>(values, [1, values.Length]);
     }
+
+    private static OrtValue EmptyCache(NodeMetadata cache) =>
+        OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, cache.ElementDataType, [1, cache.Dimensions[1], 0, cache.Dimensions[3]]);
 
     private static int Likeliest(OrtValue logits)
     {
-        int vocabulary = (int)logits.Shape[^1];
-        return logits.ElementType == OrtElementType.Float16
-            ? IndexOfMax<Half>(logits.AsReadOnlySpan<Half>()[^vocabulary..])
-            : IndexOfMax<float>(logits.AsReadOnlySpan<float>()[^vocabulary..]);
+        OrtTensorTypeAndShapeInfo tensor = logits.GetTensorTypeAndShape();
+        int vocabulary = (int)tensor.Shape[^1];
+        return tensor.ElementDataType == TensorElementType.Float16
+            ? IndexOfMax<Half>(logits.Halves()[^vocabulary..])
+            : IndexOfMax<float>(logits.GetTensorDataAsSpan<float>()[^vocabulary..]);
     }
 
     private static int IndexOfMax<T>(ReadOnlySpan<T> values)

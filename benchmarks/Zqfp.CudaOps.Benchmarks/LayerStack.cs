@@ -1,6 +1,10 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.CudaOps;
+using Zqfp.Evaluation;
+using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Protos;
 using Zqfp.Tests;
 
 namespace Zqfp.Benchmarks;
@@ -11,12 +15,13 @@ namespace Zqfp.Benchmarks;
 /// </summary>
 internal sealed class LayerStack : IDisposable
 {
-    private readonly OrtSession _session;
+    private readonly InferenceSession _session;
+    private readonly MappedWeights _weights;
     private readonly OrtValue[] _inputs;
     private readonly string[] _inputNames;
     private readonly string[] _outputNames;
 
-    public LayerStack(OrtEnvironment environment, Candidate candidate, int layers, int m, int n, int k, OrtSessionOptions options)
+    public LayerStack(Candidate candidate, int layers, int m, int n, int k, SessionOptions options)
     {
         Layers = layers;
         Bytes = (double)layers * n * k * candidate.BitsPerWeight(n, k) / 8;
@@ -29,19 +34,13 @@ internal sealed class LayerStack : IDisposable
             [.. _inputNames.Select(name => Onnx.Value(name, Onnx.Float, "m", k))],
             [.. _outputNames.Select(name => Onnx.Value(name, Onnx.Float, "m", n))],
             [.. constants.Select(constant => Onnx.ExternalTensor(constant.Name, constant.Type, constant.Shape, "none", ByteCount(constant)))]);
-        OrtValue[] values = [.. constants.Select(constant => Fill(environment, constant))];
-        options.AddExternalInitializers([.. constants.Select(constant => constant.Name)], values);
+        _weights = new MappedWeights(options, constants.ToDictionary(constant => constant.Name, Fill));
         long start = Stopwatch.GetTimestamp();
-        _session = OrtSession.Create(environment, model, options);
+        _session = new InferenceSession(model, options);
         LoadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        foreach (OrtValue value in values)
-        {
-            value.Dispose();
-        }
-
         float[] x = new float[m * k];
         RandomContent.Floats(MemoryMarshal.AsBytes(x.AsSpan()));
-        OrtValue input = OrtValue.Create<float>(environment, x, [m, k]);
+        OrtValue input = OrtValue.CreateTensorValueFromMemory<float>(x, [m, k]);
         _inputs = [.. _inputNames.Select(_ => input)];
     }
 
@@ -64,14 +63,15 @@ internal sealed class LayerStack : IDisposable
     public void Dispose()
     {
         _session.Dispose();
+        _weights.Dispose();
         _inputs[0].Dispose();
     }
 
-    private static OrtValue Fill(OrtEnvironment environment, LayerConstant constant)
+    private static TensorData Fill(LayerConstant constant)
     {
         byte[] content = GC.AllocateUninitializedArray<byte>((int)ByteCount(constant), pinned: true);
         constant.Fill(content);
-        return OrtValue.FromMemory<byte>(environment, content, (OrtElementType)constant.Type, constant.Shape);
+        return new TensorData((TensorProto.Types.DataType)constant.Type, constant.Shape, content);
     }
 
     private static long ByteCount(LayerConstant constant) => OrtElementTypes.ByteCount((OrtElementType)constant.Type, constant.Shape);

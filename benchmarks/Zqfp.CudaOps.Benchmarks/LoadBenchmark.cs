@@ -1,11 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
-using Zqfp.CudaOps;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.Benchmarks;
 
 /// <summary>Times the making of a session of one layer, whose kernel packs the weights, by turns.</summary>
-internal sealed class LoadBenchmark(OrtEnvironment environment, Func<OrtSessionOptions> options)
+internal sealed class LoadBenchmark(Func<SessionOptions> options)
 {
     /// <summary>Prints the table's head.</summary>
     public static void PrintHead()
@@ -23,7 +23,7 @@ internal sealed class LoadBenchmark(OrtEnvironment environment, Func<OrtSessionO
         {
             for (int i = 0; i < candidates.Count; i++)
             {
-                using var stack = new LayerStack(environment, candidates[i], layers: 1, m: 1, n, k, options());
+                using var stack = new LayerStack(candidates[i], layers: 1, m: 1, n, k, options());
                 times[i].Add(stack.LoadSeconds);
             }
         }

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Zqfp.CudaOps;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.Benchmarks;
 
@@ -8,7 +8,7 @@ namespace Zqfp.Benchmarks;
 /// Times the ways to compute a product by turns: in each round each of them runs once, so that a machine whose speed changes
 /// from second to second is equally fast or slow for all, and ratios are taken within a round.
 /// </summary>
-internal sealed class ProductBenchmark(OrtEnvironment environment, Func<OrtSessionOptions> options, MemoryBandwidth bandwidth)
+internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandwidth bandwidth)
 {
     private const int WarmRounds = 2;
     private const int LeastRounds = 5;
@@ -34,7 +34,7 @@ internal sealed class ProductBenchmark(OrtEnvironment environment, Func<OrtSessi
     {
         LayerStack[] stacks =
         [
-            .. candidates.Select(candidate => new LayerStack(environment, candidate, Layers(candidate, m, n, k, weightBytes), m, n, k, options())),
+            .. candidates.Select(candidate => new LayerStack(candidate, Layers(candidate, m, n, k, weightBytes), m, n, k, options())),
         ];
         var times = stacks.Select(_ => new List<double>()).ToArray();
         double memory = 0;

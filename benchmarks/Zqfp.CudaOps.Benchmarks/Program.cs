@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 
@@ -61,20 +62,23 @@ for (int i = 0; i < args.Length; i++)
             break;
     }
 }
-
-using var environment = new OrtEnvironment();
-using OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment);
-OrtSessionOptions Options()
+SessionOptions Options()
 {
-    var options = new OrtSessionOptions { IntraOpThreads = threads };
-    return library is null ? options.AddOperatorDomain(domain) : options.AddOperatorLibrary(library);
+    var options = new SessionOptions { IntraOpNumThreads = threads };
+    if (library is null)
+    {
+        return options.AddZqfpOperators();
+    }
+
+    options.RegisterCustomOpLibrary(library);
+    return options;
 }
 Candidate[] candidates = [.. Candidate.All.Where((candidate, i) => i == 0 || only is null || candidate.Name.Contains(only, StringComparison.Ordinal))];
-Console.WriteLine($"ONNX Runtime {environment.Library.Version}, {threads} threads");
+Console.WriteLine($"ONNX Runtime {OrtEnv.Instance().GetVersionString()}, {threads} threads");
 switch (mode)
 {
     case "load":
-        var load = new LoadBenchmark(environment, Options);
+        var load = new LoadBenchmark(Options);
         LoadBenchmark.PrintHead();
         foreach ((_, int n, int k) in shapes.DefaultIfEmpty((1, 4096, 11008)))
         {
@@ -82,15 +86,15 @@ switch (mode)
         }
         break;
     case "generate":
-        new GenerationBenchmark(environment, Options).Measure(models[0], models[1], tokens, seconds);
+        new GenerationBenchmark(Options).Measure(models[0], models[1], tokens, seconds);
         break;
     case "evaluate":
-        new EvaluationBenchmark(environment, threads).Measure(models[0], text, tokenizer, seconds);
+        new EvaluationBenchmark(threads).Measure(models[0], text, tokenizer, seconds);
         break;
     default:
         using (var bandwidth = new MemoryBandwidth(threads, weightBytes))
         {
-            var products = new ProductBenchmark(environment, Options, bandwidth);
+            var products = new ProductBenchmark(Options, bandwidth);
             ProductBenchmark.PrintHead();
             foreach ((int m, int n, int k) in shapes.Count > 0 ? shapes : [(1, 4096, 4096), (1, 11008, 4096), (1, 4096, 11008), (16, 4096, 4096), (256, 4096, 4096)])
             {

@@ -24,7 +24,7 @@ internal sealed class Checks(Bench bench, TextWriter report)
         Attempt("large", Large);
         Attempt("operators", () =>
         {
-            using OperatorChecks operators = new(bench, Report);
+            OperatorChecks operators = new(bench, Report);
             operators.Run();
         });
         report.WriteLine(Failures == 0 ? "All checks passed." : $"{Failures} CHECKS FAILED.");

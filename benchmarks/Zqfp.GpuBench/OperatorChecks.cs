@@ -9,10 +9,8 @@ namespace Zqfp.GpuBench;
 /// provider, which the library at hand need not have: they are registered for the CPU provider here, in models of one node, and
 /// every input and output is bound to device memory, so that they get what that provider would give them but for its stream.
 /// </summary>
-internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> report) : IDisposable
+internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> report)
 {
-    private readonly OrtEnvironment _environment = new();
-
     private static readonly Shape[] Shapes =
     [
         new(1, 4096, 4096, 256), new(16, 1024, 2048, 256, Rank: 8), new(24, 512, 1024, 128, Rank: 64, Bias: true), new(64, 768, 768, 256, Rank: 8, Bias: true),
@@ -25,8 +23,9 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
     public void Run()
     {
         var device = new DeviceSession(0, null);
-        using OrtOperatorDomain processor = ZqfpOperators.CreateDomain(_environment);
-        using var gpu = new OrtOperatorDomain(_environment.Library, OperatorNames.Domain, [.. CudaProvider.Operators(device, provider: null)]);
+        OrtApi api = LoadedOnnxRuntime.Find().Api;
+        var processor = new OperatorDomain(api, OperatorSets.Cpu());
+        var gpu = new OperatorDomain(api, [.. CudaProvider.Operators(device, provider: null)]);
         foreach ((int tokens, int columns) in ((int, int)[])[(1, 4096), (37, 1312), (5, 75), (3, 1), (2, 40000)])
         {
             foreach (ElementKind kind in (ElementKind[])[ElementKind.Float32, ElementKind.Float16])
@@ -41,9 +40,7 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         }
     }
 
-    public void Dispose() => _environment.Dispose();
-
-    private void Quantization(int tokens, int columns, ElementKind kind, OrtOperatorDomain processor, OrtOperatorDomain gpu)
+    private void Quantization(int tokens, int columns, ElementKind kind, OperatorDomain processor, OperatorDomain gpu)
     {
         int type = kind == ElementKind.Float32 ? Onnx.Float : Onnx.Float16;
         byte[] model = Onnx.Model(
@@ -60,7 +57,7 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         report($"operator QuantizeTokens {tokens}x{columns} {kind}", wrong == 0, $"{wrong} bytes differ from the processor's");
     }
 
-    private void Product(Shape shape, OrtOperatorDomain processor, OrtOperatorDomain gpu)
+    private void Product(Shape shape, OperatorDomain processor, OperatorDomain gpu)
     {
         // Groups that divide no byte are the operators' contract, not the packed layout's: content comes from the plain definition.
         PlainLayer layer = new(shape.Rows, shape.Columns, shape.Group, shape.Rank, shape.Bias, shape.FloatScales);
@@ -79,28 +76,32 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         report($"operator {layer.Operator} {shape}", error <= (shape.HalfOutput ? 6e-4 : 3e-4) && same, $"{error:E2} from the processor's, same bits: {same}");
     }
 
-    private byte[][] OnProcessor(byte[] model, OrtOperatorDomain domain, (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs, (string Name, OrtElementType Type, long[] Shape)[] outputs)
+    private static byte[][] OnProcessor(byte[] model, OperatorDomain domain, (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs, (string Name, OrtElementType Type, long[] Shape)[] outputs)
     {
-        using OrtSession session = OrtSession.Create(_environment, model, new OrtSessionOptions().AddOperatorDomain(domain));
-        OrtValue[] values = [.. inputs.Select(input => OrtValue.FromMemory(_environment, input.Data.AsMemory(), input.Type, input.Shape))];
-        OrtValue[] results = session.Run([.. inputs.Select(input => input.Name)], values, [.. outputs.Select(output => output.Name)]);
-        byte[][] bytes = [.. results.Select(result => result.AsBytes().ToArray())];
-        foreach (OrtValue value in values.Concat(results))
-        {
-            value.Dispose();
-        }
-
-        return bytes;
+        using var session = new RawSession(model, domain);
+        byte[][] given = [.. inputs.Select(input => Pinned(input.Data))];
+        byte[][] made = [.. outputs.Select(output => Pinned(new byte[OrtElementTypes.ByteCount(output.Type, output.Shape)]))];
+        session.Run(
+            [.. inputs.Select((input, i) => new RawTensor(input.Name, input.Type, input.Shape, Marshal.UnsafeAddrOfPinnedArrayElement(given[i], 0)))],
+            [.. outputs.Select((output, i) => new RawTensor(output.Name, output.Type, output.Shape, Marshal.UnsafeAddrOfPinnedArrayElement(made[i], 0)))]);
+        return made;
     }
 
-    private byte[][] OnDevice(byte[] model, OrtOperatorDomain domain, (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs, (string Name, OrtElementType Type, long[] Shape)[] outputs)
+    private static byte[] Pinned(byte[] content)
     {
-        using OrtSession session = OrtSession.Create(_environment, model, new OrtSessionOptions().AddOperatorDomain(domain));
+        byte[] pinned = GC.AllocateUninitializedArray<byte>(Math.Max(1, content.Length), pinned: true);
+        content.CopyTo(pinned, 0);
+        return pinned;
+    }
+
+    private byte[][] OnDevice(byte[] model, OperatorDomain domain, (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs, (string Name, OrtElementType Type, long[] Shape)[] outputs)
+    {
+        using var session = new RawSession(model, domain);
         DeviceMemory[] given = [.. inputs.Select(input => DeviceMemory.From<byte>(bench.Context, input.Data))];
         DeviceMemory[] made = [.. outputs.Select(output => new DeviceMemory(bench.Context, Math.Max(1, OrtElementTypes.ByteCount(output.Type, output.Shape))))];
-        OrtValue[] values = [.. inputs.Select((input, i) => OrtValue.FromMemory(_environment, (nint)given[i].Address, given[i].Bytes, input.Type, input.Shape))];
-        OrtValue[] results = [.. outputs.Select((output, i) => OrtValue.FromMemory(_environment, (nint)made[i].Address, made[i].Bytes, output.Type, output.Shape))];
-        session.RunInto([.. inputs.Select(input => input.Name)], values, [.. outputs.Select(output => output.Name)], results);
+        session.Run(
+            [.. inputs.Select((input, i) => new RawTensor(input.Name, input.Type, input.Shape, (nint)given[i].Address))],
+            [.. outputs.Select((output, i) => new RawTensor(output.Name, output.Type, output.Shape, (nint)made[i].Address))]);
         byte[][] bytes = new byte[outputs.Length][];
         for (int i = 0; i < outputs.Length; i++)
         {
@@ -108,7 +109,7 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
             made[i].Download<byte>(bytes[i]); // The default stream's, which the operators got.
         }
 
-        foreach (IDisposable one in values.Concat<IDisposable>(results).Concat(given).Concat(made))
+        foreach (DeviceMemory one in given.Concat(made))
         {
             one.Dispose();
         }

@@ -1,19 +1,18 @@
 using System.Text;
-using Zqfp.CudaOps;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.Numerics.Benchmarks;
 
 /// <summary>ONNX Runtime's own MatMul of two square float32 matrices: the yardstick.</summary>
 internal sealed class OrtMatMul : IDisposable
 {
-    private readonly OrtEnvironment _environment = new();
-    private readonly OrtSession _session;
+    private readonly InferenceSession _session;
     private readonly OrtValue[] _inputs;
 
     public OrtMatMul(int size, int threads)
     {
         Size = size;
-        _session = OrtSession.Create(_environment, Model(size), new OrtSessionOptions { IntraOpThreads = threads });
+        _session = new InferenceSession(Model(size), new SessionOptions { IntraOpNumThreads = threads });
         _inputs = [Input(size, 1), Input(size, 2)];
     }
 
@@ -24,10 +23,8 @@ internal sealed class OrtMatMul : IDisposable
 
     public void Run()
     {
-        foreach (OrtValue output in _session.Run(["A", "B"], _inputs, ["C"]))
-        {
-            output.Dispose();
-        }
+        using var options = new RunOptions();
+        _session.Run(options, ["A", "B"], _inputs, ["C"]).Dispose();
     }
 
     public void Dispose()
@@ -38,11 +35,10 @@ internal sealed class OrtMatMul : IDisposable
         }
 
         _session.Dispose();
-        _environment.Dispose();
     }
 
-    private OrtValue Input(int size, int seed) =>
-        OrtValue.Create<float>(_environment, SyntheticLayer.Uniform(size * size, seed), [size, size]);
+    private static OrtValue Input(int size, int seed) =>
+        OrtValue.CreateTensorValueFromMemory<float>(SyntheticLayer.Uniform(size * size, seed), [size, size]);
 
     // A ModelProto of one node, C = MatMul(A, B), opset 13.
     private static byte[] Model(int size)

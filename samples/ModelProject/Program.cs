@@ -1,3 +1,4 @@
+using Microsoft.ML.OnnxRuntime;
 // Writes a short story with the model that the build quantized:
 //   dotnet run --project samples/ModelProject -c Release -- "Once upon a time, there was a cat" --seed 7
 using Zqfp.CudaOps;
@@ -11,10 +12,8 @@ PretrainedTokenizer tokenizer = PretrainedTokenizer.Load(Path.Combine(AppContext
 int seedAt = Array.IndexOf(args, "--seed");
 var random = new Random(seedAt >= 0 && seedAt + 1 < args.Length ? int.Parse(args[seedAt + 1]) : 1);
 string prompt = args.Length > 0 && seedAt != 0 ? args[0] : "Once upon a time";
-
-using var environment = new OrtEnvironment();
-using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
-using OrtSession session = OrtSession.Create(environment, model, new OrtSessionOptions().AddOperatorDomain(operators));
+using SessionOptions options = new SessionOptions().AddZqfpOperators(ZqfpDevice.Auto);
+using var session = new InferenceSession(model, options);
 
 List<int> tokens = [.. tokenizer.EncodeToIds(prompt)];
 Console.Write(prompt);
@@ -44,9 +43,11 @@ Console.WriteLine();
 float[] NextTokenLogits()
 {
     long[] ids = [.. tokens.Select(token => (long)token)];
-    using var input = OrtValue.Create<long>(environment, ids, [1, ids.Length]);
-    using OrtValue logits = session.Run([session.Inputs[0].Name], [input], [session.Outputs[0].Name])[0];
-    return logits.AsReadOnlySpan<float>()[^(int)logits.Shape[^1]..].ToArray();
+    using var run = new RunOptions();
+    using var input = OrtValue.CreateTensorValueFromMemory(ids, [1, ids.Length]);
+    using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [session.InputNames[0]], [input], [session.OutputNames[0]]);
+    int vocabulary = (int)outputs[0].GetTensorTypeAndShape().Shape[^1];
+    return outputs[0].GetTensorDataAsSpan<float>()[^vocabulary..].ToArray();
 }
 
 int Sample(float[] logits)

@@ -10,8 +10,8 @@ public static unsafe class Exports
 
     // Sessions of a foreign program hold the operators, and nobody says when the last has gone: they are made once and stay for
     // the life of the process.
-    private static OrtLibrary? _library;
-    private static OrtOperatorDomain? _domain;
+    private static OrtApi? _api;
+    private static OperatorDomain? _domain;
 
     /// <summary><c>OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* api)</c>.</summary>
     /// <param name="options">The options the operators are added to.</param>
@@ -25,15 +25,15 @@ public static unsafe class Exports
         {
             lock (Gate)
             {
-                _library ??= OrtLibrary.FromApiBase(apiBase);
-                _domain ??= ZqfpOperators.CreateDomain(_library);
-                _domain.AddTo(_library, options);
+                _api ??= OrtApi.FromBase((void*)apiBase);
+                _domain ??= new OperatorDomain(_api, OperatorSets.Cpu());
+                _domain.AddTo(options);
             }
             return 0;
         }
         catch (Exception failure)
         {
-            return _library?.CreateStatus(failure.Message) ?? 0;
+            return _api is null ? 0 : (nint)_api.CreateStatus(OrtStatusCode.Fail, failure.Message);
         }
 #pragma warning restore CA1031
     }

@@ -2,13 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Zqfp.CudaOps;
 
-/// <summary>The operators as a native library, for programs whose ONNX Runtime is not driven by <c>Zqfp.OnnxRuntime</c>.</summary>
+/// <summary>The operators as a native library, for programs and libraries that drive ONNX Runtime themselves, such as ONNX Runtime GenAI.</summary>
 public static class ZqfpOps
 {
     /// <summary>
-    /// The library that exports <c>RegisterCustomOps</c>: to be given to ONNX Runtime's own bindings
-    /// (<c>RegisterCustomOpLibraryV2</c>, <c>register_custom_ops_library</c>) or to
-    /// <see cref="OrtSessionOptions.AddOperatorLibrary"/>.
+    /// The library that exports <c>RegisterCustomOps</c>: to be given to <c>SessionOptions.RegisterCustomOpLibrary</c>, to
+    /// <c>register_custom_ops_library</c> in other languages, or to GenAI as <c>custom_ops_library</c>.
     /// </summary>
     /// <exception cref="FileNotFoundException">It is neither in <c>runtimes/&lt;rid&gt;/native</c> beside the application nor in its folder.</exception>
     public static string LibraryPath

@@ -10,5 +10,5 @@ internal static class CodeIdentity
     /// <summary>The identities of the assemblies whose code results depend on; they change whenever one is compiled from other source.</summary>
     public static string Value { get; } = string.Join(
         '|',
-        new[] { typeof(LayerQuantizer), typeof(ZqfpOperators), typeof(OnnxFile), typeof(CodeIdentity) }.Select(type => type.Module.ModuleVersionId));
+        new[] { typeof(LayerQuantizer), typeof(OperatorNames), typeof(ZqfpSessionOptions), typeof(OnnxFile), typeof(CodeIdentity) }.Select(type => type.Module.ModuleVersionId));
 }

@@ -1,3 +1,5 @@
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Zqfp.CudaOps.Tests;
 
@@ -31,13 +33,11 @@ public sealed class AllocationTests
     private static long AllocatedBytes(string name, int type, int tokens, int nodes)
     {
         const int Columns = 96;
-        using var environment = new OrtEnvironment();
-        using OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment);
-        var options = new OrtSessionOptions { IntraOpThreads = 1 }.AddOperatorDomain(domain);
+        var options = new SessionOptions { IntraOpNumThreads = 1 }.AddZqfpOperators();
         byte[] model = Chain(name, type, Columns, nodes);
-        using var session = OrtSession.Create(environment, model, options);
-        using OrtValue x = OrtValue.Allocate(environment, (OrtElementType)type, [tokens, Columns]);
-        x.AsBytes().Clear();
+        using var session = new InferenceSession(model, options);
+        using OrtValue x = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (TensorElementType)type, [tokens, Columns]);
+        x.GetTensorMutableRawData().Clear();
         long least = long.MaxValue;
         for (int run = 0; run < 40; run++)
         {

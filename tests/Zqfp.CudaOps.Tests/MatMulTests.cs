@@ -1,21 +1,12 @@
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Zqfp.CudaOps.Tests;
 
-public sealed class MatMulTests : IDisposable
+public sealed class MatMulTests
 {
-    private readonly OrtEnvironment _environment = new();
-    private readonly OrtOperatorDomain _domain;
-
-    public MatMulTests() => _domain = ZqfpOperators.CreateDomain(_environment);
-
     public static TheoryData<string> Operators =>
         [OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.MatMulW4A16, OperatorNames.MatMulW8A8];
-
-    public void Dispose()
-    {
-        _domain.Dispose();
-        _environment.Dispose();
-    }
 
     [Theory]
     [MemberData(nameof(Operators))]
@@ -54,8 +45,8 @@ public sealed class MatMulTests : IDisposable
     {
         Product exact = new Product { Operator = name, M = 9, N = 70, K = 64, GroupSize = 32, Rank = 4, Bias = true }.Fill(5);
         Product rounded = new Product { Operator = name, M = 9, N = 70, K = 64, GroupSize = 32, Rank = 4, Bias = true, HalfOutput = true }.Fill(5);
-        using OrtSession exactSession = Load(exact), roundedSession = Load(rounded);
-        Assert.Equal(exact.Run(_environment, exactSession).Select(value => (float)(Half)value), rounded.Run(_environment, roundedSession));
+        using InferenceSession exactSession = Load(exact), roundedSession = Load(rounded);
+        Assert.Equal(exact.Run(exactSession).Select(value => (float)(Half)value), rounded.Run(roundedSession));
     }
 
     [Theory]
@@ -66,9 +57,10 @@ public sealed class MatMulTests : IDisposable
         {
             int tokens = (int)(leading[0] * leading[1]);
             Product product = new Product { Operator = name, M = tokens, N = 10, K = 16, GroupSize = 16 }.Fill(1);
-            using OrtSession session = OrtSession.Create(_environment, product.Model(batched: true), Options());
-            Assert.Equal([new OrtDimension(null, "b"), new OrtDimension(null, "s"), new OrtDimension(10, null)], session.Outputs[0].Dimensions);
-            float[] y = product.Run(_environment, session, leading);
+            using var session = new InferenceSession(product.Model(batched: true), Options());
+            Assert.Equal(["b", "s", ""], session.OutputMetadata["y"].SymbolicDimensions);
+            Assert.Equal(10, session.OutputMetadata["y"].Dimensions[2]);
+            float[] y = product.Run(session, leading);
             Assert.Equal(tokens * 10, y.Length);
         }
     }
@@ -78,15 +70,15 @@ public sealed class MatMulTests : IDisposable
     public void A_token_gets_the_same_bits_alone_and_among_others(string name)
     {
         Product many = new Product { Operator = name, M = 131, N = 130, K = 600, GroupSize = 256, Rank = 8, Bias = true }.Fill(8);
-        using OrtSession session = Load(many);
-        float[] all = many.Run(_environment, session);
+        using InferenceSession session = Load(many);
+        float[] all = many.Run(session);
         foreach (int count in new[] { 1, 2, 3, 7, 64 })
         {
             Product few = new Product { Operator = name, M = count, N = 130, K = 600, GroupSize = 256 }.Fill(8);
             many.X.AsSpan(0, few.X.Length).CopyTo(few.X);
             many.FloatX.AsSpan(0, few.FloatX.Length).CopyTo(few.FloatX);
             many.TokenScales.AsSpan(0, count).CopyTo(few.TokenScales);
-            Assert.Equal(all[..(count * 130)], few.Run(_environment, session));
+            Assert.Equal(all[..(count * 130)], few.Run(session));
         }
     }
 
@@ -101,9 +93,9 @@ public sealed class MatMulTests : IDisposable
             [
                 .. PanelMath.All.Select(math =>
                 {
-                    using var domain = new OrtOperatorDomain(_environment.Library, OperatorNames.Domain, ZqfpOperators.Cpu(math));
-                    using var session = OrtSession.Create(_environment, product.Model(), new OrtSessionOptions().AddOperatorDomain(domain));
-                    return product.Run(_environment, session);
+                    using SessionOptions options = new SessionOptions().Add(new OperatorDomain(LoadedOnnxRuntime.Find().Api, OperatorSets.Cpu(math)));
+                    using var session = new InferenceSession(product.Model(), options);
+                    return product.Run(session);
                 }),
             ];
             Assert.All(results, result => Assert.Equal(results[0], result));
@@ -119,8 +111,8 @@ public sealed class MatMulTests : IDisposable
             product.E.AsSpan().Fill((byte)exponent);
             product.S.AsSpan().Fill(MathF.ScaleB(1, Math.Min(exponent, 120)));
             product.TokenScales[0] = 1;
-            using OrtSession session = Load(product);
-            float[] y = product.Run(_environment, session);
+            using InferenceSession session = Load(product);
+            float[] y = product.Run(session);
             for (int n = 0; n < 4; n++)
             {
                 // 32 products of values with at most 5 significant bits: no rounding happens but that to float at the end.
@@ -135,8 +127,8 @@ public sealed class MatMulTests : IDisposable
         Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = 8, N = 70, K = 64, GroupSize = 64 }.Fill(2);
         product.X[(3 * 64) + 5] = 0x7F;
         product.TokenScales[6] = float.NaN;
-        using OrtSession session = Load(product);
-        float[] y = product.Run(_environment, session);
+        using InferenceSession session = Load(product);
+        float[] y = product.Run(session);
         for (int m = 0; m < 8; m++)
         {
             Assert.All(y[(m * 70)..((m + 1) * 70)], value => Assert.Equal(m is 3 or 6, float.IsNaN(value)));
@@ -153,8 +145,8 @@ public sealed class MatMulTests : IDisposable
             Product product = new Product { Operator = OperatorNames.MatMulW8A8, M = rows, N = 70, K = columns, GroupSize = group, Rank = 2, Bias = true }.Fill(2);
             product.W[(3 * columns) + 5] = 0x7F;
             product.W[(69 * columns) + columns - 1] = 0xFF;
-            using OrtSession session = Load(product);
-            float[] y = product.Run(_environment, session);
+            using InferenceSession session = Load(product);
+            float[] y = product.Run(session);
             for (int i = 0; i < y.Length; i++)
             {
                 Assert.Equal(i % 70 is 3 or 69, float.IsNaN(y[i]));
@@ -207,12 +199,12 @@ public sealed class MatMulTests : IDisposable
                 Onnx.Tensor("w", Onnx.UInt4, [4, 32], product.W), Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E), Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S)),
                 Onnx.Tensor("zero", Onnx.Float, [1], new byte[4]),
             ]);
-        using var session = OrtSession.Create(_environment, model, Options());
-        using var z = OrtValue.Create<float>(_environment, product.FloatX, [6, 32]);
-        using var shape = OrtValue.Create<long>(_environment, [2L, 3, 32], [3]);
+        using var session = new InferenceSession(model, Options());
+        using var z = OrtValue.CreateTensorValueFromMemory<float>(product.FloatX, [6, 32]);
+        using var shape = OrtValue.CreateTensorValueFromMemory<long>([2L, 3, 32], [3]);
         using OrtValue y = session.Run(["z", "shape"], [z, shape], ["y"])[0];
-        Assert.Equal([4, 3, 2], y.Shape.ToArray());
-        Assert.Equal(product.Expected(1, 2).Value, y.AsReadOnlySpan<float>()[(2 * 6) + (1 * 2)], 1e-4);
+        Assert.Equal([4, 3, 2], y.GetTensorTypeAndShape().Shape);
+        Assert.Equal(product.Expected(1, 2).Value, y.GetTensorDataAsSpan<float>()[(2 * 6) + (1 * 2)], 1e-4);
     }
 
     [Fact]
@@ -229,7 +221,7 @@ public sealed class MatMulTests : IDisposable
         FailsToRun("Sx must hold one scale for each of the 2 tokens; it is [3, 1].", OperatorNames.MatMulW4A8, constants, Onnx.Float8E4M3FN, ["m", 32], [2, 32], [3, 1]);
     }
 
-    private void Fails(string rule, byte[][] initializers, long groupSize = 16, long type = 1, string feed = "", string[]? more = null)
+    private static void Fails(string rule, byte[][] initializers, long groupSize = 16, long type = 1, string feed = "", string[]? more = null)
     {
         byte[][] inputs = [Onnx.Value("x", Onnx.Float8E4M3FN, "m", 32), Onnx.Value("sx", Onnx.Float, "m", 1)];
         byte[] model = Onnx.Model(
@@ -237,37 +229,39 @@ public sealed class MatMulTests : IDisposable
             feed.Length > 0 ? [.. inputs, Onnx.Value(feed, Onnx.Float, 4)] : inputs,
             [Onnx.Value("y", (int)type, "m", 4)],
             initializers);
-        var error = Assert.Throws<ZqfpException>(() => OrtSession.Create(_environment, model, Options()));
+        var error = Assert.Throws<OnnxRuntimeException>(() => new InferenceSession(model, Options()));
         Assert.Contains("ZQFP4006", error.Message);
         Assert.Contains(rule, error.Message);
         Assert.Contains("MatMulW4A8_of_y", error.Message);
     }
 
-    private void FailsToRun(string rule, string name, byte[][] constants, int type, object[] dimensions, long[] shape, params long[] scaleShape)
+    private static void FailsToRun(string rule, string name, byte[][] constants, int type, object[] dimensions, long[] shape, params long[] scaleShape)
     {
-        string[] tokens = scaleShape.Length > 0 ? ["x", "sx"] : ["x"];
-        byte[] x = Onnx.Value("x", type, dimensions);
+        bool isQuantized = scaleShape.Length > 0;
+        byte[] product = Onnx.Node("zqfp", name, [.. (string[])(isQuantized ? ["xq", "sx"] : ["x"]), "w", "e", "s"], ["y"], Onnx.Attribute("group_size", 16));
+        byte[] x = Onnx.Value("x", isQuantized ? Onnx.Float : type, dimensions);
         byte[] model = Onnx.Model(
-            [Onnx.Node("zqfp", name, [.. tokens, "w", "e", "s"], ["y"], Onnx.Attribute("group_size", 16))],
-            scaleShape.Length > 0 ? [x, Onnx.Value("sx", Onnx.Float, "t", 1)] : [x],
+            isQuantized ? [Onnx.Node("", "Cast", ["x"], ["xq"], Onnx.Attribute("to", type)), product] : [product],
+            isQuantized ? [x, Onnx.Value("sx", Onnx.Float, "t", 1)] : [x],
             [Onnx.Value("y", Onnx.Float)],
             constants);
-        using var session = OrtSession.Create(_environment, model, Options());
-        using OrtValue input = OrtValue.Allocate(_environment, (OrtElementType)type, shape);
-        using OrtValue scales = OrtValue.Allocate(_environment, OrtElementType.Float, scaleShape);
-        var error = Assert.Throws<ZqfpException>(() => session.Run(tokens, scaleShape.Length > 0 ? [input, scales] : [input], ["y"]));
+        using var session = new InferenceSession(model, Options());
+        using OrtValue input = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, isQuantized ? TensorElementType.Float : (TensorElementType)type, shape);
+        input.GetTensorMutableRawData().Clear();
+        using OrtValue scales = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementType.Float, scaleShape);
+        var error = Assert.Throws<OnnxRuntimeException>(() => session.Run(isQuantized ? ["x", "sx"] : ["x"], isQuantized ? [input, scales] : [input], ["y"]));
         Assert.Contains("ZQFP4006: " + rule, error.Message);
         Assert.Contains(name + "_of_y", error.Message);
     }
 
-    private OrtSessionOptions Options() => new OrtSessionOptions().AddOperatorDomain(_domain);
+    private static SessionOptions Options() => TestSessions.Quiet().AddZqfpOperators();
 
-    private OrtSession Load(Product product) => OrtSession.Create(_environment, product.Model(), Options());
+    private static InferenceSession Load(Product product) => new InferenceSession(product.Model(), Options());
 
-    private void Check(Product product)
+    private static void Check(Product product)
     {
-        using OrtSession session = Load(product);
-        float[] y = product.Run(_environment, session);
+        using InferenceSession session = Load(product);
+        float[] y = product.Run(session);
 
         // A chain of n roundings is off by at most about n half units of the sum of magnitudes: chunks of 256, then their total,
         // then the low-rank sums of K / 4 and r, and the epilogue.

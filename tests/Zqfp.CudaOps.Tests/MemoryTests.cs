@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.CudaOps.Tests;
 
@@ -30,17 +31,15 @@ public sealed class MemoryTests : IDisposable
     public void A_session_on_quantized_weights_takes_less_than_035_of_the_float_weights_memory()
     {
         string floatModel = Write("float.onnx", FloatLayer), quantizedModel = Write("quantized.onnx", QuantizedLayer);
-        using var environment = new OrtEnvironment();
-        using OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment);
 
         // A small model first: it brings what all sessions share, such as the library's own pages.
         Product small = new Product { Operator = OperatorNames.MatMulW4A8, M = 1, N = 64, K = 64, GroupSize = 64 }.Fill(1);
-        using (var session = OrtSession.Create(environment, small.Model(), new OrtSessionOptions().AddOperatorDomain(domain)))
+        using (var session = new InferenceSession(small.Model(), new SessionOptions().AddZqfpOperators()))
         {
-            small.Run(environment, session);
+            small.Run(session);
         }
-        (long quantizedPrivate, long quantizedAll) = Growth(environment, domain, quantizedModel);
-        (long floatPrivate, long floatAll) = Growth(environment, domain, floatModel);
+        (long quantizedPrivate, long quantizedAll) = Growth(quantizedModel);
+        (long floatPrivate, long floatAll) = Growth(floatModel);
 
         const long FloatBytes = (long)Layers * N * K * sizeof(float);
         Assert.InRange(floatPrivate, 0.9 * FloatBytes, 2.5 * FloatBytes);
@@ -52,15 +51,13 @@ public sealed class MemoryTests : IDisposable
     public void Eight_threads_of_a_thousand_runs_agree_under_garbage_collection_and_leave_nothing_behind()
     {
         Product product = new Product { Operator = OperatorNames.MatMulW4A8, M = 3, N = 128, K = 256, GroupSize = 128, Rank = 4 }.Fill(4);
-        using var environment = new OrtEnvironment();
-        using OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment);
-        using OrtSession session = OrtSession.Create(environment, product.Model(), new OrtSessionOptions().AddOperatorDomain(domain));
-        float[] expected = product.Run(environment, session);
+        using var session = new InferenceSession(product.Model(), new SessionOptions().AddZqfpOperators());
+        float[] expected = product.Run(session);
         void RunInEightThreads(int runs) => Parallel.For(0, 8, new ParallelOptions { MaxDegreeOfParallelism = 8 }, thread =>
         {
             for (int run = 0; run < runs; run++)
             {
-                float[] y = product.Run(environment, session);
+                float[] y = product.Run(session);
                 Assert.True(expected.AsSpan().SequenceEqual(y), $"Thread {thread}, run {run}.");
                 if ((run + thread) % 16 == 0)
                 {
@@ -75,12 +72,12 @@ public sealed class MemoryTests : IDisposable
     }
 
     /// <summary>By how much a session that has run once makes the process larger: its own pages, and with them those of mapped files.</summary>
-    private static (long Private, long All) Growth(OrtEnvironment environment, OrtOperatorDomain domain, string model)
+    private static (long Private, long All) Growth(string model)
     {
-        using var x = OrtValue.Create<float>(environment, new float[K], [1, K]);
+        using var x = OrtValue.CreateTensorValueFromMemory<float>(new float[K], [1, K]);
         GC.Collect();
         (long Private, long Mapped) before = Resident();
-        using var session = OrtSession.Create(environment, model, new OrtSessionOptions { IntraOpThreads = 1 }.AddOperatorDomain(domain));
+        using var session = new InferenceSession(model, new SessionOptions { IntraOpNumThreads = 1 }.AddZqfpOperators());
         foreach (OrtValue output in session.Run(["x"], [x], [.. Enumerable.Range(0, Layers).Select(i => $"y{i}")]))
         {
             output.Dispose();

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.CudaOps.Tests;
 
@@ -48,17 +49,17 @@ public sealed class NativeLibraryTests
     [NativeLibraryFact]
     public void Loads_unloads_and_loads_again_with_the_same_results_and_without_growth()
     {
-        using var environment = new OrtEnvironment();
         byte[] model = Model;
         float[] expected;
-        using (OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment))
+        using (SessionOptions options = new SessionOptions().AddZqfpOperators())
         {
-            expected = Run(environment, model, new OrtSessionOptions().AddOperatorDomain(domain));
+            expected = Run(model, options);
         }
+
         long afterTen = 0;
         for (int round = 0; round < 60; round++)
         {
-            Assert.Equal(expected, Run(environment, model, new OrtSessionOptions().AddOperatorLibrary(Library)));
+            Assert.Equal(expected, Run(model, WithLibrary()));
             if (round == 9)
             {
                 afterTen = Environment.WorkingSet;
@@ -80,11 +81,8 @@ public sealed class NativeLibraryTests
             string program = Path.Combine(folder, "run_model"), model = Path.Combine(folder, "model.onnx");
             File.WriteAllBytes(model, Model);
             Execute("cc", "-O2", Repository.Path("src/Zqfp.CudaOps.Native/example/run_model.c"), "-o", program, "-ldl");
-            string output = Execute(program, OrtLibrary.Load().Path, Library, model, "2", $"{K}");
-
-            using var environment = new OrtEnvironment();
-            using OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment);
-            float[] expected = Run(environment, File.ReadAllBytes(model), new OrtSessionOptions().AddOperatorDomain(domain));
+            string output = Execute(program, LoadedOnnxRuntime.Find().Path, Library, model, "2", $"{K}");
+            float[] expected = Run(File.ReadAllBytes(model), new SessionOptions().AddZqfpOperators());
             Assert.Equal(expected, output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => float.Parse(line, CultureInfo.InvariantCulture)));
         }
         finally
@@ -93,12 +91,19 @@ public sealed class NativeLibraryTests
         }
     }
 
-    private static float[] Run(OrtEnvironment environment, byte[] model, OrtSessionOptions options)
+    private static float[] Run(byte[] model, SessionOptions options)
     {
-        using var session = OrtSession.Create(environment, model, options);
-        using var x = OrtValue.Create<float>(environment, [.. Enumerable.Range(0, 2 * K).Select(i => i % 8 / 8f)], [2, K]);
+        using var session = new InferenceSession(model, options);
+        using var x = OrtValue.CreateTensorValueFromMemory<float>([.. Enumerable.Range(0, 2 * K).Select(i => i % 8 / 8f)], [2, K]);
         using OrtValue y = session.Run(["x"], [x], ["y"])[0];
-        return y.AsReadOnlySpan<float>().ToArray();
+        return y.GetTensorDataAsSpan<float>().ToArray();
+    }
+
+    private static SessionOptions WithLibrary()
+    {
+        var options = new SessionOptions();
+        options.RegisterCustomOpLibrary(Library);
+        return options;
     }
 
     private static string Execute(string program, params string[] arguments)

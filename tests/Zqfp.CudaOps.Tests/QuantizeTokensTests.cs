@@ -1,20 +1,10 @@
 using System.Runtime.Intrinsics;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.CudaOps.Tests;
 
-public sealed class QuantizeTokensTests : IDisposable
+public sealed class QuantizeTokensTests
 {
-    private readonly OrtEnvironment _environment = new();
-    private readonly OrtOperatorDomain _domain;
-
-    public QuantizeTokensTests() => _domain = ZqfpOperators.CreateDomain(_environment);
-
-    public void Dispose()
-    {
-        _domain.Dispose();
-        _environment.Dispose();
-    }
-
     [Theory]
     [InlineData(1, 1)]
     [InlineData(3, 7)]
@@ -144,17 +134,21 @@ public sealed class QuantizeTokensTests : IDisposable
         static float Middle(float value) => BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(value) + 0x1000);
     }
 
-    private (byte[] Codes, float[] Scales) Run<T>(T[] x, int rows, int columns)
+    private static (byte[] Codes, float[] Scales) Run<T>(T[] x, int rows, int columns)
         where T : unmanaged
     {
         byte[] model = Onnx.Model(
-            [Onnx.Node("zqfp", OperatorNames.QuantizeTokens, ["x"], ["xq", "sx"])],
+            [
+                Onnx.Node("zqfp", OperatorNames.QuantizeTokens, ["x"], ["xq", "sx"]),
+                // The package gives no FP8 outputs: each code is cast to the float it stands for.
+                Onnx.Node("", "Cast", ["xq"], ["xf"], Onnx.Attribute("to", Onnx.Float)),
+            ],
             [Onnx.Value("x", (int)OrtElementTypes.Of<T>(), "m", columns)],
-            [Onnx.Value("xq", Onnx.Float8E4M3FN, "m", columns), Onnx.Value("sx", Onnx.Float, "m", 1)]);
-        using var session = OrtSession.Create(_environment, model, new OrtSessionOptions().AddOperatorDomain(_domain));
-        using var input = OrtValue.Create<T>(_environment, x, [rows, columns]);
-        OrtValue[] outputs = session.Run(["x"], [input], ["xq", "sx"]);
-        Assert.Equal([rows, 1], outputs[1].Shape.ToArray());
-        return (outputs[0].AsBytes().ToArray(), outputs[1].AsReadOnlySpan<float>().ToArray());
+            [Onnx.Value("xf", Onnx.Float, "m", columns), Onnx.Value("sx", Onnx.Float, "m", 1)]);
+        using var session = new InferenceSession(model, new SessionOptions().AddZqfpOperators());
+        using OrtValue input = TestSessions.Tensor(x, rows, columns);
+        OrtValue[] outputs = session.Run(["x"], [input], ["xf", "sx"]);
+        Assert.Equal([rows, 1], outputs[1].GetTensorTypeAndShape().Shape);
+        return ([.. outputs[0].GetTensorDataAsSpan<float>().ToArray().Select(value => (byte)Reference.NearestFp8(value))], outputs[1].GetTensorDataAsSpan<float>().ToArray());
     }
 }

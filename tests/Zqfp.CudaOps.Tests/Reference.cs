@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.CudaOps.Tests;
 
@@ -171,30 +172,28 @@ internal sealed class Product
         byte[][] attributes = HalfOutput
             ? [Onnx.Attribute("group_size", GroupSize), Onnx.Attribute("dtype", Onnx.Float16)]
             : [Onnx.Attribute("group_size", GroupSize)];
-        byte[] x = Onnx.Value("x", QuantizedActivations ? Onnx.Float8E4M3FN : HalfInput ? Onnx.Float16 : Onnx.Float, [.. leading, K]);
+        // The package takes no FP8 inputs: floats that FP8 represents exactly are cast on the way.
+        byte[] product = Onnx.Node("zqfp", Operator, [.. inputs], ["y"], attributes);
         return Onnx.Model(
-            [Onnx.Node("zqfp", Operator, [.. inputs], ["y"], attributes)],
-            QuantizedActivations ? [x, Onnx.Value("sx", Onnx.Float, [.. leading, 1])] : [x],
+            QuantizedActivations ? [Onnx.Node("", "Cast", ["xf"], ["x"], Onnx.Attribute("to", Onnx.Float8E4M3FN)), product] : [product],
+            QuantizedActivations
+                ? [Onnx.Value("xf", Onnx.Float, [.. leading, K]), Onnx.Value("sx", Onnx.Float, [.. leading, 1])]
+                : [Onnx.Value("x", HalfInput ? Onnx.Float16 : Onnx.Float, [.. leading, K])],
             [Onnx.Value("y", HalfOutput ? Onnx.Float16 : Onnx.Float, [.. leading, N])],
             [.. initializers]);
     }
 
-    public float[] Run(OrtEnvironment environment, OrtSession session, params long[] leading)
+    public float[] Run(InferenceSession session, params long[] leading)
     {
         leading = leading.Length > 0 ? leading : [M];
-        using OrtValue x = QuantizedActivations
-            ? OrtValue.Allocate(environment, OrtElementType.Float8E4M3FN, [.. leading, K])
-            : HalfInput ? OrtValue.Create<Half>(environment, [.. FloatX.Select(value => (Half)value)], [.. leading, K])
-            : OrtValue.Create<float>(environment, FloatX, [.. leading, K]);
-        if (QuantizedActivations)
-        {
-            X.CopyTo(x.AsBytes());
-        }
-        using var scales = OrtValue.Create<float>(environment, TokenScales, [.. leading, 1]);
+        using OrtValue x = HalfInput && !QuantizedActivations
+            ? OrtValue.CreateTensorValueFromMemory<Float16>([.. FloatX.Select(value => (Float16)value)], [.. leading, K])
+            : OrtValue.CreateTensorValueFromMemory<float>(QuantizedActivations ? [.. X.Select(code => (float)Reference.Fp8(code))] : FloatX, [.. leading, K]);
+        using var scales = OrtValue.CreateTensorValueFromMemory(TokenScales, [.. leading, 1]);
         using OrtValue y = session.Run(
-            QuantizedActivations ? ["x", "sx"] : ["x"], QuantizedActivations ? [x, scales] : [x], ["y"])[0];
-        Assert.Equal([.. leading, N], y.Shape.ToArray());
-        return HalfOutput ? [.. y.AsReadOnlySpan<Half>().ToArray().Select(value => (float)value)] : y.AsReadOnlySpan<float>().ToArray();
+            QuantizedActivations ? ["xf", "sx"] : ["x"], QuantizedActivations ? [x, scales] : [x], ["y"])[0];
+        Assert.Equal([.. leading, N], y.GetTensorTypeAndShape().Shape);
+        return HalfOutput ? [.. y.Halves().ToArray().Select(value => (float)value)] : y.GetTensorDataAsSpan<float>().ToArray();
     }
 
     private byte[] Constant(string name, long[] shape, float[] values) => HalfConstants

@@ -2,7 +2,7 @@ namespace Zqfp.CudaOps;
 
 #pragma warning disable CA1720 // The names are those of the ONNX specification.
 /// <summary>Element types of tensors, numbered as ONNX Runtime's C ABI numbers them.</summary>
-public enum OrtElementType
+internal enum OrtElementType
 {
     /// <summary>No type, or in an operator's signature any type.</summary>
     Undefined = 0,

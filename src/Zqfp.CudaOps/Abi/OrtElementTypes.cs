@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>Sizes of element types, and the .NET types that hold them.</summary>
-public static class OrtElementTypes
+internal static class OrtElementTypes
 {
     /// <summary>Bits of one element.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The type has no fixed size (<c>Undefined</c>, <c>String</c>).</exception>

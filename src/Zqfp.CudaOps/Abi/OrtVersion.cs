@@ -16,7 +16,7 @@ internal static class OrtVersion
             throw new ZqfpException(
                 "ZQFP4004",
                 $"The ONNX Runtime found is {version}; {Supported.PrettyPrint()} is needed. " +
-                $"Put a newer library beside the application, or name one in the environment variable {OrtLibrary.PathVariable}.");
+                $"Put a newer library beside the application.");
         }
     }
 }

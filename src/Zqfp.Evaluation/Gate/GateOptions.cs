@@ -54,7 +54,7 @@ public sealed record GateOptions
     public bool Divergence { get; init; }
 
     /// <summary>Where the products of quantized layers compute.</summary>
-    public OperatorDevice Device { get; init; }
+    public ZqfpDevice Device { get; init; }
 
     /// <summary>A folder that keeps evaluation results by content, so that another limit needs no evaluation; null for none.</summary>
     public string? CacheFolder { get; init; }

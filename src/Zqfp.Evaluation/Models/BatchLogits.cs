@@ -1,5 +1,7 @@
 using System.Numerics.Tensors;
-using Zqfp.CudaOps;
+using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Zqfp.Evaluation;
 
@@ -8,10 +10,12 @@ internal sealed class BatchLogits : IDisposable
 {
     private readonly OrtValue _value;
     private readonly int _window;
+    private readonly bool _isHalf;
 
-    private BatchLogits(OrtValue value, int window, int vocabulary)
+    private BatchLogits(OrtValue value, bool isHalf, int window, int vocabulary)
     {
         _value = value;
+        _isHalf = isHalf;
         _window = window;
         Vocabulary = vocabulary;
     }
@@ -25,18 +29,19 @@ internal sealed class BatchLogits : IDisposable
     {
         try
         {
-            long[] shape = [.. value.Shape];
+            OrtTensorTypeAndShapeInfo tensor = value.GetTensorTypeAndShape();
+            long[] shape = tensor.Shape;
             if (shape is not [var rows, var length, var vocabulary] || rows != batch.Windows || length != batch.Length)
             {
                 throw new ZqfpException("ZQFP1008", $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity needs the logits of every token. Export it without pruning the head to the last token.", path);
             }
 
-            if (value.ElementType is not (OrtElementType.Float or OrtElementType.Float16))
+            if (tensor.ElementDataType is not (TensorElementType.Float or TensorElementType.Float16))
             {
-                throw new ZqfpException("ZQFP1012", $"The logits have type {value.ElementType}; evaluation knows float and float16. Export the model in one of these.", path);
+                throw new ZqfpException("ZQFP1012", $"The logits have type {tensor.ElementDataType}; evaluation knows float and float16. Export the model in one of these.", path);
             }
 
-            return new BatchLogits(value, checked((int)(length * vocabulary)), (int)vocabulary);
+            return new BatchLogits(value, tensor.ElementDataType == TensorElementType.Float16, checked((int)(length * vocabulary)), (int)vocabulary);
         }
         catch (ZqfpException)
         {
@@ -48,13 +53,14 @@ internal sealed class BatchLogits : IDisposable
     /// <summary>The logits [length, vocabulary] of one window. Any number of threads may ask at once.</summary>
     public ReadOnlySpan<float> Window(int index)
     {
-        if (_value.ElementType == OrtElementType.Float)
+        Span<byte> bytes = _value.GetTensorMutableRawData();
+        if (!_isHalf)
         {
-            return _value.AsReadOnlySpan<float>().Slice(index * _window, _window);
+            return MemoryMarshal.Cast<byte, float>(bytes).Slice(index * _window, _window);
         }
 
         float[] converted = new float[_window];
-        TensorPrimitives.ConvertToSingle(_value.AsReadOnlySpan<Half>().Slice(index * _window, _window), converted);
+        TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes).Slice(index * _window, _window), converted);
         return converted;
     }
 

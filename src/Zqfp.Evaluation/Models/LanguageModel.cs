@@ -1,3 +1,4 @@
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.CudaOps;
 
 namespace Zqfp.Evaluation;
@@ -6,8 +7,6 @@ namespace Zqfp.Evaluation;
 internal sealed class LanguageModel : IDisposable
 {
     private readonly ModelFacts _facts;
-    private readonly OrtEnvironment _environment;
-    private readonly OrtOperatorDomain _operators;
     private readonly ModelSession _model;
     private readonly TokenFeeds _feeds;
 
@@ -17,23 +16,11 @@ internal sealed class LanguageModel : IDisposable
     /// <param name="device">Where the quantized products compute.</param>
     /// <param name="isAlone">Whether no other model runs in turn with it; threads that wait may then spin.</param>
     /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime or the model cannot be loaded.</exception>
-    public LanguageModel(ModelFacts facts, int threads, OperatorDevice device = OperatorDevice.Cpu, bool isAlone = true)
+    public LanguageModel(ModelFacts facts, int threads, ZqfpDevice device = ZqfpDevice.Cpu, bool isAlone = true)
     {
         _facts = facts;
-        _environment = new OrtEnvironment();
-        try
-        {
-            _operators = ZqfpOperators.CreateDomain(_environment, device);
-            _model = ModelSession.Open(_environment, _operators, facts, new OrtSessionOptions { IntraOpThreads = threads, AllowSpinning = isAlone });
-        }
-        catch
-        {
-            _operators?.Dispose();
-            _environment.Dispose();
-            throw;
-        }
-
-        _feeds = new TokenFeeds(_environment, facts);
+        _model = ModelSession.Open(facts, new SessionSettings(threads, AllowsSpinning: isAlone), device);
+        _feeds = new TokenFeeds(facts);
     }
 
     /// <summary>How many tokens it gives logits for: what it really gives, for its file may not say.</summary>
@@ -51,12 +38,10 @@ internal sealed class LanguageModel : IDisposable
     /// <exception cref="ZqfpException">ZQFP1005, ZQFP1008, ZQFP1012: the model is none that text can be measured with.</exception>
     public BatchLogits Run(TokenBatch batch, CancellationToken cancellation)
     {
-        OrtSession session = _model.Session;
-        OrtValue[] inputs = [.. session.Inputs.Select(input => _feeds.Create(input, batch))];
+        OrtValue[] inputs = [.. _model.Inputs.Select(input => _feeds.Create(input, batch))];
         try
         {
-            OrtValue logits = session.Run([.. session.Inputs.Select(input => input.Name)], inputs, [_facts.Logits], cancellation)[0];
-            return BatchLogits.Of(logits, batch, _facts.Path);
+            return BatchLogits.Of(_model.Run(inputs, [_facts.Logits], cancellation)[0], batch, _facts.Path);
         }
         finally
         {
@@ -64,10 +49,5 @@ internal sealed class LanguageModel : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        _model.Dispose();
-        _operators.Dispose();
-        _environment.Dispose();
-    }
+    public void Dispose() => _model.Dispose();
 }

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.CudaOps;
 using Zqfp.OnnxRewriter;
 
@@ -7,30 +7,41 @@ namespace Zqfp.Evaluation;
 /// <summary>A model or a slice of one, ready to run. Weights stay where they are: in the mapped file, or in memory.</summary>
 internal sealed class ModelSession : IDisposable
 {
+    private readonly InferenceSession _session;
+    private readonly string _name;
+    private readonly MappedWeights? _weights;
     private readonly OnnxFile? _file;
 
-    private ModelSession(OrtSession session, OnnxFile? file)
+    private ModelSession(InferenceSession session, string name, MappedWeights? weights = null, OnnxFile? file = null)
     {
-        Session = session;
+        _session = session;
+        _name = name;
+        _weights = weights;
         _file = file;
+        Inputs = ModelInput.Of(session);
     }
 
-    /// <summary>The session.</summary>
-    public OrtSession Session { get; }
+    /// <summary>The model's inputs.</summary>
+    public IReadOnlyList<ModelInput> Inputs { get; }
 
     /// <summary>Opens a model file; one that computes in bfloat16 computes in float32 here, because the CPU has no kernels for it.</summary>
-    public static ModelSession Open(OrtEnvironment environment, OrtOperatorDomain operators, ModelFacts model, OrtSessionOptions options)
+    /// <param name="model">The model.</param>
+    /// <param name="options">How it runs, without operators.</param>
+    /// <param name="device">Where it computes.</param>
+    /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime, the device or the model cannot be loaded.</exception>
+    public static ModelSession Open(ModelFacts model, SessionSettings options, ZqfpDevice device)
     {
         if (!model.UsesBfloat16)
         {
-            return new ModelSession(OrtSession.Create(environment, model.Path, options.AddOperatorDomain(operators)), null);
+            string name = $"model '{model.Path}'";
+            using SessionOptions native = options.Create(device);
+            return new ModelSession(Load(name, () => new InferenceSession(model.Path, native)), name);
         }
 
         OnnxFile file = OnnxFile.Open(model.Path);
         try
         {
-            SliceModel whole = new ModelRewriter(file, new GraphIndex(file.Graph, file.Path)).Whole();
-            return new ModelSession(Create(environment, operators, whole, options), file);
+            return Open(new ModelRewriter(file, new GraphIndex(file.Graph, file.Path)).Whole(), options, device, file);
         }
         catch
         {
@@ -40,31 +51,67 @@ internal sealed class ModelSession : IDisposable
     }
 
     /// <summary>Opens a slice, whose file must stay open as long.</summary>
-    public static ModelSession Open(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel slice, OrtSessionOptions options) =>
-        new(Create(environment, operators, slice, options), null);
+    /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime or the slice cannot be loaded.</exception>
+    public static ModelSession Open(SliceModel slice, SessionSettings options) => Open(slice, options, ZqfpDevice.Cpu, file: null);
+
+    /// <summary>Runs the model.</summary>
+    /// <param name="inputs">A value for each of <see cref="Inputs"/>; they are only read.</param>
+    /// <param name="outputs">Names of the outputs wanted.</param>
+    /// <param name="cancellation">Ends a run that is under way at its next operator.</param>
+    /// <returns>A value for each output, which the caller disposes.</returns>
+    /// <exception cref="ZqfpException">ZQFP4005: an input does not fit the model, or an operator failed.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    public OrtValue[] Run(IReadOnlyList<OrtValue> inputs, IReadOnlyList<string> outputs, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        using var run = new RunOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
+        using CancellationTokenRegistration registration = cancellation.Register(() => run.Terminate = true);
+        try
+        {
+            return [.. _session.Run(run, _session.InputNames, inputs, outputs)];
+        }
+        catch (OnnxRuntimeException e)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            throw Failed($"running the {_name}", e);
+        }
+    }
 
     public void Dispose()
     {
-        Session.Dispose();
+        _session.Dispose();
+        _weights?.Dispose();
         _file?.Dispose();
     }
 
-    private static OrtSession Create(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel model, OrtSessionOptions options)
+    private static ModelSession Open(SliceModel model, SessionSettings options, ZqfpDevice device, OnnxFile? file)
     {
-        options.AddOperatorDomain(operators);
-        OrtValue[] weights = [.. model.Weights.Values.Select(data => Wrap(environment, data))];
-        options.AddExternalInitializers([.. model.Weights.Keys], weights);
+        string name = file is null ? "slice" : $"model '{file.Path}'";
+        using SessionOptions native = options.Create(device);
+        var weights = new MappedWeights(native, model.Weights);
         try
         {
-            return OrtSession.Create(environment, model.ToBytes(), options);
+            return new ModelSession(Load(name, () => new InferenceSession(model.ToBytes(), native)), name, weights, file);
         }
-        finally
+        catch
         {
-            Array.ForEach(weights, weight => weight.Dispose());
+            weights.Dispose();
+            throw;
         }
     }
 
-    private static OrtValue Wrap(OrtEnvironment environment, TensorData data) => data.Address is { } address
-        ? OrtValue.FromMemory(environment, address, data.ByteLength, (OrtElementType)data.Type, [.. data.Dims])
-        : OrtValue.FromMemory(environment, MemoryMarshal.AsMemory(data.Slice(0, checked((int)data.ByteLength))), (OrtElementType)data.Type, [.. data.Dims]);
+    private static InferenceSession Load(string name, Func<InferenceSession> load)
+    {
+        try
+        {
+            return load();
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw Failed($"loading the {name}", e);
+        }
+    }
+
+    private static ZqfpException Failed(string doing, OnnxRuntimeException e) =>
+        new("ZQFP4005", $"ONNX Runtime {RuntimeLibrary.Start().GetVersionString()} failed at {doing}: {e.Message}", inner: e);
 }

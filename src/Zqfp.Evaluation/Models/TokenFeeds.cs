@@ -1,18 +1,18 @@
 using System.Globalization;
-using Zqfp.CudaOps;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Zqfp.Evaluation;
 
 /// <summary>
 /// Makes a decoder's inputs from token windows: ids, a mask of ones, positions from 0, and an empty key-value cache.
 /// </summary>
-/// <param name="environment">Where values live.</param>
 /// <param name="model">The model that is fed.</param>
-internal sealed class TokenFeeds(OrtEnvironment environment, ModelFacts model)
+internal sealed class TokenFeeds(ModelFacts model)
 {
     /// <summary>The value of <paramref name="input"/> for <paramref name="batch"/>.</summary>
     /// <exception cref="ZqfpException">ZQFP1005: the input is none that a decoder has.</exception>
-    public OrtValue Create(OrtValueInfo input, TokenBatch batch)
+    public OrtValue Create(ModelInput input, TokenBatch batch)
     {
         string name = input.Name;
         if (name.StartsWith("past", StringComparison.Ordinal))
@@ -29,42 +29,42 @@ internal sealed class TokenFeeds(OrtEnvironment environment, ModelFacts model)
         };
     }
 
-    private OrtValue Integers(OrtValueInfo input, TokenBatch batch, Func<int, int> value)
+    private OrtValue Integers(ModelInput input, TokenBatch batch, Func<int, int> value)
     {
         long[] shape = [batch.Windows, batch.Length];
         int count = batch.Windows * batch.Length;
         switch (input.ElementType)
         {
-            case OrtElementType.Int64:
+            case TensorElementType.Int64:
                 long[] wide = new long[count];
                 for (int i = 0; i < count; i++)
                 {
                     wide[i] = value(i);
                 }
 
-                return OrtValue.Create<long>(environment, wide, shape);
-            case OrtElementType.Int32:
+                return OrtValue.CreateTensorValueFromMemory(wide, shape);
+            case TensorElementType.Int32:
                 int[] narrow = new int[count];
                 for (int i = 0; i < count; i++)
                 {
                     narrow[i] = value(i);
                 }
 
-                return OrtValue.Create<int>(environment, narrow, shape);
+                return OrtValue.CreateTensorValueFromMemory(narrow, shape);
             default:
                 throw new ZqfpException("ZQFP1005", $"Input '{input.Name}' has element type {input.ElementType}; expected int64 or int32.", model.Path);
         }
     }
 
     /// <summary>A cache of length 0: [batch, heads, 0, head size].</summary>
-    private OrtValue EmptyCache(OrtValueInfo input, TokenBatch batch)
+    private OrtValue EmptyCache(ModelInput input, TokenBatch batch)
     {
-        if (input.Dimensions is [_, { Size: { } heads }, _, var last] && (last.Size ?? model.HeadSize) is { } headSize)
+        if (input.Dimensions is [_, { } heads, _, var last] && (last ?? model.HeadSize) is { } headSize)
         {
-            return OrtValue.Allocate(environment, input.ElementType, [batch.Windows, heads, 0, headSize]);
+            return OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, input.ElementType, [batch.Windows, heads, 0, headSize]);
         }
 
-        string shape = string.Join(", ", input.Dimensions.Select(dim => dim.Size?.ToString(CultureInfo.InvariantCulture) ?? dim.Name));
+        string shape = string.Join(", ", input.Dimensions.Zip(input.Symbols, (size, symbol) => size?.ToString(CultureInfo.InvariantCulture) ?? symbol));
         throw new ZqfpException("ZQFP1005", $"Cache input '{input.Name}' has the shape [{shape}]; expected [batch, heads, past, head size] with the number of heads known, and the head size known there or from the attention nodes.", model.Path);
     }
 }

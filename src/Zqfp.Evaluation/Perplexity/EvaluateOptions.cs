@@ -33,5 +33,5 @@ public sealed record EvaluateOptions
     public int Threads { get; init; }
 
     /// <summary>Where the quantized products compute.</summary>
-    public OperatorDevice Device { get; init; }
+    public ZqfpDevice Device { get; init; }
 }

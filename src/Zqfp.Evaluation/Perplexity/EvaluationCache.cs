@@ -80,7 +80,7 @@ internal sealed class EvaluationCache(string? folder)
     private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts) =>
         TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading);
 
-    private string PathOf(TokenWindowSet windows, OperatorDevice device, params byte[][] models) =>
+    private string PathOf(TokenWindowSet windows, ZqfpDevice device, params byte[][] models) =>
         Path.Combine(folder!, Key(windows, device, models) + Extension);
 
     /// <summary>A measurement that cannot be kept is still a measurement: the failure is a warning.</summary>
@@ -122,7 +122,7 @@ internal sealed class EvaluationCache(string? folder)
         }
     }
 
-    private static string Key(TokenWindowSet windows, OperatorDevice device, byte[][] models)
+    private static string Key(TokenWindowSet windows, ZqfpDevice device, byte[][] models)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{device}"));

@@ -1,5 +1,7 @@
 using System.Numerics.Tensors;
-using Zqfp.CudaOps;
+using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
@@ -9,7 +11,7 @@ namespace Zqfp.Quantization;
 
 /// <summary>Runs a model slice after slice over the calibration windows and keeps what later slices read.</summary>
 /// <remarks>Memory: the weights of one slice, and the kept values of all windows.</remarks>
-internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain operators, ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, int threads) : IDisposable
+internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, int threads) : IDisposable
 {
     private readonly Dictionary<string, OrtValue[]> _kept = new(StringComparer.Ordinal);
 
@@ -78,24 +80,29 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
     {
         Dictionary<string, (DataType Type, int Rank)> types = stage.Reads.ToDictionary(
             value => value,
-            value => ((DataType)_kept[value][0].ElementType, _kept[value][0].Shape.Length),
+            value =>
+            {
+                OrtTensorTypeAndShapeInfo tensor = _kept[value][0].GetTensorTypeAndShape();
+                return ((DataType)tensor.ElementDataType, tensor.DimensionsCount);
+            },
             StringComparer.Ordinal);
-        return new Slice(environment, operators, rewriter.Slice(stage, types), threads);
+        return new Slice(rewriter.Slice(stage, types), threads);
     }
 
     private static ReadOnlySpan<float> AsFloats(OrtValue value)
     {
-        if (value.ElementType == OrtElementType.Float)
+        TensorElementType type = value.GetTensorTypeAndShape().ElementDataType;
+        if (type == TensorElementType.Float)
         {
-            return value.AsReadOnlySpan<float>();
+            return value.GetTensorDataAsSpan<float>();
         }
 
-        if (value.ElementType != OrtElementType.Float16)
+        if (type != TensorElementType.Float16)
         {
-            throw new ZqfpException("ZQFP1012", $"A layer reads activations of type {value.ElementType}; calibration knows float and float16. Export the model in one of these.");
+            throw new ZqfpException("ZQFP1012", $"A layer reads activations of type {type}; calibration knows float and float16. Export the model in one of these.");
         }
 
-        ReadOnlySpan<Half> halves = value.AsReadOnlySpan<Half>();
+        ReadOnlySpan<Half> halves = MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData());
         float[] floats = new float[halves.Length];
         TensorPrimitives.ConvertToSingle(halves, floats);
         return floats;
@@ -106,9 +113,9 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
     {
         private readonly ModelSession _session;
 
-        public Slice(OrtEnvironment environment, OrtOperatorDomain operators, SliceModel model, int threads)
+        public Slice(SliceModel model, int threads)
         {
-            _session = ModelSession.Open(environment, operators, model, new OrtSessionOptions { IntraOpThreads = threads });
+            _session = ModelSession.Open(model, new SessionSettings(threads));
             OutputNames = [.. model.Outputs];
         }
 
@@ -119,10 +126,10 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
             List<OrtValue> made = [];
             try
             {
-                OrtValue[] inputs = new OrtValue[_session.Session.Inputs.Count];
+                OrtValue[] inputs = new OrtValue[_session.Inputs.Count];
                 for (int i = 0; i < inputs.Length; i++)
                 {
-                    OrtValueInfo input = _session.Session.Inputs[i];
+                    ModelInput input = _session.Inputs[i];
                     if (kept(input.Name) is not { } value)
                     {
                         value = feeds.Create(input, batch);
@@ -132,7 +139,7 @@ internal sealed class SliceRunner(OrtEnvironment environment, OrtOperatorDomain 
                     inputs[i] = value;
                 }
 
-                return _session.Session.Run([.. _session.Session.Inputs.Select(input => input.Name)], inputs, OutputNames, cancellation);
+                return _session.Run(inputs, OutputNames, cancellation);
             }
             finally
             {

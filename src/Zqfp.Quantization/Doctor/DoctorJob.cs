@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.CudaOps;
+using Zqfp.Evaluation;
 using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization;
@@ -17,34 +19,34 @@ public static class DoctorJob
     private static IEnumerable<DoctorCheck> Software()
     {
         yield return new DoctorCheck("zqfp", DoctorState.Ok, $"{ModelProperties.Version} on {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}");
-        OrtLibrary? library = null;
+        LoadedOnnxRuntime? library = null;
         DoctorCheck runtime;
         try
         {
-            library = OrtLibrary.Load();
-            runtime = new DoctorCheck("ONNX Runtime", DoctorState.Ok, $"{library.Version}, {library.Path}");
+            string version = RuntimeLibrary.Start().GetVersionString();
+            library = LoadedOnnxRuntime.Find();
+            runtime = new DoctorCheck("ONNX Runtime", DoctorState.Ok, $"{version}, {library.Path}");
         }
         catch (ZqfpException e)
         {
-            runtime = new DoctorCheck("ONNX Runtime", DoctorState.Problem, e.Message, $"Put the native library where the message says, or set {OrtLibrary.PathVariable} to its file.", e.Code);
+            runtime = new DoctorCheck("ONNX Runtime", DoctorState.Problem, e.Message, $"Put the native library where the message says, or set {RuntimeLibrary.PathVariable} to its file.", e.Code);
         }
 
         yield return runtime;
         if (library is not null)
         {
-            yield return new DoctorCheck("execution providers", DoctorState.Ok, string.Join(", ", library.Providers()));
-            yield return Operators(library);
+            yield return new DoctorCheck("execution providers", DoctorState.Ok, string.Join(", ", RuntimeLibrary.Start().GetAvailableProviders()));
+            yield return Operators();
         }
     }
 
     /// <summary>Whether the library takes our operators: what the quantized models need.</summary>
-    private static DoctorCheck Operators(OrtLibrary library)
+    private static DoctorCheck Operators()
     {
         try
         {
-            using var environment = new OrtEnvironment(library);
-            using OrtOperatorDomain domain = ZqfpOperators.CreateDomain(environment);
-            return new DoctorCheck("operators", DoctorState.Ok, $"domain {domain.Name} registers; CPU kernels: {CpuFeatures.Kernels}");
+            using SessionOptions options = new SessionOptions().AddZqfpOperators();
+            return new DoctorCheck("operators", DoctorState.Ok, $"domain {OperatorNames.Domain} registers; CPU kernels: {CpuFeatures.Kernels}");
         }
         catch (ZqfpException e)
         {

@@ -1,4 +1,3 @@
-using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
@@ -115,9 +114,7 @@ internal sealed class QuantizationRun
 
     private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
     {
-        using var environment = new OrtEnvironment();
-        using OrtOperatorDomain operators = ZqfpOperators.CreateDomain(environment);
-        using var runner = new SliceRunner(environment, operators, _rewriter, TokenBatch.Group(windows.Windows), new TokenFeeds(environment, _model.Facts), _options.Threads);
+        using var runner = new SliceRunner(_rewriter, TokenBatch.Group(windows.Windows), new TokenFeeds(_model.Facts), _options.Threads);
         foreach (CalibrationStage stage in stages)
         {
             bool isKept = stage.Layers.Zip(kept.Skip(_layers.Count)).All(entry => IsKept(entry.First, entry.Second));

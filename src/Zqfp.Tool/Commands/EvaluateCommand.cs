@@ -15,7 +15,7 @@ internal static class EvaluateCommand
         var against = new Option<string?>("--against") { Description = "A model to compare with over the same tokens, such as the float model: paired difference, KL divergence, worst windows", HelpName = "MODEL" };
         var cache = new Option<string?>("--cache") { Description = "A folder that keeps results by content, so that nothing is measured twice", HelpName = "FOLDER" };
         var shared = new SharedOptions();
-        Choice<OperatorDevice> device = DeviceOption.Create();
+        Choice<ZqfpDevice> device = DeviceOption.Create();
         var command = new Command("evaluate", "Measure a model's perplexity on a text") { model, device.Option };
         text.AddTo(command);
         reading.AddTo(command);

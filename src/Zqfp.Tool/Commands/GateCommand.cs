@@ -24,7 +24,7 @@ internal static class GateCommand
         var updateBaseline = new Option<bool>("--update-baseline") { Description = "Accept this result: write it to the baseline" };
         var divergence = new Option<bool>("--divergence") { Description = "Also measure KL divergence and top-1 agreement: runs both models side by side" };
         var cache = new Option<string?>("--cache") { Description = "A folder that keeps measured perplexities, so that another limit needs no measuring", HelpName = "FOLDER" };
-        Choice<OperatorDevice> device = DeviceOption.Create();
+        Choice<ZqfpDevice> device = DeviceOption.Create();
         Option<string?> file = ResultOption.Create();
         var shared = new SharedOptions();
         var command = new Command("gate", "Fail when a quantized model's perplexity is above the limit") { model, against };

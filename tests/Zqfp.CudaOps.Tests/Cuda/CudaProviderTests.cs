@@ -1,3 +1,4 @@
+using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.CudaOps.Tests;
 
@@ -11,25 +12,25 @@ public sealed class CudaProviderTests
     public void Leaves_the_processor_to_compute_where_a_session_has_no_CUDA_provider(string name)
     {
         Product product = new Product { Operator = name, M = 3, N = 40, K = 64, GroupSize = 32, Rank = 4, Bias = true }.Fill(1);
-        using var environment = new OrtEnvironment();
-        using OrtOperatorDomain processor = ZqfpOperators.CreateDomain(environment);
-        using var both = new OrtOperatorDomain(
-            environment.Library, OperatorNames.Domain, ZqfpOperators.Operators(OperatorDevice.CudaProvider, new DeviceSession(0, null)));
-        Assert.Equal(Run(environment, product, processor), Run(environment, product, both));
+        var both = new OperatorDomain(LoadedOnnxRuntime.Find().Api, OperatorSets.CudaProvider(new DeviceSession(0, null)));
+        Assert.Equal(Run(product, new SessionOptions().AddZqfpOperators()), Run(product, new SessionOptions().Add(both)));
     }
 
     [Fact]
     public void Registers_the_kernels_for_the_provider_with_their_constants_on_the_host()
     {
-        var cuda = ZqfpOperators.Operators(OperatorDevice.CudaProvider, new DeviceSession(0, null))
+        var cuda = OperatorSets.CudaProvider(new DeviceSession(0, null))
             .Where(one => one.ExecutionProvider == "CUDAExecutionProvider").ToDictionary(one => one.Name);
         Assert.Equal([OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.QuantizeTokens], cuda.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(["Xq", "Sx"], cuda[OperatorNames.MatMulW4A8].Inputs.Where(input => !input.OnCpu).Select(input => input.Name));
     }
 
-    private static float[] Run(OrtEnvironment environment, Product product, OrtOperatorDomain domain)
+    private static float[] Run(Product product, SessionOptions options)
     {
-        using OrtSession session = OrtSession.Create(environment, product.Model(), new OrtSessionOptions().AddOperatorDomain(domain));
-        return product.Run(environment, session);
+        using (options)
+        using (var session = new InferenceSession(product.Model(), options))
+        {
+            return product.Run(session);
+        }
     }
 }

@@ -1,4 +1,4 @@
-using Zqfp.CudaOps;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
@@ -92,14 +92,13 @@ public sealed class ProfileTests : IDisposable
     {
         PretrainedTokenizer tokenizer = PretrainedTokenizer.Load(SampleModel.Tokenizer);
         int[][] windows = TokenWindows.Cut(TextSource.Load(new TextSourceOptions { Path = SampleModel.Evaluation }, tokenizer), 128, count);
-        using var environment = new OrtEnvironment();
-        using OrtSession session = OrtSession.Create(environment, model);
+        using var session = new InferenceSession(model);
         double total = 0;
         foreach (int[] window in windows)
         {
-            using OrtValue ids = OrtValue.Create<long>(environment, Array.ConvertAll(window, id => (long)id), [1, window.Length]);
+            using OrtValue ids = OrtValue.CreateTensorValueFromMemory<long>(Array.ConvertAll(window, id => (long)id), [1, window.Length]);
             using OrtValue logits = session.Run(["input_ids"], [ids], ["logits"])[0];
-            total += TokenLoss.Mean(logits.AsReadOnlySpan<float>(), window, (int)logits.Shape[2]);
+            total += TokenLoss.Mean(logits.GetTensorDataAsSpan<float>(), window, (int)logits.GetTensorTypeAndShape().Shape[2]);
         }
 
         return Math.Exp(total / windows.Length);

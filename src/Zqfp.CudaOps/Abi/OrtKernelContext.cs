@@ -5,14 +5,14 @@ using System.Runtime.InteropServices;
 namespace Zqfp.CudaOps;
 
 /// <summary>The body of a parallel loop.</summary>
-public interface IParallelBody
+internal interface IParallelBody
 {
     /// <summary>Does the part of one index; called by several threads at once, in no order.</summary>
     void Run(int index);
 }
 
 /// <summary>One call of a kernel: its inputs, its outputs, and the session's threads.</summary>
-public readonly unsafe ref struct OrtKernelContext
+internal readonly unsafe ref struct OrtKernelContext
 {
     private readonly OrtApi _api;
     private readonly void* _context;

@@ -5,13 +5,13 @@ namespace Zqfp.CudaOps;
 /// <param name="ElementType">Its element type; <see cref="OrtElementType.Undefined"/> accepts any.</param>
 /// <param name="Optional">True when it may be absent.</param>
 /// <param name="OnCpu">True when a GPU kernel wants it in host memory.</param>
-public sealed record OrtParameter(string Name, OrtElementType ElementType, bool Optional = false, bool OnCpu = false);
+internal sealed record OrtParameter(string Name, OrtElementType ElementType, bool Optional = false, bool OnCpu = false);
 
 /// <summary>
 /// An operator written in C#: its signature, its shape inference, and the kernels that compute its nodes. Instances are shared
 /// by all sessions and threads, so they hold nothing that changes.
 /// </summary>
-public abstract class OrtOperator
+internal abstract class OrtOperator
 {
     /// <summary>The operator's type, as nodes name it.</summary>
     public abstract string Name { get; }
@@ -36,7 +36,7 @@ public abstract class OrtOperator
 }
 
 /// <summary>The computation of one node. Called by several threads at once when the session is.</summary>
-public abstract class OrtKernel : IDisposable
+internal abstract class OrtKernel : IDisposable
 {
     /// <summary>Computes the outputs. What it throws becomes the error of the run.</summary>
     public abstract void Compute(in OrtKernelContext context);

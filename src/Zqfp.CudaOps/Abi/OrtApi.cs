@@ -5,7 +5,7 @@ namespace Zqfp.CudaOps;
 
 /// <summary>
 /// The <c>OrtApi</c> function table of one loaded library, called by position. Every pointer handed out belongs to the
-/// library; who creates an object wraps it in an <see cref="OrtHandle"/>.
+/// library; who creates an object releases it.
 /// </summary>
 internal sealed unsafe class OrtApi
 {
@@ -27,8 +27,7 @@ internal sealed unsafe class OrtApi
     /// <exception cref="ZqfpException">ZQFP4004: the library is older than <see cref="Version"/>.</exception>
     public static OrtApi FromBase(void* apiBase)
     {
-        var getVersion = (delegate* unmanaged[Cdecl]<byte*>)((void**)apiBase)[1];
-        string version = Text(getVersion());
+        string version = VersionOf(apiBase);
         OrtVersion.Check(version);
         var getApi = (delegate* unmanaged[Cdecl]<uint, void*>)((void**)apiBase)[0];
         void** table = (void**)getApi(Version);
@@ -36,6 +35,9 @@ internal sealed unsafe class OrtApi
             ? new OrtApi(table, version)
             : throw new ZqfpException("ZQFP4004", $"ONNX Runtime {version} does not offer version {Version} of its C API.");
     }
+
+    /// <summary>The version of the library an <c>OrtApiBase*</c> belongs to.</summary>
+    public static string VersionOf(void* apiBase) => Text(((delegate* unmanaged[Cdecl]<byte*>)((void**)apiBase)[1])());
 
     /// <summary>The function at a position, to be cast to its type.</summary>
     public void* this[int slot] => _table[slot];
@@ -76,30 +78,6 @@ internal sealed unsafe class OrtApi
     }
 
     public void Release(int releaseSlot, void* instance) => ((delegate* unmanaged[Cdecl]<void*, void>)this[releaseSlot])(instance);
-
-    /// <summary>Calls a function of the shape <c>OrtStatus* f(T** out)</c> and wraps what it made.</summary>
-    public OrtHandle Create(int createSlot, int releaseSlot, string doing)
-    {
-        void* created;
-        Check(((delegate* unmanaged[Cdecl]<void**, void*>)this[createSlot])(&created), doing);
-        return new OrtHandle(this, releaseSlot, created);
-    }
-
-    /// <summary>ONNX Runtime's own CPU allocator; lives as long as the library.</summary>
-    public void* DefaultAllocator()
-    {
-        void* allocator;
-        Check(((delegate* unmanaged[Cdecl]<void**, void*>)this[OrtSlot.GetAllocatorWithDefaultOptions])(&allocator), "getting the allocator");
-        return allocator;
-    }
-
-    /// <summary>A string the library allocated with <see cref="DefaultAllocator"/>; it is freed here.</summary>
-    public string TakeText(byte* text)
-    {
-        string result = Text(text);
-        Check(((delegate* unmanaged[Cdecl]<void*, void*, void*>)this[OrtSlot.AllocatorFree])(DefaultAllocator(), text), "freeing a string");
-        return result;
-    }
 
     public static string Text(byte* text) => Marshal.PtrToStringUTF8((nint)text) ?? "";
 }

@@ -1,8 +1,9 @@
+using System.Runtime.InteropServices;
 
 namespace Zqfp.CudaOps;
 
 /// <summary>Types and shapes of a node's inputs, while a model is being loaded, and the place to say those of its outputs.</summary>
-public readonly unsafe ref struct OrtShapeInference
+internal readonly unsafe ref struct OrtShapeInference
 {
     private const int IntegerAttribute = 1;
 
@@ -59,27 +60,35 @@ public readonly unsafe ref struct OrtShapeInference
     /// <summary>Says an output's type and dimensions.</summary>
     public void SetOutput(int index, OrtElementType elementType, IReadOnlyList<OrtDimension> dimensions)
     {
-        using OrtHandle info = _api.Create(OrtSlot.CreateTensorTypeAndShapeInfo, OrtSlot.ReleaseTensorTypeAndShapeInfo, "inferring shapes");
-        _api.Check(((delegate* unmanaged[Cdecl]<void*, int, void*>)_api[OrtSlot.SetTensorElementType])(info.Pointer, (int)elementType), "inferring shapes");
-        long[] sizes = [.. dimensions.Select(dimension => dimension.Size ?? -1)];
-        fixed (long* first = sizes)
+        void* info;
+        _api.Check(((delegate* unmanaged[Cdecl]<void**, void*>)_api[OrtSlot.CreateTensorTypeAndShapeInfo])(&info), "inferring shapes");
+        byte** names = stackalloc byte*[dimensions.Count];
+        long* sizes = stackalloc long[dimensions.Count];
+        try
         {
-            _api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)_api[OrtSlot.SetDimensions])(info.Pointer, first, (nuint)sizes.Length), "inferring shapes");
+            for (int i = 0; i < dimensions.Count; i++)
+            {
+                sizes[i] = dimensions[i].Size ?? -1;
+                names[i] = (byte*)Marshal.StringToCoTaskMemUTF8(Symbol(dimensions[i]));
+            }
+
+            nuint rank = (nuint)dimensions.Count;
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, int, void*>)_api[OrtSlot.SetTensorElementType])(info, (int)elementType), "inferring shapes");
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)_api[OrtSlot.SetDimensions])(info, sizes, rank), "inferring shapes");
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, byte**, nuint, void*>)_api[OrtSlot.SetSymbolicDimensions])(info, names, rank), "inferring shapes");
+            _api.Check(
+                ((delegate* unmanaged[Cdecl]<void*, nuint, void*, void*>)_api[OrtSlot.ShapeInferContextSetOutputTypeShape])(_context, (nuint)index, info),
+                "inferring shapes");
         }
-        string[] names = [.. dimensions.Select(Symbol)];
-        using var symbols = new Utf8Names(names);
-        nint[] texts = new nint[names.Length];
-        for (int i = 0; i < texts.Length; i++)
+        finally
         {
-            symbols.TryGet(names[i], out texts[i]);
+            for (int i = 0; i < dimensions.Count; i++)
+            {
+                Marshal.FreeCoTaskMem((nint)names[i]);
+            }
+
+            _api.Release(OrtSlot.ReleaseTensorTypeAndShapeInfo, info);
         }
-        fixed (nint* first = texts)
-        {
-            _api.Check(((delegate* unmanaged[Cdecl]<void*, nint*, nuint, void*>)_api[OrtSlot.SetSymbolicDimensions])(info.Pointer, first, (nuint)texts.Length), "inferring shapes");
-        }
-        _api.Check(
-            ((delegate* unmanaged[Cdecl]<void*, nuint, void*, void*>)_api[OrtSlot.ShapeInferContextSetOutputTypeShape])(_context, (nuint)index, info.Pointer),
-            "inferring shapes");
     }
 
     /// <summary>

@@ -2,7 +2,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>What is known of a node when its kernel is made: name, attributes, constant inputs.</summary>
-public readonly unsafe ref struct OrtKernelInfo
+internal readonly unsafe ref struct OrtKernelInfo
 {
     private readonly OrtApi _api;
     private readonly void* _info;

@@ -8,7 +8,7 @@ namespace Zqfp.CudaOps;
 /// An input or output of a kernel for the length of a call: nothing is allocated to make one. Constants may lie unaligned in a
 /// mapped file.
 /// </summary>
-public readonly unsafe ref struct OrtTensorView
+internal readonly unsafe ref struct OrtTensorView
 {
     /// <summary>The most dimensions a tensor may have here.</summary>
     public const int MaxRank = 8;

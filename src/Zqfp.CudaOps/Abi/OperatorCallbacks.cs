@@ -14,13 +14,14 @@ internal static unsafe class OperatorCallbacks
     private const int DefaultMemory = 0;
     private const int CpuInputMemory = -2;
 
-    /// <summary>Fills an operator's table; the strings and the handle belong to it.</summary>
-    public static void Fill(NativeOperator* native, NativeOperator.Definition definition)
+    /// <summary>Makes an operator's table, which stays with the process: ONNX Runtime keeps the pointer, and never says when it is done.</summary>
+    public static NativeOperator* CreateTable(OrtApi api, OrtOperator one)
     {
+        var native = (NativeOperator*)NativeMemory.AllocZeroed((nuint)sizeof(NativeOperator));
         native->Version = OrtApi.Version;
-        native->Handle = GCHandle.ToIntPtr(GCHandle.Alloc(definition));
-        native->Name = (byte*)Marshal.StringToCoTaskMemUTF8(definition.Operator.Name);
-        native->ExecutionProvider = (byte*)Marshal.StringToCoTaskMemUTF8(definition.Operator.ExecutionProvider);
+        native->Handle = GCHandle.ToIntPtr(GCHandle.Alloc(new NativeOperator.Definition(api, one)));
+        native->Name = (byte*)Marshal.StringToCoTaskMemUTF8(one.Name);
+        native->ExecutionProvider = (byte*)Marshal.StringToCoTaskMemUTF8(one.ExecutionProvider);
         native->GetName = &GetName;
         native->GetExecutionProviderType = &GetExecutionProviderType;
         native->GetInputType = &GetInputType;
@@ -36,14 +37,7 @@ internal static unsafe class OperatorCallbacks
         native->InferOutputShape = &InferShapes;
         native->GetStartVersion = &GetStartVersion;
         native->GetEndVersion = &GetEndVersion;
-    }
-
-    /// <summary>Frees what <see cref="Fill"/> made.</summary>
-    public static void Free(NativeOperator* native)
-    {
-        GCHandle.FromIntPtr(native->Handle).Free();
-        Marshal.FreeCoTaskMem((nint)native->Name);
-        Marshal.FreeCoTaskMem((nint)native->ExecutionProvider);
+        return native;
     }
 
     private static NativeOperator.Definition Of(NativeOperator* native) => (NativeOperator.Definition)GCHandle.FromIntPtr(native->Handle).Target!;

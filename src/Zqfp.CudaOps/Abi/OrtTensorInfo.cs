@@ -3,20 +3,6 @@ namespace Zqfp.CudaOps;
 /// <summary>Reads types and shapes out of the library's descriptions.</summary>
 internal static unsafe class OrtTensorInfo
 {
-    public static (OrtElementType ElementType, long[] Shape) OfValue(OrtApi api, void* value)
-    {
-        void* info;
-        api.Check(((delegate* unmanaged[Cdecl]<void*, void**, void*>)api[OrtSlot.GetTensorTypeAndShape])(value, &info), "reading a tensor's shape");
-        try
-        {
-            return (ElementType(api, info), Dimensions(api, info));
-        }
-        finally
-        {
-            api.Release(OrtSlot.ReleaseTensorTypeAndShapeInfo, info);
-        }
-    }
-
     /// <summary>Reads an <c>OrtTensorTypeAndShapeInfo*</c>.</summary>
     public static OrtElementType ElementType(OrtApi api, void* info)
     {

@@ -1,0 +1,31 @@
+namespace Zqfp.CudaOps;
+
+/// <summary>The operators of the domain <c>zqfp</c>, by where they compute.</summary>
+internal static class OperatorSets
+{
+    /// <summary>All operators on the processor, with the fastest inner loops it has.</summary>
+    public static IReadOnlyList<OrtOperator> Cpu() => Cpu(PanelMath.Best);
+
+    /// <summary>All operators on the processor, with given inner loops.</summary>
+    public static IReadOnlyList<OrtOperator> Cpu(PanelMath math)
+    {
+        var scratch = new ScratchPool();
+        return
+        [
+            new QuantizeTokensOperator(scratch),
+            new RoundTokensOperator(scratch),
+            .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, math)),
+        ];
+    }
+
+    /// <summary>The processor's operators, and kernels of ONNX Runtime's CUDA provider for those the GPU computes.</summary>
+    public static IReadOnlyList<OrtOperator> CudaProvider(DeviceSession device) =>
+        [.. Cpu(), .. CudaOps.CudaProvider.Operators(device, CudaOps.CudaProvider.Name)];
+
+    /// <summary>The processor's operators, with the products that the GPU computes copied there and back.</summary>
+    public static IReadOnlyList<OrtOperator> CudaProducts(DeviceSession device) =>
+    [
+        .. Cpu().Where(one => !MatMulSignature.All.Any(signature => signature.Name == one.Name && DeviceMatMulLayer.Computes(signature))),
+        .. MatMulSignature.All.Where(DeviceMatMulLayer.Computes).Select(signature => new DeviceMatMulOperator(signature, device)),
+    ];
+}
