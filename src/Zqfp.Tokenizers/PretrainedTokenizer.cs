@@ -85,6 +85,14 @@ public sealed class PretrainedTokenizer : Tokenizer
     /// <summary>The token of an id as the file spells it; null where the vocabulary has a hole or ends before it.</summary>
     internal string? TokenOf(int id) => (uint)id < (uint)VocabularySize ? _engine.Parts.Spellings[id] : null;
 
+    /// <summary>The ids of a text, unless the caller no longer wants them.</summary>
+    internal List<int> EncodeToIds(string text, CancellationToken cancellation)
+    {
+        var ids = new List<int>(text.Length / 4 + 4);
+        _engine.Encode(text, EncodingStages.All, ids, cancellation);
+        return ids;
+    }
+
     /// <inheritdoc/>
     protected override EncodeResults<int> EncodeToIds(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
     {

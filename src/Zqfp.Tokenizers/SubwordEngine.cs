@@ -47,10 +47,11 @@ internal sealed class SubwordEngine(SubwordEngineParts parts)
     public SubwordEngineParts Parts => parts;
 
     /// <summary>Appends the ids of a text; returns the normalized text, null where there is no normalization.</summary>
-    public string? Encode(string text, EncodingStages stages, List<int> ids)
+    public string? Encode(string text, EncodingStages stages, List<int> ids, CancellationToken cancellation = default)
     {
         WordEncoder encoder = _idle.TryTake(out WordEncoder? idle) ? idle : new WordEncoder(parts.Model);
         encoder.Target = ids;
+        encoder.Cancellation = cancellation;
         string? normalized = Encode(text, stages, encoder);
         encoder.Target = null;
         _idle.Add(encoder);

@@ -17,4 +17,5 @@ internal static class TextCodes
     public const string TokenOutsideVocabulary = "ZQFP0112";
     public const string OptionsInvalid = "ZQFP0113";
     public const string TokenizerLacks = "ZQFP0114";
+    public const string PatternTooSlow = "ZQFP0115";
 }

@@ -35,7 +35,7 @@ public class HostileTokenizerTests
     [InlineData("ZQFP0104", """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"BertNormalizer"}}""")]
     [InlineData("ZQFP0104", """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"Replace","pattern":{"Regex":"("},"content":""}}""")]
     [InlineData("ZQFP0105", """{"model":{"type":"BPE","vocab":{"a":0}},"pre_tokenizer":{"type":"UnicodeScripts"}}""")]
-    [InlineData("ZQFP0105", """{"model":{"type":"BPE","vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{Han}+"},"behavior":"Isolated"}}""")]
+    [InlineData("ZQFP0105", """{"model":{"type":"BPE","vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{Klingon}+"},"behavior":"Isolated"}}""")]
     [InlineData("ZQFP0105", """{"model":{"type":"BPE","vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Shuffled"}}""")]
     [InlineData("ZQFP0108", """{"model":{"type":"BPE","vocab":{"a":0}},"decoder":{"type":"WordPiece"}}""")]
     public void Is_refused_with_its_code(string code, string content)

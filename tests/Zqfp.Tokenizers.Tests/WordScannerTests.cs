@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
 
 namespace Zqfp.Tokenizers.Tests;
@@ -59,29 +58,6 @@ public class WordScannerTests
 
     [Fact]
     public void Cuts_numbers_one_by_one_as_Qwen_2() => Assert.Equal(["a", "1", "2", "3"], Words(new Cl100kScanner(1), "a123"));
-
-    [Fact]
-    public void Stand_ins_are_of_the_category_they_stand_for()
-    {
-        foreach (UnicodeCategory category in Enum.GetValues<UnicodeCategory>())
-        {
-            UnicodeCategory actual = char.GetUnicodeCategory(CodePointPattern.StandIn(category));
-            bool onlyInBasicPlane = category
-                is UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator
-                or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Control
-                or UnicodeCategory.Surrogate;
-            Assert.Equal(onlyInBasicPlane ? UnicodeCategory.OtherNotAssigned : category, actual);
-        }
-    }
-
-    [Theory]
-    [InlineData("a?+b", "(?>a?)b")]
-    [InlineData(@"[^\r\n\p{L}]?+\p{L}++", @"(?>[^\r\n\p{L}]?)(?>\p{L}+)")]
-    [InlineData("(?:ab)*+", "(?>(?:ab)*)")]
-    [InlineData(@"[]+]++\+", @"(?>[]+]+)\+")]
-    [InlineData(@"\s+(?!\S)|\s+", @"\s+(?!\S)|\s+")]
-    public void Possessive_quantifiers_become_atomic_groups(string pattern, string rewritten) =>
-        Assert.Equal(rewritten, PossessiveQuantifiers.ToAtomicGroups(pattern));
 
     internal static List<string> Words(WordSplitter preTokenizer, string text)
     {

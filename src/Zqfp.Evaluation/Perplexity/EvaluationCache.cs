@@ -25,7 +25,7 @@ internal sealed class EvaluationCache(string? folder)
     /// <summary>The result for a model whose facts are known, from the folder or by evaluating.</summary>
     public EvaluationResult GetOrEvaluate(EvaluateOptions options, ModelFacts facts, string phase, IJobObserver observer, CancellationToken cancellation)
     {
-        TokenWindowSet windows = LoadWindows(options, facts);
+        TokenWindowSet windows = LoadWindows(options, facts, cancellation);
         string? path = folder is null ? null : PathOf(windows, options.Device, ContentHash.OfModel(options.ModelPath));
         if (Read<EvaluationResult>(path) is { } known)
         {
@@ -43,7 +43,7 @@ internal sealed class EvaluationCache(string? folder)
         ModelFacts reference = ModelFacts.Read(againstPath);
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
         RequireSameVocabulary(facts, reference);
-        TokenWindowSet windows = LoadWindows(options, facts);
+        TokenWindowSet windows = LoadWindows(options, facts, cancellation);
         if (folder is null)
         {
             return EvaluateJob.RunPair(options, reference, facts, windows, phase, observer, cancellation);
@@ -77,8 +77,8 @@ internal sealed class EvaluationCache(string? folder)
         }
     }
 
-    private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts) =>
-        TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading);
+    private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts, CancellationToken cancellation) =>
+        TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading, cancellation: cancellation);
 
     private string PathOf(TokenWindowSet windows, ZqfpDevice device, params byte[][] models) =>
         Path.Combine(folder!, Key(windows, device, models) + Extension);

@@ -18,11 +18,13 @@ public static class TextSource
     /// The model's tokenizer, of any kind; null is allowed for pre-tokenized data. Special tokens that it would put around a text are
     /// left out: the source places them itself.
     /// </param>
-    /// <exception cref="ZqfpException">ZQFP0109 to ZQFP0114.</exception>
-    public static TokenStream Load(TextSourceOptions options, Tokenizer? tokenizer)
+    /// <param name="cancellation">Ends reading and tokenizing; heard within a second with our own tokenizers, else between documents.</param>
+    /// <exception cref="ZqfpException">ZQFP0109 to ZQFP0115.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    public static TokenStream Load(TextSourceOptions options, Tokenizer? tokenizer, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return Load(options, tokenizer is null ? null : new TextTokenizer(tokenizer));
+        return Load(options, tokenizer is null ? null : new TextTokenizer(tokenizer, cancellation));
     }
 
     private static TokenStream Load(TextSourceOptions options, TextTokenizer? tokenizer)

@@ -7,7 +7,7 @@ namespace Zqfp.Evaluation;
 /// What a text source needs of any <see cref="Tokenizer"/>: ids without the special tokens that some put around a text, and the ids of
 /// these, which the source places itself.
 /// </summary>
-internal sealed class TextTokenizer(Tokenizer tokenizer)
+internal sealed class TextTokenizer(Tokenizer tokenizer, CancellationToken cancellation)
 {
     /// <summary>The id that begins a sequence; null where the tokenizer names none.</summary>
     public int? BeginningId { get; } = tokenizer switch
@@ -33,16 +33,23 @@ internal sealed class TextTokenizer(Tokenizer tokenizer)
     public int? VocabularySize => (tokenizer as PretrainedTokenizer)?.VocabularySize;
 
     /// <summary>The ids of a text alone.</summary>
-    public IReadOnlyList<int> Encode(string text) => tokenizer switch
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    public IReadOnlyList<int> Encode(string text)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        return tokenizer is PretrainedTokenizer pretrained ? pretrained.EncodeToIds(text, cancellation) : EncodeWithoutSpecialTokens(text);
+    }
+
+    /// <summary>The token of an id as the vocabulary spells it; null where it is not told.</summary>
+    public string? TokenOf(int id) => (tokenizer as PretrainedTokenizer)?.TokenOf(id);
+
+    private IReadOnlyList<int> EncodeWithoutSpecialTokens(string text) => tokenizer switch
     {
         SentencePieceTokenizer pieces => pieces.EncodeToIds(text, addBeginningOfSentence: false, addEndOfSentence: false),
         BertTokenizer bert => bert.EncodeToIds(text, addSpecialTokens: false),
         BpeTokenizer { BeginningOfSentenceToken: not null } bpe => [.. bpe.EncodeToIds(text).SkipWhile((id, index) => index == 0 && id == BeginningId)],
         _ => tokenizer.EncodeToIds(text),
     };
-
-    /// <summary>The token of an id as the vocabulary spells it; null where it is not told.</summary>
-    public string? TokenOf(int id) => (tokenizer as PretrainedTokenizer)?.TokenOf(id);
 
     private static int? IdOf(BpeTokenizer bpe, string token) => bpe.Vocabulary.TryGetValue(token, out int id) ? id : null;
 }

@@ -19,8 +19,17 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
     /// <param name="model">The model that is to read them.</param>
     /// <param name="reading">How the text is read; null for the usual way.</param>
     /// <param name="seed">Draws the windows from all of the text by this seed; null takes the first ones.</param>
+    /// <param name="cancellation">Ends reading and tokenizing.</param>
     /// <exception cref="ZqfpException">ZQFP01nn: the text or the tokenizer cannot be used, does not fit the model, or fills no window.</exception>
-    public static TokenWindowSet Load(string textPath, string? tokenizerPath, int window, int count, ModelFacts model, TextReading? reading = null, int? seed = null)
+    public static TokenWindowSet Load(
+        string textPath,
+        string? tokenizerPath,
+        int window,
+        int count,
+        ModelFacts model,
+        TextReading? reading = null,
+        int? seed = null,
+        CancellationToken cancellation = default)
     {
         PretrainedTokenizer? tokenizer = tokenizerPath is null ? null : PretrainedTokenizer.Load(tokenizerPath);
         reading ??= new TextReading();
@@ -33,7 +42,7 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
             DocumentSeparator = reading.DocumentSeparator,
             Beginning = reading.Beginning,
         };
-        TokenStream stream = TextSource.Load(source, tokenizer);
+        TokenStream stream = TextSource.Load(source, tokenizer, cancellation);
         int[][] windows = seed is { } drawn
             ? TokenWindows.Sample(stream, window, count > 0 ? count : int.MaxValue, drawn)
             : TokenWindows.Cut(stream, window, count > 0 ? count : null);

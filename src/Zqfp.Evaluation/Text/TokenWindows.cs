@@ -13,24 +13,14 @@ public static class TokenWindows
     /// <param name="max">Most windows; null for all.</param>
     /// <param name="beginningId">The token each window begins with; null for none.</param>
     /// <exception cref="ZqfpException">ZQFP0113: the length or maximum makes no sense, or the stream fills no window.</exception>
-    public static int[][] Cut(ReadOnlySpan<int> ids, int length, int? max = null, int? beginningId = null)
-    {
-        int stride = Stride(ids.Length, length, max, beginningId);
-        int count = Math.Min(ids.Length / stride, max ?? int.MaxValue);
-        var windows = new int[count][];
-        for (int window = 0; window < count; window++)
-        {
-            windows[window] = Window(ids, window, stride, beginningId);
-        }
-
-        return windows;
-    }
+    public static int[][] Cut(ReadOnlySpan<int> ids, int length, int? max = null, int? beginningId = null) =>
+        Cut(ids, length, max, beginningId, source: null);
 
     /// <summary><see cref="Cut(ReadOnlySpan{int}, int, int?, int?)"/> with the stream's own beginning token.</summary>
     public static int[][] Cut(TokenStream stream, int length, int? max = null)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        return Cut(stream.Ids, length, max, stream.WindowBeginningId);
+        return Cut(stream.Ids, length, max, stream.WindowBeginningId, stream.Source);
     }
 
     /// <summary>
@@ -44,27 +34,14 @@ public static class TokenWindows
     /// <param name="seed">Seed of the draw.</param>
     /// <param name="beginningId">The token each window begins with; null for none.</param>
     /// <exception cref="ZqfpException">ZQFP0113.</exception>
-    public static int[][] Sample(ReadOnlySpan<int> ids, int length, int count, int seed, int? beginningId = null)
-    {
-        int stride = Stride(ids.Length, length, count, beginningId);
-        int[] order = [.. Enumerable.Range(0, ids.Length / stride)];
-        ulong state = (ulong)seed;
-        var windows = new int[Math.Min(count, order.Length)][];
-        for (int drawn = 0; drawn < windows.Length; drawn++)
-        {
-            int other = drawn + (int)Math.BigMul(Next(ref state), (ulong)(order.Length - drawn), out _);
-            (order[drawn], order[other]) = (order[other], order[drawn]);
-            windows[drawn] = Window(ids, order[drawn], stride, beginningId);
-        }
-
-        return windows;
-    }
+    public static int[][] Sample(ReadOnlySpan<int> ids, int length, int count, int seed, int? beginningId = null) =>
+        Sample(ids, length, count, seed, beginningId, source: null);
 
     /// <summary><see cref="Sample(ReadOnlySpan{int}, int, int, int, int?)"/> with the stream's own beginning token.</summary>
     public static int[][] Sample(TokenStream stream, int length, int count, int seed)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        return Sample(stream.Ids, length, count, seed, stream.WindowBeginningId);
+        return Sample(stream.Ids, length, count, seed, stream.WindowBeginningId, stream.Source);
     }
 
     /// <summary>Windows of random ids, each as likely as any other. The same seed gives the same windows on every machine.</summary>
@@ -75,7 +52,7 @@ public static class TokenWindows
     /// <exception cref="ZqfpException">ZQFP0113: the length or the number makes no sense.</exception>
     internal static int[][] Random(int vocabulary, int length, int count, int seed)
     {
-        _ = Stride(length, length, count, beginningId: null);
+        _ = Stride(length, length, count, beginningId: null, source: null);
         ulong state = (ulong)seed;
         int[][] windows = [.. Enumerable.Range(0, count).Select(_ => new int[length])];
         foreach (int[] window in windows)
@@ -89,29 +66,60 @@ public static class TokenWindows
         return windows;
     }
 
+    private static int[][] Cut(ReadOnlySpan<int> ids, int length, int? max, int? beginningId, string? source)
+    {
+        int stride = Stride(ids.Length, length, max, beginningId, source);
+        int count = Math.Min(ids.Length / stride, max ?? int.MaxValue);
+        var windows = new int[count][];
+        for (int window = 0; window < count; window++)
+        {
+            windows[window] = Window(ids, window, stride, beginningId);
+        }
+
+        return windows;
+    }
+
+    private static int[][] Sample(ReadOnlySpan<int> ids, int length, int count, int seed, int? beginningId, string? source)
+    {
+        int stride = Stride(ids.Length, length, count, beginningId, source);
+        int[] order = [.. Enumerable.Range(0, ids.Length / stride)];
+        ulong state = (ulong)seed;
+        var windows = new int[Math.Min(count, order.Length)][];
+        for (int drawn = 0; drawn < windows.Length; drawn++)
+        {
+            int other = drawn + (int)Math.BigMul(Next(ref state), (ulong)(order.Length - drawn), out _);
+            (order[drawn], order[other]) = (order[other], order[drawn]);
+            windows[drawn] = Window(ids, order[drawn], stride, beginningId);
+        }
+
+        return windows;
+    }
+
     private static int[] Window(ReadOnlySpan<int> ids, int index, int stride, int? beginningId)
     {
         ReadOnlySpan<int> part = ids.Slice(index * stride, stride);
         return beginningId is { } beginning ? [beginning, .. part] : part.ToArray();
     }
 
-    private static int Stride(int available, int length, int? max, int? beginningId)
+    private static int Stride(int available, int length, int? max, int? beginningId, string? source)
     {
         if (length < 2)
         {
-            throw new ZqfpException(TextCodes.OptionsInvalid, $"A window of {length} token(s) predicts nothing. Give a length of 2 or more.");
+            throw new ZqfpException(TextCodes.OptionsInvalid, $"A window of {length} token(s) predicts nothing. Give a length of 2 or more.", source);
         }
 
         if (max is < 1)
         {
-            throw new ZqfpException(TextCodes.OptionsInvalid, $"{max} windows were asked for. Ask for 1 or more.");
+            throw new ZqfpException(TextCodes.OptionsInvalid, $"{max} windows were asked for. Ask for 1 or more.", source);
         }
 
         int stride = beginningId is null ? length : length - 1;
         return available >= stride
             ? stride
             : throw new ZqfpException(TextCodes.OptionsInvalid,
-                $"The text has {available} token(s), which fill no window of {length}. Give a longer text or shorter windows.");
+                $"{(source is null ? "The text" : $"The text '{source}'")} has {available} token(s), which fill no window of {length}. "
+                + "Give a longer text or shorter windows.",
+                source);
     }
 
     /// <summary>SplitMix64: the draw must not depend on the version of the runtime.</summary>

@@ -17,7 +17,7 @@ public static class VerifyJob
         EvaluateJob.RequireSameVocabulary(vocabulary, second.MeasureVocabulary(probe, cancellation), facts, reference);
         IReadOnlyList<int[]> windows = options.TextPath is null
             ? TokenWindows.Random(vocabulary, options.Window, options.Windows, options.Seed)
-            : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts with { Vocabulary = vocabulary }).Windows;
+            : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts with { Vocabulary = vocabulary }, cancellation: cancellation).Windows;
         LogitDifference total = Compare(first, second, windows, vocabulary, options, observer, cancellation);
         if (!double.IsFinite(total.Sum) || !double.IsFinite(total.Divergence))
         {

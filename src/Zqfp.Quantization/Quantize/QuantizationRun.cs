@@ -109,7 +109,8 @@ internal sealed class QuantizationRun
 
     private TokenWindowSet LoadWindows() =>
         _weights.Values.Any(QuantizeOptionRules.NeedsCalibration)
-            ? TokenWindowSet.Load(_options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts, _options.Reading, _options.WindowSeed)
+            ? TokenWindowSet.Load(
+                _options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts, _options.Reading, _options.WindowSeed, _cancellation)
             : TokenWindowSet.Empty;
 
     private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)

@@ -16,8 +16,8 @@ public static class SweepJob
         SweepTable[] tables = options.Tables.Count > 0 ? [.. options.Tables.Distinct().Order()] : Enum.GetValues<SweepTable>();
         SweepConfiguration[] configurations = [.. tables.SelectMany(SweepConfiguration.Of).DistinctBy(configuration => configuration.Name)];
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
-        TokenWindowSet calibration = TokenWindowSet.Load(options.CalibrationPath, options.TokenizerPath, options.Window, options.CalibrationWindows, facts);
-        TokenWindowSet evaluation = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts);
+        TokenWindowSet calibration = TokenWindowSet.Load(options.CalibrationPath, options.TokenizerPath, options.Window, options.CalibrationWindows, facts, cancellation: cancellation);
+        TokenWindowSet evaluation = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, cancellation: cancellation);
         var store = new SweepStore(Path.Combine(options.Folder, "results"), options.ModelPath, calibration.Windows.Concat(evaluation.Windows));
         EvaluationResult floating = EvaluateJob.Run(Evaluation(options, options.ModelPath), new PhasePrefix(observer, "Float model"), cancellation);
         List<SweepRow> rows = [];

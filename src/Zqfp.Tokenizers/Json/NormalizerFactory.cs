@@ -50,11 +50,11 @@ internal static class NormalizerFactory
         {
             return new PatternReplaceNormalizer(CodePointPattern.FromRegex(expression), content);
         }
-        catch (ArgumentException exception)
+        catch (PatternException exception)
         {
             throw new ZqfpException(TextCodes.NormalizerUnsupported,
-                $"The tokenizer '{normalizer.File.Name}' has a pattern at '{normalizer.Place}' that .NET's regular expressions do not read: "
-                + $"{exception.Message} Give pre-tokenized data instead.", normalizer.File.Path, exception);
+                $"The tokenizer '{normalizer.File.Name}' has a pattern at '{normalizer.Place}' that cannot be translated exactly: "
+                + $"it has {exception.Message}. Give pre-tokenized data instead.", normalizer.File.Path, exception);
         }
     }
 }

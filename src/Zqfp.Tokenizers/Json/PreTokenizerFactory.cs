@@ -4,6 +4,9 @@ namespace Zqfp.Tokenizers;
 /// <summary>Makes the pre-tokenizer of <c>pre_tokenizer</c>.</summary>
 internal static class PreTokenizerFactory
 {
+    // This one's \w is that of Rust's regular expressions, with the joiners (Unicode Technical Standard 18, annex C).
+    private const string WordsAndSymbols = @"[\w\x{200C}\x{200D}]+|[^\w\x{200C}\x{200D}\s]+";
+
     /// <summary>The pre-tokenizer, null for none, and whether the model works on bytes (<c>ByteLevel</c> is its last stage).</summary>
     /// <exception cref="ZqfpException">ZQFP0105.</exception>
     public static (WordSplitter? Splitter, bool ByteLevel) Create(JsonComponent? component)
@@ -72,7 +75,7 @@ internal static class PreTokenizerFactory
                 return new PatternSplitter(
                     CodePointPattern.FromRegex(@"[\p{P}$+<=>^`|~]"), ReadBehavior(stage, "Isolated"));
             case "Whitespace":
-                return new PatternSplitter(CodePointPattern.FromRegex(@"\w+|[^\w\s]+"), PieceBehavior.Removed, invert: true);
+                return new PatternSplitter(CodePointPattern.FromRegex(WordsAndSymbols), PieceBehavior.Removed, invert: true);
             case "WhitespaceSplit":
                 return new PatternSplitter(CodePointPattern.FromRegex(@"\s"), PieceBehavior.Removed);
             default:
@@ -116,11 +119,11 @@ internal static class PreTokenizerFactory
         {
             return CodePointPattern.FromRegex(expression);
         }
-        catch (ArgumentException exception)
+        catch (PatternException exception)
         {
             throw new ZqfpException(TextCodes.PreTokenizerUnsupported,
-                $"The tokenizer '{stage.File.Name}' has a pattern at '{stage.Place}' that .NET's regular expressions do not read: "
-                + $"{exception.Message} Give pre-tokenized data instead.", stage.File.Path, exception);
+                $"The tokenizer '{stage.File.Name}' has a pattern at '{stage.Place}' that cannot be translated exactly: "
+                + $"it has {exception.Message}. Give pre-tokenized data instead.", stage.File.Path, exception);
         }
     }
 

@@ -18,32 +18,28 @@ internal sealed class PatternSplitter(CodePointPattern pattern, PieceBehavior be
 {
     public override void Split(Piece piece, IPieceSink sink)
     {
+        List<Part> found = Find(piece.Span, sink.Cancellation);
         List<Part> parts = behavior switch
         {
-            PieceBehavior.Removed => Find(piece.Span).FindAll(part => !part.Matched),
-            PieceBehavior.Isolated => Find(piece.Span),
-            PieceBehavior.MergedWithPrevious => MergeWithPrevious(Find(piece.Span)),
-            PieceBehavior.MergedWithNext => MergeWithNext(Find(piece.Span)),
-            _ => MergeAlike(Find(piece.Span)),
+            PieceBehavior.Removed => found.FindAll(part => !part.Matched),
+            PieceBehavior.Isolated => found,
+            PieceBehavior.MergedWithPrevious => MergeWithPrevious(found),
+            PieceBehavior.MergedWithNext => MergeWithNext(found),
+            _ => MergeAlike(found),
         };
-        foreach (Part part in parts)
+        foreach (Part part in parts.Where(part => part.End > part.Start))
         {
             sink.Accept(piece.Slice(piece.Start + part.Start, piece.Start + part.End));
         }
     }
 
-    /// <summary>Matches and the gaps between them, in order, without empty ones.</summary>
-    private List<Part> Find(ReadOnlySpan<char> text)
+    /// <summary>Matches, empty ones too, and the gaps between them, in order.</summary>
+    private List<Part> Find(ReadOnlySpan<char> text, CancellationToken cancellation)
     {
         var parts = new List<Part>();
         int end = 0;
-        foreach ((int start, int length) in pattern.Matches(text))
+        foreach ((int start, int length) in pattern.Matches(text, cancellation))
         {
-            if (length == 0)
-            {
-                continue;
-            }
-
             if (start > end)
             {
                 parts.Add(new Part(end, start, invert));

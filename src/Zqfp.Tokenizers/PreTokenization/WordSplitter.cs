@@ -35,6 +35,9 @@ internal readonly record struct Piece(string Text, int Start, int Length)
 /// <summary>Takes the pieces a pre-tokenizer makes, in order.</summary>
 internal interface IPieceSink
 {
+    /// <summary>Ends what goes on too long.</summary>
+    CancellationToken Cancellation => CancellationToken.None;
+
     void Accept(Piece piece);
 }
 
@@ -78,6 +81,8 @@ internal abstract class WordSplitter : PreTokenizer
 /// <summary>Hands what one stage makes to the next.</summary>
 internal sealed class SplittingSink(WordSplitter stage, IPieceSink next) : IPieceSink
 {
+    public CancellationToken Cancellation => next.Cancellation;
+
     public void Accept(Piece piece) => stage.Split(piece, next);
 }
 

@@ -5,6 +5,8 @@ namespace Zqfp.Tokenizers;
 /// <summary>The end of a text's way: words become tokens with the model, and added tokens are taken over.</summary>
 internal abstract class TokenSink : IPieceSink
 {
+    public CancellationToken Cancellation { get; set; }
+
     /// <summary>Encodes a word.</summary>
     public abstract void Accept(Piece piece);
 
@@ -24,8 +26,13 @@ internal sealed class WordEncoder(ISubwordModel model) : TokenSink
     private const int LongestCachedWord = 32;
     private const int MostCachedWords = 1 << 16;
 
+    // Between two looks at the cancellation, a few milliseconds.
+    private const int WordsUnasked = 1 << 14;
+
     private readonly SubwordWorker _worker = model.CreateWorker();
     private readonly Dictionary<string, int[]> _words = new(StringComparer.Ordinal);
+
+    private int _unasked;
 
     /// <summary>Where the ids go; set by the one who borrows the encoder.</summary>
     public List<int>? Target { get; set; }
@@ -34,6 +41,12 @@ internal sealed class WordEncoder(ISubwordModel model) : TokenSink
 
     public override void Accept(Piece piece)
     {
+        if (++_unasked == WordsUnasked)
+        {
+            _unasked = 0;
+            Cancellation.ThrowIfCancellationRequested();
+        }
+
         ReadOnlySpan<char> word = piece.Span;
         List<int> ids = Target!;
         if (word.Length > LongestCachedWord)
