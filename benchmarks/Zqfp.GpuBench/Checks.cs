@@ -12,6 +12,7 @@ internal sealed class Checks(Bench bench, TextWriter report)
     public void Run()
     {
         Attempt("quantize", Quantization);
+        Attempt("rotation", () => new RotationChecks(bench).Run(Report));
         Attempt("expand", Expansion);
         foreach (GemmTile tile in Tiles())
         {
@@ -27,6 +28,18 @@ internal sealed class Checks(Bench bench, TextWriter report)
             OperatorChecks operators = new(bench, Report);
             operators.Run();
         });
+        Summarize();
+    }
+
+    /// <summary>The checks of rotated tokens alone.</summary>
+    public void RunRotation()
+    {
+        Attempt("rotation", () => new RotationChecks(bench).Run(Report));
+        Summarize();
+    }
+
+    private void Summarize()
+    {
         report.WriteLine(Failures == 0 ? "All checks passed." : $"{Failures} CHECKS FAILED.");
         report.Flush();
     }

@@ -30,7 +30,15 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         {
             foreach (ElementKind kind in (ElementKind[])[ElementKind.Float32, ElementKind.Float16])
             {
-                Quantization(tokens, columns, kind, processor, gpu);
+                Quantization(tokens, columns, kind, 0, processor, gpu);
+            }
+        }
+
+        foreach ((int tokens, int columns, int block) in ((int, int, int)[])[(1, 4096, 64), (37, 1408, 128), (5, 36, 4), (3, 40960, 32)])
+        {
+            foreach (ElementKind kind in (ElementKind[])[ElementKind.Float32, ElementKind.Float16])
+            {
+                Quantization(tokens, columns, kind, block, processor, gpu);
             }
         }
 
@@ -40,11 +48,11 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         }
     }
 
-    private void Quantization(int tokens, int columns, ElementKind kind, OperatorDomain processor, OperatorDomain gpu)
+    private void Quantization(int tokens, int columns, ElementKind kind, int block, OperatorDomain processor, OperatorDomain gpu)
     {
         int type = kind == ElementKind.Float32 ? Onnx.Float : Onnx.Float16;
         byte[] model = Onnx.Model(
-            [Onnx.Node("zqfp", OperatorNames.QuantizeTokens, ["x"], ["q", "s"])],
+            [Onnx.Node("zqfp", OperatorNames.QuantizeTokens, ["x"], ["q", "s"], Onnx.Attribute("rotation", block))],
             [Onnx.Value("x", type, "m", columns)],
             [Onnx.Value("q", Onnx.Float8E4M3FN, "m", columns), Onnx.Value("s", Onnx.Float, "m", 1)]);
         float[] x = Problem.RandomTokens(tokens, columns, seed: columns);
@@ -54,7 +62,7 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         byte[][] expected = OnProcessor(model, processor, inputs, outputs);
         byte[][] actual = OnDevice(model, gpu, inputs, outputs);
         int wrong = expected[0].Zip(actual[0]).Count(pair => pair.First != pair.Second) + expected[1].Zip(actual[1]).Count(pair => pair.First != pair.Second);
-        report($"operator QuantizeTokens {tokens}x{columns} {kind}", wrong == 0, $"{wrong} bytes differ from the processor's");
+        report($"operator QuantizeTokens {tokens}x{columns} {kind}{(block == 0 ? "" : $" rotated by {block}")}", wrong == 0, $"{wrong} bytes differ from the processor's");
     }
 
     private void Product(Shape shape, OperatorDomain processor, OperatorDomain gpu)

@@ -3,7 +3,7 @@ using Zqfp;
 using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 
-// Usage: Zqfp.GpuBench [check] [table] [brief] [ablations] [sweep] [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
+// Usage: Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [sweep] [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
 
@@ -22,6 +22,17 @@ try
         Checks checks = new(bench, report);
         checks.Run();
         failures = checks.Failures;
+    }
+    else if (Wanted("rotation"))
+    {
+        Checks checks = new(bench, report);
+        checks.RunRotation();
+        failures = checks.Failures;
+    }
+
+    if (Wanted("rotation"))
+    {
+        new RotationChecks(bench).Time(report);
     }
 
     Timings timings = new(bench, report);

@@ -30,6 +30,9 @@ public static class OperatorNames
     /// <summary><c>(X) -> Y</c>: rounds each token to a format and back.</summary>
     public const string RoundTokens = "RoundTokens";
 
+    /// <summary><c>(X) -> Y</c>: multiplies each block of a token's values by the normalized Hadamard matrix.</summary>
+    public const string RotateTokens = "RotateTokens";
+
     /// <summary>Attribute, integer: columns of W that share a scale; the last group of a row may be shorter.</summary>
     public const string GroupSize = "group_size";
 
@@ -38,4 +41,10 @@ public static class OperatorNames
 
     /// <summary>Attribute of <see cref="RoundTokens"/>, text: <c>fp8_e4m3</c>, <c>fp8_e5m2</c> or <c>int8</c>.</summary>
     public const string Format = "format";
+
+    /// <summary>
+    /// Attribute of <see cref="QuantizeTokens"/> and <see cref="RotateTokens"/>, integer: values of a block that are rotated together, a power
+    /// of two from 2 to 256 that divides K, or 0 (the default) for no rotation.
+    /// </summary>
+    public const string Rotation = "rotation";
 }

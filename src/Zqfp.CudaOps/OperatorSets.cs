@@ -13,6 +13,7 @@ internal static class OperatorSets
         return
         [
             new QuantizeTokensOperator(scratch),
+            new RotateTokensOperator(),
             new RoundTokensOperator(scratch),
             .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, math)),
         ];

@@ -202,7 +202,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
             (long ir, long opset) = emission.Emitter.Needs;
             model.IrVersion = Math.Max(model.IrVersion, ir);
             OpsetRaiser.Raise(model, opset);
-            model.Functions.Add(emission.Emitter.Functions);
+            model.Functions.Add(emission.Functions);
             if (replaced.Node.Any(node => node.Domain == OperatorNames.Domain))
             {
                 model.OpsetImport.Add(new OperatorSetIdProto { Domain = OperatorNames.Domain, Version = 1 });

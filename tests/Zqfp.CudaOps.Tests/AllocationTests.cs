@@ -5,36 +5,39 @@ namespace Zqfp.CudaOps.Tests;
 
 public sealed class AllocationTests
 {
-    public static TheoryData<string, int> OperatorsAndTypes
+    public static TheoryData<string, int, int> OperatorsTypesAndRotations
     {
         get
         {
-            var data = new TheoryData<string, int>();
+            var data = new TheoryData<string, int, int>();
             foreach (string name in new[] { OperatorNames.QuantizeTokens, OperatorNames.RoundTokens, OperatorNames.MatMulW4A16 })
             {
-                data.Add(name, Onnx.Float);
-                data.Add(name, Onnx.Float16);
+                data.Add(name, Onnx.Float, 0);
+                data.Add(name, Onnx.Float16, 0);
             }
+            data.Add(OperatorNames.QuantizeTokens, Onnx.Float, 32);
+            data.Add(OperatorNames.QuantizeTokens, Onnx.Float16, 32);
+            data.Add(OperatorNames.RotateTokens, Onnx.Float, 32);
             return data;
         }
     }
 
     /// <summary>A run allocates for its own inputs and outputs; what nodes add to that is what their kernels allocate.</summary>
     [Theory]
-    [MemberData(nameof(OperatorsAndTypes))]
-    public void A_kernel_allocates_nothing_once_it_is_warm(string name, int type)
+    [MemberData(nameof(OperatorsTypesAndRotations))]
+    public void A_kernel_allocates_nothing_once_it_is_warm(string name, int type, int rotation)
     {
         foreach (int tokens in new[] { 1, 40 })
         {
-            Assert.Equal(AllocatedBytes(name, type, tokens, nodes: 1), AllocatedBytes(name, type, tokens, nodes: 9));
+            Assert.Equal(AllocatedBytes(name, type, rotation, tokens, nodes: 1), AllocatedBytes(name, type, rotation, tokens, nodes: 9));
         }
     }
 
-    private static long AllocatedBytes(string name, int type, int tokens, int nodes)
+    private static long AllocatedBytes(string name, int type, int rotation, int tokens, int nodes)
     {
         const int Columns = 96;
         var options = new SessionOptions { IntraOpNumThreads = 1 }.AddZqfpOperators();
-        byte[] model = Chain(name, type, Columns, nodes);
+        byte[] model = Chain(name, type, rotation, Columns, nodes);
         using var session = new InferenceSession(model, options);
         using OrtValue x = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (TensorElementType)type, [tokens, Columns]);
         x.GetTensorMutableRawData().Clear();
@@ -49,7 +52,7 @@ public sealed class AllocationTests
     }
 
     /// <summary>x0 -> x1 -> .. -> y, each step by one node of the operator (and where it gives codes, one product that takes them).</summary>
-    private static byte[] Chain(string name, int type, int columns, int nodes)
+    private static byte[] Chain(string name, int type, int rotation, int columns, int nodes)
     {
         byte[][] constants =
         [
@@ -65,9 +68,10 @@ public sealed class AllocationTests
             {
                 OperatorNames.QuantizeTokens =>
                 [
-                    Onnx.Node("zqfp", name, [x], [$"q{i}", $"t{i}"]),
+                    Onnx.Node("zqfp", name, [x], [$"q{i}", $"t{i}"], Onnx.Attribute("rotation", rotation)),
                     Onnx.Node("zqfp", OperatorNames.MatMulW4A8, [$"q{i}", $"t{i}", "w", "e", "s", "", "a", "b"], [y], attributes),
                 ],
+                OperatorNames.RotateTokens => [Onnx.Node("zqfp", name, [x], [y], Onnx.Attribute("rotation", rotation))],
                 OperatorNames.RoundTokens => [Onnx.Node("zqfp", name, [x], [y], Onnx.Attribute("format", "int8"))],
                 _ => [Onnx.Node("zqfp", name, [x, "w", "e", "s", "", "a", "b"], [y], attributes)],
             };

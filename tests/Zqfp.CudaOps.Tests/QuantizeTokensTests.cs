@@ -57,6 +57,46 @@ public sealed class QuantizeTokensTests
         Assert.DoesNotContain(codes[..20].Concat(codes[40..]), code => (code & 127) == 127);
     }
 
+    /// <summary>The vectors multiply by a reciprocal and correct; the definition divides. They must agree where a last bit decides.</summary>
+    [Fact]
+    public unsafe void Codes_are_those_of_a_division_around_every_boundary_and_for_every_size_of_scale()
+    {
+        var random = new Random(17);
+        float[] row = new float[(126 * 7) + 1];
+        byte[] codes = new byte[row.Length];
+        for (int round = 0; round < 2000; round++)
+        {
+            float largest = (float)((1 + random.NextDouble()) * Math.Pow(2, random.Next(-149, 127)));
+            float expected = largest / 448 is var quotient && quotient == 0 ? 1 : quotient;
+            row[^1] = largest;
+            for (int code = 0; code < 126; code++)
+            {
+                float boundary = (float)((Reference.Fp8(code) + Reference.Fp8(code + 1)) / 2 * expected);
+                for (int i = 0; i < 7; i++)
+                {
+                    float value = BitConverter.Int32BitsToSingle(Math.Max(0, BitConverter.SingleToInt32Bits(boundary) + i - 3));
+                    row[(code * 7) + i] = random.Next(2) == 0 ? MathF.Min(value, largest) : -MathF.Min(value, largest);
+                }
+            }
+
+            float scale;
+            fixed (float* values = row)
+            fixed (byte* target = codes)
+            {
+                scale = TokenQuantizer.Quantize(values, target, row.Length);
+            }
+
+            Assert.Equal(expected, scale);
+            for (int i = 0; i < row.Length; i++)
+            {
+                if (E4M3.Encode(row[i] / scale) != codes[i])
+                {
+                    Assert.Fail($"{row[i]:R} / {scale:R} gives {codes[i]}.");
+                }
+            }
+        }
+    }
+
     [Fact]
     public void Encoding_finds_the_nearest_code_for_every_value_and_midpoint()
     {

@@ -5,7 +5,7 @@ namespace Zqfp.Numerics.Tests;
 
 public class BlockHadamardTests
 {
-    private delegate void Path(Span<float> row, int block);
+    private delegate void Path(ReadOnlySpan<float> source, Span<float> target, int block);
 
     private static readonly Path[] Paths =
         [BlockHadamard.Apply, BlockHadamard.ApplyScalar, BlockHadamard.ApplyVector256, BlockHadamard.ApplyVector512];
@@ -45,13 +45,16 @@ public class BlockHadamardTests
         float[] row = Values(columns, seed: columns * block);
         row[0] = -0f;
         row[^1] = float.Epsilon;
-        float[] expected = [.. row];
-        BlockHadamard.ApplyScalar(expected, block);
+        float[] expected = new float[columns];
+        BlockHadamard.ApplyScalar(row, expected, block);
         foreach (Path path in Paths)
         {
-            float[] rotated = [.. row];
-            path(rotated, block);
-            Assert.Equal(MemoryMarshal.Cast<float, int>(expected).ToArray(), MemoryMarshal.Cast<float, int>(rotated).ToArray());
+            float[] rotated = new float[columns];
+            path(row, rotated, block);
+            Assert.Equal(Bits(expected), Bits(rotated));
+            float[] inPlace = [.. row];
+            path(inPlace, inPlace, block);
+            Assert.Equal(Bits(expected), Bits(inPlace));
         }
     }
 
@@ -100,6 +103,8 @@ public class BlockHadamardTests
             Assert.Throws<ArgumentException>(() => BlockHadamard.Apply(new float[columns], block));
         }
     }
+
+    private static int[] Bits(float[] values) => MemoryMarshal.Cast<float, int>(values).ToArray();
 
     private static float[] Values(int count, int seed)
     {

@@ -98,7 +98,77 @@ public sealed class ProfileTests : IDisposable
         Assert.False(File.Exists(_folder.File("out.onnx")));
     }
 
-    private ModelProto Save(EmissionProfile profile, GraphBuilder builder)
+    [Fact]
+    public void A_rotated_layer_has_its_block_as_an_attribute_of_QuantizeTokens()
+    {
+        ModelProto saved = Save(EmissionProfile.Custom, GraphBuilder.Decoder(), layer => layer with { Rotation = 4 });
+        NodeProto[] nodes = [.. saved.Graph.Node.Where(node => node.OpType == "QuantizeTokens")];
+        Assert.NotEmpty(nodes);
+        Assert.All(nodes, node => Assert.Equal(("rotation", 4), (node.Attribute.Single().Name, node.Attribute.Single().I)));
+        Assert.DoesNotContain(saved.Graph.Node, node => node.OpType == "RotateTokens");
+        Assert.All(
+            Save(EmissionProfile.Custom, GraphBuilder.Decoder()).Graph.Node.Where(node => node.OpType == "QuantizeTokens"),
+            node => Assert.Empty(node.Attribute));
+    }
+
+    [Theory]
+    [InlineData(EmissionProfile.Custom)]
+    [InlineData(EmissionProfile.Portable)]
+    [InlineData(EmissionProfile.Simulated)]
+    public void A_rotated_layer_without_rounded_activations_reads_what_RotateTokens_makes(EmissionProfile profile)
+    {
+        ModelProto saved = Save(profile, GraphBuilder.Decoder(), layer => layer with
+        {
+            Rotation = 4,
+            Activations = ActivationRounding.None,
+            Values = new float[layer.Layer.InFeatures * layer.Layer.OutFeatures],
+        });
+        NodeProto[] rotations = [.. saved.Graph.Node.Where(node => node.OpType == "RotateTokens")];
+        Assert.NotEmpty(rotations);
+        string[] products = profile == EmissionProfile.Simulated ? ["MatMul"] : ["MatMulW4A16"];
+        foreach (NodeProto rotation in rotations)
+        {
+            Assert.Equal(4, rotation.Attribute.Single(attribute => attribute.Name == "rotation").I);
+            Assert.Contains(saved.Graph.Node, node => products.Contains(node.OpType) && node.Input[0] == rotation.Output[0]);
+        }
+
+        if (profile == EmissionProfile.Portable)
+        {
+            Assert.Contains(saved.Functions, function => function.Name == "RotateTokens");
+        }
+    }
+
+    [Fact]
+    public void Qdq_rotates_by_a_product_with_the_normalized_Hadamard_matrix()
+    {
+        ModelProto saved = Save(EmissionProfile.Qdq, GraphBuilder.Decoder(), layer => layer with { Rotation = 4 });
+        Assert.All(saved.Graph.Node, node => Assert.Equal("", node.Domain));
+        NodeProto rotation = saved.Graph.Node.First(node => node.OpType == "MatMul" && node.Input[1] == "zqfp.rotation_4.matrix");
+        NodeProto back = saved.Graph.Node.Single(node => node.OpType == "Reshape" && node.Input[0] == rotation.Output[0]);
+        Assert.Contains(saved.Graph.Node, node => node.OpType == "Abs" && node.Input[0] == back.Output[0]);
+        Assert.Contains(saved.Graph.Node, node => node.OpType == "Div" && node.Input[0] == back.Output[0]);
+
+        using OnnxFile file = OnnxFile.Open(_folder.File("out.onnx"));
+        float[] matrix = new float[16];
+        file.Read(file.Graph.Initializer.Single(tensor => tensor.Name == "zqfp.rotation_4.matrix")).ReadFloats(0, matrix);
+        Assert.Equal([0.5f, 0.5f, 0.5f, 0.5f, 0.5f, -0.5f, 0.5f, -0.5f, 0.5f, 0.5f, -0.5f, -0.5f, 0.5f, -0.5f, -0.5f, 0.5f], matrix);
+    }
+
+    [Fact]
+    public void Only_a_rotated_model_has_bodies_that_rotate()
+    {
+        ModelProto plain = Save(EmissionProfile.Portable, GraphBuilder.Decoder());
+        Assert.DoesNotContain(plain.Functions, function => function.Name == "RotateTokens");
+        Assert.Empty(plain.Functions.Single(function => function.Name == "QuantizeTokens").AttributeProto);
+
+        ModelProto rotated = Save(EmissionProfile.Portable, GraphBuilder.Decoder(), layer => layer with { Rotation = 4 });
+        FunctionProto body = rotated.Functions.Single(function => function.Name == "QuantizeTokens");
+        Assert.Equal(0, body.AttributeProto.Single().I);
+        Assert.Contains(body.Node, node => node.OpType == "RotateTokens" && node.Domain == "zqfp");
+        Assert.Contains(body.OpsetImport, import => import.Domain == "zqfp");
+    }
+
+    private ModelProto Save(EmissionProfile profile, GraphBuilder builder, Func<QuantizedLayerTensors, QuantizedLayerTensors>? change = null)
     {
         using OnnxFile file = OnnxFile.Open(_folder.Write("m.onnx", builder.Model));
         var graph = new GraphIndex(file.Graph, file.Path);
@@ -106,7 +176,7 @@ public sealed class ProfileTests : IDisposable
         rewriter.Require(profile);
         foreach (IGrouping<string, LinearLayer> stage in LinearLayerFinder.Find(graph, "logits").Where(layer => !layer.IsHead).GroupBy(layer => layer.Input))
         {
-            rewriter.Replace([.. stage.Select(Tensors)]);
+            rewriter.Replace([.. stage.Select(layer => change is null ? Tensors(layer) : change(Tensors(layer)))]);
         }
 
         rewriter.Save(_folder.File("out.onnx"), profile, [], "zqfp.content", CancellationToken.None);

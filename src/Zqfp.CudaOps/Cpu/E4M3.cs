@@ -79,6 +79,17 @@ internal static class E4M3
         return code | (Vector512.ShiftRightLogical(bits, 24) & Vector512.Create(0x80));
     }
 
+    /// <summary>The codes of sixteen values from 0 to 448, or so little more that they are nearest to that; one in each element.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> EncodeMagnitude(Vector512<float> value)
+    {
+        Vector512<int> bits = value.AsInt32();
+        Vector512<int> subnormal = (value + Vector512.Create(SubnormalRounder)).AsInt32() - Vector512.Create(SubnormalRounder).AsInt32();
+        Vector512<int> odd = Vector512.ShiftRightLogical(bits, 20) & Vector512<int>.One;
+        Vector512<int> normal = Vector512.ShiftRightArithmetic(bits - Vector512.Create(ExponentShift - 0x7FFFF) + odd, 20);
+        return Vector512.ConditionalSelect(Vector512.LessThan(bits, Vector512.Create(SmallestNormalBits)), subnormal, normal);
+    }
+
     /// <summary>The values of eight codes, one in each element.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Decode(Vector256<int> code)

@@ -85,11 +85,12 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
     /// <param name="kind">Element type of X.</param>
     /// <param name="columns">K.</param>
     /// <param name="tokens">Where the results go.</param>
-    public void QuantizeInStream(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens)
+    /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
+    public void QuantizeInStream(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, int rotation)
     {
         Open open = _open!;
         open.Context.MakeCurrent();
-        open.Kernels.QuantizeTokens(stream, input, kind, columns, tokens);
+        open.Kernels.QuantizeTokens(stream, input, kind, columns, tokens, rotation: rotation);
     }
 
     /// <summary>Multiplies tokens in device memory, put into a stream that is not ours.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -55,13 +56,20 @@ public sealed class HopperKernels : IDisposable
     /// <param name="tokens">Where the results go.</param>
     /// <param name="weight">The layer whose low-rank branch is wanted; null for none.</param>
     /// <param name="overlap">Start before the previous kernel has ended.</param>
-    public void QuantizeTokens(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, DeviceWeight? weight = null, bool overlap = false)
+    /// <param name="rotation">Columns of a block that are rotated first: a power of two from 2 to 256 that divides K, or 0.</param>
+    public void QuantizeTokens(
+        nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, DeviceWeight? weight = null, bool overlap = false, int rotation = 0)
     {
+        if (rotation != 0 && !BlockHadamard.Fits(columns, rotation))
+        {
+            throw new ArgumentException($"Blocks of {rotation} do not fit tokens of {columns} columns.", nameof(rotation));
+        }
+
         int vectors = (columns + (8 * QuantizeThreads) - 1) / (8 * QuantizeThreads);
         bool fits = columns % 8 == 0 && vectors <= MostVectors && input % 16 == 0 && tokens.Codes % 8 == 0;
         if (!fits && weight is not { Rank: > 0 })
         {
-            QuantizeSimply(stream, input, kind, columns, tokens);
+            QuantizeSimply(stream, input, kind, columns, tokens, rotation);
             return;
         }
 
@@ -79,7 +87,7 @@ public sealed class HopperKernels : IDisposable
             ranks *= 2;
         }
 
-        CudaKernel kernel = Kernel("quantize_tokens", "quantize_tokens.cu", 0, [$"INPUT={kind}", $"VECTORS={vectors}", $"RANKS={ranks}"]);
+        CudaKernel kernel = Kernel("quantize_tokens", "quantize_tokens.cu", 0, [$"INPUT={kind}", $"VECTORS={vectors}", $"RANKS={ranks}", $"ROTATION={rotation}"]);
         KernelArguments arguments = default;
         arguments.Add(input);
         arguments.Add(tokens.Codes);
@@ -247,9 +255,9 @@ public sealed class HopperKernels : IDisposable
         _kernels.Clear();
     }
 
-    private void QuantizeSimply(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens)
+    private void QuantizeSimply(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, int rotation)
     {
-        CudaKernel kernel = Kernel("quantize_simple", "quantize_simple.cu", 0, [$"INPUT={kind}"]);
+        CudaKernel kernel = Kernel("quantize_simple", "quantize_simple.cu", 0, [$"INPUT={kind}", $"ROTATION={rotation}"]);
         KernelArguments arguments = default;
         arguments.Add(input);
         arguments.Add(tokens.Codes);

@@ -4,8 +4,9 @@
 // grid = (tokens, max(1, ranks / RANKS)), 256 threads: every CTA of a token finds the same Sx, the first of them writes
 // Xq, and each computes RANKS ranks. The token stays in registers: VECTORS pieces of 8 a thread, K <= 2048 * VECTORS.
 // Counters that the next kernel needs at zero are set so.
-// INPUT (a type of hopper.cuh), VECTORS and RANKS (0: no branch) come from the host.
+// INPUT (a type of hopper.cuh), VECTORS, RANKS (0: no branch) and ROTATION (rotation.cuh; 0: none) come from the host.
 #include "hopper.cuh"
+#include "rotation.cuh"
 
 constexpr int Threads = 256;
 constexpr int Warps = Threads / 32;
@@ -73,6 +74,8 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
     wait_for_previous_grid();
 
     Piece pieces[VECTORS];
+    float rotated[ROTATION > 0 ? VECTORS : 1][8];
+    auto value = [&](int v, int i) { return ROTATION > 0 ? rotated[ROTATION > 0 ? v : 0][i] : pieces[v].at(i); };
     float largest = 0.0f;
 #pragma unroll
     for (int v = 0; v < VECTORS; v++)
@@ -81,10 +84,21 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
         if (column < columns) pieces[v].load(row + column);
         else pieces[v].clear();
     }
+    if (ROTATION > 0)
+    {
+#pragma unroll
+        for (int v = 0; v < VECTORS; v++)
+        {
+            float (&x)[8] = rotated[ROTATION > 0 ? v : 0];
+#pragma unroll
+            for (int i = 0; i < 8; i++) x[i] = pieces[v].at(i);
+            rotate_piece(x, thread & 31);
+        }
+    }
 #pragma unroll
     for (int v = 0; v < VECTORS; v++)
 #pragma unroll
-        for (int i = 0; i < 8; i++) largest = fmaxf(largest, fabsf(pieces[v].at(i)));
+        for (int i = 0; i < 8; i++) largest = fmaxf(largest, fabsf(value(v, i)));
     largest = warp_max(largest);
     if ((thread & 31) == 0) shared[thread >> 5] = largest;
     __syncthreads();
@@ -103,7 +117,7 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
         u16 pairs[4];
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            pairs[i] = to_e4m3x2(__fdiv_rn(pieces[v].at(2 * i), scale), __fdiv_rn(pieces[v].at(2 * i + 1), scale));
+            pairs[i] = to_e4m3x2(__fdiv_rn(value(v, 2 * i), scale), __fdiv_rn(value(v, 2 * i + 1), scale));
         if (blockIdx.y == 0)
         {
             uint2 packed = { (u32)pairs[0] | ((u32)pairs[1] << 16), (u32)pairs[2] | ((u32)pairs[3] << 16) };

@@ -28,7 +28,7 @@ internal static class CudaProvider
 
         public override IReadOnlyList<OrtParameter> Outputs => QuantizeTokensSignature.Outputs;
 
-        public override OrtKernel CreateKernel(in OrtKernelInfo info) => new QuantizationKernel(device);
+        public override OrtKernel CreateKernel(in OrtKernelInfo info) => new QuantizationKernel(device, TokenRotation.Read(info));
 
         public override void InferShapes(in OrtShapeInference inference) => QuantizeTokensSignature.Infer(inference);
     }
@@ -36,21 +36,23 @@ internal static class CudaProvider
     private sealed class QuantizationKernel : OrtKernel
     {
         private readonly DeviceSession _device;
+        private readonly TokenRotation _rotation;
 
-        public QuantizationKernel(DeviceSession device)
+        public QuantizationKernel(DeviceSession device, TokenRotation rotation)
         {
             device.Rent();
             _device = device;
+            _rotation = rotation;
         }
 
         public override void Compute(in OrtKernelContext context)
         {
-            QuantizeTokensCall call = QuantizeTokensCall.Read(context);
+            QuantizeTokensCall call = QuantizeTokensCall.Read(context, _rotation);
             if (call.Tokens > 0)
             {
                 var tokens = new DeviceTokens(call.Tokens, (ulong)call.Codes.DataPointer, (ulong)call.Scales.DataPointer);
                 ElementKind kind = call.X.ElementType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
-                _device.QuantizeInStream(context.CudaStream, (ulong)call.X.DataPointer, kind, call.Columns, tokens);
+                _device.QuantizeInStream(context.CudaStream, (ulong)call.X.DataPointer, kind, call.Columns, tokens, _rotation.Block);
             }
         }
 

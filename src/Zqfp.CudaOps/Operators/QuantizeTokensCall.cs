@@ -29,8 +29,10 @@ internal readonly ref struct QuantizeTokensCall
     public int Columns { get; }
 
     /// <summary>Reads the input of a call and makes its outputs.</summary>
+    /// <param name="context">The call.</param>
+    /// <param name="rotation">The node's rotation.</param>
     /// <exception cref="ZqfpException">The input breaks a rule of the operator.</exception>
-    public static QuantizeTokensCall Read(in OrtKernelContext context)
+    public static QuantizeTokensCall Read(in OrtKernelContext context, TokenRotation rotation)
     {
         OrtTensorView x = context.Input(0);
         Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
@@ -40,6 +42,8 @@ internal readonly ref struct QuantizeTokensCall
             throw new ZqfpException("ZQFP4006", "X must have at least one dimension.");
         }
 
+        int columns = checked((int)shape[^1]);
+        rotation.Require(columns);
         Span<long> scaleShape = stackalloc long[OrtTensorView.MaxRank];
         shape.CopyTo(scaleShape);
         scaleShape[shape.Length - 1] = 1;
@@ -48,6 +52,6 @@ internal readonly ref struct QuantizeTokensCall
             context.Output(0, shape),
             context.Output(1, scaleShape[..shape.Length]),
             checked((int)OrtElementTypes.ElementCount(shape[..^1])),
-            checked((int)shape[^1]));
+            columns);
     }
 }

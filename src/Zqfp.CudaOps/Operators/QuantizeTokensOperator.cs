@@ -1,4 +1,3 @@
-
 namespace Zqfp.CudaOps;
 
 /// <summary>FP8 codes and a scale for each token, on the CPU.</summary>
@@ -10,35 +9,37 @@ internal sealed class QuantizeTokensOperator(ScratchPool scratch) : OrtOperator
 
     public override IReadOnlyList<OrtParameter> Outputs => QuantizeTokensSignature.Outputs;
 
-    public override OrtKernel CreateKernel(in OrtKernelInfo info) => new Kernel(scratch);
+    public override OrtKernel CreateKernel(in OrtKernelInfo info) => new Kernel(scratch, TokenRotation.Read(info));
 
     public override void InferShapes(in OrtShapeInference inference) => QuantizeTokensSignature.Infer(inference);
 
-    private sealed unsafe class Kernel(ScratchPool scratch) : OrtKernel
+    private sealed unsafe class Kernel(ScratchPool scratch, TokenRotation rotation) : OrtKernel
     {
-        /// <summary>Nanoseconds that a core takes about for an element.</summary>
-        private const double ElementCost = 0.35;
+        /// <summary>Nanoseconds that a core takes about for an element, and for its rotation.</summary>
+        private const double ElementCost = 0.35, RotationCost = 0.15;
 
         public override void Compute(in OrtKernelContext context)
         {
-            QuantizeTokensCall call = QuantizeTokensCall.Read(context);
+            QuantizeTokensCall call = QuantizeTokensCall.Read(context, rotation);
             bool isHalf = call.X.ElementType == OrtElementType.Float16;
-            var rows = new Rows(scratch, call.X.DataPointer, isHalf, (byte*)call.Codes.DataPointer, (float*)call.Scales.DataPointer, call.Columns);
-            KernelLoop.Run(context, call.Tokens, rows, (double)call.Tokens * call.Columns * ElementCost);
+            var rows = new Rows(
+                scratch, rotation.Block, call.X.DataPointer, isHalf, (byte*)call.Codes.DataPointer, (float*)call.Scales.DataPointer, call.Columns);
+            double elementCost = rotation.IsNone ? ElementCost : ElementCost + RotationCost;
+            KernelLoop.Run(context, call.Tokens, rows, (double)call.Tokens * call.Columns * elementCost);
         }
 
-        private readonly struct Rows(ScratchPool scratch, nint x, bool isHalf, byte* codes, float* scales, int columns) : IParallelBody
+        private readonly struct Rows(ScratchPool scratch, int block, nint x, bool isHalf, byte* codes, float* scales, int columns) : IParallelBody
         {
             public void Run(int index)
             {
                 long start = (long)index * columns;
-                if (!isHalf)
+                if (!isHalf && block == 0)
                 {
                     scales[index] = TokenQuantizer.Quantize((float*)x + start, codes + start, columns);
                     return;
                 }
                 NativeBuffer buffer = scratch.Rent((long)columns * sizeof(float));
-                HalfConversion.ToSingle((Half*)x + start, buffer.Floats, columns);
+                TokenRotator.Read(x, isHalf, start, buffer.Floats, columns, block);
                 scales[index] = TokenQuantizer.Quantize(buffer.Floats, codes + start, columns);
                 scratch.Return(buffer);
             }

@@ -18,9 +18,6 @@ internal static class BlockHadamard
     /// <summary>The largest block: what one warp holds in registers, eight values a lane.</summary>
     public const int MaxBlock = 256;
 
-    // Floats that the vector paths keep in registers for all their strides.
-    private const int Group = 64;
-
     /// <summary>Whether rows can be rotated in such blocks: a power of two from 2 to 256 that divides their length.</summary>
     /// <param name="columns">Length of a row, at least 1.</param>
     /// <param name="block">Length of a block.</param>
@@ -33,144 +30,156 @@ internal static class BlockHadamard
     /// <param name="row">The values; a whole number of blocks.</param>
     /// <param name="block">A power of two from 2 to 256.</param>
     /// <exception cref="ArgumentException">The block does not fit the row.</exception>
-    public static void Apply(Span<float> row, int block)
+    public static void Apply(Span<float> row, int block) => Apply(row, row, block);
+
+    /// <summary>Rotates a row, or rows that follow each other.</summary>
+    /// <param name="source">The values; a whole number of blocks.</param>
+    /// <param name="target">Receives them rotated; as long as the source, and apart from it or the same.</param>
+    /// <param name="block">A power of two from 2 to 256.</param>
+    /// <exception cref="ArgumentException">The block does not fit the row, or the lengths differ.</exception>
+    public static void Apply(ReadOnlySpan<float> source, Span<float> target, int block)
     {
-        if (!Fits(row.Length, block))
+        if (!Fits(source.Length, block) || target.Length != source.Length)
         {
-            throw new ArgumentException($"Blocks of {block} do not fit a row of {row.Length}.", nameof(block));
+            throw new ArgumentException($"Blocks of {block} do not fit rows of {source.Length} and {target.Length}.", nameof(block));
         }
 
         if (Vector512.IsHardwareAccelerated)
         {
-            ApplyVector512(row, block);
+            ApplyVector512(source, target, block);
         }
         else if (Vector256.IsHardwareAccelerated)
         {
-            ApplyVector256(row, block);
+            ApplyVector256(source, target, block);
         }
         else
         {
-            ApplyScalar(row, block);
+            ApplyScalar(source, target, block);
         }
     }
 
     /// <summary>The definition, and the path of machines without wide vectors.</summary>
-    internal static void ApplyScalar(Span<float> row, int block)
+    internal static void ApplyScalar(ReadOnlySpan<float> source, Span<float> target, int block)
     {
+        source.CopyTo(target);
         for (int stride = 1; stride < block; stride *= 2)
         {
-            for (int start = 0; start < row.Length; start += 2 * stride)
+            for (int start = 0; start < target.Length; start += 2 * stride)
             {
                 for (int i = start; i < start + stride; i++)
                 {
-                    (row[i], row[i + stride]) = (row[i] + row[i + stride], row[i] - row[i + stride]);
+                    (target[i], target[i + stride]) = (target[i] + target[i + stride], target[i] - target[i + stride]);
                 }
             }
         }
 
         float factor = Normalization(block);
-        for (int i = 0; i < row.Length; i++)
+        for (int i = 0; i < target.Length; i++)
         {
-            row[i] *= factor;
+            target[i] *= factor;
         }
     }
 
     /// <summary>Sixteen values at a time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void ApplyVector512(Span<float> row, int block)
+    internal static void ApplyVector512(ReadOnlySpan<float> source, Span<float> target, int block)
     {
+        const int Lanes = 16, Group = 4 * Lanes;
         Vector512<float> factor = Vector512.Create(Normalization(block));
-        Span<Vector512<float>> vectors = MemoryMarshal.Cast<float, Vector512<float>>(row);
-        int first = 0;
+        ref float from = ref MemoryMarshal.GetReference(source);
+        ref float to = ref MemoryMarshal.GetReference(target);
+        nuint i = 0, end = (nuint)source.Length;
         if (block >= Group)
         {
             Vector512<float> groupFactor = block == Group ? factor : Vector512<float>.One;
-            for (; first < vectors.Length; first += 4)
+            for (; i < end; i += Group)
             {
-                Vector512<float> a = Within(vectors[first]), b = Within(vectors[first + 1]);
-                Vector512<float> c = Within(vectors[first + 2]), d = Within(vectors[first + 3]);
+                Vector512<float> a = Within(Vector512.LoadUnsafe(ref from, i)), b = Within(Vector512.LoadUnsafe(ref from, i + Lanes));
+                Vector512<float> c = Within(Vector512.LoadUnsafe(ref from, i + (2 * Lanes))), d = Within(Vector512.LoadUnsafe(ref from, i + (3 * Lanes)));
                 (a, b, c, d) = (a + b, a - b, c + d, c - d);
-                vectors[first] = (a + c) * groupFactor;
-                vectors[first + 1] = (b + d) * groupFactor;
-                vectors[first + 2] = (a - c) * groupFactor;
-                vectors[first + 3] = (b - d) * groupFactor;
+                ((a + c) * groupFactor).StoreUnsafe(ref to, i);
+                ((b + d) * groupFactor).StoreUnsafe(ref to, i + Lanes);
+                ((a - c) * groupFactor).StoreUnsafe(ref to, i + (2 * Lanes));
+                ((b - d) * groupFactor).StoreUnsafe(ref to, i + (3 * Lanes));
             }
 
             for (int stride = Group; stride < block; stride *= 2)
             {
-                Across(vectors, stride / Vector512<float>.Count, 2 * stride == block ? factor : Vector512<float>.One);
+                Across(MemoryMarshal.Cast<float, Vector512<float>>(target), stride / Lanes, 2 * stride == block ? factor : Vector512<float>.One);
             }
 
             return;
         }
 
-        if (block == 32)
+        if (block == 2 * Lanes)
         {
-            for (; first < vectors.Length; first += 2)
+            for (; i < end; i += 2 * Lanes)
             {
-                Vector512<float> a = Within(vectors[first]), b = Within(vectors[first + 1]);
-                vectors[first] = (a + b) * factor;
-                vectors[first + 1] = (a - b) * factor;
+                Vector512<float> a = Within(Vector512.LoadUnsafe(ref from, i)), b = Within(Vector512.LoadUnsafe(ref from, i + Lanes));
+                ((a + b) * factor).StoreUnsafe(ref to, i);
+                ((a - b) * factor).StoreUnsafe(ref to, i + Lanes);
             }
 
             return;
         }
 
-        for (; first < vectors.Length; first++)
+        for (; i + Lanes <= end; i += Lanes)
         {
-            vectors[first] = Within(vectors[first], block) * factor;
+            (Within(Vector512.LoadUnsafe(ref from, i), block) * factor).StoreUnsafe(ref to, i);
         }
 
-        ApplyScalar(row[(first * Vector512<float>.Count)..], block);
+        ApplyScalar(source[(int)i..], target[(int)i..], block);
     }
 
     /// <summary>Eight values at a time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void ApplyVector256(Span<float> row, int block)
+    internal static void ApplyVector256(ReadOnlySpan<float> source, Span<float> target, int block)
     {
+        const int Lanes = 8, Group = 4 * Lanes;
         Vector256<float> factor = Vector256.Create(Normalization(block));
-        Span<Vector256<float>> vectors = MemoryMarshal.Cast<float, Vector256<float>>(row);
-        int first = 0;
-        if (block >= 32)
+        ref float from = ref MemoryMarshal.GetReference(source);
+        ref float to = ref MemoryMarshal.GetReference(target);
+        nuint i = 0, end = (nuint)source.Length;
+        if (block >= Group)
         {
-            Vector256<float> groupFactor = block == 32 ? factor : Vector256<float>.One;
-            for (; first < vectors.Length; first += 4)
+            Vector256<float> groupFactor = block == Group ? factor : Vector256<float>.One;
+            for (; i < end; i += Group)
             {
-                Vector256<float> a = Within(vectors[first]), b = Within(vectors[first + 1]);
-                Vector256<float> c = Within(vectors[first + 2]), d = Within(vectors[first + 3]);
+                Vector256<float> a = Within(Vector256.LoadUnsafe(ref from, i)), b = Within(Vector256.LoadUnsafe(ref from, i + Lanes));
+                Vector256<float> c = Within(Vector256.LoadUnsafe(ref from, i + (2 * Lanes))), d = Within(Vector256.LoadUnsafe(ref from, i + (3 * Lanes)));
                 (a, b, c, d) = (a + b, a - b, c + d, c - d);
-                vectors[first] = (a + c) * groupFactor;
-                vectors[first + 1] = (b + d) * groupFactor;
-                vectors[first + 2] = (a - c) * groupFactor;
-                vectors[first + 3] = (b - d) * groupFactor;
+                ((a + c) * groupFactor).StoreUnsafe(ref to, i);
+                ((b + d) * groupFactor).StoreUnsafe(ref to, i + Lanes);
+                ((a - c) * groupFactor).StoreUnsafe(ref to, i + (2 * Lanes));
+                ((b - d) * groupFactor).StoreUnsafe(ref to, i + (3 * Lanes));
             }
 
-            for (int stride = 32; stride < block; stride *= 2)
+            for (int stride = Group; stride < block; stride *= 2)
             {
-                Across(vectors, stride / Vector256<float>.Count, 2 * stride == block ? factor : Vector256<float>.One);
+                Across(MemoryMarshal.Cast<float, Vector256<float>>(target), stride / Lanes, 2 * stride == block ? factor : Vector256<float>.One);
             }
 
             return;
         }
 
-        if (block == 16)
+        if (block == 2 * Lanes)
         {
-            for (; first < vectors.Length; first += 2)
+            for (; i < end; i += 2 * Lanes)
             {
-                Vector256<float> a = Within(vectors[first]), b = Within(vectors[first + 1]);
-                vectors[first] = (a + b) * factor;
-                vectors[first + 1] = (a - b) * factor;
+                Vector256<float> a = Within(Vector256.LoadUnsafe(ref from, i)), b = Within(Vector256.LoadUnsafe(ref from, i + Lanes));
+                ((a + b) * factor).StoreUnsafe(ref to, i);
+                ((a - b) * factor).StoreUnsafe(ref to, i + Lanes);
             }
 
             return;
         }
 
-        for (; first < vectors.Length; first++)
+        for (; i + Lanes <= end; i += Lanes)
         {
-            vectors[first] = Within(vectors[first], block) * factor;
+            (Within(Vector256.LoadUnsafe(ref from, i), block) * factor).StoreUnsafe(ref to, i);
         }
 
-        ApplyScalar(row[(first * Vector256<float>.Count)..], block);
+        ApplyScalar(source[(int)i..], target[(int)i..], block);
     }
 
     /// <summary>Strides 1 to 8. A lane whose stride bit is set takes the other's value less its own; the product with -1 is exact.</summary>

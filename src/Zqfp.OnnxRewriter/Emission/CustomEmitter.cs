@@ -8,6 +8,7 @@ namespace Zqfp.OnnxRewriter;
 /// domain <c>zqfp</c> for each layer, with its codes, scales and low-rank factors as initializers.
 /// </summary>
 /// <remarks>
+/// A rotation is an attribute of QuantizeTokens; in front of a product that reads tokens as they are it is a node RotateTokens.
 /// The operators read and make float and float16. A layer that computes in another type, bfloat16, gets a Cast before and behind, and
 /// its bias is added behind.
 /// </remarks>
@@ -33,7 +34,17 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
 
         if (first.Activations == ActivationRounding.Fp8)
         {
-            yield return Node(OperatorNames.Domain, OperatorNames.QuantizeTokens, Derived(value, OperatorNames.QuantizeTokens), [read], [Derived(value, "fp8"), Derived(value, "scale")]);
+            yield return Node(
+                OperatorNames.Domain,
+                OperatorNames.QuantizeTokens,
+                Derived(value, OperatorNames.QuantizeTokens),
+                [read],
+                [Derived(value, "fp8"), Derived(value, "scale")],
+                [.. RotationOf(first)]);
+        }
+        else if (first.Rotation > 0)
+        {
+            yield return RotateTokens(first, read);
         }
     }
 
@@ -42,7 +53,7 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
         LinearLayer linear = layer.Layer;
         List<string> inputs = layer.Activations == ActivationRounding.Fp8
             ? [Derived(linear.Input, "fp8"), Derived(linear.Input, "scale")]
-            : [Read(linear)];
+            : [layer.Rotation > 0 ? Rotated(linear.Input) : Read(linear)];
         inputs.Add(Part(linear, "codes"));
         if (layer.Exponents is not null)
         {

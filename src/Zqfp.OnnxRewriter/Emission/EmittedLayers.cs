@@ -8,11 +8,16 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     private readonly Dictionary<NodeProto, NodeProto[]> _replacements = new(ReferenceEqualityComparer.Instance);
     private readonly SortedDictionary<string, TensorData> _initializers = new(StringComparer.Ordinal);
 
+    private bool _isRotated;
+
     /// <summary>Whether anything is replaced.</summary>
     public bool IsEmpty => _replacements.Count == 0;
 
     /// <summary>The profile's emitter.</summary>
     public LayerEmitter Emitter => emitter;
+
+    /// <summary>Function bodies of the nodes.</summary>
+    public IEnumerable<FunctionProto> Functions => emitter.Functions(_isRotated);
 
     /// <summary>Initializers of the replaced layers, by name, in ordinal order.</summary>
     public IEnumerable<KeyValuePair<string, TensorData>> Initializers => _initializers;
@@ -22,6 +27,7 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     {
         foreach (QuantizedLayerTensors layer in stage)
         {
+            _isRotated |= layer.Rotation > 0;
             IEnumerable<NodeProto> nodes = emitter.Replace(layer);
             _replacements[layer.Layer.Nodes[0]] = [.. ReferenceEquals(layer, stage[0]) ? emitter.Prepare(layer).Concat(nodes) : nodes];
             foreach (NodeProto node in layer.Layer.Nodes.Skip(1))

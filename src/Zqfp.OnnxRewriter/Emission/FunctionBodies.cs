@@ -18,21 +18,72 @@ internal static class FunctionBodies
     private static readonly float[] E2M1 = [0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6];
 
     /// <summary>Every operator's body.</summary>
-    public static IReadOnlyList<FunctionProto> All =>
+    /// <param name="rotated">
+    /// Whether any token is rotated. The body of QuantizeTokens then has that attribute and calls RotateTokens; otherwise it is
+    /// simpler, and RotateTokens is left out.
+    /// </param>
+    public static IReadOnlyList<FunctionProto> All(bool rotated) =>
     [
-        QuantizeTokens(),
+        .. rotated ? [RotateTokens()] : (FunctionProto[])[],
+        QuantizeTokens(rotated),
         Product(OperatorNames.MatMulW4A8, ["Xq", "Sx"], isFourBit: true, hasExponents: true),
         Product(OperatorNames.MatMulW4A8Scaled, ["Xq", "Sx"], isFourBit: true, hasExponents: false),
         Product(OperatorNames.MatMulW4A16, ["X"], isFourBit: true, hasExponents: true),
         Product(OperatorNames.MatMulW8A8, ["Xq", "Sx"], isFourBit: false, hasExponents: true),
     ];
 
-    private static FunctionProto QuantizeTokens()
+    /// <summary>Every block times the Hadamard matrix of its order; an attribute of 0 makes blocks of one value, which stay as they are.</summary>
+    private static FunctionProto RotateTokens()
     {
-        FunctionProto body = Function(OperatorNames.QuantizeTokens, ["X"], ["Xq", "Sx"]);
+        FunctionProto body = Function(OperatorNames.RotateTokens, ["X"], ["Y"]);
+        body.AttributeProto.Add(Attributes.Make(OperatorNames.Rotation, 0));
         body.Node.AddRange(
         [
             Cast("X", "x", DataType.Float),
+            new NodeProto { OpType = "Constant", Output = { "rotation" }, Attribute = { Reference("value_int", OperatorNames.Rotation) } },
+            Constant("one", DataType.Int64, [], [1L]),
+            Node("Max", ["rotation", "one"], "block"),
+            Constant("start", DataType.Int64, [1], [0L]),
+            Node("Unsqueeze", ["block", "start"], "order"),
+
+            // The matrix of order 256 is the Kronecker product of that of order 16 with itself; that of a smaller order is its corner.
+            Constant("sylvester", DataType.Float, [16, 16], StandardRotation.Hadamard(16, 1)),
+            Constant("left", DataType.Int64, [4], [16L, 1L, 16L, 1L]),
+            Constant("right", DataType.Int64, [4], [1L, 16L, 1L, 16L]),
+            Node("Reshape", ["sylvester", "left"], "outer"),
+            Node("Reshape", ["sylvester", "right"], "inner"),
+            Node("Mul", ["outer", "inner"], "kronecker"),
+            Constant("square", DataType.Int64, [2], [256L, 256L]),
+            Node("Reshape", ["kronecker", "square"], "largest"),
+            Node("Concat", ["start", "start"], "corner", Attributes.Make("axis", 0)),
+            Node("Concat", ["order", "order"], "opposite", Attributes.Make("axis", 0)),
+            Node("Slice", ["largest", "corner", "opposite"], "signs"),
+            Cast("block", "square_of_root", DataType.Float),
+            Node("Sqrt", ["square_of_root"], "root"),
+            Node("Div", ["signs", "root"], "matrix"),
+
+            Constant("all", DataType.Int64, [1], [-1L]),
+            Node("Concat", ["all", "order"], "blocks_shape", Attributes.Make("axis", 0)),
+            Node("Reshape", ["x", "blocks_shape"], "blocks"),
+            Node("MatMul", ["blocks", "matrix"], "products"),
+            Node("Shape", ["x"], "shape"),
+            Node("Reshape", ["products", "shape"], "Y", Attributes.Make("allowzero", 1)),
+        ]);
+        return body;
+    }
+
+    private static FunctionProto QuantizeTokens(bool rotated)
+    {
+        FunctionProto body = Function(OperatorNames.QuantizeTokens, ["X"], ["Xq", "Sx"]);
+        if (rotated)
+        {
+            body.AttributeProto.Add(Attributes.Make(OperatorNames.Rotation, 0));
+            body.OpsetImport.Add(new OperatorSetIdProto { Domain = OperatorNames.Domain, Version = OperatorNames.DomainVersion });
+        }
+
+        body.Node.AddRange(
+        [
+            rotated ? Rotate("X", "x") : Cast("X", "x", DataType.Float),
             Node("Abs", ["x"], "magnitudes"),
             Constant("last", DataType.Int64, [1], [-1L]),
             Node("ReduceMax", ["magnitudes", "last"], "largest"),
@@ -131,6 +182,16 @@ internal static class FunctionBodies
 
     private static NodeProto Cast(string input, string output, DataType type) =>
         Node("Cast", [input], output, Attributes.Make("to", (long)type));
+
+    /// <summary>The body of RotateTokens, in a body that has its attribute.</summary>
+    private static NodeProto Rotate(string input, string output) => new()
+    {
+        OpType = OperatorNames.RotateTokens,
+        Domain = OperatorNames.Domain,
+        Input = { input },
+        Output = { output },
+        Attribute = { Reference(OperatorNames.Rotation, OperatorNames.Rotation) },
+    };
 
     private static NodeProto CastToAttribute(string input, string output, string attribute) =>
         Node("Cast", [input], output, Reference("to", attribute));

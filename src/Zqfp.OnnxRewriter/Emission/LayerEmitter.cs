@@ -11,7 +11,8 @@ internal abstract class LayerEmitter
     public abstract (long Ir, long Opset) Needs { get; }
 
     /// <summary>Function bodies for nodes of domain <c>zqfp</c>, so that runtimes without the operators can run them.</summary>
-    public virtual IEnumerable<FunctionProto> Functions => [];
+    /// <param name="rotated">Whether any layer is rotated.</param>
+    public virtual IEnumerable<FunctionProto> Functions(bool rotated) => [];
 
     /// <summary>Initializers that all layers share.</summary>
     public virtual IEnumerable<(string Name, TensorData Data)> SharedInitializers => [];
@@ -60,6 +61,22 @@ internal abstract class LayerEmitter
 
     /// <summary>Name of a value derived from what layers read, such as <c>x.zqfp.fp8</c>.</summary>
     protected static string Derived(string value, string part) => $"{value}.zqfp.{part}";
+
+    /// <summary>The layer's input rotated, as float32.</summary>
+    protected static string Rotated(string value) => Derived(value, "rotated");
+
+    /// <summary>The node that rotates the layer's input.</summary>
+    protected static NodeProto RotateTokens(QuantizedLayerTensors layer, string read) => Node(
+        OperatorNames.Domain,
+        OperatorNames.RotateTokens,
+        Derived(layer.Layer.Input, OperatorNames.RotateTokens),
+        [read],
+        [Rotated(layer.Layer.Input)],
+        [.. RotationOf(layer)]);
+
+    /// <summary>The attribute <c>rotation</c>, left out where a layer has none.</summary>
+    protected static IEnumerable<AttributeProto> RotationOf(QuantizedLayerTensors layer) =>
+        layer.Rotation > 0 ? [Attributes.Make(OperatorNames.Rotation, layer.Rotation)] : [];
 
     /// <summary>N, K and the number of groups.</summary>
     protected static (long Rows, long Columns, long Groups) Shape(QuantizedLayerTensors tensors)

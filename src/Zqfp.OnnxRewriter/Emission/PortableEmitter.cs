@@ -16,7 +16,7 @@ internal sealed class PortableEmitter() : CustomEmitter(DataType.Uint4)
     /// <summary>Cast from UINT4 belongs to operator set 21, which belongs to IR version 10.</summary>
     public override (long Ir, long Opset) Needs => (10, FunctionBodies.Opset);
 
-    public override IEnumerable<FunctionProto> Functions => FunctionBodies.All;
+    public override IEnumerable<FunctionProto> Functions(bool rotated) => FunctionBodies.All(rotated);
 
     public override IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer)
     {

@@ -6,7 +6,8 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// The profile <c>qdq</c>: standard ONNX alone. Weights are DequantizeLinear of FP4 or FP8 codes with a scale per block;
-/// activations are rounded by Div, Cast, Cast, Mul (see <see cref="FunctionBodies"/> for why not by QDQ nodes).
+/// activations are rounded by Div, Cast, Cast, Mul (see <see cref="FunctionBodies"/> for why not by QDQ nodes), and rotated by a product
+/// with a constant.
 /// </summary>
 internal sealed class QdqEmitter : LayerEmitter
 {
@@ -33,17 +34,28 @@ internal sealed class QdqEmitter : LayerEmitter
         string value = first.Layer.Input;
         string Name(string part) => Derived(value, part);
         yield return Cast(value, Name("float"), DataType.Float);
+        string unrounded = Name("float");
+        if (first.Rotation > 0)
+        {
+            foreach (NodeProto node in StandardRotation.Nodes(unrounded, Rotated(value), first.Rotation))
+            {
+                yield return node;
+            }
+
+            unrounded = Rotated(value);
+        }
+
         if (first.Activations == ActivationRounding.None)
         {
             yield break;
         }
 
-        yield return Standard("Abs", [Name("float")], Name("magnitude"));
+        yield return Standard("Abs", [unrounded], Name("magnitude"));
         yield return Standard("ReduceMax", [Name("magnitude"), LastAxis], Name("largest"));
         yield return Standard("Div", [Name("largest"), Largest], Name("free_scale"));
         yield return Standard("Equal", [Name("free_scale"), Zero], Name("is_zero"));
         yield return Standard("Where", [Name("is_zero"), One, Name("free_scale")], Name("scale"));
-        yield return Standard("Div", [Name("float"), Name("scale")], Name("scaled"));
+        yield return Standard("Div", [unrounded, Name("scale")], Name("scaled"));
         yield return Cast(Name("scaled"), Name("fp8"), DataType.Float8E4M3Fn);
         yield return Cast(Name("fp8"), Name("fp8_float"), DataType.Float);
         yield return Standard("Mul", [Name("fp8_float"), Name("scale")], Name("rounded"));
@@ -52,7 +64,12 @@ internal sealed class QdqEmitter : LayerEmitter
     public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
     {
         LinearLayer linear = layer.Layer;
-        string x = Derived(linear.Input, layer.Activations == ActivationRounding.None ? "float" : "rounded");
+        string x = Derived(linear.Input, (layer.Activations, layer.Rotation) switch
+        {
+            (ActivationRounding.None, 0) => "float",
+            (ActivationRounding.None, _) => "rotated",
+            _ => "rounded",
+        });
         string weight = Derived(linear.Output, "weight");
         yield return Standard(
             "DequantizeLinear",
@@ -90,6 +107,11 @@ internal sealed class QdqEmitter : LayerEmitter
         DataType codes = layer.CodesType == WeightCodes.Fp4E2M1 ? DataType.Float4E2M1 : DataType.Float8E4M3Fn;
         yield return (Part(linear, "codes"), new TensorData(codes, [rows, columns], layer.Codes));
         yield return (Part(linear, "scales"), new TensorData(DataType.Float, [rows, groups], Bytes<float>(GroupScales(layer, (int)groups))));
+        foreach ((string Name, TensorData Data) constant in StandardRotation.Initializers(layer.Rotation))
+        {
+            yield return constant;
+        }
+
         if (layer.Rank > 0)
         {
             yield return (Part(linear, "down"), new TensorData(DataType.Float16, [columns, layer.Rank], Bytes<Half>(Transpose(layer.Down.Span, layer.Rank, (int)columns))));

@@ -7,7 +7,7 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// The profile <c>simulated</c>: weights as the float values that codes and scales stand for, activations rounded and back by
-/// RoundTokens, products in float32. It computes what any format would, saves nothing, and is for comparing formats.
+/// RoundTokens, rotated by RotateTokens, products in float32. It computes what any format would, saves nothing, and is for comparing formats.
 /// </summary>
 internal sealed class SimulatedEmitter : LayerEmitter
 {
@@ -20,18 +20,30 @@ internal sealed class SimulatedEmitter : LayerEmitter
     public override IEnumerable<NodeProto> Prepare(QuantizedLayerTensors first)
     {
         string value = first.Layer.Input;
-        yield return Cast(value, Derived(value, "float"), DataType.Float);
+        string unrounded = Derived(value, "float");
+        yield return Cast(value, unrounded, DataType.Float);
+        if (first.Rotation > 0)
+        {
+            yield return RotateTokens(first, unrounded);
+            unrounded = Rotated(value);
+        }
+
         if (Format(first.Activations) is { } format)
         {
             AttributeProto attribute = new() { Name = "format", S = ByteString.CopyFromUtf8(format), Type = AttributeProto.Types.AttributeType.String };
-            yield return Node(OperatorNames.Domain, OperatorNames.RoundTokens, Derived(value, OperatorNames.RoundTokens), [Derived(value, "float")], [Derived(value, "rounded")], attribute);
+            yield return Node(OperatorNames.Domain, OperatorNames.RoundTokens, Derived(value, OperatorNames.RoundTokens), [unrounded], [Derived(value, "rounded")], attribute);
         }
     }
 
     public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
     {
         LinearLayer linear = layer.Layer;
-        string x = Derived(linear.Input, layer.Activations == ActivationRounding.None ? "float" : "rounded");
+        string x = Derived(linear.Input, (layer.Activations, layer.Rotation) switch
+        {
+            (ActivationRounding.None, 0) => "float",
+            (ActivationRounding.None, _) => "rotated",
+            _ => "rounded",
+        });
         string value = Derived(linear.Output, "product");
         yield return Standard("MatMul", [x, Part(linear, "values")], value);
         if (layer.Rank > 0)

@@ -16,13 +16,20 @@ public sealed class KernelCompilationTests : IDisposable
             {
                 foreach (int ranks in (int[])[0, 1, 8])
                 {
-                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS={ranks}");
+                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS={ranks} ROTATION=0");
+                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS={ranks} ROTATION=64");
                 }
             }
 
             data.Add("simple_gemm.cu", $"SCALED=0 SUM=float OUTPUT={kind}");
-            data.Add("quantize_simple.cu", $"INPUT={kind}");
+            data.Add("quantize_simple.cu", $"INPUT={kind} ROTATION=0");
             data.Add("epilogue.cu", $"BIAS=1 RANK_BRANCH=1 OUTPUT={kind}");
+        }
+
+        foreach (int rotation in (int[])[2, 4, 8, 16, 32, 64, 128, 256])
+        {
+            data.Add("quantize_tokens.cu", $"INPUT=Float16 VECTORS=4 RANKS=1 ROTATION={rotation}");
+            data.Add("quantize_simple.cu", $"INPUT=Float32 ROTATION={rotation}");
         }
 
         data.Add("simple_gemm.cu", "SCALED=1 SUM=double OUTPUT=Float32");

@@ -36,6 +36,46 @@ public sealed class OperatorBodyTests : IDisposable
         Assert.Equal(body[1], kernel[1]);
     }
 
+    /// <summary>A body adds in another order than the kernel.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(2)]
+    [InlineData(4)]
+    [InlineData(16)]
+    [InlineData(128)]
+    [InlineData(256)]
+    public void Rotating_tokens_gives_the_same_numbers_to_float_rounding(int block)
+    {
+        int columns = block == 0 ? 100 : 3 * block;
+        float[] x = Random(Tokens * columns, seed: block, scale: 3);
+        ModelProto model = Rotated("RotateTokens", ["Y"], columns, block);
+        model.Graph.Output.Add(Value("Y", ElementType.Float, Tokens, columns));
+        float[] kernel = Floats(Run(model, x, withOperators: true)[0]);
+        float[] body = Floats(Run(model, x, withOperators: false)[0]);
+        Assert.Equal(block == 0, x.AsSpan().SequenceEqual(kernel));
+        Assert.All(kernel.Zip(body), pair => Assert.Equal(pair.First, pair.Second, block == 0 ? 0 : 1e-5f));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(64)]
+    public void Rounding_rotated_tokens_gives_the_same_codes_but_at_ties(int block)
+    {
+        const int Width = 192;
+        float[] x = Random(Tokens * Width, seed: 5, scale: 30);
+        ModelProto model = Rotated("QuantizeTokens", ["Xq", "Sx"], Width, block);
+        model.Graph.Node.Add(new NodeProto { OpType = "Cast", Input = { "Xq" }, Output = { "Rounded" }, Attribute = { Int("to", (long)ElementType.Float) } });
+        model.Graph.Output.Add(Value("Rounded", ElementType.Float, Tokens, Width));
+        model.Graph.Output.Add(Value("Sx", ElementType.Float, Tokens, 1));
+        byte[][] kernel = Run(model, x, withOperators: true);
+        byte[][] body = Run(model, x, withOperators: false);
+        Assert.InRange(Floats(kernel[0]).Zip(Floats(body[0])).Count(pair => pair.First != pair.Second), 0, block == 0 ? 0 : 2);
+        foreach ((float a, float b) in Floats(kernel[1]).Zip(Floats(body[1])))
+        {
+            Assert.Equal(a, b, block == 0 ? 0 : a * 1e-6f);
+        }
+    }
+
     [Theory]
     [InlineData(1, 100)]
     [InlineData(7, 32)]
@@ -62,8 +102,8 @@ public sealed class OperatorBodyTests : IDisposable
         ]);
         model.Graph.Output.Add(Value("Y", ElementType.Float, Tokens, Rows));
         float[] x = Random(Tokens * Columns, seed + 4, 5);
-        float[] kernel = MemoryMarshal.Cast<byte, float>(Run(model, x, withOperators: true)[0]).ToArray();
-        float[] body = MemoryMarshal.Cast<byte, float>(Run(model, x, withOperators: false)[0]).ToArray();
+        float[] kernel = Floats(Run(model, x, withOperators: true)[0]);
+        float[] body = Floats(Run(model, x, withOperators: false)[0]);
         double norm = Math.Sqrt(body.Sum(value => (double)value * value));
         double difference = Math.Sqrt(kernel.Zip(body, (a, b) => ((double)a - b) * ((double)a - b)).Sum());
         Assert.InRange(difference / norm, 0, 1e-6);
@@ -83,6 +123,21 @@ public sealed class OperatorBodyTests : IDisposable
         return model;
     }
 
+    /// <summary>A model of one node that rotates, with the bodies that the portable profile writes for a rotated model.</summary>
+    private ModelProto Rotated(string op, string[] outputs, int columns, int block)
+    {
+        ModelProto model = Model(op, ["X"], outputs);
+        model.Functions.Clear();
+        model.Functions.Add(FunctionBodies.All(rotated: true));
+        model.Graph.Input[0] = Value("X", ElementType.Float, Tokens, columns);
+        if (block > 0)
+        {
+            model.Graph.Node[0].Attribute.Add(Int("rotation", block));
+        }
+
+        return model;
+    }
+
     private static byte[][] Run(ModelProto model, float[] x, bool withOperators)
     {
         var options = new SessionOptions();
@@ -92,7 +147,7 @@ public sealed class OperatorBodyTests : IDisposable
         }
 
         using var session = new InferenceSession(model.ToByteArray(), options);
-        using OrtValue input = OrtValue.CreateTensorValueFromMemory<float>(x, [Tokens, Columns]);
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory<float>(x, [Tokens, x.Length / Tokens]);
         OrtValue[] outputs = session.Run(["X"], [input], [.. session.OutputNames]);
         byte[][] bytes = [.. outputs.Select(output => output.GetTensorMutableRawData().ToArray())];
         Array.ForEach(outputs, output => output.Dispose());
@@ -118,6 +173,8 @@ public sealed class OperatorBodyTests : IDisposable
     }
 
     private static byte[] Bytes(float[] values) => MemoryMarshal.AsBytes<float>(values).ToArray();
+
+    private static float[] Floats(byte[] bytes) => MemoryMarshal.Cast<byte, float>(bytes).ToArray();
 
     private static byte[] Halves(float[] values) => MemoryMarshal.AsBytes<Half>(Array.ConvertAll(values, value => (Half)value)).ToArray();
 }
