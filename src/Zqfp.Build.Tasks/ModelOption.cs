@@ -63,6 +63,7 @@ internal sealed class ModelOption
         new("MinLayerSize", "--min-size"),
         new("LayerOverrides", "--override", isList: true),
         new("Profile", "--profile", isList: true),
+        new("AccuracyLevel", "--accuracy-level"),
         new("Preset", "--preset"),
     ];
 

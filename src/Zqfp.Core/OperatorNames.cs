@@ -47,4 +47,10 @@ public static class OperatorNames
     /// of two from 2 to 256 that divides K, or 0 (the default) for no rotation.
     /// </summary>
     public const string Rotation = "rotation";
+
+    /// <summary>The domain of ONNX Runtime's own operators beside ONNX.</summary>
+    public const string MicrosoftDomain = "com.microsoft";
+
+    /// <summary>ONNX Runtime's product with weights of 2, 4 or 8 bits.</summary>
+    public const string MatMulNBits = "MatMulNBits";
 }

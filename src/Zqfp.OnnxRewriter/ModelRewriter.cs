@@ -13,9 +13,18 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="running">The profile that slices run in: custom, or simulated where that is what will be saved.</param>
 public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfile running = EmissionProfile.Custom)
 {
+    /// <summary>The accuracy level of MatMulNBits where none is chosen: activations are rounded to int8, and the product is fast.</summary>
+    public const int DefaultAccuracyLevel = 4;
+
     private readonly List<IReadOnlyList<QuantizedLayerTensors>> _stages = [];
     private readonly EmittedLayers _running = new(LayerEmitter.Of(running));
     private readonly bool _usesBfloat16 = Bfloat16.IsUsedBy(graph.Graph);
+
+    /// <summary>
+    /// What MatMulNBits may round its input to in the profile <see cref="EmissionProfile.Stock"/>: 1 float32, 2 float16, 3 bfloat16, 4 int8;
+    /// 0 leaves the choice to the runtime.
+    /// </summary>
+    public int AccuracyLevel { get; init; } = DefaultAccuracyLevel;
 
     /// <summary>Replaces layers that read the same value.</summary>
     /// <param name="layers">The replacements, at least one, in the order the layers run.</param>
@@ -101,7 +110,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
     /// <exception cref="ZqfpException">ZQFP0002: the files cannot be written.</exception>
     public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata, string contentKey, CancellationToken cancellation)
     {
-        var emission = new EmittedLayers(LayerEmitter.Of(profile));
+        var emission = new EmittedLayers(LayerEmitter.Of(profile, AccuracyLevel));
         _stages.ForEach(emission.Add);
         List<NodeProto> nodes = Live(graph.Nodes.SelectMany(emission.NodesFor), graph.Graph.Output.Select(output => output.Name));
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
@@ -203,12 +212,4 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
             model.IrVersion = Math.Max(model.IrVersion, ir);
             OpsetRaiser.Raise(model, opset);
             model.Functions.Add(emission.Functions);
-            if (replaced.Node.Any(node => node.Domain == OperatorNames.Domain))
-            {
-                model.OpsetImport.Add(new OperatorSetIdProto { Domain = OperatorNames.Domain, Version = 1 });
-            }
-        }
-
-        return model;
-    }
-}
+            foreach (string domain in (string[])[OperatorNames.Domain, OperatorNames.MicrosoftDomain])

@@ -31,10 +31,13 @@ internal abstract class LayerEmitter
     public abstract IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer);
 
     /// <summary>The emitter of a profile.</summary>
-    public static LayerEmitter Of(EmissionProfile profile) => profile switch
+    /// <param name="profile">The profile.</param>
+    /// <param name="accuracyLevel">The accuracy level of MatMulNBits in the profile <see cref="EmissionProfile.Stock"/>.</param>
+    public static LayerEmitter Of(EmissionProfile profile, int accuracyLevel = ModelRewriter.DefaultAccuracyLevel) => profile switch
     {
         EmissionProfile.Custom => new CustomEmitter(DataType.Float4E2M1),
         EmissionProfile.Portable => new PortableEmitter(),
+        EmissionProfile.Stock => new StockEmitter(accuracyLevel),
         EmissionProfile.Simulated => new SimulatedEmitter(),
         _ => new QdqEmitter(),
     };
@@ -57,7 +60,7 @@ internal abstract class LayerEmitter
         Standard("Cast", [input], output, Attributes.Make("to", (long)type));
 
     /// <summary>Name of what belongs to one layer's weight, such as <c>q_proj.zqfp.codes</c>: that of the layer it was quantized for.</summary>
-    protected static string Part(LinearLayer layer, string part) => $"{layer.SharesWeightOf ?? layer.Name}.zqfp.{part}";
+    protected static string Part(LinearLayer layer, string part) => QuantizedNames.Part(layer.SharesWeightOf ?? layer.Name, part);
 
     /// <summary>Name of a value derived from what layers read, such as <c>x.zqfp.fp8</c>.</summary>
     protected static string Derived(string value, string part) => $"{value}.zqfp.{part}";
@@ -87,4 +90,36 @@ internal abstract class LayerEmitter
 
     protected static byte[] Bytes<T>(ReadOnlyMemory<T> values)
         where T : unmanaged => MemoryMarshal.AsBytes(values.Span).ToArray();
+
+    /// <summary>S * 2^-k of every group, exactly.</summary>
+    protected static float[] GroupScales(QuantizedLayerTensors layer, int groups)
+    {
+        if (layer.Exponents is not { } exponents)
+        {
+            return layer.Scales.ToArray();
+        }
+
+        float[] scales = new float[exponents.Length];
+        for (int i = 0; i < scales.Length; i++)
+        {
+            scales[i] = MathF.ScaleB(layer.Scales.Span[i / groups], -exponents.Span[i]);
+        }
+
+        return scales;
+    }
+
+    /// <summary>A factor [rows, columns] as the initializer [columns, rows] that MatMul reads.</summary>
+    protected static TensorData Turned(ReadOnlySpan<Half> values, int rows, int columns)
+    {
+        Half[] turned = new Half[values.Length];
+        for (int i = 0; i < rows; i++)
+        {
+            for (int j = 0; j < columns; j++)
+            {
+                turned[(j * rows) + i] = values[(i * columns) + j];
+            }
+        }
+
+        return new TensorData(DataType.Float16, [columns, rows], Bytes<Half>(turned));
+    }
 }

@@ -114,40 +114,9 @@ internal sealed class QdqEmitter : LayerEmitter
 
         if (layer.Rank > 0)
         {
-            yield return (Part(linear, "down"), new TensorData(DataType.Float16, [columns, layer.Rank], Bytes<Half>(Transpose(layer.Down.Span, layer.Rank, (int)columns))));
-            yield return (Part(linear, "up"), new TensorData(DataType.Float16, [layer.Rank, rows], Bytes<Half>(Transpose(layer.Up.Span, (int)rows, layer.Rank))));
+            yield return (Part(linear, "down"), Turned(layer.Down.Span, layer.Rank, (int)columns));
+            yield return (Part(linear, "up"), Turned(layer.Up.Span, (int)rows, layer.Rank));
         }
-    }
-
-    /// <summary>S * 2^-k of every group: exact, so this profile computes with the same scales.</summary>
-    private static float[] GroupScales(QuantizedLayerTensors layer, int groups)
-    {
-        if (layer.Exponents is not { } exponents)
-        {
-            return layer.Scales.ToArray();
-        }
-
-        float[] scales = new float[exponents.Length];
-        for (int i = 0; i < scales.Length; i++)
-        {
-            scales[i] = MathF.ScaleB(layer.Scales.Span[i / groups], -exponents.Span[i]);
-        }
-
-        return scales;
-    }
-
-    private static Half[] Transpose(ReadOnlySpan<Half> values, int rows, int columns)
-    {
-        Half[] turned = new Half[values.Length];
-        for (int i = 0; i < rows; i++)
-        {
-            for (int j = 0; j < columns; j++)
-            {
-                turned[(j * rows) + i] = values[(i * columns) + j];
-            }
-        }
-
-        return turned;
     }
 
     private static TensorData Scalar(float value) => new(DataType.Float, [], BitConverter.GetBytes(value));

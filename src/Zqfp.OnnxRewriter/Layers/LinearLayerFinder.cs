@@ -29,7 +29,7 @@ public static class LinearLayerFinder
     {
         bool isGemm = node.OpType == "Gemm" && node.Domain.Length == 0;
         bool isMatMul = node.OpType == "MatMul" && node.Domain.Length == 0;
-        if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight)
+        if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight || QuantizedNames.IsPart(weight.Name))
         {
             return null;
         }

@@ -43,7 +43,7 @@ public sealed record OverlookedProduct(string Name, string Operator, TensorProto
 
     private static string Explain(NodeProto node, int index, TensorProto tensor, DataType type) => node.OpType switch
     {
-        _ when node.Domain == OperatorNames.Domain => "quantized already",
+        _ when node.Domain == OperatorNames.Domain || QuantizedNames.IsPart(tensor.Name) => "quantized already",
         "MatMulNBits" or "MatMulBnb4" or "MatMulInteger" or "QLinearMatMul" => "quantized already, by another tool",
         "Conv" or "FusedMatMul" => $"a {node.OpType}; only MatMul and Gemm are quantized",
         _ when tensor.Dims.Count != 2 => $"its constant has {tensor.Dims.Count} dimensions instead of 2",

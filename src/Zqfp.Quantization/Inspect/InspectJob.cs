@@ -24,7 +24,7 @@ public static class InspectJob
         GraphIndex graph = model.Graph;
         InspectedLayer[] layers =
         [
-            .. model.Choices.Select(choice => Describe(file, graph.Initializer(choice.Layer.Weight)!, choice)),
+            .. model.Choices.Select(choice => Describe(file, graph.Initializer(choice.Layer.Weight)!, choice, options.Profiles[0])),
             .. OverlookedProduct.Find(graph, model.Found).Select(product => Describe(file, product)),
         ];
         HashSet<string> weights = [.. model.Chosen.Select(choice => choice.Layer.Weight)];
@@ -41,13 +41,13 @@ public static class InspectJob
             Layers = layers,
             QuantizedLayers = model.Chosen.Count,
             QuantizableBytes = file.Graph.Initializer.Where(tensor => weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
-            QuantizedBytes = model.Chosen.Sum(QuantizedSize.Bytes),
+            QuantizedBytes = model.Chosen.Sum(choice => QuantizedSize.Bytes(choice, options.Profiles[0])),
             OtherBytes = file.Graph.Initializer.Where(tensor => !weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
             FileBytes = ModelFiles.Bytes(file),
         };
     }
 
-    private static InspectedLayer Describe(OnnxFile file, TensorProto weight, LayerChoice choice) => new()
+    private static InspectedLayer Describe(OnnxFile file, TensorProto weight, LayerChoice choice, EmissionProfile profile) => new()
     {
         Name = choice.Layer.Name,
         Module = choice.Layer.Module,
@@ -55,7 +55,7 @@ public static class InspectJob
         Shape = [choice.Layer.OutFeatures, choice.Layer.InFeatures],
         Type = TensorTypes.Name((DataType)weight.DataType),
         Bytes = file.Read(weight).ByteLength,
-        QuantizedBytes = choice.FloatBecause is null ? QuantizedSize.Bytes(choice) : null,
+        QuantizedBytes = choice.FloatBecause is null ? QuantizedSize.Bytes(choice, profile) : null,
         Reason = choice.FloatBecause,
     };
 

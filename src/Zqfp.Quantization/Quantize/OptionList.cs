@@ -1,6 +1,7 @@
 using System.Globalization;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization;
 
@@ -37,6 +38,7 @@ internal static class OptionList
             ("windows", options.Windows == 0 ? "all" : Number(options.Windows)),
             ("calibrate-on", Word(options.CalibrateOn)),
             ("profile", string.Join(", ", options.Profiles.Select(Word))),
+            ("accuracy-level", options.Profiles.Contains(EmissionProfile.Stock) ? Number(options.AccuracyLevel) : null),
             ("include", Patterns(options.Selection.Include)),
             ("exclude", Patterns(options.Selection.Exclude)),
             ("min-size", options.Selection.MinSize == 0 ? null : options.Selection.MinSize.ToString(CultureInfo.InvariantCulture)),

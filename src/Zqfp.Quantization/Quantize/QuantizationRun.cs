@@ -26,7 +26,10 @@ internal sealed class QuantizationRun
         _observer = observer;
         _cancellation = cancellation;
         _model = ModelLayers.Of(file, options);
-        _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom);
+        _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom)
+        {
+            AccuracyLevel = options.AccuracyLevel,
+        };
     }
 
     public QuantizeReport Execute()
@@ -171,16 +174,13 @@ internal sealed class QuantizationRun
 
     private QuantizeReport Save(int calibrationWindows)
     {
-        LayerReport[] layers = [.. _layers.Select(layer => layer.Report with { FloatBytes = FloatBytes(layer.Tensors.Layer) })];
-        LayerReport[] stored = [.. layers.Where(layer => layer.SharesWeightOf is null)];
-        double weights = stored.Sum(layer => (double)layer.Rows * layer.Columns);
-        double bits = stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
-        string recipe = Recipe.Describe(_options);
+        EmissionProfile first = _options.Profiles[0];
         _clock.Measure("write", () =>
         {
             foreach ((EmissionProfile profile, string path) in ProfileFiles.Of(_options))
             {
-                _rewriter.Save(path, profile, ModelProperties.Make(recipe, profile, layers.Length, bits), ModelProperties.ContentKey, _cancellation);
+                IEnumerable<KeyValuePair<string, string>> properties = ModelProperties.Make(Recipe.Describe(_options, profile), profile, _layers.Count, BitsPerWeight(profile));
+                _rewriter.Save(path, profile, properties, ModelProperties.ContentKey, _cancellation);
             }
 
             return true;
@@ -190,16 +190,24 @@ internal sealed class QuantizationRun
             Model = _options.ModelPath,
             Output = _options.OutputPath,
             Outputs = [.. ProfileFiles.Of(_options).Select(file => file.Path)],
-            Recipe = recipe,
+            Recipe = Recipe.Describe(_options),
             Options = OptionList.Of(_options),
-            Layers = layers,
-            BitsPerWeight = bits,
+            Layers = [.. _layers.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })],
+            BitsPerWeight = BitsPerWeight(first),
             OriginalBytes = ModelFiles.Bytes(_options.ModelPath),
             QuantizedBytes = ModelFiles.Bytes(_options.OutputPath),
             CalibrationWindows = calibrationWindows,
             Seconds = _clock.Seconds,
             Warnings = _warnings,
         };
+    }
+
+    /// <summary>Bits stored for each quantized weight in a file of <paramref name="profile"/>; a weight that layers share counts once.</summary>
+    private double BitsPerWeight(EmissionProfile profile)
+    {
+        LayerReport[] stored = [.. _layers.Select(layer => layer.Report(profile)).Where(layer => layer.SharesWeightOf is null)];
+        double weights = stored.Sum(layer => (double)layer.Rows * layer.Columns);
+        return stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
     }
 
     private long FloatBytes(LinearLayer layer) => _file.Read(_model.Graph.Initializer(layer.Weight)!).ByteLength;

@@ -31,6 +31,11 @@ internal static class QuantizeOptionRules
             throw new ZqfpException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
         }
 
+        if (options.AccuracyLevel is < 0 or > 4)
+        {
+            throw new ZqfpException("ZQFP0005", $"MatMulNBits has the accuracy levels 0 to 4, not {options.AccuracyLevel}.");
+        }
+
         if (!options.IsSimulated)
         {
             CheckFormats(options.Quantization, options.Activations);

@@ -72,6 +72,12 @@ public sealed record QuantizeOptions
     /// <summary>How the model is written: one file for each, all from the same numbers (see <see cref="ProfileFiles"/>); at least one.</summary>
     public IReadOnlyList<EmissionProfile> Profiles { get; init; } = [EmissionProfile.Custom];
 
+    /// <summary>
+    /// What MatMulNBits may round activations to in the profile <see cref="EmissionProfile.Stock"/>, 0 to 4: 1 float32, 2 float16, 3 bfloat16,
+    /// 4 int8 in blocks, which is fastest; 0 leaves the choice to the runtime.
+    /// </summary>
+    public int AccuracyLevel { get; init; } = ModelRewriter.DefaultAccuracyLevel;
+
     /// <summary>Whether the formats are only simulated, with float weights.</summary>
     public bool IsSimulated => Profiles.Contains(EmissionProfile.Simulated);
 

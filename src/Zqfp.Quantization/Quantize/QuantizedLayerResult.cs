@@ -10,21 +10,31 @@ namespace Zqfp.Quantization;
 /// <param name="Warnings">What the user should know.</param>
 internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, double? OutputError, ActivationRange? Activations, IReadOnlyList<Diagnostic> Warnings)
 {
-    /// <summary>The layer's line of the report.</summary>
-    public LayerReport Report
+    /// <summary>The layer's line of the report about a file of <paramref name="profile"/>.</summary>
+    public LayerReport Report(EmissionProfile profile)
     {
-        get
+        LinearLayer layer = Tensors.Layer;
+        LayerBytes bytes = Bytes(profile);
+        double bits = 8.0 * (bytes.Codes + bytes.Scales + bytes.Correction) / ((double)layer.OutFeatures * layer.InFeatures);
+        return new LayerReport(layer.Name, layer.OutFeatures, layer.InFeatures, Tensors.Rank, bits, OutputError)
         {
-            LinearLayer layer = Tensors.Layer;
-            double bits = 8.0 * Tensors.ByteLength / ((double)layer.OutFeatures * layer.InFeatures);
-            return new LayerReport(layer.Name, layer.OutFeatures, layer.InFeatures, Tensors.Rank, bits, OutputError)
-            {
-                Module = layer.Module,
-                SharesWeightOf = layer.SharesWeightOf,
-                Bytes = new LayerBytes(Tensors.Codes.Length, (4L * Tensors.Scales.Length) + (Tensors.Exponents?.Length ?? 0), 2L * (Tensors.Down.Length + Tensors.Up.Length)),
-                Activations = Activations,
-            };
+            Module = layer.Module,
+            SharesWeightOf = layer.SharesWeightOf,
+            Bytes = bytes,
+            Activations = Activations,
+        };
+    }
+
+    private LayerBytes Bytes(EmissionProfile profile)
+    {
+        long factors = 2L * (Tensors.Down.Length + Tensors.Up.Length);
+        if (profile == EmissionProfile.Stock)
+        {
+            var layout = StockLayout.Of(Tensors);
+            return new LayerBytes(layout.CodeBytes, layout.ScaleBytes, factors);
         }
+
+        return new LayerBytes(Tensors.Codes.Length, (4L * Tensors.Scales.Length) + (Tensors.Exponents?.Length ?? 0), factors);
     }
 
     /// <summary>The same weight for another layer that has it too: what was measured and said concerns the first alone.</summary>

@@ -1,4 +1,5 @@
 using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization;
 
@@ -6,7 +7,10 @@ namespace Zqfp.Quantization;
 internal static class Recipe
 {
     /// <summary>Such as <c>FP4 E2M1 g256 M2 GPTQ (act-order, scale search, 2 sweeps) + LoRC 8, FP8 activations</c>.</summary>
-    public static string Describe(QuantizeOptions options)
+    public static string Describe(QuantizeOptions options) => Describe(options, options.Profiles[0]);
+
+    /// <summary>The recipe of a file of <paramref name="profile"/>.</summary>
+    public static string Describe(QuantizeOptions options, EmissionProfile profile)
     {
         QuantizationOptions weights = options.Quantization;
         string group = weights.GroupSize switch
@@ -29,7 +33,9 @@ internal static class Recipe
             .. weights.RefineSweeps > 0 ? [$"{weights.RefineSweeps} sweeps"] : (string[])[],
         ];
         string how = extras.Length > 0 ? $" ({string.Join(", ", extras)})" : "";
-        string activations = options.Activations == ActivationFormat.None ? "float activations" : $"{ActivationName(options.Activations)} activations";
+        string activations = profile == EmissionProfile.Stock ? $"activations of MatMulNBits level {options.AccuracyLevel}"
+            : options.Activations == ActivationFormat.None ? "float activations"
+            : $"{ActivationName(options.Activations)} activations";
         string simulated = options.IsSimulated ? " (simulated)" : "";
         string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights) ? ", calibrated on float" : "";
         return $"{FormatName(weights.Format)} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{source}{simulated}";

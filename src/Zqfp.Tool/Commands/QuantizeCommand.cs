@@ -36,7 +36,8 @@ internal static class QuantizeCommand
         Choice<CalibrationSource> calibrateOn = new("--calibrate-on", "What layers are calibrated on: what the quantized layers before them make, or the float model's activations", ("quantized", CalibrationSource.Quantized), ("float", CalibrationSource.Float));
         var layers = new LayerOptions(Formats);
         var reading = new ReadingOptions();
-        ChoiceList<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), those with bodies any runtime executes (portable), standard ONNX (qdq). Of several, the first goes to the output, another one beside it with its name before the extension. Float weights for measuring any format (simulated), alone", ("custom", EmissionProfile.Custom), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq), ("simulated", EmissionProfile.Simulated));
+        ChoiceList<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), 8-bit MatMulNBits that any ONNX Runtime runs fast (stock), operators with bodies any runtime executes (portable), standard ONNX (qdq). Of several, the first goes to the output, another one beside it with its name before the extension. Float weights for measuring any format (simulated), alone", ("custom", EmissionProfile.Custom), ("stock", EmissionProfile.Stock), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq), ("simulated", EmissionProfile.Simulated));
+        Choice<int> accuracy = new("--accuracy-level", "What MatMulNBits may round activations to in the profile stock: int8 (4), bfloat16 (3), float16 (2), float32 (1), the runtime's choice (0)", ("4", 4), ("0", 0), ("1", 1), ("2", 2), ("3", 3));
         Choice<QuantizePreset> preset = new("--preset", "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), more refinement in three times the time (best)", ("default", QuantizePreset.Default), ("paper", QuantizePreset.Paper), ("best", QuantizePreset.Best));
         var work = new Option<string?>("--work") { Description = "A folder that keeps finished layers, so that a stopped run continues there", HelpName = "FOLDER" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Tell what would be done, and what memory, disk and time it would need; write nothing" };
@@ -46,7 +47,7 @@ internal static class QuantizeCommand
         var command = new Command(name, description)
         {
             model, output, tokenizer, calibration, weights.Option, activations.Option, method.Option, groupSize, constraint.Option, rounding.Option,
-            rank, window, windows, seed, calibrateOn.Option, profile.Option, preset.Option, work,
+            rank, window, windows, seed, calibrateOn.Option, profile.Option, accuracy.Option, preset.Option, work,
         };
         if (!plansOnly)
         {
@@ -82,6 +83,7 @@ internal static class QuantizeCommand
                 CalibrateOn = calibrateOn.Of(result),
                 Selection = layers.Of(result),
                 Profiles = profile.Of(result),
+                AccuracyLevel = accuracy.Of(result),
                 WorkFolder = result.GetValue(work),
                 Threads = result.GetValue(shared.Threads),
                 Quantization = preset.Of(result).Apply(new QuantizationOptions

@@ -44,6 +44,7 @@ internal static class RecipeOptions
         new("minLayerSize", "--min-size", null),
         new("layerOverrides", "--override", null),
         new("profile", "--profile", null),
+        new("accuracyLevel", "--accuracy-level", null),
         new("preset", "--preset", null),
         new("evaluation", null, "--text", IsFile: true),
         new("evaluationWindows", null, "--windows"),

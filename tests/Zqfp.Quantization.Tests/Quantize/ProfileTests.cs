@@ -23,6 +23,29 @@ public sealed class ProfileTests : IDisposable
         Assert.Equal(1, StockPerplexity(portable, 8) / expected, 5);
     }
 
+    [Fact]
+    public void Stock_computes_the_same_as_custom_without_our_operators()
+    {
+        string custom = Quantize(EmissionProfile.Custom, ActivationFormat.None);
+        double expected = SampleModel.Evaluate(custom, 8).Perplexity;
+        Assert.Equal(1, StockPerplexity(Quantize(EmissionProfile.Stock, ActivationFormat.None, accuracyLevel: 1), 8) / expected, 5);
+        string rounded = Quantize(EmissionProfile.Stock, ActivationFormat.None);
+        Assert.InRange(StockPerplexity(rounded, 8) / expected, 0.995, 1.005);
+        Assert.Equal(1, SampleModel.Evaluate(rounded, 8).Perplexity / StockPerplexity(rounded, 8), 5);
+    }
+
+    [Fact]
+    public void Stock_says_what_it_stores_and_how_it_rounds()
+    {
+        string stock = Quantize(EmissionProfile.Stock, ActivationFormat.Fp8, accuracyLevel: 0);
+        InspectReport report = InspectJob.Run(SampleModel.Quick("unused") with { ModelPath = stock });
+        Assert.Equal("stock", report.Properties["zqfp.profile"]);
+        Assert.EndsWith("activations of MatMulNBits level 0", report.Properties["zqfp.recipe"], StringComparison.Ordinal);
+        Assert.InRange(double.Parse(report.Properties["zqfp.bits_per_weight"], System.Globalization.CultureInfo.InvariantCulture), 9, 10);
+        Assert.Contains(report.Layers, layer => layer is { Operator: "MatMulNBits", Reason: "quantized already" });
+        Assert.All(report.Layers.Where(layer => layer.Reason is null), layer => Assert.Equal("MatMul", layer.Operator));
+    }
+
     /// <summary>
     /// Rounding activations amplifies the last bit of a sum into a step of FP8, so two correct runtimes differ by noise that
     /// only averages out over many tokens. Bit for bit equality of the rounding itself is OperatorBodyTests' business.
@@ -71,13 +94,14 @@ public sealed class ProfileTests : IDisposable
         Assert.InRange(e3m0 / floating, int4 / floating, 1.5);
     }
 
-    private string Quantize(EmissionProfile profile, ActivationFormat activations, NumberFormat? format = null)
+    private string Quantize(EmissionProfile profile, ActivationFormat activations, NumberFormat? format = null, int accuracyLevel = 4)
     {
-        string output = Path.Combine(_folder, $"{profile}{format}", "model.onnx");
+        string output = Path.Combine(_folder, $"{profile}{format}{accuracyLevel}", "model.onnx");
         QuantizeJob.Run(
             SampleModel.Quick(output) with
             {
                 Profiles = [profile],
+                AccuracyLevel = accuracyLevel,
                 Activations = activations,
                 CalibrationPath = null,
                 Quantization = new QuantizationOptions { Format = format ?? NumberFormat.E2M1, Method = QuantizationMethod.Rtn, GroupSize = 96, Rank = 2 },

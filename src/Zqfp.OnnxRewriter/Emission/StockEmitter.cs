@@ -1,0 +1,185 @@
+using Zqfp.Numerics;
+using Zqfp.OnnxRewriter.Protos;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter;
+
+/// <summary>
+/// The profile <c>stock</c>: the weights as 8-bit <c>com.microsoft.MatMulNBits</c>, which any ONNX Runtime has and computes fast, and
+/// the low-rank branch as two MatMuls.
+/// </summary>
+/// <remarks>
+/// <para>Twice an E2M1 value is an integer of at most 12, so the codes 128 + 2v under the block scales S 2^-k / 2 are the FP4 weights exactly.</para>
+/// <para>
+/// What MatMulNBits cannot hold, FP8 weights and FP4 groups that are no multiple of 16, is a constant subgraph that looks the codes up
+/// in a table of their values; ONNX Runtime folds it to a float weight when it loads the model.
+/// </para>
+/// <para>
+/// Activations are not rounded to FP8: MatMulNBits rounds them as its accuracy level says. Layers of float16 and bfloat16 compute in
+/// float32, because the operator's scales have the type of its input and those of float16 would be inexact.
+/// </para>
+/// </remarks>
+/// <param name="accuracyLevel">What MatMulNBits may round its input to: 1 float32, 2 float16, 3 bfloat16, 4 int8; 0 leaves the choice to the runtime.</param>
+internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
+{
+    private const string Fp4Values = "zqfp.e2m1_values";
+    private const string Fp8Values = "zqfp.e4m3_values";
+    private const string SpreadShape = "zqfp.spread_shape";
+    private const string First = "zqfp.first";
+    private const string ColumnAxis = "zqfp.column_axis";
+
+    /// <summary>Slice takes its ends as inputs from operator set 10, which belongs to IR version 5.</summary>
+    public override (long Ir, long Opset) Needs => (5, 10);
+
+    public override IEnumerable<(string Name, TensorData Data)> SharedInitializers =>
+    [
+        (Fp4Values, Values(NumberFormat.E2M1)),
+        (Fp8Values, Values(NumberFormat.E4M3)),
+        (SpreadShape, Integers(0, -1)),
+        (First, Integers(0)),
+        (ColumnAxis, Integers(1)),
+    ];
+
+    public override string? Refusal(QuantizedLayerTensors layer) =>
+        layer.CodesType == WeightCodes.Simulated ? $"The codes of layer '{layer.Layer.Name}' are not known." : null;
+
+    public override IEnumerable<NodeProto> Prepare(QuantizedLayerTensors first)
+    {
+        if (Read(first.Layer) is var read && read != first.Layer.Input)
+        {
+            yield return Cast(first.Layer.Input, read, DataType.Float);
+        }
+    }
+
+    public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
+    {
+        LinearLayer linear = layer.Layer;
+        string x = Read(linear);
+        bool isLast = layer.Rank == 0 && linear.Type == DataType.Float;
+        StockLayout layout = StockLayout.Of(layer);
+        string value = isLast ? linear.Output : Derived(linear.Output, "product");
+        foreach (NodeProto node in layout.BlockSize > 0 ? Blocked(linear, layout, x, value) : LookedUp(layer, x, value))
+        {
+            yield return node;
+        }
+
+        if (layer.Rank > 0)
+        {
+            (string down, string up) = (Derived(linear.Output, "down"), Derived(linear.Output, "up"));
+            (string inner, string correction) = (Derived(linear.Output, "inner"), Derived(linear.Output, "correction"));
+            string corrected = linear.Type == DataType.Float ? linear.Output : Derived(linear.Output, "corrected");
+            yield return Cast(Part(linear, "down"), down, DataType.Float);
+            yield return Cast(Part(linear, "up"), up, DataType.Float);
+            yield return Standard("MatMul", [x, down], inner);
+            yield return Standard("MatMul", [inner, up], correction);
+            yield return Standard("Add", [value, correction], corrected);
+            value = corrected;
+        }
+
+        if (linear.Type != DataType.Float)
+        {
+            yield return Cast(value, linear.Output, linear.Type);
+        }
+    }
+
+    public override IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer)
+    {
+        LinearLayer linear = layer.Layer;
+        StockLayout layout = StockLayout.Of(layer);
+        if (layout.BlockSize > 0)
+        {
+            yield return (Part(linear, "codes"), StockWeights.Blocked(layer, layout));
+            yield return (Part(linear, "scales"), new TensorData(DataType.Float, [(long)layout.Rows * layout.Blocks], Bytes<float>(BlockScales(layer, layout))));
+        }
+        else
+        {
+            (long rows, _, long groups) = Shape(layer);
+            yield return (Part(linear, "codes"), StockWeights.Indices(layer, layout));
+            yield return (Part(linear, "scales"), new TensorData(DataType.Float, [rows, groups, 1], Bytes<float>(GroupScales(layer, (int)groups))));
+            yield return (Part(linear, "group"), Integers(1, 1, layout.GroupSize));
+            yield return (Part(linear, "columns"), Integers(layout.Columns));
+        }
+
+        if (layer.Rank > 0)
+        {
+            yield return (Part(linear, "down"), Turned(layer.Down.Span, layer.Rank, layout.Columns));
+            yield return (Part(linear, "up"), Turned(layer.Up.Span, layout.Rows, layer.Rank));
+        }
+    }
+
+    /// <summary>The product as one MatMulNBits, bias included.</summary>
+    private IEnumerable<NodeProto> Blocked(LinearLayer linear, StockLayout layout, string x, string output)
+    {
+        List<string> inputs = [x, Part(linear, "codes"), Part(linear, "scales")];
+        if (linear.Bias is { } bias)
+        {
+            if (linear.Type != DataType.Float)
+            {
+                yield return Cast(linear.Bias, bias = Derived(linear.Output, "bias"), DataType.Float);
+            }
+
+            inputs.AddRange(["", "", bias]);
+        }
+
+        yield return Node(
+            OperatorNames.MicrosoftDomain,
+            OperatorNames.MatMulNBits,
+            linear.Name,
+            inputs,
+            [output],
+            Attributes.Make("K", layout.Columns),
+            Attributes.Make("N", layout.Rows),
+            Attributes.Make("bits", 8),
+            Attributes.Make("block_size", layout.BlockSize),
+            Attributes.Make("accuracy_level", accuracyLevel));
+    }
+
+    /// <summary>The product with a float weight that constants are folded to, and its bias.</summary>
+    private static IEnumerable<NodeProto> LookedUp(QuantizedLayerTensors layer, string x, string output)
+    {
+        LinearLayer linear = layer.Layer;
+        string Name(string part) => Derived(linear.Output, part);
+        yield return Cast(Part(linear, "codes"), Name("indices"), DataType.Int32);
+        yield return Standard("Gather", [layer.CodesType == WeightCodes.Fp8E4M3 ? Fp8Values : Fp4Values, Name("indices")], Name("values"));
+        yield return Standard("Expand", [Part(linear, "scales"), Part(linear, "group")], Name("repeated"));
+        yield return Standard("Reshape", [Name("repeated"), SpreadShape], Name("padded"));
+        yield return Standard("Slice", [Name("padded"), First, Part(linear, "columns"), ColumnAxis], Name("spread"));
+        yield return Standard("Mul", [Name("values"), Name("spread")], Name("weight"));
+        yield return Standard("Transpose", [Name("weight")], Name("weight_t"));
+        string product = linear.Bias is null ? output : Name("unbiased");
+        yield return Standard("MatMul", [x, Name("weight_t")], product);
+        if (linear.Bias is { } bias)
+        {
+            if (linear.Type != DataType.Float)
+            {
+                yield return Cast(linear.Bias, bias = Name("bias"), DataType.Float);
+            }
+
+            yield return Standard("Add", [product, bias], output);
+        }
+    }
+
+    /// <summary>The value that the products read for the layer's input.</summary>
+    private static string Read(LinearLayer layer) => layer.Type == DataType.Float ? layer.Input : Derived(layer.Input, "float");
+
+    /// <summary>Half of each block's scale, since the codes stand for twice the values.</summary>
+    private static float[] BlockScales(QuantizedLayerTensors layer, StockLayout layout)
+    {
+        int groups = (layout.Columns + layout.GroupSize - 1) / layout.GroupSize;
+        float[] ofGroups = GroupScales(layer, groups);
+        float[] scales = new float[layout.Rows * layout.Blocks];
+        for (int i = 0; i < scales.Length; i++)
+        {
+            (int row, int block) = Math.DivRem(i, layout.Blocks);
+            scales[i] = 0.5f * ofGroups[(row * groups) + (block * layout.BlockSize / layout.GroupSize)];
+        }
+
+        return scales;
+    }
+
+    /// <summary>The values of all codes of a format.</summary>
+    private static TensorData Values(NumberFormat format) =>
+        new(DataType.Float, [format.CodeCount], Bytes<float>(Enumerable.Range(0, format.CodeCount).Select(code => format.Decode((byte)code)).ToArray()));
+
+    private static TensorData Integers(params long[] values) => new(DataType.Int64, [values.Length], Bytes<long>(values));
+}
