@@ -14,6 +14,7 @@ namespace Zqfp.OnnxRewriter;
 /// What MatMulNBits cannot hold, FP8 weights and FP4 groups that are no multiple of 16, is a constant subgraph that looks the codes up
 /// in a table of their values; ONNX Runtime folds it to a float weight when it loads the model.
 /// </para>
+/// <para>A rotation of the input is a MatMul of its blocks, as rows of their own, with the Hadamard matrix.</para>
 /// <para>
 /// Activations are not rounded to FP8: MatMulNBits rounds them as its accuracy level says. Layers of float16 and bfloat16 compute in
 /// float32, because the operator's scales have the type of its input and those of float16 would be inexact.
@@ -45,16 +46,27 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
 
     public override IEnumerable<NodeProto> Prepare(QuantizedLayerTensors first)
     {
-        if (Read(first.Layer) is var read && read != first.Layer.Input)
+        string value = first.Layer.Input;
+        string read = Float(first.Layer);
+        if (read != value)
         {
-            yield return Cast(first.Layer.Input, read, DataType.Float);
+            yield return Cast(value, read, DataType.Float);
+        }
+
+        if (first.Rotation > 0)
+        {
+            (string blocks, string turned, string shape) = (Derived(value, "blocks"), Derived(value, "turned"), Derived(value, "shape"));
+            yield return Standard("Reshape", [read, BlockShape(first.Rotation)], blocks);
+            yield return Standard("MatMul", [blocks, Hadamard(first.Rotation)], turned);
+            yield return Standard("Shape", [read], shape);
+            yield return Standard("Reshape", [turned, shape], Read(first));
         }
     }
 
     public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
     {
         LinearLayer linear = layer.Layer;
-        string x = Read(linear);
+        string x = Read(layer);
         bool isLast = layer.Rank == 0 && linear.Type == DataType.Float;
         StockLayout layout = StockLayout.Of(layer);
         string value = isLast ? linear.Output : Derived(linear.Output, "product");
@@ -98,6 +110,12 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
             yield return (Part(linear, "scales"), new TensorData(DataType.Float, [rows, groups, 1], Bytes<float>(GroupScales(layer, (int)groups))));
             yield return (Part(linear, "group"), Integers(1, 1, layout.GroupSize));
             yield return (Part(linear, "columns"), Integers(layout.Columns));
+        }
+
+        if (layer.Rotation > 0)
+        {
+            yield return (BlockShape(layer.Rotation), Integers(-1, layer.Rotation));
+            yield return (Hadamard(layer.Rotation), HadamardMatrix(layer.Rotation));
         }
 
         if (layer.Rank > 0)
@@ -159,8 +177,28 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
         }
     }
 
+    /// <summary>The layer's input in float32.</summary>
+    private static string Float(LinearLayer layer) => layer.Type == DataType.Float ? layer.Input : Derived(layer.Input, "float");
+
     /// <summary>The value that the products read for the layer's input.</summary>
-    private static string Read(LinearLayer layer) => layer.Type == DataType.Float ? layer.Input : Derived(layer.Input, "float");
+    private static string Read(QuantizedLayerTensors layer) => layer.Rotation > 0 ? Derived(layer.Layer.Input, "rotated") : Float(layer.Layer);
+
+    private static string Hadamard(int size) => $"zqfp.hadamard_{size}";
+
+    private static string BlockShape(int size) => $"zqfp.blocks_of_{size}";
+
+    /// <summary>The normalized Hadamard matrix [size, size]: the rotated rows of the identity.</summary>
+    private static TensorData HadamardMatrix(int size)
+    {
+        float[] matrix = new float[size * size];
+        for (int i = 0; i < size; i++)
+        {
+            matrix[(i * size) + i] = 1;
+        }
+
+        BlockHadamard.Apply(matrix, size);
+        return new TensorData(DataType.Float, [size, size], Bytes<float>(matrix));
+    }
 
     /// <summary>Half of each block's scale, since the codes stand for twice the values.</summary>
     private static float[] BlockScales(QuantizedLayerTensors layer, StockLayout layout)

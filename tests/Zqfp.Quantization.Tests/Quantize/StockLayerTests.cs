@@ -60,14 +60,22 @@ public sealed class StockLayerTests : IDisposable
     }
 
     [Theory]
-    [InlineData(WeightCodes.Fp4E2M1, 128)]
-    [InlineData(WeightCodes.Fp4E2M1, 40)]
-    [InlineData(WeightCodes.Fp8E4M3, 128)]
-    [InlineData(WeightCodes.Fp8E4M3, 100)]
-    public void Takes_free_group_scales_and_FP8_weights(WeightCodes codes, int groupSize)
+    [InlineData(WeightCodes.Fp4E2M1, 128, true)]
+    [InlineData(WeightCodes.Fp4E2M1, 40, true)]
+    [InlineData(WeightCodes.Fp4E2M1, 40, false)]
+    [InlineData(WeightCodes.Fp8E4M3, 128, false)]
+    [InlineData(WeightCodes.Fp8E4M3, 100, false)]
+    public void Takes_free_group_scales_and_FP8_weights(WeightCodes codes, int groupSize, bool hasFreeScales) =>
+        AssertClose(1e-5, new Layer { Codes = codes, GroupSize = groupSize, HasFreeScales = hasFreeScales });
+
+    [Theory]
+    [InlineData(256)]
+    [InlineData(32)]
+    [InlineData(2)]
+    public void Rotates_the_input_in_blocks(int rotation)
     {
-        AssertClose(1e-5, new Layer { Codes = codes, GroupSize = groupSize, HasFreeScales = true });
-        AssertClose(1e-5, new Layer { Codes = codes, GroupSize = groupSize });
+        AssertClose(1e-5, new Layer { Rotation = rotation, Rank = 3, HasBias = true });
+        AssertClose(3e-3, new Layer { Rotation = rotation, Rank = 3, Type = DataType.Float16 });
     }
 
     private void AssertClose(double tolerance, Layer layer)
@@ -94,6 +102,8 @@ public sealed class StockLayerTests : IDisposable
 
         public int Rank { get; init; }
 
+        public int Rotation { get; init; }
+
         public DataType Type { get; init; } = DataType.Float;
 
         public int AccuracyLevel { get; init; } = 1;
@@ -114,7 +124,7 @@ public sealed class StockLayerTests : IDisposable
             }
 
             float[] x = Random(Tokens * Columns, seed: 1);
-            return (Expected(x), Execute(output, x));
+            return (Expected(Rotated(x)), Execute(output, x));
         }
 
         private static float[] Execute(string model, float[] x)
@@ -157,6 +167,7 @@ public sealed class StockLayerTests : IDisposable
             Down = Halves(Down),
             Up = Halves(Up),
             Activations = ActivationRounding.Fp8,
+            Rotation = Rotation,
         };
 
         private int Groups => (Columns + GroupSize - 1) / GroupSize;
@@ -188,6 +199,13 @@ public sealed class StockLayerTests : IDisposable
         private float[] Down => Random(Rank * Columns, seed: 5);
 
         private float[] Up => Random(Rows * Rank, seed: 6);
+
+        /// <summary>Each block times the matrix whose entries are +-1 / sqrt(block), negative where i and j share an odd number of bits.</summary>
+        private float[] Rotated(float[] x) => Rotation == 0 ? x :
+        [
+            .. Enumerable.Range(0, x.Length).Select(i => (float)(Enumerable.Range(0, Rotation)
+                .Sum(j => x[i - (i % Rotation) + j] * (int.IsEvenInteger(int.PopCount(i % Rotation & j)) ? 1.0 : -1.0)) / Math.Sqrt(Rotation))),
+        ];
 
         private float[] Expected(float[] x)
         {
