@@ -12,6 +12,7 @@ public static class GateJob
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static GateResult Run(GateOptions options, IJobObserver observer, CancellationToken cancellation)
     {
+        options = options.InGenAiFolders();
         (EvaluationResult floating, EvaluationResult quantized, Divergence? divergence) = Evaluate(options, observer, cancellation);
         var comparison = Comparison.Of(floating, quantized, divergence);
         Comparison? regression = AgainstBaseline(options, floating, quantized, cancellation);

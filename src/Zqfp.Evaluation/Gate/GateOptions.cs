@@ -1,20 +1,21 @@
 using Zqfp.CudaOps;
+using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Evaluation;
 
 /// <summary>Which quantized model to compare with which float model, and how much it may lose.</summary>
 public sealed record GateOptions
 {
-    /// <summary>The quantized model.</summary>
+    /// <summary>The quantized model: an ONNX file, or a GenAI folder that has one.</summary>
     public required string ModelPath { get; init; }
 
-    /// <summary>The float model it was made from.</summary>
+    /// <summary>The float model it was made from, or a GenAI folder that has it.</summary>
     public required string FloatModelPath { get; init; }
 
     /// <summary>The text, or token ids.</summary>
     public required string TextPath { get; init; }
 
-    /// <summary>The model's tokenizer; may be null where the text is token ids.</summary>
+    /// <summary>The model's tokenizer; may be null where the text is token ids, or where the model is a GenAI folder that has one.</summary>
     public string? TokenizerPath { get; init; }
 
     /// <summary>How the text is read.</summary>
@@ -61,4 +62,13 @@ public sealed record GateOptions
 
     /// <summary>Threads used at most; 0 for one a processor.</summary>
     public int Threads { get; init; }
+
+    /// <summary>These options with the models and, where none is named, the tokenizer of the GenAI folders that the paths are.</summary>
+    /// <exception cref="ZqfpException">ZQFP0130: a folder's configuration names no model.</exception>
+    internal GateOptions InGenAiFolders() => this with
+    {
+        ModelPath = GenAiFolder.ModelOf(ModelPath),
+        FloatModelPath = GenAiFolder.ModelOf(FloatModelPath),
+        TokenizerPath = TokenizerPath ?? GenAiFolder.Find(ModelPath)?.TokenizerPath,
+    };
 }

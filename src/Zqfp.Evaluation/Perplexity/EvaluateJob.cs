@@ -9,6 +9,7 @@ public static class EvaluateJob
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static EvaluationResult Run(EvaluateOptions options, IJobObserver observer, CancellationToken cancellation)
     {
+        options = options.InGenAiFolders();
         var cache = new EvaluationCache(options.CacheFolder);
         if (options.AgainstPath is null)
         {

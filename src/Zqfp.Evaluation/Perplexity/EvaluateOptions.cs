@@ -1,17 +1,18 @@
 using Zqfp.CudaOps;
+using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Evaluation;
 
 /// <summary>Which model to evaluate on which text.</summary>
 public sealed record EvaluateOptions
 {
-    /// <summary>The model, an ONNX file.</summary>
+    /// <summary>The model: an ONNX file, or a GenAI folder that has one.</summary>
     public required string ModelPath { get; init; }
 
     /// <summary>The text, or token ids.</summary>
     public required string TextPath { get; init; }
 
-    /// <summary>The model's tokenizer; may be null where the text is token ids.</summary>
+    /// <summary>The model's tokenizer; may be null where the text is token ids, or where the model is a GenAI folder that has one.</summary>
     public string? TokenizerPath { get; init; }
 
     /// <summary>How the text is read.</summary>
@@ -34,4 +35,13 @@ public sealed record EvaluateOptions
 
     /// <summary>Where the quantized products compute.</summary>
     public ZqfpDevice Device { get; init; }
+
+    /// <summary>These options with the models and, where none is named, the tokenizer of the GenAI folders that the paths are.</summary>
+    /// <exception cref="ZqfpException">ZQFP0130: a folder's configuration names no model.</exception>
+    internal EvaluateOptions InGenAiFolders() => this with
+    {
+        ModelPath = GenAiFolder.ModelOf(ModelPath),
+        AgainstPath = AgainstPath is null ? null : GenAiFolder.ModelOf(AgainstPath),
+        TokenizerPath = TokenizerPath ?? GenAiFolder.Find(ModelPath)?.TokenizerPath,
+    };
 }

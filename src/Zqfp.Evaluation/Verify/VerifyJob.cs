@@ -1,3 +1,5 @@
+using Zqfp.OnnxRewriter;
+
 namespace Zqfp.Evaluation;
 
 /// <summary>Feeds the same tokens to two models and compares their logits.</summary>
@@ -8,8 +10,8 @@ public static class VerifyJob
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static VerifyResult Run(VerifyOptions options, IJobObserver observer, CancellationToken cancellation)
     {
-        ModelFacts reference = ModelFacts.Read(options.ReferencePath);
-        ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        ModelFacts reference = ModelFacts.Read(GenAiFolder.ModelOf(options.ReferencePath));
+        ModelFacts facts = ModelFacts.Read(GenAiFolder.ModelOf(options.ModelPath));
         using var first = new LanguageModel(reference, options.Threads, isAlone: false);
         using var second = new LanguageModel(facts, options.Threads, isAlone: false);
         int probe = Math.Max(2, options.Window); // What predicts nothing is refused below.

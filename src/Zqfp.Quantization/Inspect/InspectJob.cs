@@ -14,6 +14,7 @@ public static class InspectJob
     /// <exception cref="ZqfpException">The model cannot be used; the code says why.</exception>
     public static InspectReport Run(QuantizeOptions options)
     {
+        options = options.InGenAiFolder();
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         return Of(file, ModelLayers.Of(file, options), options);
     }

@@ -15,6 +15,12 @@ public static class PlanJob
     /// <exception cref="ZqfpException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
     public static QuantizePlan Run(QuantizeOptions options)
     {
+        options = options.InGenAiFolder();
+        if (options.Target == OutputTarget.GenAi)
+        {
+            options = options with { OutputPath = Path.Combine(options.OutputPath, Path.GetFileName(options.ModelPath)) };
+        }
+
         bool calibrates = QuantizeOptionRules.NeedsCalibration(options.Quantization);
         bool isAssumed = calibrates && options.CalibrationPath is null;
         QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);

@@ -30,19 +30,32 @@ public enum CalibrationSource
     Float,
 }
 
+/// <summary>What is written.</summary>
+public enum OutputTarget
+{
+    /// <summary>An ONNX file and its external data.</summary>
+    Onnx,
+
+    /// <summary>A folder for ONNX Runtime GenAI.</summary>
+    GenAi,
+}
+
 /// <summary>What to quantize, on which text, and how. The defaults are ZeroQuant-FP's recipe.</summary>
 public sealed record QuantizeOptions
 {
-    /// <summary>The float model, an ONNX file.</summary>
+    /// <summary>The float model: an ONNX file, or a GenAI folder that has one.</summary>
     public required string ModelPath { get; init; }
 
-    /// <summary>Where the quantized model goes, in the first profile; its weights go to this path with <c>.data</c> appended.</summary>
+    /// <summary>
+    /// Where the quantized model goes, in the first profile; its weights go to this path with <c>.data</c> appended. A folder where
+    /// <see cref="Target"/> is <see cref="OutputTarget.GenAi"/>.
+    /// </summary>
     public required string OutputPath { get; init; }
 
     /// <summary>Text to calibrate on. May be null for round-to-nearest without search, which needs none.</summary>
     public string? CalibrationPath { get; init; }
 
-    /// <summary>The model's tokenizer; may be null where the calibration data are token ids.</summary>
+    /// <summary>The model's tokenizer; may be null where the calibration data are token ids, or where the model is a GenAI folder that has one.</summary>
     public string? TokenizerPath { get; init; }
 
     /// <summary>How the calibration text is read.</summary>
@@ -78,6 +91,12 @@ public sealed record QuantizeOptions
     /// </summary>
     public int AccuracyLevel { get; init; } = ModelRewriter.DefaultAccuracyLevel;
 
+    /// <summary>What is written. A GenAI folder is made from a GenAI folder, in one profile: custom, stock or portable.</summary>
+    public OutputTarget Target { get; init; }
+
+    /// <summary>The operators' native library, which goes into a GenAI folder of the profile custom; null for the one beside this program.</summary>
+    public string? OperatorLibrary { get; init; }
+
     /// <summary>Whether the formats are only simulated, with float weights.</summary>
     public bool IsSimulated => Profiles.Contains(EmissionProfile.Simulated);
 
@@ -86,4 +105,10 @@ public sealed record QuantizeOptions
 
     /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
     public int Threads { get; init; }
+
+    /// <summary>These options with the model and, where none is named, the tokenizer of the GenAI folder that <see cref="ModelPath"/> is; the same where it is none.</summary>
+    /// <exception cref="ZqfpException">ZQFP0130: the folder's configuration names no model.</exception>
+    internal QuantizeOptions InGenAiFolder() => GenAiFolder.Find(ModelPath) is { } folder
+        ? this with { ModelPath = folder.ModelPath, TokenizerPath = TokenizerPath ?? folder.TokenizerPath }
+        : this;
 }

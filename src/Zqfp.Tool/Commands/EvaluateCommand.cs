@@ -9,7 +9,7 @@ internal static class EvaluateCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("MODEL") { Description = "The model, float or quantized" };
+        var model = new Argument<string>("MODEL") { Description = "The model, float or quantized: an ONNX file or a folder of ONNX Runtime GenAI" };
         var text = new TextOptions();
         var reading = new ReadingOptions();
         var against = new Option<string?>("--against") { Description = "A model to compare with over the same tokens, such as the float model: paired difference, KL divergence, worst windows", HelpName = "MODEL" };

@@ -8,7 +8,7 @@ internal static class InspectCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("MODEL") { Description = "The model, float or quantized" };
+        var model = new Argument<string>("MODEL") { Description = "The model, float or quantized: an ONNX file or a folder of ONNX Runtime GenAI" };
         var shared = new SharedOptions();
         var command = new Command("inspect", "List a model's layers, and what quantizing would do to each") { model };
         shared.AddTo(command, computes: false);

@@ -19,8 +19,8 @@ internal static class QuantizeCommand
 
     private static Command Create(string name, string description, bool plansOnly)
     {
-        var model = new Argument<string>("MODEL") { Description = "The float model: an ONNX file with its external data beside it" };
-        var output = new Option<string>("--output", "-o") { Description = "The quantized model; its weights go to this path with .data appended", HelpName = "FILE", Required = !plansOnly };
+        var model = new Argument<string>("MODEL") { Description = "The float model: an ONNX file with its external data beside it, or a folder of ONNX Runtime GenAI" };
+        var output = new Option<string>("--output", "-o") { Description = "The quantized model; its weights go to this path with .data appended. A folder with --for genai", HelpName = "FILE", Required = !plansOnly };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "The model's tokenizer", HelpName = "FILE" };
         var calibration = new Option<string?>("--calibration") { Description = "Text to calibrate on", HelpName = "FILE" };
         Choice<NumberFormat> weights = new("--weights", "Format of the weights", Formats);
@@ -37,6 +37,8 @@ internal static class QuantizeCommand
         var layers = new LayerOptions(Formats);
         var reading = new ReadingOptions();
         ChoiceList<EmissionProfile> profile = new("--profile", "How the model is written: operators of domain zqfp (custom), 8-bit MatMulNBits that any ONNX Runtime runs fast (stock), operators with bodies any runtime executes (portable), standard ONNX (qdq). Of several, the first goes to the output, another one beside it with its name before the extension. Float weights for measuring any format (simulated), alone", ("custom", EmissionProfile.Custom), ("stock", EmissionProfile.Stock), ("portable", EmissionProfile.Portable), ("qdq", EmissionProfile.Qdq), ("simulated", EmissionProfile.Simulated));
+        Choice<OutputTarget> target = new("--for", "What is written: an ONNX file (onnx), or from a folder of ONNX Runtime GenAI another one (genai)", ("onnx", OutputTarget.Onnx), ("genai", OutputTarget.GenAi));
+        var library = new Option<string?>("--operators-library") { Description = "The operators' native library that goes into a GenAI folder of the profile custom [default: the one beside this tool]", HelpName = "FILE" };
         Choice<int> accuracy = new("--accuracy-level", "What MatMulNBits may round activations to in the profile stock: int8 (4), bfloat16 (3), float16 (2), float32 (1), the runtime's choice (0)", ("4", 4), ("0", 0), ("1", 1), ("2", 2), ("3", 3));
         Choice<QuantizePreset> preset = new("--preset", "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), more refinement in three times the time (best)", ("default", QuantizePreset.Default), ("paper", QuantizePreset.Paper), ("best", QuantizePreset.Best));
         var work = new Option<string?>("--work") { Description = "A folder that keeps finished layers, so that a stopped run continues there", HelpName = "FOLDER" };
@@ -47,7 +49,7 @@ internal static class QuantizeCommand
         var command = new Command(name, description)
         {
             model, output, tokenizer, calibration, weights.Option, activations.Option, method.Option, groupSize, constraint.Option, rounding.Option,
-            rank, window, windows, seed, calibrateOn.Option, profile.Option, accuracy.Option, preset.Option, work,
+            rank, window, windows, seed, calibrateOn.Option, profile.Option, accuracy.Option, target.Option, library, preset.Option, work,
         };
         if (!plansOnly)
         {
@@ -66,6 +68,7 @@ internal static class QuantizeCommand
             : HelpText.Examples(
                 "dotnet zqfp quantize model.onnx -o quantized/model.onnx --tokenizer tokenizer.json --calibration train.txt",
                 "dotnet zqfp quantize model.onnx -o fp8/model.onnx --tokenizer tokenizer.json --calibration train.txt --weights fp8 --rank 0",
+                "dotnet zqfp quantize genai-folder -o quantized-folder --for genai --profile stock --calibration train.txt",
                 "dotnet zqfp quantize model.onnx -o mixed/model.onnx --tokenizer tokenizer.json --calibration train.txt --exclude '*layers.0*' --override '*down_proj*:format=fp8,rank=16'"));
         command.SetAction(result =>
         {
@@ -84,6 +87,8 @@ internal static class QuantizeCommand
                 Selection = layers.Of(result),
                 Profiles = profile.Of(result),
                 AccuracyLevel = accuracy.Of(result),
+                Target = target.Of(result),
+                OperatorLibrary = result.GetValue(library),
                 WorkFolder = result.GetValue(work),
                 Threads = result.GetValue(shared.Threads),
                 Quantization = preset.Of(result).Apply(new QuantizationOptions

@@ -45,6 +45,8 @@ internal static class RecipeOptions
         new("layerOverrides", "--override", null),
         new("profile", "--profile", null),
         new("accuracyLevel", "--accuracy-level", null),
+        new("for", "--for", null),
+        new("operatorsLibrary", "--operators-library", null, IsFile: true),
         new("preset", "--preset", null),
         new("evaluation", null, "--text", IsFile: true),
         new("evaluationWindows", null, "--windows"),

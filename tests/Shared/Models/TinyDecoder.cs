@@ -48,10 +48,15 @@ internal sealed class TinyDecoder
     public static IReadOnlyList<string> Layers { get; } = ["up0", "down0", "up1", "down1"];
 
     /// <summary>Writes the model and returns its path.</summary>
-    public static string Write(string folder, DataType type = DataType.Float, WeightForm form = WeightForm.Plain, bool prunesHead = false)
+    /// <param name="folder">Where to.</param>
+    /// <param name="type">The type it computes in.</param>
+    /// <param name="form">How its weights stand in the graph.</param>
+    /// <param name="prunesHead">Whether it gives the logits of the last token alone.</param>
+    /// <param name="isCached">Whether it has the inputs and outputs of a model with a cache of keys and values, which it does not read.</param>
+    public static string Write(string folder, DataType type = DataType.Float, WeightForm form = WeightForm.Plain, bool prunesHead = false, bool isCached = false)
     {
         string path = Path.Combine(folder, "tiny.onnx");
-        File.WriteAllBytes(path, new TinyDecoder(type, form).Build(prunesHead).ToByteArray());
+        File.WriteAllBytes(path, new TinyDecoder(type, form).Build(prunesHead, isCached).ToByteArray());
         return path;
     }
 
@@ -70,7 +75,7 @@ internal sealed class TinyDecoder
         return path;
     }
 
-    private ModelProto Build(bool prunesHead)
+    private ModelProto Build(bool prunesHead, bool isCached)
     {
         _graph.Input.Add(Value("input_ids", DataType.Int64, "batch", "length"));
         _graph.Output.Add(Value("logits", _type, "batch", prunesHead ? "1" : "length", $"{Vocabulary}"));
@@ -93,9 +98,35 @@ internal sealed class TinyDecoder
             x = "picked";
         }
 
+        if (isCached)
+        {
+            Cache();
+        }
+
         Stored("head.weight", Width, Vocabulary, scale: 0.1f);
         Node("MatMul", "logits", x, "head.weight").Name = "head";
         return new ModelProto { IrVersion = 10, Graph = _graph, OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 21 } } };
+    }
+
+    /// <summary>A cache of one layer with one head of size 4, which takes the first values of each embedding.</summary>
+    private void Cache()
+    {
+        _graph.Input.Add(Value("attention_mask", DataType.Int64, "batch", "total"));
+        _graph.Initializer.Add(
+        [
+            new TensorProto { Name = "heads", DataType = (int)DataType.Int64, Dims = { 1 }, Int64Data = { 1 } },
+            new TensorProto { Name = "begin", DataType = (int)DataType.Int64, Dims = { 1 }, Int64Data = { 0 } },
+            new TensorProto { Name = "end", DataType = (int)DataType.Int64, Dims = { 1 }, Int64Data = { 4 } },
+            new TensorProto { Name = "values", DataType = (int)DataType.Int64, Dims = { 1 }, Int64Data = { 2 } },
+        ]);
+        Node("Slice", "taken", "embedded", "begin", "end", "values");
+        Node("Unsqueeze", "new", "taken", "heads");
+        foreach (string part in (string[])["key", "value"])
+        {
+            _graph.Input.Add(Value($"past_key_values.0.{part}", _type, "batch", "1", "past", "4"));
+            _graph.Output.Add(Value($"present.0.{part}", _type, "batch", "1", "total", "4"));
+            Node("Concat", $"present.0.{part}", $"past_key_values.0.{part}", "new").Attribute.Add(Int("axis", 2));
+        }
     }
 
     private void Linear(string name, string input, string output, int inFeatures, int outFeatures)

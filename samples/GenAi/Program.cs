@@ -1,0 +1,37 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.ML.OnnxRuntimeGenAI;
+
+// Generates text from a folder that dotnet zqfp quantize --for genai wrote: dotnet run -c Release -- FOLDER [PROMPT [TOKENS]]
+string folder = args[0];
+string prompt = args.ElementAtOrDefault(1) ?? "Once upon a time";
+int tokens = int.Parse(args.ElementAtOrDefault(2) ?? "100", CultureInfo.InvariantCulture);
+
+using var handle = new OgaHandle();
+using var model = new Model(folder);
+using var tokenizer = new Tokenizer(model);
+if (File.Exists(Path.Combine(folder, "chat_template.jinja")) || File.ReadAllText(Path.Combine(folder, "tokenizer_config.json")).Contains("\"chat_template\"", StringComparison.Ordinal))
+{
+    string conversation = $$"""[{ "role": "user", "content": {{JsonSerializer.Serialize(prompt)}} }]""";
+    prompt = tokenizer.ApplyChatTemplate(template_str: "", conversation, tools: "", add_generation_prompt: true);
+}
+
+using Sequences input = tokenizer.Encode(prompt);
+using var parameters = new GeneratorParams(model);
+parameters.SetSearchOption("max_length", input[0].Length + tokens);
+using var generator = new Generator(model, parameters);
+using TokenizerStream stream = tokenizer.CreateStream();
+generator.AppendTokenSequences(input);
+
+long start = Stopwatch.GetTimestamp();
+int generated = 0;
+for (; !generator.IsDone(); generated++)
+{
+    generator.GenerateNextToken();
+    Console.Write(stream.Decode(generator.GetSequence(0)[^1]));
+}
+
+double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+Console.WriteLine();
+Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{generated} tokens, {generated / seconds:f0} tokens/s"));

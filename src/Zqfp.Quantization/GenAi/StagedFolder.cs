@@ -1,0 +1,106 @@
+namespace Zqfp.Quantization;
+
+/// <summary>
+/// Files on their way into a folder. They are written beside each other in a folder of their own and moved into place together; where a
+/// move fails, what was there before is put back. Other files of the folder stay.
+/// </summary>
+internal sealed class StagedFolder : IDisposable
+{
+    private readonly string _target;
+    private readonly string _staging;
+    private readonly string _replaced;
+    private readonly bool _isNew;
+
+    /// <summary>Begins writing into <paramref name="target"/>, which is made where it is missing.</summary>
+    /// <exception cref="IOException">The folder cannot be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
+    public StagedFolder(string target)
+    {
+        _target = Path.GetFullPath(target);
+        _isNew = !Directory.Exists(_target);
+        string temporary = Path.Combine(_target, $".{Guid.NewGuid():N}{WholeFile.Temporary}");
+        _staging = Path.Combine(temporary, "new");
+        _replaced = Path.Combine(temporary, "old");
+        Directory.CreateDirectory(_staging);
+        Directory.CreateDirectory(_replaced);
+    }
+
+    /// <summary>Where a file that will be <paramref name="name"/> in the folder is written until then.</summary>
+    public string PathOf(string name)
+    {
+        string path = Path.Combine(_staging, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        return path;
+    }
+
+    /// <summary>Adds a copy of a file; one of that name already added is replaced.</summary>
+    public void Copy(string source, string name)
+    {
+        string path = PathOf(name);
+        File.Copy(source, path, overwrite: true);
+        if ((File.GetAttributes(path) & FileAttributes.ReadOnly) != 0)
+        {
+            File.SetAttributes(path, File.GetAttributes(path) & ~FileAttributes.ReadOnly);
+        }
+    }
+
+    /// <summary>Adds a text.</summary>
+    public void Write(string name, string content) => File.WriteAllText(PathOf(name), content);
+
+    /// <summary>Moves every file into place, <paramref name="last"/> behind all others; an older one of that name goes first.</summary>
+    /// <exception cref="IOException">A file cannot be moved. The folder is as it was.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file may not be moved. The folder is as it was.</exception>
+    public void Commit(string last)
+    {
+        string[] names = [.. Directory.EnumerateFiles(_staging, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(_staging, path)).Order(StringComparer.Ordinal)];
+        Stack<Action> undo = new();
+        try
+        {
+            foreach (string name in names.OrderByDescending(name => name == last))
+            {
+                Replace(name, undo);
+            }
+
+            foreach (string name in names.OrderBy(name => name == last))
+            {
+                string path = Path.Combine(_target, name);
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                File.Move(Path.Combine(_staging, name), path);
+                undo.Push(() => File.Delete(path));
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            foreach (Action step in undo)
+            {
+                step();
+            }
+
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        Directory.Delete(Path.GetDirectoryName(_staging)!, recursive: true);
+        if (_isNew && !Directory.EnumerateFileSystemEntries(_target).Any())
+        {
+            Directory.Delete(_target);
+        }
+    }
+
+    /// <summary>Moves an older file out of the way.</summary>
+    private void Replace(string name, Stack<Action> undo)
+    {
+        string path = Path.Combine(_target, name);
+        if (!File.Exists(path))
+        {
+            return;
+        }
+
+        string kept = Path.Combine(_replaced, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
+        File.Move(path, kept);
+        undo.Push(() => File.Move(kept, path));
+    }
+}
