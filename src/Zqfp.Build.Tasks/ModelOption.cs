@@ -64,6 +64,8 @@ internal sealed class ModelOption
         new("LayerOverrides", "--override", isList: true),
         new("Profile", "--profile", isList: true),
         new("AccuracyLevel", "--accuracy-level"),
+        new("For", "--for"),
+        new("OperatorsLibrary", "--operators-library", isFile: true),
         new("Preset", "--preset"),
     ];
 

@@ -90,7 +90,7 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
             }
 
             links.Add(link, model.ItemSpec);
-            if (HasWhatItNeeds(model) && HasTheProjectsFiles(model, item))
+            if (HasWhatItNeeds(model) && HasTheProjectsFiles(model, item) && CanBeFolder(model))
             {
                 WriteInputs(model, new ModelFiles(folder, link), tool, hashes);
                 models.Add(model);
@@ -176,14 +176,45 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
     {
         string[] wanted = [.. ModelProfiles.Further(model.GetMetadata("Profile"))];
         string[] known = [.. ModelProfiles.Further(item.GetMetadata("Profile"))];
-        if (wanted.OrderBy(profile => profile).SequenceEqual(known.OrderBy(profile => profile)))
+        if (!wanted.OrderBy(profile => profile).SequenceEqual(known.OrderBy(profile => profile)))
+        {
+            Error("ZQFP0906", model.ItemSpec, "the recipe, or the property ZqfpProfile on the command line, asks for other further profiles than the item, so for other files. Change the item's Profile instead.");
+            return false;
+        }
+
+        if (GenAiFolder.IsWanted(model) != GenAiFolder.IsWanted(item) || (GenAiFolder.IsWanted(model) && GenAiFolder.Library(model) != GenAiFolder.Library(item)))
+        {
+            Error("ZQFP0906", model.ItemSpec, "the recipe, or a property on the command line, asks for other files of a GenAI folder than the item. Change the item's For, Profile or OperatorsLibrary instead.");
+            return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>A GenAI folder is made from one, and its configuration names the model.</summary>
+    private bool CanBeFolder(TaskItem model)
+    {
+        if (!GenAiFolder.IsWanted(model))
         {
             return true;
         }
 
-        Error("ZQFP0906", model.ItemSpec, "the recipe, or the property ZqfpProfile on the command line, asks for other further profiles than the item, so for other files. Change the item's Profile instead.");
-        return false;
+        if (!File.Exists(GenAiConfig(model)))
+        {
+            Error("ZQFP0134", model.ItemSpec, $"this ZqfpModel is For=\"genai\", and there is no {GenAiFolder.Config} beside it. Include the model in the folder that GenAI's model builder wrote.");
+            return false;
+        }
+
+        if (Path.GetFileName(model.GetMetadata("Link")) != Path.GetFileName(model.ItemSpec))
+        {
+            Error("ZQFP0134", model.ItemSpec, $"the Link of a ZqfpModel that is For=\"genai\" must end in '{Path.GetFileName(model.ItemSpec)}', the name by which its configuration finds the model.");
+            return false;
+        }
+
+        return true;
     }
+
+    private static string GenAiConfig(TaskItem model) => Path.Combine(Path.GetDirectoryName(model.ItemSpec)!, GenAiFolder.Config);
 
     private static void WriteInputs(TaskItem model, ModelFiles files, string tool, FileHashes hashes)
     {
@@ -193,6 +224,11 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         foreach (string data in ExternalDataFiles.Of(model.ItemSpec))
         {
             quantize.Append("data ").Append(hashes.Of(data)).Append('\n');
+        }
+
+        if (GenAiFolder.IsWanted(model))
+        {
+            quantize.Append("configuration ").Append(hashes.Of(GenAiConfig(model))).Append('\n');
         }
 
         AppendOptions(quantize, model, ModelOption.Quantize, hashes);

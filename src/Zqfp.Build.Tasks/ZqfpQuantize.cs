@@ -20,7 +20,8 @@ public sealed class ZqfpQuantize : ZqfpToolTask
 
     private protected override void AddOptions(CommandLineArguments arguments)
     {
-        arguments.AddOption("--output", Model.GetMetadata(nameof(ModelFiles.QuantizedModel)));
+        string output = Model.GetMetadata(nameof(ModelFiles.QuantizedModel));
+        arguments.AddOption("--output", GenAiFolder.IsWanted(Model) ? Path.GetDirectoryName(output)! : output);
         AddOptions(arguments, ModelOption.Quantize);
         arguments.AddOption("--work", Model.GetMetadata(nameof(ModelFiles.WorkFolder)));
     }

@@ -114,13 +114,10 @@ internal sealed class GenAiFolder
     {
         try
         {
-            // A clone is a check: duplicate names are found only when an object is first walked.
-            JsonNode? node = JsonNode.Parse(
-                File.ReadAllText(file),
-                documentOptions: new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true })?.DeepClone();
-            return node as JsonObject ?? throw new JsonException("It must be an object.");
+            var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false };
+            return JsonNode.Parse(File.ReadAllText(file), documentOptions: options) as JsonObject ?? throw new JsonException("It must be an object.");
         }
-        catch (Exception e) when (e is JsonException or ArgumentException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
             throw new ZqfpException("ZQFP0130", $"The configuration cannot be used: {e.Message}", file, e);
         }

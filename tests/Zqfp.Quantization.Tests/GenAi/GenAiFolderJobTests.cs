@@ -93,10 +93,11 @@ public sealed class GenAiFolderJobTests : IDisposable
     [Fact]
     public void The_model_of_a_folder_may_be_named_too()
     {
+        string other = Path.Combine(_folder, "float", "other.onnx");
+        File.Copy(Path.Combine(Source, "tiny.onnx"), other);
+        AssertFails("ZQFP0130", Options(EmissionProfile.Stock) with { ModelPath = other });
         QuantizeJob.Run(Options(EmissionProfile.Stock) with { ModelPath = Path.Combine(Source, "tiny.onnx") }, new SilentObserver(), CancellationToken.None);
         Assert.Contains("tiny.onnx", Files(Output));
-        File.Copy(Path.Combine(Source, "tiny.onnx"), Path.Combine(Source, "other.onnx"));
-        AssertFails("ZQFP0130", Options(EmissionProfile.Stock) with { ModelPath = Path.Combine(Source, "other.onnx") });
     }
 
     [Theory]
