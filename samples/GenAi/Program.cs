@@ -26,10 +26,15 @@ generator.AppendTokenSequences(input);
 
 long start = Stopwatch.GetTimestamp();
 int generated = 0;
-for (; !generator.IsDone(); generated++)
+while (!generator.IsDone())
 {
     generator.GenerateNextToken();
-    Console.Write(stream.Decode(generator.GetSequence(0)[^1]));
+    ReadOnlySpan<int> sequence = generator.GetSequence(0);
+    if (sequence.Length > input[0].Length + generated)
+    {
+        Console.Write(stream.Decode(sequence[^1])); // The token that ends a text is not added to it.
+        generated++;
+    }
 }
 
 double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
-using Zqfp.CudaOps;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Protos;
@@ -129,11 +129,10 @@ public sealed class StockLayerTests : IDisposable
 
         private static float[] Execute(string model, float[] x)
         {
-            using var environment = new OrtEnvironment();
-            using OrtSession session = OrtSession.Create(environment, model);
-            using OrtValue input = OrtValue.Create<float>(environment, x, [1, Tokens, x.Length / Tokens]);
+            using var session = new InferenceSession(model);
+            using OrtValue input = OrtValue.CreateTensorValueFromMemory(x, [1, Tokens, x.Length / Tokens]);
             using OrtValue y = session.Run(["x"], [input], ["y_float"])[0];
-            return y.AsReadOnlySpan<float>().ToArray();
+            return y.GetTensorDataAsSpan<float>().ToArray();
         }
 
         /// <summary>The float layer, between casts where it is not float32.</summary>
