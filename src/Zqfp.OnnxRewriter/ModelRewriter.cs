@@ -213,3 +213,14 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
             OpsetRaiser.Raise(model, opset);
             model.Functions.Add(emission.Functions);
             foreach (string domain in (string[])[OperatorNames.Domain, OperatorNames.MicrosoftDomain])
+            {
+                if (replaced.Node.Any(node => node.Domain == domain) && !model.OpsetImport.Any(import => import.Domain == domain))
+                {
+                    model.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = 1 });
+                }
+            }
+        }
+
+        return model;
+    }
+}

@@ -29,8 +29,8 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
     private const string First = "zqfp.first";
     private const string ColumnAxis = "zqfp.column_axis";
 
-    /// <summary>Slice takes its ends as inputs from operator set 10, which belongs to IR version 5.</summary>
-    public override (long Ir, long Opset) Needs => (5, 10);
+    /// <summary>What rotations need; operator set 14 belongs to IR version 7.</summary>
+    public override (long Ir, long Opset) Needs => (7, 14);
 
     public override IEnumerable<(string Name, TensorData Data)> SharedInitializers =>
     [
@@ -55,11 +55,10 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
 
         if (first.Rotation > 0)
         {
-            (string blocks, string turned, string shape) = (Derived(value, "blocks"), Derived(value, "turned"), Derived(value, "shape"));
-            yield return Standard("Reshape", [read, BlockShape(first.Rotation)], blocks);
-            yield return Standard("MatMul", [blocks, Hadamard(first.Rotation)], turned);
-            yield return Standard("Shape", [read], shape);
-            yield return Standard("Reshape", [turned, shape], Read(first));
+            foreach (NodeProto node in StandardRotation.Nodes(read, Read(first), first.Rotation))
+            {
+                yield return node;
+            }
         }
     }
 
@@ -112,10 +111,9 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
             yield return (Part(linear, "columns"), Integers(layout.Columns));
         }
 
-        if (layer.Rotation > 0)
+        foreach ((string Name, TensorData Data) constant in StandardRotation.Initializers(layer.Rotation))
         {
-            yield return (BlockShape(layer.Rotation), Integers(-1, layer.Rotation));
-            yield return (Hadamard(layer.Rotation), HadamardMatrix(layer.Rotation));
+            yield return constant;
         }
 
         if (layer.Rank > 0)
@@ -182,23 +180,6 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
 
     /// <summary>The value that the products read for the layer's input.</summary>
     private static string Read(QuantizedLayerTensors layer) => layer.Rotation > 0 ? Derived(layer.Layer.Input, "rotated") : Float(layer.Layer);
-
-    private static string Hadamard(int size) => $"zqfp.hadamard_{size}";
-
-    private static string BlockShape(int size) => $"zqfp.blocks_of_{size}";
-
-    /// <summary>The normalized Hadamard matrix [size, size]: the rotated rows of the identity.</summary>
-    private static TensorData HadamardMatrix(int size)
-    {
-        float[] matrix = new float[size * size];
-        for (int i = 0; i < size; i++)
-        {
-            matrix[(i * size) + i] = 1;
-        }
-
-        BlockHadamard.Apply(matrix, size);
-        return new TensorData(DataType.Float, [size, size], Bytes<float>(matrix));
-    }
 
     /// <summary>Half of each block's scale, since the codes stand for twice the values.</summary>
     private static float[] BlockScales(QuantizedLayerTensors layer, StockLayout layout)
