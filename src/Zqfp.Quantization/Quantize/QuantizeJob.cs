@@ -5,13 +5,31 @@ namespace Zqfp.Quantization;
 /// <summary>Quantizes a model: calibrates stage by stage, quantizes each stage's layers, writes the result.</summary>
 public static class QuantizeJob
 {
+    /// <summary>
+    /// Refuses, in a moment, what <see cref="Run"/> would refuse before it begins: options that contradict each other, files that are missing, a
+    /// model that cannot be used, an output that cannot be written.
+    /// </summary>
+    /// <exception cref="ZqfpException">The model, the text or the options cannot be used; the code says why.</exception>
+    public static void Check(QuantizeOptions options)
+    {
+        using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        Check(options, file);
+    }
+
     /// <summary>Quantizes a model.</summary>
     /// <exception cref="ZqfpException">The model, the text or the options cannot be used; the code says why. No output is written.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for. Nothing is written but finished layers in the work folder.</exception>
     public static QuantizeReport Run(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation)
     {
-        QuantizeOptionRules.Check(options);
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        Check(options, file);
         return new QuantizationRun(options, file, observer, cancellation).Execute();
+    }
+
+    private static void Check(QuantizeOptions options, OnnxFile file)
+    {
+        AlreadyQuantized.Refuse(file);
+        QuantizeOptionRules.Check(options);
+        QuantizeOptionRules.CheckFiles(options);
     }
 }
