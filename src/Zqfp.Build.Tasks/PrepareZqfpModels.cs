@@ -107,7 +107,7 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
 
     private static bool HasReport(ITaskItem model) => !string.Equals(model.GetMetadata("Report"), "false", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The item with every option settled, or null where its recipe cannot be used.</summary>
+    /// <summary>The item with every option settled, or null where its recipe, its metadata or a value cannot be used.</summary>
     private TaskItem? Resolve(ITaskItem item, GlobalProperties globalProperties)
     {
         var model = new TaskItem(item) { ItemSpec = Escaping.Escape(FullPath(item.ItemSpec)) };
@@ -116,17 +116,26 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
             return null;
         }
 
-        foreach (ModelOption option in ModelOption.All)
+        bool isRight = HasKnownMetadata(item);
+        foreach (ToolOption option in OptionTable.InRecipes)
         {
             // What was typed for this one build wins over what the project says, and that over the recipe.
-            string given = globalProperties[option.Property] ?? item.GetMetadata(option.Metadata);
-            string value = option.IsText ? given : given.Trim();
-            if (value.Length == 0 && recipe.TryGetValue(option.Metadata, out string? prescribed))
+            string name = option.Metadata!;
+            string? typed = globalProperties[ModelOption.PropertyOf(option)];
+            string given = typed ?? item.GetMetadata(name);
+            string value = option.Kind == OptionKind.Text ? given : given.Trim();
+            isRight &= value.Length == 0 || IsRight(option, value, item, isTyped: typed is not null);
+            if (value.Length == 0 && recipe.TryGetValue(name, out string? prescribed))
             {
                 value = prescribed;
             }
 
-            model.SetMetadata(option.Metadata, Escaping.Escape(option.IsFile && value.Length > 0 ? FullPath(value) : value));
+            model.SetMetadata(name, Escaping.Escape(option.Kind == OptionKind.Input && value.Length > 0 ? FullPath(value) : value));
+        }
+
+        if (!isRight)
+        {
+            return null;
         }
 
         if (model.GetMetadata("Link").Length == 0)
@@ -135,6 +144,45 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         }
 
         return model;
+    }
+
+    /// <summary>Metadata that is no option is a mistake that would go unnoticed: the option keeps its default.</summary>
+    private bool HasKnownMetadata(ITaskItem item)
+    {
+        bool isRight = true;
+        foreach (string name in item.CloneCustomMetadata().Keys.Cast<string>().Where(name => !KnownMetadata.Has(name)).OrderBy(name => name))
+        {
+            string own = "Metadata of your own targets begins with an underscore.";
+            Error("ZQFP0015", PlaceOf(item, name), $"'{name}' of the ZqfpModel '{item.ItemSpec}' is no option.{KnownMetadata.Question(name)} {own}");
+            isRight = false;
+        }
+
+        return isRight;
+    }
+
+    private bool IsRight(ToolOption option, string value, ITaskItem item, bool isTyped)
+    {
+        if (ModelOption.Values(option, value).Select(option.Problem).FirstOrDefault(problem => problem is not null) is not { } problem)
+        {
+            return true;
+        }
+
+        if (isTyped)
+        {
+            Error("ZQFP0016", item.ItemSpec, $"the property {ModelOption.PropertyOf(option)}, given to this build, {problem}.");
+        }
+        else
+        {
+            Error("ZQFP0016", PlaceOf(item, option.Metadata!), $"{option.Metadata} of the ZqfpModel '{item.ItemSpec}' {problem}.");
+        }
+
+        return false;
+    }
+
+    private static MetadataPlace PlaceOf(ITaskItem item, string metadata)
+    {
+        string project = item.GetMetadata("DefiningProjectFullPath");
+        return project.Length > 0 ? MetadataPlace.Find(project, metadata, item.GetMetadata(metadata)) : new MetadataPlace(item.ItemSpec);
     }
 
     /// <summary>The recipe's options, none without a recipe, or null where it cannot be used.</summary>
@@ -255,14 +303,14 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         model.SetMetadata("ReportFiles", string.Join(";", ModelFiles.ReportKinds.Select(kind => Escaping.Escape(ModelFiles.Report(files.QuantizedModel, kind)))));
     }
 
-    private static void AppendOptions(StringBuilder text, TaskItem model, IReadOnlyList<ModelOption> options, FileHashes hashes)
+    private static void AppendOptions(StringBuilder text, TaskItem model, IReadOnlyList<ToolOption> options, FileHashes hashes)
     {
-        foreach (ModelOption option in options)
+        foreach (ToolOption option in options)
         {
             string value = model.GetMetadata(option.Metadata);
             if (value.Length > 0)
             {
-                text.Append(option.CommandLineOption).Append(' ').Append(option.IsFile ? hashes.Of(value) : value).Append('\n');
+                text.Append(option.Name).Append(' ').Append(option.Kind == OptionKind.Input ? hashes.Of(value) : value).Append('\n');
             }
         }
     }
@@ -282,6 +330,9 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
 
     private void Error(string code, string file, string message) =>
         Log.LogError(subcategory: null, code, helpKeyword: null, new HelpLinks(HelpLinkBase).Of(code), file, 0, 0, 0, 0, "{0}", message);
+
+    private void Error(string code, MetadataPlace place, string message) => Log.LogError(
+        subcategory: null, code, helpKeyword: null, new HelpLinks(HelpLinkBase).Of(code), place.File, place.Line, place.Column, 0, 0, "{0}", message);
 
     private sealed class GlobalProperties(IBuildEngine6? engine)
     {

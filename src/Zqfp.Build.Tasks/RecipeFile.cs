@@ -45,19 +45,16 @@ internal static class RecipeFile
             string key = (string?)element.Attribute("item") ?? element.Name.LocalName;
             if (key != SchemaKey)
             {
-                ModelOption option = ModelOption.All.FirstOrDefault(known => CamelCase(known.Metadata) == key)
-                    ?? throw new FormatException($"'{key}' is no option.");
-                options[option.Metadata] = Text(element, option, folder);
+                ToolOption option = OptionTable.InRecipes.FirstOrDefault(known => known.Key == key)
+                    ?? throw new FormatException($"'{key}' is no option.{Spelling.Question(key, OptionTable.InRecipes.Select(known => known.Key!))}");
+                options[option.Metadata!] = Text(element, option, folder);
             }
         }
 
         return options;
     }
 
-    /// <summary>The key of a piece of metadata.</summary>
-    internal static string CamelCase(string metadata) => char.ToLowerInvariant(metadata[0]) + metadata.Substring(1);
-
-    private static string Text(XElement element, ModelOption option, string folder)
+    private static string Text(XElement element, ToolOption option, string folder)
     {
         switch (TypeOf(element))
         {
@@ -65,9 +62,11 @@ internal static class RecipeFile
                 return string.Join(";", element.Elements().Select(item => Text(item, option, folder)));
             case "string":
             case "number":
-                return option.IsFile ? Path.GetFullPath(Path.Combine(folder, element.Value)) : element.Value;
+                return option.Problem(element.Value) is { } problem ? throw new FormatException($"'{option.Key}' {problem}.")
+                    : option.Kind == OptionKind.Input ? Path.GetFullPath(Path.Combine(folder, element.Value))
+                    : element.Value;
             default:
-                throw new FormatException($"'{CamelCase(option.Metadata)}' must be a text{(option.IsList ? " or a list of texts" : " or a number")}.");
+                throw new FormatException($"'{option.Key}' must be a text{(option.IsList ? " or a list of texts" : " or a number")}.");
         }
     }
 

@@ -27,7 +27,7 @@ public sealed class ZqfpGate : ZqfpToolTask
     {
         arguments.AddOption("--against", Model.ItemSpec);
         bool hasBaseline = Model.GetMetadata("Baseline").Length > 0;
-        AddOptions(arguments, [.. ModelOption.Gate.Where(option => hasBaseline || option.Metadata != "MaxRegression")]);
+        AddOptions(arguments, ModelOption.Gate.Where(option => hasBaseline || option.Metadata != "MaxRegression"));
         arguments.AddOption("--cache", EvaluationCache);
         if (hasBaseline)
         {

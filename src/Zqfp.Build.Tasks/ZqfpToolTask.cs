@@ -110,13 +110,13 @@ public abstract class ZqfpToolTask : ToolTask
 
     private protected abstract void AddOptions(CommandLineArguments arguments);
 
-    private protected void AddOptions(CommandLineArguments arguments, IReadOnlyList<ModelOption> options)
+    private protected void AddOptions(CommandLineArguments arguments, IEnumerable<ToolOption> options)
     {
-        foreach (ModelOption option in options)
+        foreach (ToolOption option in options)
         {
-            foreach (string value in option.Values(Model.GetMetadata(option.Metadata)))
+            foreach (string value in ModelOption.Values(option, Model.GetMetadata(option.Metadata)))
             {
-                arguments.AddOption(option.CommandLineOption, value);
+                arguments.AddOption(option.Name, value);
             }
         }
     }

@@ -13,6 +13,9 @@ namespace Zqfp.Reporting;
 /// </summary>
 public static class ReportJob
 {
+    private const string Quantize = "quantize --json";
+    private const string Gate = "gate --json";
+
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
         Converters = { new JsonStringEnumConverter() },
@@ -25,10 +28,10 @@ public static class ReportJob
     /// <exception cref="ZqfpException">ZQFP0011: a file is no result of this tool. ZQFP0002: the report cannot be written.</exception>
     public static void Write(ReportOptions options)
     {
-        QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, "quantize --json");
-        GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, "gate --json");
-        Require(quantization.Layers.All(layer => layer is not null), options.QuantizationPath, "quantize --json", "A layer is null.");
-        Require(gate is not { Float.WindowLosses.Count: 0 } && gate?.Float.WindowLosses.Count == gate?.Quantized.WindowLosses.Count, options.GatePath!, "gate --json", "The windows of the two models are not the same, or none.");
+        QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, Quantize);
+        GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, Gate);
+        Require(quantization.Layers.All(layer => layer is not null), options.QuantizationPath, Quantize, "A layer is null.");
+        Require(gate is not { Float.WindowLosses.Count: 0 } && gate?.Float.WindowLosses.Count == gate?.Quantized.WindowLosses.Count, options.GatePath!, Gate, "The windows of the two models are not the same, or none.");
         (string Path, string Content)[] files = [.. options.OutputPaths.Select(path => (path, Render(path, quantization, gate)))];
         string?[] inputs = [options.QuantizationPath, options.GatePath];
         if (files.FirstOrDefault(file => inputs.OfType<string>().Any(input => RealPath.AreSame(input, file.Path))).Path is { } overwritten)
@@ -61,14 +64,47 @@ public static class ReportJob
     private static T Read<T>(string path, string source)
         where T : class
     {
+        string text;
         try
         {
-            return JsonSerializer.Deserialize<T>(File.ReadAllText(path), Json) ?? throw new JsonException("It holds nothing.");
+            text = File.ReadAllText(path);
+            using var document = JsonDocument.Parse(text);
+            if (WriterOf(document.RootElement) is { } other && other != source)
+            {
+                throw NoResult(path, source, $"it is what 'dotnet zqfp {other}' writes. Are the two files swapped?");
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
             throw NoResult(path, source, e.Message, e);
         }
+
+        try
+        {
+            return JsonSerializer.Deserialize<T>(text, Json) ?? throw NoResult(path, source, "it holds nothing.");
+        }
+        catch (JsonException e)
+        {
+            throw NoResult(path, source, Describe(e), e);
+        }
+    }
+
+    /// <summary>The command whose result this is, or null.</summary>
+    private static string? WriterOf(JsonElement root) =>
+        root.ValueKind != JsonValueKind.Object ? null
+        : root.TryGetProperty("layers", out _) && root.TryGetProperty("recipe", out _) ? Quantize
+        : root.TryGetProperty("float", out _) && root.TryGetProperty("quantized", out _) ? Gate
+        : null;
+
+    /// <summary>What is wrong in words of the file: the serializer's own name types of this program.</summary>
+    private static string Describe(JsonException exception)
+    {
+        const string Including = "including: ";
+        int missing = exception.Message.IndexOf(Including, StringComparison.Ordinal);
+        string place = exception.Path is { Length: > 0 } path && path != "$" ? $" at '{path}'" : "";
+        return missing >= 0
+            ? $"it lacks {exception.Message[(missing + Including.Length)..].Split(". ")[0].TrimEnd('.')}{place}."
+            : $"the value{place} is of another kind.";
     }
 
     private static void Require(bool holds, string path, string source, string otherwise)

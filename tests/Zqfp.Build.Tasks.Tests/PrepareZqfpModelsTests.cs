@@ -194,6 +194,51 @@ public sealed class PrepareZqfpModelsTests : IDisposable
         Assert.Equal(isRefused ? ["ZQFP0906"] : [], _engine.Errors.Select(error => error.Code));
     }
 
+    [Theory]
+    [InlineData("MaxPerplexityIncreese", "'MaxPerplexityIncreese' of the ZqfpModel 'model/m.onnx' is no option. Did you mean 'MaxPerplexityIncrease'?")]
+    [InlineData("Wights", "Did you mean 'Weights'?")]
+    [InlineData("Banana", "'Banana' of the ZqfpModel 'model/m.onnx' is no option. Metadata of your own targets begins with an underscore.")]
+    public void Metadata_that_is_no_option_is_one_coded_error(string name, string expected)
+    {
+        Run(Model((name, "5%")));
+
+        BuildErrorEventArgs error = Assert.Single(_engine.Errors);
+        Assert.Equal("ZQFP0015", error.Code);
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("CopyToOutputDirectory")]
+    [InlineData("Visible")]
+    [InlineData("visible")]
+    [InlineData("_MyTag")]
+    [InlineData("PublishReport")]
+    public void Metadata_of_the_SDK_and_of_the_project_itself_passes(string name)
+    {
+        Run(Model((name, "false")));
+
+        Assert.Empty(_engine.Errors);
+    }
+
+    [Fact]
+    public void A_wrong_value_is_told_by_its_metadata_and_not_by_an_option_of_the_command_line()
+    {
+        Run(Model(("MaxPerplexityIncrease", "5"), ("IncludeLayers", "*"), ("LayerOverrides", "a:rank=1;b:rank=x")));
+
+        Assert.Equal(["ZQFP0016", "ZQFP0016"], _engine.Errors.Select(error => error.Code));
+        Assert.Contains(_engine.Errors, error => error.Message == "MaxPerplexityIncrease of the ZqfpModel 'model/m.onnx' is a percentage such as 5%, not '5'.");
+        Assert.Contains(_engine.Errors, error => error.Message!.StartsWith("LayerOverrides of the ZqfpModel 'model/m.onnx' sets format", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_wrong_value_of_the_builds_own_property_is_told_by_that()
+    {
+        _engine.GlobalProperties["ZqfpRank"] = "big";
+        Run(Model(("Rank", "8")));
+
+        Assert.Equal("the property ZqfpRank, given to this build, is a whole number of at least 0, not 'big'.", Assert.Single(_engine.Errors).Message);
+    }
+
     [Fact]
     public void A_missing_tool_is_one_coded_error()
     {

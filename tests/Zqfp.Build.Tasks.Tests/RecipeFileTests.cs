@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Zqfp.Build.Tasks.Tests;
 
 public sealed class RecipeFileTests : IDisposable
@@ -35,12 +33,10 @@ public sealed class RecipeFileTests : IDisposable
     public void What_is_no_recipe_is_refused(string content) =>
         Assert.Throws<FormatException>(() => RecipeFile.Read(_folder.File("zqfp.json", content)));
 
-    [Fact]
-    public void The_schema_knows_the_same_keys()
-    {
-        using var schema = JsonDocument.Parse(File.ReadAllText(Repository.Path("src/Zqfp.Tool/zqfp.schema.json")));
-        Assert.Equal(
-            ModelOption.All.Select(option => RecipeFile.CamelCase(option.Metadata)).Append("$schema").Order(),
-            schema.RootElement.GetProperty("properties").EnumerateObject().Select(property => property.Name).Order());
-    }
+    [Theory]
+    [InlineData("{ \"ranks\": 3 }", "'ranks' is no option. Did you mean 'rank'?")]
+    [InlineData("{ \"maxPerplexityIncrease\": 5 }", "'maxPerplexityIncrease' is a percentage such as 5%, not '5'.")]
+    [InlineData("{ \"layerOverrides\": [\"a:rank=x\"] }", "'layerOverrides' sets format (fp4, fp8, int4, int8, e3m0, e5m2, float), group-size or rank, not 'rank=x'.")]
+    public void A_mistake_is_told_by_its_key(string content, string expected) =>
+        Assert.Equal(expected, Assert.Throws<FormatException>(() => RecipeFile.Read(_folder.File("zqfp.json", content))).Message);
 }

@@ -33,7 +33,7 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Quantize("exit 0", ("ExcludeLayers", " a* ;b ; "), ("LayerOverrides", "c:rank=4,format=fp8;d:format=float"), ("Profile", "custom;portable")));
 
         Assert.Equal(
-            ["--exclude", "a*", "--exclude", "b", "--override", "c:rank=4,format=fp8", "--override", "d:format=float", "--profile", "custom", "--profile", "portable"],
+            ["--profile", "custom", "--profile", "portable", "--exclude", "a*", "--exclude", "b", "--override", "c:rank=4,format=fp8", "--override", "d:format=float"],
             Arguments[9..^6]);
     }
 
@@ -43,7 +43,7 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Gate("exit 0", ("MaxPerplexityIncrease", "5%"), ("Rank", "0")));
 
         Assert.Equal(
-            ["tool.dll", "gate", "/out/m.onnx", "--against", "/a folder/m.onnx", "--text", "/e.txt", "--tokenizer", "/t;k.json", "--max-increase", "5%", "--cache", "/cache", "--result", "/gate.json"],
+            ["tool.dll", "gate", "/out/m.onnx", "--against", "/a folder/m.onnx", "--tokenizer", "/t;k.json", "--text", "/e.txt", "--max-increase", "5%", "--cache", "/cache", "--result", "/gate.json"],
             Arguments);
     }
 

@@ -155,6 +155,35 @@ public sealed class ReportJobTests : IDisposable
     }
 
     [Fact]
+    public void Swapped_results_are_said_to_be_swapped()
+    {
+        string quantize = Path.Combine(_folder, "quantize.json");
+        string gate = Path.Combine(_folder, "gate.json");
+        File.WriteAllText(quantize, JsonSerializer.Serialize(Quantization, JsonSerializerOptions.Web));
+        File.WriteAllText(gate, JsonSerializer.Serialize(Gate, JsonSerializerOptions.Web));
+        var options = new ReportOptions { QuantizationPath = gate, GatePath = quantize, OutputPaths = [Path.Combine(_folder, "r.html")] };
+
+        ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(options));
+        Assert.Equal(("ZQFP0011", gate), (error.Code, error.File));
+        Assert.Contains("is what 'dotnet zqfp gate --json' writes. Are the two files swapped?", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{ "model": "m" }""", "it lacks 'output', 'outputs', 'recipe'")]
+    [InlineData("""{ "model": 3 }""", "the value at '$.model' is of another kind.")]
+    [InlineData("[]", "the value is of another kind.")]
+    public void What_is_wrong_with_a_result_is_told_in_its_own_words(string content, string expected)
+    {
+        string path = Path.Combine(_folder, "quantize.json");
+        File.WriteAllText(path, content);
+        var options = new ReportOptions { QuantizationPath = path, OutputPaths = [Path.Combine(_folder, "r.html")] };
+
+        ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(options));
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("Zqfp.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_summary_for_a_CI_job_names_layers_as_the_page_does()
     {
         string text = MarkdownReport.Render(Quantization with { Layers = [new LayerReport("node_linear", 8, 4, 2, 4.5, 3) { Module = "model.layers.0.mlp.up_proj" }] }, null);

@@ -137,15 +137,65 @@ public sealed class JobTests : IDisposable
     public void Quantizations_wait_for_each_other_and_waiting_can_be_cancelled()
     {
         Process process;
-        using (QuantizationLock.Acquire(() => { }, CancellationToken.None))
+        using (QuantizationLock.Acquire("other/model.onnx", CancellationToken.None))
         {
             process = ToolProcess.Start("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration", Calibration);
-            Assert.StartsWith("Waiting", process.StandardError.ReadLine(), StringComparison.Ordinal);
+            Assert.Equal(
+                $"Waiting for another quantization to end: process {Environment.ProcessId}, which writes '{Path.GetFullPath("other/model.onnx")}'.",
+                process.StandardError.ReadLine());
             Interrupt(process);
             Assert.Equal(130, ToolProcess.Finish(process).ExitCode);
         }
 
         process.Dispose();
+    }
+
+    [Theory]
+    [InlineData("ZQFP0001", "missing.onnx", null, null)]
+    [InlineData("ZQFP0101", null, "missing.json", null)]
+    [InlineData("ZQFP0109", null, null, "missing.txt")]
+    public void Mistakes_are_told_before_any_waiting(string code, string? model, string? tokenizer, string? calibration)
+    {
+        using (QuantizationLock.Acquire("other/model.onnx", CancellationToken.None))
+        {
+            ToolProcess result = ToolProcess.Run(
+                "quantize", Bad(model) ?? Model, "-o", Output, "--tokenizer", Bad(tokenizer) ?? Tokenizer, "--calibration", Bad(calibration) ?? Calibration);
+            Assert.Contains(code, Assert.Single(result.Errors), StringComparison.Ordinal);
+            Assert.DoesNotContain("Waiting", result.Error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_model_that_is_quantized_already_is_told_so_whatever_the_output()
+    {
+        Assert.Equal(0, ToolProcess.Run("quantize", Model, "-o", Output, "--method", "rtn", "--preset", "paper").ExitCode);
+        foreach (string[] command in (string[][])[["quantize", Output, "-o", Output], ["plan", Output], ["plan", Output, "-o", Output]])
+        {
+            ToolProcess result = ToolProcess.Run([.. command, "--calibration", Calibration, "--tokenizer", Tokenizer]);
+            Assert.Equal(10, result.ExitCode);
+            Assert.Contains("ZQFP0014: The model is quantized already: FP4 E2M1", Assert.Single(result.Errors), StringComparison.Ordinal);
+        }
+    }
+
+    [UnixFact]
+    public void An_output_that_cannot_be_written_is_no_fault_of_the_work_folder()
+    {
+        foreach (string output in (string[])["/proc/quantized/model.onnx", Path.Combine(Calibration, "model.onnx")])
+        {
+            ToolProcess result = ToolProcess.Run("quantize", Model, "-o", output, "--tokenizer", Tokenizer, "--calibration", Calibration);
+            string error = Assert.Single(result.Errors);
+            Assert.Contains("ZQFP0002", error, StringComparison.Ordinal);
+            Assert.Contains("--output", error, StringComparison.Ordinal);
+            Assert.DoesNotContain("--work", error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_correction_larger_than_the_weights_is_a_warning_with_the_bits()
+    {
+        ToolProcess result = ToolProcess.Run("plan", Model, "--rank", "1000");
+        Assert.Matches(@"warning ZQFP0017: The low-rank corrections take \d+\.\d bits a weight beside the 4\.0 of the weights", result.Error);
+        Assert.DoesNotContain("ZQFP0017", ToolProcess.Run("plan", Model).Error, StringComparison.Ordinal);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Zqfp.Tool.Tests;
 
 public sealed class RecipeTests : IDisposable
@@ -63,25 +61,18 @@ public sealed class RecipeTests : IDisposable
         Assert.Contains("ZQFP0012", Assert.Single(result.Errors), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void The_schema_that_the_tool_prints_has_every_key_and_no_other()
+    [Theory]
+    [InlineData("{ \"ranks\": 3 }", "'ranks' is no option. Did you mean 'rank'?")]
+    [InlineData("{ \"maxPerplexityIncrease\": 5 }", "'maxPerplexityIncrease' is a percentage such as 5%, not '5'.")]
+    public void A_mistake_is_told_by_its_key_and_not_by_an_option_of_the_command_line(string content, string expected)
     {
-        ToolProcess result = ToolProcess.Run("schema");
-        using var schema = JsonDocument.Parse(result.Output);
-        Assert.Equal(
-            RecipeOptions.Entries.Select(entry => entry.Key).Append("$schema").Order(),
-            schema.RootElement.GetProperty("properties").EnumerateObject().Select(property => property.Name).Order());
+        ZqfpException mistake = Assert.Throws<ZqfpException>(() => RecipeOptions.Expand(["gate", "--recipe", Write(content)]));
+        Assert.Contains(expected, mistake.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Every_option_of_a_recipe_is_one_of_the_command()
-    {
-        foreach ((string command, IEnumerable<string?> options) in new[] { ("quantize", RecipeOptions.Entries.Select(entry => entry.Quantize)), ("gate", RecipeOptions.Entries.Select(entry => entry.Gate)) })
-        {
-            string help = ToolProcess.Run(command, "--help").Output;
-            Assert.All(options.OfType<string>(), option => Assert.Contains(option + " ", help, StringComparison.Ordinal));
-        }
-    }
+    public void The_schema_that_the_tool_prints_is_the_file_that_the_package_has() =>
+        Assert.Equal(File.ReadAllText(Repository.Path("src/Zqfp.Tool/zqfp.schema.json")), ToolProcess.Run("schema").Output);
 
     private string Write(string content)
     {

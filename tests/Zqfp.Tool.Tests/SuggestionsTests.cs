@@ -27,7 +27,7 @@ public class SuggestionsTests
     [InlineData("abc", "abd", 1)]
     [InlineData("abc", "acb", 1)]
     [InlineData("kitten", "sitting", 3)]
-    public void Distances_count_letters(string a, string b, int expected) => Assert.Equal(expected, Suggestions.Distance(a, b));
+    public void Distances_count_letters(string a, string b, int expected) => Assert.Equal(expected, Spelling.Distance(a, b));
 
     [Theory]
     [InlineData("quantise model.onnx", "There is no command 'quantise'. Did you mean 'quantize'?")]

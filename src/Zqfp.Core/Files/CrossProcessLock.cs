@@ -10,8 +10,9 @@ namespace Zqfp;
 public sealed class CrossProcessLock : IDisposable
 {
     private readonly FileStream? _file;
+    private readonly string? _note;
 
-    private CrossProcessLock(FileStream? file) => _file = file;
+    private CrossProcessLock(FileStream? file, string? note = null) => (_file, _note) = (file, note);
 
     /// <summary>The file that stands for a name.</summary>
     public static string FilePath(string name) =>
@@ -24,18 +25,22 @@ public sealed class CrossProcessLock : IDisposable
     /// <summary>Waits for the lock.</summary>
     /// <param name="name">What is locked; empty for the work of this user as a whole.</param>
     /// <param name="pause">How long to wait between two attempts.</param>
-    /// <param name="waiting">Called once when another process holds it.</param>
+    /// <param name="waiting">Called once when another process holds it, with what that said of itself; null where that cannot be read.</param>
     /// <param name="cancellation">Ends the waiting.</param>
+    /// <param name="holder">What this process says of itself to those that wait; null for nothing.</param>
     /// <exception cref="OperationCanceledException">Cancellation was asked for meanwhile.</exception>
-    public static CrossProcessLock Acquire(string name, TimeSpan pause, Action waiting, CancellationToken cancellation)
+    public static CrossProcessLock Acquire(
+        string name, TimeSpan pause, Action<string?> waiting, CancellationToken cancellation, string? holder = null)
     {
         string path = FilePath(name);
+        string note = path + ".holder";
         for (bool told = false; ; told = true)
         {
             cancellation.ThrowIfCancellationRequested();
             try
             {
-                return new CrossProcessLock(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+                var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                return new CrossProcessLock(file, holder is not null && TryWrite(note, holder) ? note : null);
             }
             catch (IOException) when (File.Exists(path))
             {
@@ -48,7 +53,7 @@ public sealed class CrossProcessLock : IDisposable
 
             if (!told)
             {
-                waiting();
+                waiting(TryRead(note));
             }
 
             cancellation.WaitHandle.WaitOne(pause);
@@ -56,5 +61,51 @@ public sealed class CrossProcessLock : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _file?.Dispose();
+    public void Dispose()
+    {
+        // While the lock is held the note is this process's own.
+        if (_note is not null)
+        {
+            TryDelete(_note);
+        }
+
+        _file?.Dispose();
+    }
+
+    // The note is a courtesy: where it cannot be written or read, everything else works as before.
+    private static bool TryWrite(string path, string text)
+    {
+        try
+        {
+            WholeFile.WriteText(path, text);
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    private static string? TryRead(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static void TryDelete(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
 }

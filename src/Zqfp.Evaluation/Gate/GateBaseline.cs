@@ -73,7 +73,7 @@ internal sealed class GateBaseline
 
     /// <summary>Several projects that share the file are built at once.</summary>
     private static CrossProcessLock Lock(string path, CancellationToken cancellation) =>
-        CrossProcessLock.Acquire(CrossProcessLock.NameOf(RealPath.Of(Path.GetFullPath(path))), Pause, () => { }, cancellation);
+        CrossProcessLock.Acquire(CrossProcessLock.NameOf(RealPath.Of(Path.GetFullPath(path))), Pause, _ => { }, cancellation);
 
     private static GateBaseline ReadLocked(string path)
     {

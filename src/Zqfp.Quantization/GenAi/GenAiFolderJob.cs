@@ -17,18 +17,12 @@ internal static class GenAiFolderJob
         var source = GenAiFolder.Open(options.ModelPath);
         RequireProfile(options);
         RequireSeparate(source, options);
-        string? library = options.Profiles[0] == EmissionProfile.Custom ? OperatorLibrary.Find(options.OperatorLibrary) : null;
+        string? library = Library(options);
         string config = source.ConfigWith(Path.GetFileName(library));
         try
         {
             using var output = new StagedFolder(options.OutputPath);
-            QuantizeReport report = quantize(options with
-            {
-                Target = OutputTarget.Onnx,
-                ModelPath = source.ModelPath,
-                OutputPath = output.PathOf(source.ModelName),
-                TokenizerPath = options.TokenizerPath ?? source.TokenizerPath,
-            });
+            QuantizeReport report = quantize(ModelOptions(options, source, output.PathOf(source.ModelName)));
             foreach (string name in OtherFiles(source))
             {
                 output.Copy(Path.Combine(source.Path, name), name);
@@ -55,6 +49,29 @@ internal static class GenAiFolderJob
             throw new ZqfpException("ZQFP0002", $"The folder '{options.OutputPath}' cannot be written: {e.Message}", options.OutputPath, e);
         }
     }
+
+    /// <summary>Refuses what <see cref="Run"/> would refuse before it begins, but for what concerns the model itself.</summary>
+    /// <returns>The options of quantizing the model itself.</returns>
+    /// <exception cref="ZqfpException">ZQFP0002, ZQFP0003, ZQFP0130 to ZQFP0133.</exception>
+    public static QuantizeOptions Check(QuantizeOptions options)
+    {
+        var source = GenAiFolder.Open(options.ModelPath);
+        RequireProfile(options);
+        RequireSeparate(source, options);
+        _ = source.ConfigWith(Path.GetFileName(Library(options)));
+        return ModelOptions(options, source, Path.Combine(options.OutputPath, source.ModelName));
+    }
+
+    private static string? Library(QuantizeOptions options) =>
+        options.Profiles[0] == EmissionProfile.Custom ? OperatorLibrary.Find(options.OperatorLibrary) : null;
+
+    private static QuantizeOptions ModelOptions(QuantizeOptions options, GenAiFolder source, string output) => options with
+    {
+        Target = OutputTarget.Onnx,
+        ModelPath = source.ModelPath,
+        OutputPath = output,
+        TokenizerPath = options.TokenizerPath ?? source.TokenizerPath,
+    };
 
     /// <summary>What the folder has besides its configuration, the model and the model's data, as paths in it, in ordinal order. Folders behind links are left out.</summary>
     private static string[] OtherFiles(GenAiFolder source)

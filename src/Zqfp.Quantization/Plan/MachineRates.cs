@@ -6,7 +6,8 @@ namespace Zqfp.Quantization;
 /// <summary>How fast this machine does what quantizing consists of.</summary>
 /// <param name="GramOperations">Operations a second when the inputs' products are summed.</param>
 /// <param name="QuantizeOperations">Operations a second when a layer is quantized with the options given, counted by <see cref="WorkOf"/>.</param>
-internal sealed record MachineRates(double GramOperations, double QuantizeOperations)
+/// <param name="Waiting">How many times longer that took than its processor time explains: about 1 on a machine that does nothing else.</param>
+internal sealed record MachineRates(double GramOperations, double QuantizeOperations, double Waiting)
 {
     /// <summary>
     /// ONNX Runtime's products of a small model, attention and element-wise operators included, against the summing of products:
@@ -23,6 +24,9 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
     /// </summary>
     public const double WarmUpSeconds = 3;
 
+    /// <summary>Share of the threads' time that work is in them, at least, where nothing else runs: 0.82 to 0.97 in rounds on two cores.</summary>
+    private const double Utilization = 0.8;
+
     private const int WarmUpSize = 128;
     private const int Rows = 512;
     private const int Columns = 512;
@@ -32,6 +36,8 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
 
     private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(1500);
 
+    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromSeconds(10);
+
     /// <summary>Measures the rates on a layer of 512 x 512, in about three seconds: small layers go first until the code is optimized.</summary>
     public static MachineRates Measure(QuantizationOptions options, int threads)
     {
@@ -39,12 +45,13 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
         float[] weights = Numbers(random, Rows * Columns);
         float[] inputs = Numbers(random, Tokens * Columns);
         using GramAccumulator gram = new(Columns, threads);
-        double gramSeconds = Fastest(() => gram.Add(inputs));
+        int used = threads == 0 ? Environment.ProcessorCount : threads;
+        (double gramSeconds, _) = Time(() => gram.Add(inputs), used);
         using Hessian hessian = gram.ToHessian();
-        QuantizationOptions used = options with { MaxThreads = threads };
-        WarmUpWith(used, weights, inputs);
-        double quantizeSeconds = Fastest(() => LayerQuantizer.Quantize(weights, Rows, Columns, hessian, used));
-        return new MachineRates(GramWork(Tokens, Columns) / gramSeconds, WorkOf(Rows, Columns) / quantizeSeconds);
+        QuantizationOptions own = options with { MaxThreads = threads };
+        WarmUpWith(own, weights, inputs);
+        (double quantizeSeconds, double waiting) = Time(() => LayerQuantizer.Quantize(weights, Rows, Columns, hessian, own), used);
+        return new MachineRates(GramWork(Tokens, Columns) / gramSeconds, WorkOf(Rows, Columns) / quantizeSeconds, waiting);
     }
 
     /// <summary>Operations of summing x x^T over <paramref name="tokens"/>: half the matrix.</summary>
@@ -58,25 +65,37 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
         using GramAccumulator gram = new(WarmUpSize, options.MaxThreads);
         gram.Add(inputs.AsSpan(0, Tokens * WarmUpSize));
         using Hessian hessian = gram.ToHessian();
-        for (long begin = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begin) < WarmUp;)
+        long begin = Stopwatch.GetTimestamp();
+        TimeSpan before = Environment.CpuUsage.TotalTime;
+        while (Stopwatch.GetElapsedTime(begin) < WarmUp
+            || (Environment.CpuUsage.TotalTime - before < WarmUp && Stopwatch.GetElapsedTime(begin) < LongestWarmUp))
         {
             LayerQuantizer.Quantize(weights.AsMemory(0, WarmUpSize * WarmUpSize), WarmUpSize, WarmUpSize, hessian, options);
         }
     }
 
-    /// <summary>Seconds of the fastest round within the budget, two at least: the first ones run code that is not yet optimized.</summary>
-    private static double Fastest(Action work)
+    /// <summary>
+    /// Seconds of a round where nothing else runs: of the fastest one, or what its processor time comes to on <paramref name="threads"/> threads,
+    /// where that is less because other processes took the processors. And how many times longer the fastest round took.
+    /// </summary>
+    private static (double Seconds, double Waiting) Time(Action work, int threads)
     {
-        long begin = Stopwatch.GetTimestamp();
+        // The first round runs code that is not yet optimized.
+        work();
         double fastest = double.MaxValue;
-        for (int round = 0; round < 2 || Stopwatch.GetElapsedTime(begin) < Budget; round++)
+        int rounds = 0;
+        TimeSpan before = Environment.CpuUsage.TotalTime;
+        for (long begin = Stopwatch.GetTimestamp(); rounds == 0 || Stopwatch.GetElapsedTime(begin) < Budget; rounds++)
         {
             long start = Stopwatch.GetTimestamp();
             work();
             fastest = Math.Min(fastest, Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
 
-        return Math.Max(1e-6, fastest);
+        // Clocks of processor time may be coarse, or count nothing of a short round.
+        double processor = (Environment.CpuUsage.TotalTime - before).TotalSeconds / rounds / threads / Utilization;
+        double seconds = Math.Max(1e-6, processor > 0 ? Math.Min(fastest, processor) : fastest);
+        return (seconds, fastest / seconds);
     }
 
     private static float[] Numbers(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];

@@ -10,6 +10,9 @@ public static class PlanJob
     /// <summary>Where all of a text is asked for and none is named.</summary>
     private const int AssumedWindows = 128;
 
+    /// <summary>From where on waiting for processors is told.</summary>
+    private const double BusyFrom = 1.25;
+
     /// <summary>Plans the quantization that <paramref name="options"/> describe; nothing is written.</summary>
     /// <param name="options">As for <see cref="QuantizeJob"/>. Without a calibration text the number of windows is taken as asked for.</param>
     /// <exception cref="ZqfpException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
@@ -23,13 +26,15 @@ public static class PlanJob
 
         bool calibrates = QuantizeOptionRules.NeedsCalibration(options.Quantization);
         bool isAssumed = calibrates && options.CalibrationPath is null;
-        QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        AlreadyQuantized.Refuse(file);
+        QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);
         ModelLayers model = ModelLayers.Of(file, options);
         InspectReport report = InspectJob.Of(file, model, options);
         IReadOnlyList<LayerChoice> chosen = model.Chosen;
         if (chosen.Count == 0)
         {
+            AlreadyQuantized.RefuseProducts(file);
             throw new ZqfpException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
         }
 
@@ -57,7 +62,7 @@ public static class PlanJob
             Disk = disk,
             Seconds = Estimate(stages, chosen, tokens, output + report.FileBytes, rates),
             Basis = Basis(rates, calibrates),
-            Warnings = [.. Warnings(options, memory, disk)],
+            Warnings = [.. Warnings(options, chosen, memory, disk)],
         };
     }
 
@@ -78,11 +83,19 @@ public static class PlanJob
         .. calibrates
             ? [string.Create(CultureInfo.InvariantCulture, $"measured now: {rates.GramOperations / 1e9:0.0} GFLOP/s summing what layers read; assumed: the model itself at {MachineRates.ForwardShare} of that")]
             : (string[])[],
+        .. rates.Waiting > BusyFrom
+            ? [string.Create(CultureInfo.InvariantCulture, $"the machine is busy: the measured work took {rates.Waiting:0.0} times its share of the processors; times are those of a machine that does nothing else")]
+            : (string[])[],
         string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.WarmUpSeconds:0} s until the code is optimized; {MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
     ];
 
-    private static IEnumerable<Diagnostic> Warnings(QuantizeOptions options, Requirement memory, Requirement disk)
+    private static IEnumerable<Diagnostic> Warnings(QuantizeOptions options, IReadOnlyList<LayerChoice> chosen, Requirement memory, Requirement disk)
     {
+        if (CorrectionSize.Warning(chosen, options.ModelPath) is { } tooLarge)
+        {
+            yield return tooLarge;
+        }
+
         if (memory.Needed > memory.Available)
         {
             yield return new Diagnostic("ZQFP4008", DiagnosticSeverity.Warning, $"About {Megabytes(memory.Needed)} of memory are needed and {Megabytes(memory.Available.Value)} are there. Use fewer --windows, or a larger machine.", options.ModelPath);

@@ -25,7 +25,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
     public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer) => isTemporary ? null : Map(key, layer);
 
     /// <summary>Writes <paramref name="result"/> and returns it as <see cref="Read"/> does.</summary>
-    /// <exception cref="ZqfpException">ZQFP0007: the folder cannot be written.</exception>
+    /// <exception cref="ZqfpException">ZQFP0007: the folder cannot be written; ZQFP0002 where it is the temporary one beside the output.</exception>
     public QuantizedLayerResult Write(LayerKey key, QuantizedLayerResult result)
     {
         try
@@ -39,7 +39,9 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ZqfpException("ZQFP0007", $"The folder of finished layers cannot be written: {e.Message} Choose another --work folder.", folder, e);
+            throw isTemporary
+                ? new ZqfpException("ZQFP0002", $"Finished layers cannot be written beside the output: {e.Message} Choose another --output.", folder, e)
+                : new ZqfpException("ZQFP0007", $"The folder of finished layers cannot be written: {e.Message} Choose another --work folder.", folder, e);
         }
     }
 

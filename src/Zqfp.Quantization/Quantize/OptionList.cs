@@ -13,6 +13,7 @@ internal static class OptionList
     {
         QuantizationOptions weights = options.Quantization;
         TextReading usual = new();
+        QuantizationOptions plain = new();
         (string Name, string? Value)[] entries =
         [
             ("weights", Recipe.FormatName(weights.Format)),
@@ -21,6 +22,8 @@ internal static class OptionList
             ("group-size", Group(weights.GroupSize)),
             ("constraint", Word(weights.Constraint)),
             ("rounding", weights.Constraint == ScaleConstraint.None ? null : Word(weights.Rounding)),
+            ("scale-storage", weights.ScaleStorage == plain.ScaleStorage ? null : Word(weights.ScaleStorage)),
+            ("damping", weights.Damping == plain.Damping ? null : weights.Damping.ToString(CultureInfo.InvariantCulture)),
             ("rank", Number(weights.Rank)),
             ("scale-search", Word(weights.ScaleSearch)),
             ("act-order", weights.ActOrder ? "yes" : "no"),

@@ -79,10 +79,16 @@ internal sealed class QuantizationRun
 
         if (_model.Chosen.Count == 0)
         {
+            AlreadyQuantized.RefuseProducts(_file);
             string why = all.All(layer => layer.IsHead || layer.IsTied)
                 ? "no MatMul or Gemm with a constant weight besides the head"
                 : "the options leave out every one";
             throw new ZqfpException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", _file.Path);
+        }
+
+        if (CorrectionSize.Warning(_model.Chosen, _file.Path) is { } tooLarge)
+        {
+            Warn(tooLarge);
         }
 
         foreach (LayerChoice choice in _model.Chosen)

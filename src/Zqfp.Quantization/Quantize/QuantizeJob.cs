@@ -5,6 +5,18 @@ namespace Zqfp.Quantization;
 /// <summary>Quantizes a model: calibrates stage by stage, quantizes each stage's layers, writes the result.</summary>
 public static class QuantizeJob
 {
+    /// <summary>
+    /// Refuses, in a moment, what <see cref="Run"/> would refuse before it begins: options that contradict each other, files that are missing, a
+    /// model that cannot be used, an output that cannot be written.
+    /// </summary>
+    /// <exception cref="ZqfpException">The model, the text or the options cannot be used; the code says why.</exception>
+    public static void Check(QuantizeOptions options)
+    {
+        QuantizeOptions model = options.Target == OutputTarget.GenAi ? GenAiFolderJob.Check(options) : options.InGenAiFolder();
+        using OnnxFile file = OnnxFile.Open(model.ModelPath);
+        Check(model, file);
+    }
+
     /// <summary>Quantizes a model.</summary>
     /// <exception cref="ZqfpException">The model, the text or the options cannot be used; the code says why. No output is written.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for. Nothing is written but finished layers in the work folder.</exception>
@@ -14,8 +26,15 @@ public static class QuantizeJob
 
     private static QuantizeReport RunModel(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation)
     {
-        QuantizeOptionRules.Check(options);
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        Check(options, file);
         return new QuantizationRun(options, file, observer, cancellation).Execute();
+    }
+
+    private static void Check(QuantizeOptions options, OnnxFile file)
+    {
+        AlreadyQuantized.Refuse(file);
+        QuantizeOptionRules.Check(options);
+        QuantizeOptionRules.CheckFiles(options);
     }
 }

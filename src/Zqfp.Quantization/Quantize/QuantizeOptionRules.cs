@@ -51,6 +51,19 @@ internal static class QuantizeOptionRules
         }
     }
 
+    /// <summary>Checks that the texts that <paramref name="options"/> name are there, and that the output can be written.</summary>
+    /// <exception cref="ZqfpException">ZQFP0002, ZQFP0101, ZQFP0109.</exception>
+    public static void CheckFiles(QuantizeOptions options)
+    {
+        if (NeedsCalibration(options.Quantization))
+        {
+            RequireFile("ZQFP0109", "text", options.CalibrationPath, "Name a file or a folder.");
+            RequireFile("ZQFP0101", "tokenizer", options.TokenizerPath, "Name a tokenizer.json or a SentencePiece .model.");
+        }
+
+        RequireWritable(options.OutputPath);
+    }
+
     /// <summary>Checks that there are operators for a layer that is quantized so.</summary>
     /// <exception cref="ZqfpException">ZQFP0005.</exception>
     public static void CheckFormats(QuantizationOptions weights, ActivationFormat activations)
@@ -76,6 +89,36 @@ internal static class QuantizeOptionRules
         options.Method == QuantizationMethod.Gptq
         || options.ScaleSearch is ScaleSearch.Diagonal or ScaleSearch.Pivot
         || (options.Rank > 0 && options.LowRankWeighting == LowRankWeighting.ActivationWeighted);
+
+    private static void RequireFile(string code, string kind, string? path, string instead)
+    {
+        if (!string.IsNullOrEmpty(path) && !Path.Exists(path))
+        {
+            throw new ZqfpException(code, $"The {kind} '{path}' does not exist. {instead}", path);
+        }
+    }
+
+    /// <summary>Tries it in the folder of the output, or in the nearest one above it that exists; nothing stays.</summary>
+    private static void RequireWritable(string output)
+    {
+        string folder = Path.GetDirectoryName(Path.GetFullPath(output))!;
+        while (!Directory.Exists(folder) && Path.GetDirectoryName(folder) is { } above)
+        {
+            folder = File.Exists(folder)
+                ? throw new ZqfpException("ZQFP0002", $"'{output}' cannot be written: '{folder}' is a file. Choose another --output.", output)
+                : above;
+        }
+
+        try
+        {
+            string probe = Path.Combine(folder, $".zqfp-{Guid.NewGuid():N}{WholeFile.Temporary}");
+            new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ZqfpException("ZQFP0002", $"'{output}' cannot be written: {e.Message} Choose another --output.", output, e);
+        }
+    }
 
     private static void Refuse(bool unsupported, string what, string instead)
     {

@@ -8,16 +8,19 @@ internal static class DoctorCommand
 {
     public static Command Create()
     {
-        var shared = new SharedOptions();
         var command = new Command("doctor", "Tell what this machine offers, and what to do about what is missing");
-        shared.AddTo(command, computes: false);
+        var options = new CommandOptions(command, OptionCommands.Doctor);
         HelpText.Extend(command, HelpText.Examples("dotnet zqfp doctor", "dotnet zqfp doctor --json"));
-        command.SetAction(result => Job.Run(result, shared, (_, _) =>
+        command.SetAction(result =>
         {
-            DoctorReport report = DoctorJob.Run();
-            DoctorWriter.Write(report, result.GetValue(shared.Json));
-            return report.CanQuantize ? ExitCodes.Success : ExitCodes.Runtime;
-        }));
+            GivenOptions given = options.Of(result);
+            return Job.Run(given, (_, _) =>
+            {
+                DoctorReport report = DoctorJob.Run();
+                DoctorWriter.Write(report, given.Flag("--json"));
+                return report.CanQuantize ? ExitCodes.Success : ExitCodes.Runtime;
+            });
+        });
         return command;
     }
 }

@@ -39,7 +39,7 @@ internal static class ExplainCommand
 
     /// <summary>Of codes equally near the one that begins alike: it is of the same class.</summary>
     private static string Nearest(string code) => DiagnosticPages.Codes
-        .OrderBy(known => Suggestions.Distance(code, known))
+        .OrderBy(known => Spelling.Distance(code, known))
         .ThenByDescending(known => known.Zip(code).TakeWhile(pair => pair.First == pair.Second).Count())
         .First();
 

@@ -8,17 +8,20 @@ internal static class InspectCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("MODEL") { Description = "The model, float or quantized: an ONNX file or a folder of ONNX Runtime GenAI" };
-        var shared = new SharedOptions();
+        var model = new Argument<string>("MODEL") { Description = "The model, float or quantized" };
         var command = new Command("inspect", "List a model's layers, and what quantizing would do to each") { model };
-        shared.AddTo(command, computes: false);
+        var options = new CommandOptions(command, OptionCommands.Inspect);
         HelpText.Extend(command, HelpText.Examples("dotnet zqfp inspect model.onnx", "dotnet zqfp inspect model.onnx --json"));
-        command.SetAction(result => Job.Run(result, shared, (_, _) =>
+        command.SetAction(result =>
         {
-            var options = new QuantizeOptions { ModelPath = result.GetRequiredValue(model), OutputPath = string.Empty };
-            InspectWriter.Write(InspectJob.Run(options), result.GetValue(shared.Json));
-            return ExitCodes.Success;
-        }));
+            GivenOptions given = options.Of(result);
+            return Job.Run(given, (_, _) =>
+            {
+                var inspected = new QuantizeOptions { ModelPath = result.GetRequiredValue(model), OutputPath = string.Empty };
+                InspectWriter.Write(InspectJob.Run(inspected), given.Flag("--json"));
+                return ExitCodes.Success;
+            });
+        });
         return command;
     }
 }

@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Runtime.InteropServices;
 
 namespace Zqfp.Tool;
@@ -9,12 +8,12 @@ internal static class Job
     /// <summary>Environment variable that, when 1, shows where an error came from.</summary>
     private const string TraceVariable = "ZQFP_TRACE";
 
-    public static int Run(ParseResult result, SharedOptions shared, Func<IJobObserver, CancellationToken, int> job)
+    public static int Run(GivenOptions given, Func<IJobObserver, CancellationToken, int> job)
     {
         using var cancellation = new CancellationTokenSource();
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
-        using var progress = new ProgressObserver(ProgressView.Create(result.GetValue(shared.Quiet)));
+        using var progress = new ProgressObserver(ProgressView.Create(given.Flag("--quiet")));
         try
         {
             return job(progress, cancellation.Token);

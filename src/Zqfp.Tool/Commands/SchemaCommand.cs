@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text;
 
 namespace Zqfp.Tool;
 
@@ -11,9 +12,8 @@ internal static class SchemaCommand
         HelpText.Extend(command, HelpText.Examples("dotnet zqfp schema > zqfp.schema.json"));
         command.SetAction(_ =>
         {
-            using Stream schema = typeof(SchemaCommand).Assembly.GetManifestResourceStream("zqfp.schema.json")!;
             using Stream output = Console.OpenStandardOutput();
-            schema.CopyTo(output);
+            output.Write(Encoding.UTF8.GetBytes(RecipeSchema.Text()));
             return ExitCodes.Success;
         });
         return command;

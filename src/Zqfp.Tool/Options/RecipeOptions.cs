@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Text.Json;
 
 namespace Zqfp.Tool;
@@ -9,56 +8,7 @@ namespace Zqfp.Tool;
 /// </summary>
 internal static class RecipeOptions
 {
-    /// <summary>The option's name.</summary>
-    public const string Name = "--recipe";
-
-    /// <summary>What a key stands for; null where a command has no such option.</summary>
-    /// <param name="Key">The key in the file.</param>
-    /// <param name="Quantize">The option of <c>quantize</c> and <c>plan</c>.</param>
-    /// <param name="Gate">The option of <c>gate</c>.</param>
-    /// <param name="IsFile">Whether the value is a path, relative to the recipe.</param>
-    internal sealed record Entry(string Key, string? Quantize, string? Gate, bool IsFile = false);
-
-    /// <summary>Every key but <c>$schema</c>.</summary>
-    internal static IReadOnlyList<Entry> Entries { get; } =
-    [
-        new("tokenizer", "--tokenizer", "--tokenizer", IsFile: true),
-        new("calibration", "--calibration", null, IsFile: true),
-        new("weights", "--weights", null),
-        new("activations", "--activations", null),
-        new("method", "--method", null),
-        new("groupSize", "--group-size", null),
-        new("constraint", "--constraint", null),
-        new("rounding", "--rounding", null),
-        new("rank", "--rank", null),
-        new("window", "--window", "--window"),
-        new("windows", "--windows", null),
-        new("windowSeed", "--window-seed", null),
-        new("jsonField", "--json-field", "--json-field"),
-        new("documentMarker", "--document-marker", "--document-marker"),
-        new("documentSeparator", "--document-separator", "--document-separator"),
-        new("bos", "--bos", "--bos"),
-        new("calibrateOn", "--calibrate-on", null),
-        new("includeLayers", "--include", null),
-        new("excludeLayers", "--exclude", null),
-        new("minLayerSize", "--min-size", null),
-        new("layerOverrides", "--override", null),
-        new("profile", "--profile", null),
-        new("accuracyLevel", "--accuracy-level", null),
-        new("for", "--for", null),
-        new("operatorsLibrary", "--operators-library", null, IsFile: true),
-        new("preset", "--preset", null),
-        new("evaluation", null, "--text", IsFile: true),
-        new("evaluationWindows", null, "--windows"),
-        new("maxPerplexityIncrease", null, "--max-increase"),
-        new("maxPerplexity", null, "--max-perplexity"),
-        new("baseline", null, "--baseline", IsFile: true),
-        new("maxRegression", null, "--max-regression"),
-        new("device", null, "--device"),
-    ];
-
-    /// <summary>The option itself, for help and completion; <see cref="Expand"/> has done its work before it is parsed.</summary>
-    public static Option<string?> Create() => new(Name) { Description = "A JSON file of options; those given here win ('dotnet zqfp schema' prints its schema)", HelpName = "FILE" };
+    private const string Name = "--recipe";
 
     /// <summary>The arguments with those of the recipe, where they name one.</summary>
     /// <exception cref="ZqfpException">ZQFP0012: the recipe cannot be read, or holds something that is no option.</exception>
@@ -69,13 +19,13 @@ internal static class RecipeOptions
             return arguments;
         }
 
-        bool isGate = command == "gate";
+        OptionCommands kind = command == "gate" ? OptionCommands.Gate : OptionCommands.Quantizing;
         List<string> expanded = [.. arguments];
-        foreach ((Entry entry, IReadOnlyList<string> values) in Read(path))
+        foreach ((ToolOption option, IReadOnlyList<string> values) in Read(path))
         {
-            if ((isGate ? entry.Gate : entry.Quantize) is { } option && !arguments.Any(argument => Is(argument, option)))
+            if (option.IsOf(kind) && !arguments.Any(argument => Is(argument, option.Name)))
             {
-                expanded.AddRange(values.Select(value => $"{option}={value}"));
+                expanded.AddRange(values.Select(value => $"{option.Name}={value}"));
             }
         }
 
@@ -94,7 +44,9 @@ internal static class RecipeOptions
             : arguments.ElementAtOrDefault(index + 1);
     }
 
-    private static IEnumerable<(Entry Entry, IReadOnlyList<string> Values)> Read(string path)
+    private static IEnumerable<string> Keys => OptionTable.InRecipes.Select(option => option.Key!);
+
+    private static IEnumerable<(ToolOption Option, IReadOnlyList<string> Values)> Read(string path)
     {
         try
         {
@@ -105,30 +57,35 @@ internal static class RecipeOptions
             }
 
             string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-            return [.. document.RootElement.EnumerateObject().Where(property => property.Name != "$schema").Select(property => Read(property, folder))];
+            return [.. document.RootElement.EnumerateObject()
+                .Where(property => property.Name != "$schema")
+                .Select(property => Read(property, folder))];
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or ArgumentException or InvalidOperationException or NotSupportedException)
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException
+            or ArgumentException or InvalidOperationException or NotSupportedException)
         {
             throw new ZqfpException("ZQFP0012", $"The recipe cannot be used: {e.Message}", path, e);
         }
     }
 
-    private static (Entry Entry, IReadOnlyList<string> Values) Read(JsonProperty property, string folder)
+    private static (ToolOption Option, IReadOnlyList<string> Values) Read(JsonProperty property, string folder)
     {
-        Entry entry = Entries.FirstOrDefault(entry => entry.Key == property.Name)
-            ?? throw new JsonException($"'{property.Name}' is no option. 'dotnet zqfp schema' lists them.");
+        ToolOption option = OptionTable.InRecipes.FirstOrDefault(option => option.Key == property.Name)
+            ?? throw new JsonException($"'{property.Name}' is no option.{Spelling.Question(property.Name, Keys)} 'dotnet zqfp schema' lists them.");
         IEnumerable<JsonElement> elements = property.Value.ValueKind == JsonValueKind.Array ? property.Value.EnumerateArray() : [property.Value];
-        return (entry, [.. elements.Select(element => Text(element, entry, folder))]);
+        return (option, [.. elements.Select(element => Text(element, option, folder))]);
     }
 
-    private static string Text(JsonElement element, Entry entry, string folder)
+    private static string Text(JsonElement element, ToolOption option, string folder)
     {
         string text = element.ValueKind switch
         {
             JsonValueKind.String => element.GetString()!,
             JsonValueKind.Number => element.GetRawText(),
-            _ => throw new JsonException($"'{entry.Key}' must be a text, a number or a list of these."),
+            _ => throw new JsonException($"'{option.Key}' must be a text, a number or a list of these."),
         };
-        return entry.IsFile ? Path.Combine(folder, text) : text;
+        return option.Problem(text) is { } problem ? throw new JsonException($"'{option.Key}' {problem}.")
+            : option.Kind == OptionKind.Input ? Path.Combine(folder, text)
+            : text;
     }
 }

@@ -13,7 +13,7 @@ public sealed class OutputPathTests : IDisposable
         string model = Path.Combine(_folder, "real", "model.onnx");
         string tokenizer = Path.Combine(_folder, "tokenizer.onnx.data");
         Directory.CreateDirectory(Path.GetDirectoryName(model)!);
-        File.WriteAllText(model, "model");
+        File.Copy(SampleModel.Model, model);
         File.WriteAllText(tokenizer, "tokenizer");
         Directory.CreateSymbolicLink(Path.Combine(_folder, "link"), Path.Combine(_folder, "real"));
         foreach (string output in new[] { model, Path.Combine(_folder, "link", "model.onnx"), Path.Combine(_folder, "tokenizer.onnx"), tokenizer })
@@ -23,6 +23,7 @@ public sealed class OutputPathTests : IDisposable
             Assert.Equal("ZQFP0003", error.Code);
         }
 
-        Assert.Equal(("model", "tokenizer"), (File.ReadAllText(model), File.ReadAllText(tokenizer)));
+        Assert.Equal(File.ReadAllBytes(SampleModel.Model), File.ReadAllBytes(model));
+        Assert.Equal("tokenizer", File.ReadAllText(tokenizer));
     }
 }

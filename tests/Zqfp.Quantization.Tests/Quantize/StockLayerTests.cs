@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
+using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Protos;
@@ -129,6 +130,7 @@ public sealed class StockLayerTests : IDisposable
 
         private static float[] Execute(string model, float[] x)
         {
+            RuntimeLibrary.Start();
             using var session = new InferenceSession(model);
             using OrtValue input = OrtValue.CreateTensorValueFromMemory(x, [1, Tokens, x.Length / Tokens]);
             using OrtValue y = session.Run(["x"], [input], ["y_float"])[0];

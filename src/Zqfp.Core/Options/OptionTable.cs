@@ -1,0 +1,134 @@
+using static Zqfp.OptionCommands;
+using static Zqfp.OptionKind;
+
+namespace Zqfp;
+
+/// <summary>
+/// Every option, once. The command line, recipes and their schema, the metadata and properties of a build and the reference tables of the
+/// documentation are made from this list: a new option is a line here, and where a command reads it.
+/// </summary>
+internal static class OptionTable
+{
+    private const string Formats = "fp4|fp8|int4|int8|e3m0|e5m2";
+
+    /// <summary>Every option, in the order of help and reference.</summary>
+    public static IReadOnlyList<ToolOption> All { get; } =
+    [
+        // What goes in and out.
+        new("--output", null, Quantizing, Place, "The quantized model; its weights go to this path with .data appended", requiredBy: Quantize, alias: "-o"),
+        new("--output", null, Sweep, Place, "A folder for the tables (sweep.md, sweep.json, sweep.svg); a stopped sweep continues there",
+            valueName: "FOLDER", requiredBy: Sweep, alias: "-o"),
+        new("--output", null, Report, List, "The file to write: .html, .md (for the summary of a CI job) or .json (both results in one); may be repeated",
+            valueName: "FILE", requiredBy: Report, alias: "-o"),
+        new("--gate", null, Report, Place, "What 'gate --json' wrote: perplexities and where the loss comes from"),
+        new("--against", null, Gate, Place, "The float model it was made from", valueName: "MODEL", requiredBy: Gate),
+        new("--against", null, Evaluate, Place,
+            "A model to compare with over the same tokens, such as the float model: paired difference, KL divergence, worst windows", valueName: "MODEL"),
+        new("--tokenizer", "Tokenizer", Computing, Input, "The model's tokenizer", "`tokenizer.json` or a SentencePiece `.model`"),
+        new("--calibration", "Calibration", Quantizing | Sweep, Input, "Text to calibrate on", "a file or a folder, of text like the model will see",
+            requiredBy: Sweep),
+        new("--text", "Evaluation", Measuring | Sweep, Input, "The text to measure on", "without it a build has no gate", requiredBy: Measuring | Sweep),
+        new("--text", null, Verify, Place, "A text to feed", otherwise: "random tokens"),
+
+        // How weights and activations are quantized.
+        new("--weights", "Weights", Quantizing, Choice, "Format of the weights",
+            "only `fp4` and `fp8` have operators, the others need `--profile simulated`", words: Formats),
+        new("--activations", "Activations", Quantizing, Choice, "Format of the activations, scaled for each token",
+            "`int8` and `e5m2` need `--profile simulated`", words: "fp8|int8|none|e5m2"),
+        new("--method", "Method", Quantizing, Choice, "How the weights' codes are chosen", "GPTQ, or plain rounding to nearest", words: "gptq|rtn"),
+        new("--group-size", "GroupSize", Quantizing, Whole, "Inputs that share a scale; 0 for a whole row, -1 for the whole layer",
+            byDefault: "256", minimum: -1),
+        new("--constraint", "Constraint", Quantizing, Choice, "Powers of two among the scales: of each (m1), or of their ratios in a row (m2)",
+            words: "m2|m1|none"),
+        new("--rounding", "Rounding", Quantizing, Choice, "How the constraint rounds", "`ceil` is the paper's, and clips", words: "nearest|floor|ceil"),
+        new("--scale-storage", "ScaleStorage", Quantizing, Choice, "Type that scales are rounded to before any weight is quantized",
+            "the model stores them as float32 in any case; `float16` makes them fit a runtime that does not", words: "float32|float16"),
+        new("--damping", "Damping", Quantizing, Fraction, "Share of the mean of the Hessian's diagonal that GPTQ adds to the diagonal",
+            "raised where a layer's Hessian is not positive definite with it", byDefault: "0.01"),
+        new("--rank", "Rank", Quantizing, Whole, "Rank of the low-rank correction (LoRC), 0 for none", byDefault: "8"),
+        new("--calibrate-on", "CalibrateOn", Quantizing, Choice,
+            "What layers are calibrated on: what the quantized layers before them make, or the float model's activations", words: "quantized|float"),
+        new("--profile", "Profile", Quantizing, ChoiceList,
+            "How the model is written: operators of domain zqfp (custom), 8-bit MatMulNBits that any ONNX Runtime runs fast (stock), operators with bodies any runtime executes (portable), standard ONNX (qdq). " +
+            "Of several, the first goes to the output, another one beside it with its name before the extension. " +
+            "Float weights for measuring any format (simulated), alone", words: "custom|stock|portable|qdq|simulated"),
+        new("--accuracy-level", "AccuracyLevel", Quantizing, Whole,
+            "What MatMulNBits may round activations to in the profile stock: int8 (4), bfloat16 (3), float16 (2), float32 (1), the runtime's choice (0)",
+            byDefault: "4"),
+        new("--for", "For", Quantizing, Choice,
+            "What is written: an ONNX file (onnx), or from a folder of ONNX Runtime GenAI another one (genai)", "[how](genai.md)", words: "onnx|genai"),
+        new("--operators-library", "OperatorsLibrary", Quantizing, Input,
+            "The operators' native library that goes into a GenAI folder of the profile custom", otherwise: "the one beside the tool"),
+        new("--preset", "Preset", Quantizing, Choice,
+            "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), " +
+            "more refinement in three times the time (best)", "[figures](results.md)", words: "default|paper|best"),
+        new("--include", "IncludeLayers", Quantizing, List,
+            "Only these layers, by a pattern of the node's, the weight's or the module's name; * and ? are wildcards; may be repeated"),
+        new("--exclude", "ExcludeLayers", Quantizing, List, "Layers that stay float; may be repeated"),
+        new("--min-size", "MinLayerSize", Quantizing, Whole, "Layers with fewer weights stay float", byDefault: "0"),
+        new("--override", "LayerOverrides", Quantizing, Overrides,
+            "What is different for some layers: format (fp4, fp8, int4, int8, e3m0, e5m2, or float to keep them as they are), group-size, rank; " +
+            "may be repeated", words: Formats),
+
+        // How texts are read and cut into windows.
+        new("--window", "Window", Quantizing | Measuring | Sweep, Whole, "Tokens in a window; windows do not overlap", byDefault: "512", minimum: 2),
+        new("--window", null, Verify, Whole, "Tokens in a window; windows do not overlap", byDefault: "128", minimum: 2),
+        new("--windows", "Windows", Quantizing, Whole, "Calibration windows at most, 0 for all the text has", byDefault: "96"),
+        new("--windows", "EvaluationWindows", Measuring | Sweep, Whole, "Windows to measure at most", otherwise: "all the text has"),
+        new("--windows", null, Verify, Whole, "Windows at most", byDefault: "8", minimum: 1),
+        new("--calibration-windows", null, Sweep, Whole, "Calibration windows at most, 0 for all the text has", byDefault: "96"),
+        new("--window-seed", "WindowSeed", Quantizing, Whole, "Draw the calibration windows from all of the text by this seed",
+            "the same ones on every machine", otherwise: "the first ones", minimum: int.MinValue),
+        new("--json-field", "JsonField", Quantizing | Measuring, Name, "The field of JSON lines that holds the text", byDefault: "text"),
+        new("--document-marker", "DocumentMarker", Quantizing | Measuring, Text,
+            "What parts the documents of a plain text; not needed where it is a token"),
+        new("--document-separator", "DocumentSeparator", Quantizing | Measuring, Text, "Put between documents",
+            otherwise: "the tokenizer's end token, or a blank line"),
+        new("--bos", "Bos", Quantizing | Measuring, Choice,
+            "Where the token that begins a sequence is put: nowhere, before the text, each document or each window", "`none` is GPTQ's protocol",
+            words: "none|text|document|window"),
+        new("--seed", null, Verify, Whole, "Seed of the random tokens", byDefault: "1"),
+        new("--table", null, Sweep, Choice, "Which table to make", words: "all|formats|constraints|ranks|encodings|presets"),
+
+        // Limits.
+        new("--max-increase", "MaxPerplexityIncrease", Gate, Percentage,
+            "Largest allowed increase of perplexity over the float model's; fails when the 95 % interval lies above it",
+            otherwise: "5%, unless another limit is given"),
+        new("--max-perplexity", "MaxPerplexity", Gate, Positive, "Largest allowed perplexity"),
+        new("--baseline", "Baseline", Gate, Input, "A file of accepted results, to be committed; fails when perplexity rose above the accepted one",
+            "with an entry for each model; several models may share it, also of projects that are built at the same time"),
+        new("--baseline-name", null, Gate, Name, "The model's name in that file", otherwise: "its file name"),
+        new("--max-regression", "MaxRegression", Gate, Percentage,
+            "Largest allowed increase over the baseline; fails when the 95 % interval lies above it", otherwise: "0.1%"),
+        new("--update-baseline", null, Gate, Flag, "Accept this result: write it to the baseline"),
+        new("--divergence", null, Gate, Flag, "Also measure KL divergence and top-1 agreement: runs both models side by side"),
+        new("--device", "Device", Measuring, Choice,
+            "Where models compute: on the processor, on a Hopper GPU by ONNX Runtime's CUDA provider (cuda), only the quantized products on it " +
+            "(cuda-products), or on whichever is there (auto)", words: "cpu|cuda|cuda-products|auto"),
+
+        // Files of a run, and what a command shows.
+        new("--work", null, Quantizing, Place, "A folder that keeps finished layers, so that a stopped run continues there",
+            "[pruned](build-integration.md#what-is-kept-and-for-how-long); without it they lie in `OUT.onnx.layers.tmp` until the end", valueName: "FOLDER"),
+        new("--cache", null, Measuring, Place, "A folder that keeps results by content, so that nothing is measured twice", valueName: "FOLDER"),
+        new("--dry-run", null, Quantize, Flag, "Tell what would be done, and what memory, disk and time it would need; write nothing"),
+        new("--result", null, Quantize | Gate, Place, "Also write the result to this file, as JSON: 'report' reads it"),
+        new("--recipe", null, Quantizing | Gate, Place, "A JSON file of options; those given here win ('dotnet zqfp schema' prints its schema)"),
+        new("--threads", null, Computing, Whole, "Threads used at most; the result does not depend on it", otherwise: "one a processor"),
+        new("--json", null, Computing | Inspect | Doctor, Flag, "Write the result as JSON"),
+        new("--quiet", null, Computing | Inspect | Doctor | Report, Flag, "Show no progress", alias: "-q"),
+
+        // What a build alone reads.
+        new("", "Recipe", None, Place, "A JSON file of options", "[below](#recipes)"),
+        new("", "Report", None, Flag, "Whether [reports](#reports) are made", byDefault: "true"),
+        new("", "PublishReport", None, Flag, "Whether the reports are published too", byDefault: "false"),
+    ];
+
+    /// <summary>The options of one command.</summary>
+    public static IEnumerable<ToolOption> Of(OptionCommands command) => All.Where(option => option.IsOf(command));
+
+    /// <summary>The options that a recipe can hold, each of which is metadata of a <c>ZqfpModel</c> too.</summary>
+    public static IEnumerable<ToolOption> InRecipes => All.Where(option => option.Key is not null);
+
+    /// <summary>The metadata of a <c>ZqfpModel</c>.</summary>
+    public static IEnumerable<ToolOption> InProjects => All.Where(option => option.Metadata is not null);
+}

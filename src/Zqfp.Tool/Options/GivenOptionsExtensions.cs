@@ -1,0 +1,59 @@
+using System.Globalization;
+using Zqfp.Evaluation;
+using Zqfp.Numerics;
+using Zqfp.Quantization;
+
+namespace Zqfp.Tool;
+
+/// <summary>What several options say together.</summary>
+internal static class GivenOptionsExtensions
+{
+    /// <summary>How texts are read where their names do not tell.</summary>
+    public static TextReading Reading(this GivenOptions given) => new()
+    {
+        JsonField = given.Required("--json-field"),
+        DocumentMarker = given.Text("--document-marker"),
+        DocumentSeparator = given.Text("--document-separator"),
+        Beginning = given.Choice<BeginningPolicy>("--bos"),
+    };
+
+    /// <summary>Which layers are quantized, and which differently.</summary>
+    public static LayerSelection Selection(this GivenOptions given) => new()
+    {
+        Include = given.List("--include"),
+        Exclude = given.List("--exclude"),
+        MinSize = given.Whole("--min-size"),
+        Overrides = [.. given.List("--override").Select(text => Override(OverrideText.Parse(text)))],
+    };
+
+    /// <summary>How weights are quantized, before a preset.</summary>
+    public static QuantizationOptions Weights(this GivenOptions given) => new()
+    {
+        Format = OptionWords.Format(given.Required("--weights")),
+        Method = given.Choice<QuantizationMethod>("--method"),
+        GroupSize = given.Whole("--group-size"),
+        Constraint = given.Choice<ScaleConstraint>("--constraint"),
+        Rounding = given.Choice<PowerRounding>("--rounding"),
+        ScaleStorage = given.Choice<ScaleStorage>("--scale-storage"),
+        Damping = given.Number("--damping") ?? throw new InvalidOperationException("--damping has a default."),
+        Rank = given.Whole("--rank"),
+    };
+
+    private static LayerOverride Override(OverrideText text)
+    {
+        var entry = new LayerOverride(text.Pattern);
+        foreach ((string key, string value) in text.Changes)
+        {
+            entry = key switch
+            {
+                "format" => value == OverrideText.KeepFloat ? entry with { KeepFloat = true } : entry with { Format = OptionWords.Format(value) },
+                "group-size" => entry with { GroupSize = Number(value) },
+                _ => entry with { Rank = Number(value) },
+            };
+        }
+
+        return entry;
+    }
+
+    private static int Number(string value) => int.Parse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,31 @@
+using Zqfp.Numerics;
+using Zqfp.Quantization;
+
+namespace Zqfp.Tool;
+
+/// <summary>Words of options that are not the names of what they stand for.</summary>
+internal static class OptionWords
+{
+    public static NumberFormat Format(string word) => word switch
+    {
+        "fp4" => NumberFormat.E2M1,
+        "fp8" => NumberFormat.E4M3,
+        "int4" => NumberFormat.Int4,
+        "int8" => NumberFormat.Int8,
+        "e3m0" => NumberFormat.E3M0,
+        "e5m2" => NumberFormat.E5M2,
+        _ => throw new ArgumentOutOfRangeException(nameof(word), word, "This word stands for no format."),
+    };
+
+    public static ActivationFormat Activations(string word) => word switch
+    {
+        "fp8" => ActivationFormat.Fp8,
+        "int8" => ActivationFormat.Int8,
+        "none" => ActivationFormat.None,
+        "e5m2" => ActivationFormat.Fp8E5M2,
+        _ => throw new ArgumentOutOfRangeException(nameof(word), word, "This word stands for no format of activations."),
+    };
+
+    /// <summary>The table, or null for all of them.</summary>
+    public static SweepTable? Table(string word) => word == "all" ? null : Enum.Parse<SweepTable>(word, ignoreCase: true);
+}
