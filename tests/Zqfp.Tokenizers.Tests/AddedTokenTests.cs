@@ -26,9 +26,9 @@ public class AddedTokenTests
     {
         JsonObject json = TinyTokenizers.ByteLevel();
         json["added_tokens"] = new JsonArray(
-            TinyTokenizers.Added(262, "<a"), TinyTokenizers.Added(262, "<ab>"), TinyTokenizers.Added(263, "b>"));
+            TinyTokenizers.Added(261, "<a"), TinyTokenizers.Added(262, "<ab>"), TinyTokenizers.Added(263, "b>"));
         Assert.Equal([262, 262, 263], TinyTokenizers.Load(json).EncodeToIds("<ab><ab>b>"));
-        Assert.Equal([262, 'b', 'c'], TinyTokenizers.Load(json).EncodeToIds("<abc"));
+        Assert.Equal([261, 'b', 'c'], TinyTokenizers.Load(json).EncodeToIds("<abc"));
     }
 
     [Fact]
@@ -36,11 +36,11 @@ public class AddedTokenTests
     {
         JsonObject json = TinyTokenizers.ByteLevel();
         json["normalizer"] = new JsonObject { ["type"] = "Lowercase" };
-        json["added_tokens"] = new JsonArray(TinyTokenizers.Added(262, "Yes", special: false), TinyTokenizers.Added(262, "No"));
+        json["added_tokens"] = new JsonArray(TinyTokenizers.Added(261, "Yes", special: false), TinyTokenizers.Added(262, "No"));
         PretrainedTokenizer tokenizer = TinyTokenizers.Load(json);
-        Assert.Equal([262, 262], tokenizer.EncodeToIds("YESyes"));
+        Assert.Equal([261, 261], tokenizer.EncodeToIds("YESyes"));
         Assert.Equal([262, 'n', 'o'], tokenizer.EncodeToIds("NoNO"));
-        Assert.Equal("Yes", tokenizer.Decode([262]));
+        Assert.Equal("Yes", tokenizer.Decode([261]));
     }
 
     [Fact]
