@@ -13,12 +13,17 @@ const join4096 = list => Array.from({ length: Math.ceil(list.length / 4096) },
 const everything = join4096(points);
 const hex = point => point.toString(16).toUpperCase();
 
+/** A tokenizer with the given stages. */
+function tokenizer(stages) {
+  const model = { type: 'BPE', vocab: { a: 0 }, merges: [], fuse_unk: false, byte_fallback: false };
+  const file = { version: '1.0', added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, model, ...stages };
+  return Tokenizer.fromString(JSON.stringify(file));
+}
+
 /** The matches of a pattern, as strings. */
 function matches(pattern, text) {
   const stage = { type: 'Split', pattern: { Regex: pattern }, behavior: 'Removed', invert: true };
-  const model = { type: 'BPE', vocab: { a: 0 }, merges: [], fuse_unk: false, byte_fallback: false };
-  const file = { version: '1.0', added_tokens: [], normalizer: null, pre_tokenizer: stage, post_processor: null, decoder: null, model };
-  return Tokenizer.fromString(JSON.stringify(file)).getPreTokenizer().preTokenizeString(text).map(([match]) => match);
+  return tokenizer({ pre_tokenizer: stage }).getPreTokenizer().preTokenizeString(text).map(([match]) => match);
 }
 
 /** The code points of a class. */
@@ -68,3 +73,26 @@ const several = cased.map(point => [point, Array.from(String.fromCodePoint(point
   .filter(([, fold]) => fold.length > 1);
 lines.push(`MultiFolds 1E9E=73+73 ${several.map(([point, fold]) => `${hex(point)}=${fold.map(hex).join('+')}`).join(' ')}`);
 writeFileSync(join(output, 'UnicodeSets.txt'), lines.map(line => `${line}\n`).join(''));
+
+// What the normalizers and BERT's stages know, which is older than the patterns' data.
+const normalizer = settings => tokenizer({ normalizer: settings }).getNormalizer();
+const bert = settings => normalizer({ type: 'BertNormalizer', clean_text: false, handle_chinese_chars: false, strip_accents: false, lowercase: false, ...settings });
+const removedBy = stage => ranges(points.filter(point => stage.normalizeString(`a${String.fromCodePoint(point)}b`) === 'ab'));
+const compatible = normalizer({ type: 'NFKD' });
+const canonical = normalizer({ type: 'NFD' });
+const decompositions = points.map(point => String.fromCodePoint(point))
+  .filter(c => compatible.normalizeString(c) !== canonical.normalizeString(c))
+  .map(c => `${hex(c.codePointAt(0))}=${Array.from(compatible.normalizeString(c), part => hex(part.codePointAt(0))).join('+')}`);
+const cutter = tokenizer({ pre_tokenizer: { type: 'BertPreTokenizer' } }).getPreTokenizer();
+const cuts = point => {
+  const c = String.fromCodePoint(point);
+  return !/\s/.test(c) && cutter.preTokenizeString(`a${c}b`).length === 3;
+};
+const tables = [
+  `Compatibility ${decompositions.join(' ')}`,
+  `CombiningMark ${removedBy(normalizer({ type: 'StripAccents' }))}`,
+  `BertControl ${removedBy(bert({ clean_text: true }))}`,
+  `BertAccent ${removedBy(bert({ strip_accents: true }))}`,
+  `BertPunctuation ${ranges(points.filter(cuts))}`,
+];
+writeFileSync(join(output, 'NormalizationTables.txt'), tables.map(line => `${line}\n`).join(''));

@@ -8,7 +8,7 @@ namespace Zqfp.Tokenizers;
 /// </summary>
 /// <remarks>
 /// Ids are those of the reference implementations, or the file is refused with a code: there is no approximate mode. As with
-/// SentencePiece and <c>add_special_tokens=False</c>, no special tokens are put around a text; those written in it, such as
+/// SentencePiece and <c>add_special_tokens=False</c>, no special tokens are put around a text unless asked for; those written in it, such as
 /// <c>&lt;|im_end|&gt;</c>, are recognized whatever the <c>considerPreTokenization</c> flag says. An unpaired surrogate is read as U+FFFD.
 /// Offsets refer to the normalized text where there is one, else to the text; a character that is spelled by several tokens is covered by
 /// each of them. Members with a <c>maxTokenCount</c> never cut such a character. Instances are safe to use from several threads.
@@ -46,7 +46,7 @@ public sealed class PretrainedTokenizer : Tokenizer
     /// <c>tokenizer_config.json</c> beside it names the tokens that begin and end a sequence.
     /// </param>
     /// <exception cref="ZqfpException">The file cannot be read, is neither format, is damaged, or asks for something that is not
-    /// supported (ZQFP0101 to ZQFP0108).</exception>
+    /// supported (ZQFP0101 to ZQFP0108, ZQFP0116).</exception>
     public static PretrainedTokenizer Load(string fileOrFolder)
     {
         ArgumentException.ThrowIfNullOrEmpty(fileOrFolder);
@@ -60,6 +60,23 @@ public sealed class PretrainedTokenizer : Tokenizer
     {
         ArgumentNullException.ThrowIfNull(stream);
         return Load(TokenizerFile.Read(stream));
+    }
+
+    /// <summary>Encodes a text with or without the special tokens that the file's post-processor puts around it.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="addSpecialTokens">Whether they are added, such as <c>[CLS]</c> and <c>[SEP]</c> or <c>&lt;s&gt;</c>.</param>
+    /// <param name="considerPreTokenization">Whether the text is cut into words.</param>
+    /// <param name="considerNormalization">Whether the text is normalized.</param>
+    public IReadOnlyList<int> EncodeToIds(
+        string text, bool addSpecialTokens, bool considerPreTokenization = true, bool considerNormalization = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        SpecialTokens special = _engine.Parts.Special;
+        var ids = new List<int>(text.Length / 4 + 4);
+        ids.AddRange(addSpecialTokens ? special.Before : []);
+        _engine.Encode(text, new EncodingStages(considerNormalization, considerPreTokenization), ids);
+        ids.AddRange(addSpecialTokens ? special.After : []);
+        return ids;
     }
 
     /// <summary>The text of the ids. Bytes that do not form UTF-8 come back as U+FFFD.</summary>

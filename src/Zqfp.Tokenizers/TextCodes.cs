@@ -18,4 +18,5 @@ internal static class TextCodes
     public const string OptionsInvalid = "ZQFP0113";
     public const string TokenizerLacks = "ZQFP0114";
     public const string PatternTooSlow = "ZQFP0115";
+    public const string PostProcessorUnsupported = "ZQFP0116";
 }

@@ -7,12 +7,16 @@ namespace Zqfp.Tokenizers;
 /// <summary>Joins the bytes each token stands for and reads them as UTF-8.</summary>
 /// <param name="bytes">Bytes by id; null where the vocabulary has a hole.</param>
 /// <param name="leadingSpaces">How many spaces at the very beginning were put there by encoding and are taken off.</param>
-internal sealed class TokenDecoder(byte[]?[] bytes, int leadingSpaces)
+/// <param name="firstBytes">Bytes by id of the token that comes first, where these differ (WordPiece puts spaces before words); else null.</param>
+internal sealed class TokenDecoder(byte[]?[] bytes, int leadingSpaces, byte[]?[]? firstBytes = null)
 {
+    private readonly byte[]?[] _firstBytes = firstBytes ?? bytes;
+
     /// <summary>The text of the ids. Bytes that do not form UTF-8 come back as U+FFFD.</summary>
     public string Decode(IEnumerable<int> ids)
     {
         var joined = new ArrayBufferWriter<byte>();
+        bool first = true;
         foreach (int id in ids)
         {
             if ((uint)id >= (uint)bytes.Length)
@@ -20,7 +24,8 @@ internal sealed class TokenDecoder(byte[]?[] bytes, int leadingSpaces)
                 throw new ArgumentOutOfRangeException(nameof(ids), id, $"A token id is outside the vocabulary of {bytes.Length}.");
             }
 
-            joined.Write(bytes[id]);
+            joined.Write((first ? _firstBytes : bytes)[id]);
+            first = false;
         }
 
         ReadOnlySpan<byte> text = joined.WrittenSpan;
@@ -46,7 +51,7 @@ internal sealed class TokenDecoder(byte[]?[] bytes, int leadingSpaces)
                 return OperationStatus.InvalidData;
             }
 
-            ReadOnlySpan<byte> added = bytes[id];
+            ReadOnlySpan<byte> added = (read == 0 ? _firstBytes : bytes)[id];
             int skipped = LeadingSpaces(added, spaces);
             spaces = skipped == added.Length ? spaces - skipped : 0;
             pending.Write(added[skipped..]);

@@ -4,8 +4,8 @@ namespace Zqfp.Tokenizers.Tests;
 
 public class NormalizerTests
 {
-    private readonly CanonicalNormalizer _composed = new(compose: true);
-    private readonly CanonicalNormalizer _decomposed = new(compose: false);
+    private readonly UnicodeNormalizer _composed = new(compose: true);
+    private readonly UnicodeNormalizer _decomposed = new(compose: false);
 
     [Theory]
     [InlineData("plain", "plain", "plain")]

@@ -23,7 +23,9 @@ public class ReferenceCaseTests
     [InlineData("added", "kinds")]
     [InlineData("deepseek", "kinds")]
     [InlineData("kimi", "kinds")]
+    [InlineData("nfkc", "kinds")]
     [InlineData("qwen35", "kinds")]
+    [InlineData("unigram", "kinds")]
     public void Gives_the_reference_ids(string name, string text)
     {
         PretrainedTokenizer tokenizer = PretrainedTokenizer.Load(Path.Combine(Folder, $"{name}.json"));

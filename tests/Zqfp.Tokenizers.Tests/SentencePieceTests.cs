@@ -77,18 +77,18 @@ public class SentencePieceTests
             // Scores of eighths add up exactly, so that the order of adding does not matter; ties are told by the score alone.
             string[] texts = [.. Enumerable.Range(0, 12).Select(_ => RandomWord(random, 3)).Concat(["\u2581", "a", "b"]).Distinct()];
             List<SentencePiece> pieces = TinySentencePiece.WithControls();
-            pieces.AddRange(texts.Select(text => new SentencePiece(text, -random.Next(1, 80) / 8f, PieceKind.Normal)));
+            pieces.AddRange(texts.Select(text => new SentencePiece(text, -random.Next(1, 80) / 8.0, PieceKind.Normal)));
             PretrainedTokenizer tokenizer = new TinySentencePiece { Pieces = pieces, Kind = SentencePieceKind.Unigram }.Load();
-            float unknown = pieces.Where(piece => piece.Kind == PieceKind.Normal).Min(piece => piece.Score) - 10;
+            double unknown = pieces.Where(piece => piece.Kind == PieceKind.Normal).Min(piece => piece.Score) - 10;
             for (int i = 0; i < 20; i++)
             {
                 string word = "a" + RandomWord(random, 9).Replace("\u2581", string.Empty, StringComparison.Ordinal);
-                float best = BestScore("\u2581" + word, pieces, unknown);
+                double best = BestScore("\u2581" + word, pieces, unknown);
                 string[] chosen = [.. tokenizer.EncodeToIds(word).Select(id => tokenizer.TokenOf(id)!)];
 
                 // Unknown characters in a row are one token, but each was paid for.
                 int known = chosen.Where(piece => piece != "<unk>").Sum(piece => piece.Length);
-                float score = chosen.Where(piece => piece != "<unk>").Sum(piece => pieces.First(other => other.Text == piece).Score)
+                double score = chosen.Where(piece => piece != "<unk>").Sum(piece => pieces.First(other => other.Text == piece).Score)
                     + unknown * (word.Length + 1 - known);
                 Assert.Equal(best, score);
             }
@@ -129,21 +129,21 @@ public class SentencePieceTests
         string.Concat(Enumerable.Range(0, 1 + random.Next(longest)).Select(_ => "aabbcx\u2581"[random.Next(7)]));
 
     /// <summary>The greatest sum over all ways to cut the word.</summary>
-    private static float BestScore(string word, List<SentencePiece> pieces, float unknown)
+    private static double BestScore(string word, List<SentencePiece> pieces, double unknown)
     {
         if (word.Length == 0)
         {
             return 0;
         }
 
-        float best = float.NegativeInfinity;
+        double best = double.NegativeInfinity;
         for (int length = 1; length <= word.Length; length++)
         {
             string piece = word[..length];
             int found = pieces.FindIndex(other => other.Kind == PieceKind.Normal && other.Text == piece);
             if (found >= 0 || length == 1)
             {
-                float score = found >= 0 ? pieces[found].Score : unknown;
+                double score = found >= 0 ? pieces[found].Score : unknown;
                 best = Math.Max(best, score + BestScore(word[length..], pieces, unknown));
             }
         }

@@ -106,7 +106,7 @@ internal sealed record TinySentencePiece
                 {
                     WriteBytes(part, 1, Encoding.UTF8.GetBytes(piece.Text));
                     part.WriteTag(2, WireFormat.WireType.Fixed32);
-                    part.WriteFloat(piece.Score);
+                    part.WriteFloat((float)piece.Score);
                     WriteNumber(part, 3, (int)piece.Kind);
                 }));
             }

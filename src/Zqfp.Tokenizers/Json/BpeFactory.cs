@@ -15,28 +15,32 @@ internal static class BpeFactory
             throw model.Unsupported(TextCodes.ModelUnsupported, $"a model of type '{model.Type}'");
         }
 
-        RefuseAffixes(model);
+        RefuseAffixes(model, byteLevel);
+        string suffix = model.String("end_of_word_suffix") ?? string.Empty;
         var merges = new MergeTable(ReadMerges(model, vocabulary.Ids));
         int? unknown = FindUnknown(model, vocabulary.Ids);
         Dictionary<string, int>? wholeWords = model.Bool("ignore_merges", false) ? vocabulary.Ids : null;
         return byteLevel
-            ? new ByteLevelBpeModel(ByteIds(vocabulary.Ids), merges, unknown, wholeWords)
+            ? new ByteLevelBpeModel(ByteIds(vocabulary.Ids, string.Empty), ByteIds(vocabulary.Ids, suffix), merges, unknown, wholeWords)
             : new CharacterBpeModel(new CharacterSymbols(vocabulary.Ids)
             {
                 UnknownId = unknown,
                 FuseUnknown = model.Bool("fuse_unk", false),
+                EndOfWordSuffix = suffix,
                 BytePieces = model.Bool("byte_fallback", false) ? CharacterSymbols.FindBytePieces(vocabulary.Ids) : null,
             }, merges, wholeWords);
     }
 
-    private static void RefuseAffixes(JsonComponent model)
+    private static void RefuseAffixes(JsonComponent model, bool byteLevel)
     {
-        foreach (string name in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
+        if (model.String("continuing_subword_prefix") is { Length: > 0 } prefix)
         {
-            if (!string.IsNullOrEmpty(model.String(name)))
-            {
-                throw model.Unsupported(TextCodes.ModelUnsupported, $"BPE with {name} '{model.String(name)}'");
-            }
+            throw model.Unsupported(TextCodes.ModelUnsupported, $"BPE with continuing_subword_prefix '{prefix}'");
+        }
+
+        if (!byteLevel && model.String("end_of_word_suffix") is { Length: > 0 } && model.Bool("byte_fallback", false))
+        {
+            throw model.Unsupported(TextCodes.ModelUnsupported, "BPE with end_of_word_suffix and byte fallback");
         }
 
         if (model.TryGet("dropout", out JsonElement dropout) && dropout.ValueKind == JsonValueKind.Number && dropout.GetDouble() > 0)
@@ -56,12 +60,12 @@ internal static class BpeFactory
         return ids.TryGetValue(token, out int id) ? id : throw model.Malformed($"the unknown token '{token}' is not in the vocabulary");
     }
 
-    private static int[] ByteIds(Dictionary<string, int> ids)
+    private static int[] ByteIds(Dictionary<string, int> ids, string suffix)
     {
         var byteIds = new int[256];
         for (int value = 0; value < 256; value++)
         {
-            byteIds[value] = ids.TryGetValue(ByteAlphabet.Spell((byte)value).ToString(), out int id) ? id : -1;
+            byteIds[value] = ids.TryGetValue(ByteAlphabet.Spell((byte)value) + suffix, out int id) ? id : -1;
         }
 
         return byteIds;

@@ -5,9 +5,21 @@ namespace Zqfp.Tokenizers;
 /// <summary>Makes the decoder of <c>decoder</c>. All that the supported ones do to a token is known when they are made.</summary>
 internal static class DecoderFactory
 {
+    // The reference's, token by token and in this order.
+    private static readonly (string Spaced, string Joined)[] Cleanups =
+    [
+        (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"),
+        (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+    ];
+
     /// <exception cref="ZqfpException">ZQFP0108.</exception>
     public static TokenDecoder Create(JsonComponent? component, IReadOnlyList<string?> spellings, IEnumerable<AddedToken> added)
     {
+        if (component is { Type: "WordPiece" } wordPiece)
+        {
+            return CreateWordPiece(wordPiece, spellings);
+        }
+
         var rules = new Rules();
         if (component is { } decoder)
         {
@@ -22,6 +34,21 @@ internal static class DecoderFactory
         }
 
         return new TokenDecoder(bytes, rules.LeadingSpaces);
+    }
+
+    /// <summary>Tokens without the prefix begin words, before which goes a space unless they come first.</summary>
+    private static TokenDecoder CreateWordPiece(JsonComponent decoder, IReadOnlyList<string?> spellings)
+    {
+        string prefix = decoder.String("prefix") ?? "##";
+        bool cleans = decoder.Bool("cleanup", true);
+        return new TokenDecoder(
+            [.. spellings.Select(spelling => Spell(spelling?.StartsWith(prefix, StringComparison.Ordinal) == true ? spelling[prefix.Length..] : $" {spelling}"))],
+            leadingSpaces: 0,
+            [.. spellings.Select(spelling => Spell(spelling ?? string.Empty))]);
+
+        byte[] Spell(string token) => Encoding.UTF8.GetBytes(cleans
+            ? Cleanups.Aggregate(token, (cleaned, entry) => cleaned.Replace(entry.Spaced, entry.Joined, StringComparison.Ordinal))
+            : token);
     }
 
     private static void Read(JsonComponent decoder, Rules rules)

@@ -18,9 +18,19 @@ internal static class NormalizerFactory
                 TextNormalizer[] stages = [.. normalizer.Children("normalizers").Select(stage => Create(stage)!)];
                 return stages.Length == 1 ? stages[0] : new SequenceNormalizer(stages);
             case "NFC":
-                return new CanonicalNormalizer(compose: true);
+                return new UnicodeNormalizer(compose: true);
             case "NFD":
-                return new CanonicalNormalizer(compose: false);
+                return new UnicodeNormalizer(compose: false);
+            case "NFKC":
+                return new UnicodeNormalizer(compose: true, compatibility: true);
+            case "NFKD":
+                return new UnicodeNormalizer(compose: false, compatibility: true);
+            case "StripAccents":
+                return new RemovingNormalizer(NormalizationTables.Instance.CombiningMarks);
+            case "BertNormalizer":
+                return CreateBert(normalizer);
+            case "Precompiled":
+                return CreatePrecompiled(normalizer);
             case "Prepend":
                 return new PrependNormalizer(normalizer.RequiredString("prepend"));
             case "Replace":
@@ -32,6 +42,35 @@ internal static class NormalizerFactory
             default:
                 throw normalizer.Unsupported(TextCodes.NormalizerUnsupported, $"a normalizer of type '{normalizer.Type}'");
         }
+    }
+
+    private static BertNormalizer CreateBert(JsonComponent normalizer)
+    {
+        bool lowercase = normalizer.Bool("lowercase", true);
+        return new BertNormalizer
+        {
+            Cleans = normalizer.Bool("clean_text", true),
+            SeparatesHan = normalizer.Bool("handle_chinese_chars", true),
+            StripsAccents = normalizer.Bool("strip_accents", lowercase),
+            Lowercases = lowercase,
+        };
+    }
+
+    private static PrecompiledNormalizer CreatePrecompiled(JsonComponent normalizer)
+    {
+        byte[] content;
+        try
+        {
+            content = Convert.FromBase64String(normalizer.RequiredString("precompiled_charsmap"));
+        }
+        catch (FormatException)
+        {
+            content = [];
+        }
+
+        return CharsMap.TryRead(content, out CharsMap? rules)
+            ? new PrecompiledNormalizer(rules)
+            : throw normalizer.Malformed($"the table of '{normalizer.Place}' (precompiled_charsmap) is broken");
     }
 
     private static TextNormalizer CreateReplace(JsonComponent normalizer)

@@ -73,7 +73,15 @@ internal static class PreTokenizerFactory
                     CodePointPattern.FromRegex(stage.Bool("individual_digits", false) ? @"\p{N}" : @"\p{N}+"), PieceBehavior.Isolated);
             case "Punctuation":
                 return new PatternSplitter(
-                    CodePointPattern.FromRegex(@"[\p{P}$+<=>^`|~]"), ReadBehavior(stage, "Isolated"));
+                    CodePointPattern.FromSet(NormalizationTables.Instance.Punctuation), ReadBehavior(stage, "Isolated"));
+            case "BertPreTokenizer":
+                return new SequenceSplitter(
+                [
+                    new PatternSplitter(CodePointPattern.FromRegex(@"\s"), PieceBehavior.Removed),
+                    new PatternSplitter(CodePointPattern.FromSet(NormalizationTables.Instance.Punctuation), PieceBehavior.Isolated),
+                ]);
+            case "CharDelimiterSplit":
+                return new PatternSplitter(CodePointPattern.FromLiteral(stage.RequiredString("delimiter")), PieceBehavior.Removed);
             case "Whitespace":
                 return new PatternSplitter(CodePointPattern.FromRegex(WordsAndSymbols), PieceBehavior.Removed, invert: true);
             case "WhitespaceSplit":

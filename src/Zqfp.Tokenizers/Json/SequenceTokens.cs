@@ -10,13 +10,14 @@ internal static class SequenceTokens
 {
     private static readonly string[] EndNames = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>"];
 
-    public static (int? Beginning, int? End) Find(JsonComponent root, Dictionary<string, int> ids)
+    public static (int? Beginning, int? End) Find(JsonComponent root, PostProcessing template, Dictionary<string, int> ids)
     {
         (int? beginning, int? end) = FromConfiguration(root.File.Path, ids);
-        (int? before, int? after) = FromTemplate(root.Child("post_processor"), ids);
         int? named = EndNames.Where(ids.ContainsKey).Select(name => (int?)ids[name]).FirstOrDefault();
-        return (beginning ?? before, end ?? after ?? named);
+        return (beginning ?? FirstOf(template.Before), end ?? FirstOf(template.After) ?? named);
     }
+
+    private static int? FirstOf(IReadOnlyList<int> ids) => ids.Count > 0 ? ids[0] : null;
 
     private static (int? Beginning, int? End) FromConfiguration(string? file, Dictionary<string, int> ids)
     {
@@ -58,43 +59,5 @@ internal static class SequenceTokens
             _ => null,
         };
         return content is not null && ids.TryGetValue(content, out int id) ? id : null;
-    }
-
-    private static (int? Before, int? After) FromTemplate(JsonComponent? postProcessor, Dictionary<string, int> ids)
-    {
-        if (postProcessor is not { } processor)
-        {
-            return (null, null);
-        }
-
-        if (processor.Type == "Sequence")
-        {
-            (int? Before, int? After) found = (null, null);
-            foreach (JsonComponent part in processor.Children("processors"))
-            {
-                (int? before, int? after) = FromTemplate(part, ids);
-                found = (found.Before ?? before, found.After ?? after);
-            }
-
-            return found;
-        }
-
-        int? first = null;
-        int? last = null;
-        bool seenText = false;
-        foreach (JsonComponent part in processor.Type == "TemplateProcessing" ? processor.Children("single") : [])
-        {
-            if (part.Child("SpecialToken") is not { } special)
-            {
-                seenText = true;
-            }
-            else if (ids.TryGetValue(special.RequiredString("id"), out int id))
-            {
-                first = seenText ? first : first ?? id;
-                last = seenText ? last ?? id : last;
-            }
-        }
-
-        return (first, last);
     }
 }

@@ -8,7 +8,7 @@ internal static class TokenizerJsonReader
     // Beyond every real vocabulary; keeps a broken id from asking for gigabytes.
     private const int MostIds = 1 << 24;
 
-    /// <exception cref="ZqfpException">ZQFP0102 to ZQFP0108.</exception>
+    /// <exception cref="ZqfpException">ZQFP0102 to ZQFP0108, ZQFP0116.</exception>
     public static SubwordEngineParts Read(TokenizerFile file)
     {
         try
@@ -51,7 +51,8 @@ internal static class TokenizerJsonReader
             ids[token.Content] = token.Id;
         }
 
-        (int? beginning, int? end) = SequenceTokens.Find(root, ids);
+        PostProcessing template = PostProcessing.Read(root.Child("post_processor"), ids);
+        (int? beginning, int? end) = SequenceTokens.Find(root, template, ids);
         return new SubwordEngineParts
         {
             RawTokens = new AddedTokens(added.Where(token => !token.Normalized)),
@@ -59,17 +60,34 @@ internal static class TokenizerJsonReader
             Normalizer = normalizer,
             Splitter = splitter,
             WordCutter = byteLevel ? null : PreTokenizerFactory.WordCutter(splitter, model, vocabulary),
-            Model = BpeFactory.Create(model, vocabulary, byteLevel),
+            Model = CreateModel(model, vocabulary, byteLevel),
             Decoder = DecoderFactory.Create(root.Child("decoder"), spellings, added),
             Spellings = spellings,
             Ids = ids,
-            Special = new SpecialTokens { BeginningOfSentenceId = beginning, EndOfSentenceId = end },
+            Special = new SpecialTokens
+            {
+                BeginningOfSentenceId = beginning,
+                EndOfSentenceId = end,
+                Before = template.Before,
+                After = template.After,
+            },
         };
     }
+
+    private static ISubwordModel CreateModel(JsonComponent model, Vocabulary vocabulary, bool byteLevel) => model.Type switch
+    {
+        "Unigram" or "WordPiece" when byteLevel =>
+            throw model.Unsupported(TextCodes.ModelUnsupported, $"a model of type '{model.Type}' after the pre-tokenizer 'ByteLevel'"),
+        "Unigram" => UnigramFactory.Create(model, vocabulary),
+        "WordPiece" => WordPieceFactory.Create(model, vocabulary),
+        _ => BpeFactory.Create(model, vocabulary, byteLevel),
+    };
 
     private static List<AddedToken> ReadAddedTokens(JsonComponent root, Vocabulary vocabulary, TextNormalizer? normalizer)
     {
         var tokens = new List<AddedToken>();
+        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+        int next = vocabulary.Size;
         foreach (JsonComponent token in root.Children("added_tokens"))
         {
             int id = token.RequiredInt("id");
@@ -81,8 +99,16 @@ internal static class TokenizerJsonReader
             string content = token.RequiredString("content");
             bool normalized = token.Bool("normalized", !token.Bool("special", false));
 
-            // A token that the model has as well keeps the model's id.
-            tokens.Add(new AddedToken(vocabulary.Ids.GetValueOrDefault(content, id), content)
+            // The reference numbers tokens itself: one that the model has as well keeps the model's id, the others follow the vocabulary in
+            // their order, which is what the file says unless it was edited.
+            if (!ids.TryGetValue(content, out id) && !vocabulary.Ids.TryGetValue(content, out id))
+            {
+                id = next;
+            }
+
+            ids[content] = id;
+            next = Math.Max(next, id + 1);
+            tokens.Add(new AddedToken(id, content)
             {
                 Pattern = normalized && normalizer is not null ? normalizer.Normalize(content) : content,
                 SingleWord = token.Bool("single_word", false),

@@ -37,10 +37,33 @@ internal sealed class PatternReplaceNormalizer(CodePointPattern pattern, string 
     }
 }
 
-/// <summary>Lower case by the simple mappings of Unicode.</summary>
+/// <summary>Lower case, character by character.</summary>
 internal sealed class LowercaseNormalizer : TextNormalizer
 {
-    protected override string Rewrite(string text) => text.ToLowerInvariant();
+    // The one letter whose lower case is two characters, which the runtime leaves alone.
+    protected override string Rewrite(string text) => text.ToLowerInvariant().Replace("\u0130", "i\u0307", StringComparison.Ordinal);
+}
+
+/// <summary>Removes the code points of a set.</summary>
+internal sealed class RemovingNormalizer(CodePointSet removed) : TextNormalizer
+{
+    protected override string Rewrite(string text)
+    {
+        var kept = new StringBuilder(text.Length);
+        int position = 0;
+        while (position < text.Length)
+        {
+            Rune.DecodeFromUtf16(text.AsSpan(position), out Rune rune, out int units);
+            if (!removed.Contains(rune.Value))
+            {
+                kept.Append(text, position, units);
+            }
+
+            position += units;
+        }
+
+        return kept.ToString();
+    }
 }
 
 /// <summary>Takes white space off the ends.</summary>

@@ -11,6 +11,7 @@ internal sealed class CodePointAlphabet
     private const int PageBits = 8;
 
     private readonly List<(int First, char Letter)> _intervals;
+    private readonly char[] _basicPlane = new char[char.MaxValue + 1];
     private readonly char[][] _pages = new char[(CodePointSet.Last >> PageBits) + 1][];
 
     /// <param name="sets">The pattern's sets.</param>
@@ -23,6 +24,10 @@ internal sealed class CodePointAlphabet
         Dictionary<int, char> letters = AssignLetters(starts, classes);
         _intervals = [.. starts.Select((start, index) => (start, letters[classes[index]]))];
         FillPages();
+        for (int page = 0; page < _basicPlane.Length >> PageBits; page++)
+        {
+            _pages[page].CopyTo(_basicPlane, page << PageBits);
+        }
     }
 
     /// <summary>The letter of a code point.</summary>
@@ -41,9 +46,11 @@ internal sealed class CodePointAlphabet
     {
         if (starts.Length == 0)
         {
-            for (int i = 0; i < text.Length; i++)
+            char[] basicPlane = _basicPlane;
+            letters = letters[..text.Length];
+            for (int i = 0; i < letters.Length; i++)
             {
-                letters[i] = Map(text[i]);
+                letters[i] = basicPlane[text[i]];
             }
 
             return text.Length;

@@ -35,6 +35,9 @@ internal sealed class CodePointPattern
     /// <exception cref="PatternException">The pattern is broken, or cannot be translated exactly.</exception>
     public static CodePointPattern FromRegex(string pattern) => new(pattern, PatternParser.Parse(pattern));
 
+    /// <summary>Finds each code point of a set.</summary>
+    public static CodePointPattern FromSet(CodePointSet set) => new("a set of characters", new PatternNode.Set(set));
+
     public static CodePointPattern FromLiteral(string literal) => new(literal, new PatternNode.Sequence(
         [.. literal.EnumerateRunes().Select(rune => new PatternNode.Set(CodePointSet.Of(rune.Value)))]));
 

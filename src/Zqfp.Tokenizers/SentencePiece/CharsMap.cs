@@ -77,6 +77,32 @@ internal sealed class CharsMap
         return TryRead(found, out replacement);
     }
 
+    /// <summary>What the shortest rule that a text begins with puts in its place.</summary>
+    public bool TryMatchShortest(ReadOnlySpan<char> text, [NotNullWhen(true)] out string? replacement)
+    {
+        uint node = Offset(_units[0]);
+        Span<byte> bytes = stackalloc byte[4];
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            foreach (byte label in bytes[..rune.EncodeToUtf8(bytes)])
+            {
+                if (!TryStep(ref node, label, out uint leaf))
+                {
+                    replacement = null;
+                    return false;
+                }
+
+                if (leaf != uint.MaxValue)
+                {
+                    return TryRead(leaf, out replacement);
+                }
+            }
+        }
+
+        replacement = null;
+        return false;
+    }
+
     private static uint Offset(uint unit) => (unit >> 10) << (int)((unit & (1u << 9)) >> 6);
 
     /// <summary>Follows one byte; <paramref name="leaf"/> is the value that ends there, if one does.</summary>

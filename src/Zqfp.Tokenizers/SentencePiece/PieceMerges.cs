@@ -12,7 +12,7 @@ internal static class PieceMerges
     public static List<Merge> Derive(IReadOnlyList<SentencePiece> pieces, Dictionary<string, int> spoken)
     {
         Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup = spoken.GetAlternateLookup<ReadOnlySpan<char>>();
-        float[] scores = [.. spoken.Values.Select(id => pieces[id].Score).Distinct().OrderDescending()];
+        double[] scores = [.. spoken.Values.Select(id => pieces[id].Score).Distinct().OrderDescending()];
         var merges = new List<Merge>();
         foreach ((string text, int id) in spoken)
         {
@@ -31,8 +31,8 @@ internal static class PieceMerges
         return merges;
     }
 
-    private readonly record struct Descending(float Score) : IComparable<float>
+    private readonly record struct Descending(double Score) : IComparable<double>
     {
-        public int CompareTo(float other) => other.CompareTo(Score);
+        public int CompareTo(double other) => other.CompareTo(Score);
     }
 }

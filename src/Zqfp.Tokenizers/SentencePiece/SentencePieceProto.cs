@@ -23,7 +23,7 @@ internal enum SentencePieceKind
 }
 
 /// <summary>One entry of the vocabulary; its id is its place.</summary>
-internal readonly record struct SentencePiece(string Text, float Score, PieceKind Kind);
+internal readonly record struct SentencePiece(string Text, double Score, PieceKind Kind);
 
 /// <summary>What encoding needs of a SentencePiece <c>ModelProto</c>, with the defaults its definition gives.</summary>
 internal sealed class SentencePieceProto

@@ -97,7 +97,7 @@ internal static class SentencePieceReader
             SentencePieceKind.Bpe when proto.Pieces.Exists(piece => piece.Kind == PieceKind.Unused) =>
                 throw Unsupported(file, "BPE with unused pieces"),
             SentencePieceKind.Bpe => new CharacterBpeModel(symbols, new MergeTable(PieceMerges.Derive(proto.Pieces, spoken)), wholeWords: null),
-            SentencePieceKind.Unigram => new UnigramModel(proto.Pieces, symbols),
+            SentencePieceKind.Unigram => new UnigramModel(proto.Pieces, symbols, single: true),
             _ => throw Unsupported(file, $"type {proto.Kind}"),
         };
     }

@@ -14,26 +14,29 @@ internal sealed class UnigramModel : ISubwordModel
     // Pieces by their characters: a child is found by its parent and one UTF-16 unit. Node 0 is the root.
     private readonly Dictionary<long, int> _children = [];
     private readonly List<int> _idByNode = [CharacterSymbols.Unknown];
-    private readonly float[] _scores;
-    private readonly float _unknownScore;
+    private readonly double[] _scores;
+    private readonly double _unknownScore;
+    private readonly bool _single;
     private readonly CharacterSymbols _symbols;
 
     /// <param name="pieces">All pieces.</param>
     /// <param name="symbols">Spells the code points that are no piece.</param>
-    public UnigramModel(IReadOnlyList<SentencePiece> pieces, CharacterSymbols symbols)
+    /// <param name="single">Whether scores are summed in single precision, as SentencePiece does; Hugging Face does so in double.</param>
+    public UnigramModel(IReadOnlyList<SentencePiece> pieces, CharacterSymbols symbols, bool single)
     {
         _symbols = symbols;
-        float[] normal = [.. pieces.Where(piece => piece.Kind == PieceKind.Normal).Select(piece => piece.Score)];
-        float greatest = normal.Length > 0 ? normal.Max() : 0;
-        _unknownScore = (normal.Length > 0 ? normal.Min() : 0) - UnknownPenalty;
-        _scores = new float[pieces.Count];
+        _single = single;
+        double[] normal = [.. pieces.Where(piece => piece.Kind == PieceKind.Normal).Select(piece => piece.Score)];
+        double greatest = normal.Length > 0 ? normal.Max() : 0;
+        _unknownScore = Round((normal.Length > 0 ? normal.Min() : 0) - UnknownPenalty);
+        _scores = new double[pieces.Count];
         for (int id = 0; id < pieces.Count; id++)
         {
             SentencePiece piece = pieces[id];
             if (piece.Kind is PieceKind.Normal or PieceKind.UserDefined)
             {
                 Add(piece.Text, id);
-                _scores[id] = piece.Kind == PieceKind.Normal ? piece.Score : Encoding.UTF8.GetByteCount(piece.Text) * greatest - 0.1f;
+                _scores[id] = piece.Kind == PieceKind.Normal ? piece.Score : Round(Round(Encoding.UTF8.GetByteCount(piece.Text) * greatest) - 0.1f);
             }
         }
     }
@@ -58,12 +61,15 @@ internal sealed class UnigramModel : ISubwordModel
         _idByNode[node] = id;
     }
 
+    /// <summary>A sum of two numbers of single precision rounds to what single precision gives.</summary>
+    private double Round(double sum) => _single ? (float)sum : sum;
+
     private static long Key(int node, char c) => ((long)node << 16) | c;
 
     private sealed class Worker(UnigramModel model) : SubwordWorker
     {
         // The best way to each index of the word: its score, its last piece, and where that begins (negative: no way yet).
-        private float[] _score = [];
+        private double[] _score = [];
         private int[] _piece = [];
         private int[] _start = [];
         private int[] _row = [];
@@ -117,9 +123,9 @@ internal sealed class UnigramModel : ISubwordModel
             return single;
         }
 
-        private void Offer(int start, int end, int piece, float score)
+        private void Offer(int start, int end, int piece, double score)
         {
-            float total = _score[start] + score;
+            double total = model.Round(_score[start] + score);
             if (_start[end] < 0 || total > _score[end])
             {
                 _score[end] = total;
@@ -155,7 +161,7 @@ internal sealed class UnigramModel : ISubwordModel
         {
             if (_score.Length <= length)
             {
-                _score = new float[length + 1];
+                _score = new double[length + 1];
                 _piece = new int[length + 1];
                 _start = new int[length + 1];
                 _row = new int[CharacterSymbols.MostSymbols(length + 1)];

@@ -4,16 +4,18 @@ namespace Zqfp.Tokenizers;
 
 /// <summary>Byte-pair encoding that starts from the bytes of the word's UTF-8 (GPT-2, OPT, LLaMA-3, Qwen).</summary>
 /// <param name="byteIds">Id of each of the 256 bytes; negative where the vocabulary lacks it.</param>
+/// <param name="lastByteIds">Id of each byte where it ends a word: another one in vocabularies with an end-of-word suffix (CLIP).</param>
 /// <param name="merges">The merges.</param>
 /// <param name="unknownId">What a byte outside the vocabulary becomes; null drops it.</param>
 /// <param name="wholeWords">Vocabulary by spelling, where a word that it holds is taken whole (<c>ignore_merges</c>); else null.</param>
 internal sealed class ByteLevelBpeModel(
     int[] byteIds,
+    int[] lastByteIds,
     MergeTable merges,
     int? unknownId,
     Dictionary<string, int>? wholeWords) : ISubwordModel
 {
-    public SubwordWorker CreateWorker() => new Worker(this, byteIds, merges, unknownId);
+    public SubwordWorker CreateWorker() => new Worker(this, byteIds, lastByteIds, merges, unknownId);
 
     private bool TryWholeWord(ReadOnlySpan<byte> bytes, out int id)
     {
@@ -33,7 +35,7 @@ internal sealed class ByteLevelBpeModel(
         return wholeWords.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(spelling, out id);
     }
 
-    private sealed class Worker(ByteLevelBpeModel model, int[] byteIds, MergeTable merges, int? unknownId) : SubwordWorker
+    private sealed class Worker(ByteLevelBpeModel model, int[] byteIds, int[] lastByteIds, MergeTable merges, int? unknownId) : SubwordWorker
     {
         private readonly PairMerger _merger = new(merges);
         private byte[] _bytes = new byte[256];
@@ -51,12 +53,17 @@ internal sealed class ByteLevelBpeModel(
             }
 
             int count = 0;
-            foreach (byte value in bytes)
+            foreach (byte value in bytes[..^1])
             {
                 if (byteIds[value] >= 0 || unknownId is not null)
                 {
                     _symbols[count++] = byteIds[value];
                 }
+            }
+
+            if (lastByteIds[bytes[^1]] >= 0 || unknownId is not null)
+            {
+                _symbols[count++] = lastByteIds[bytes[^1]];
             }
 
             count = _merger.Merge(_symbols.AsSpan(0, count));
@@ -111,16 +118,15 @@ internal sealed class ByteLevelBpeModel(
             for (int start = 0; start < word.Length; start += units)
             {
                 Rune.DecodeFromUtf16(word[start..], out Rune rune, out units);
-                foreach (byte value in bytes.Slice(read, rune.Utf8SequenceLength))
+                for (int end = read + rune.Utf8SequenceLength; read < end; read++)
                 {
-                    if (byteIds[value] >= 0 || unknownId is not null)
+                    int id = (read == bytes.Length - 1 ? lastByteIds : byteIds)[bytes[read]];
+                    if (id >= 0 || unknownId is not null)
                     {
                         _stretches[count] = (start, start + units);
-                        _symbols[count++] = byteIds[value];
+                        _symbols[count++] = id;
                     }
                 }
-
-                read += rune.Utf8SequenceLength;
             }
 
             return count;

@@ -19,6 +19,9 @@ internal sealed class CharacterSymbols(Dictionary<string, int> ids)
     /// <summary>Whether unknown symbols in a row become one id.</summary>
     public bool FuseUnknown { get; init; }
 
+    /// <summary>What the last character of a word is spelled with; usually nothing.</summary>
+    public string EndOfWordSuffix { get; init; } = string.Empty;
+
     /// <summary>Id of the piece of each byte, negative where there is none; null without byte fallback.</summary>
     public int[]? BytePieces { get; init; }
 
@@ -71,7 +74,8 @@ internal sealed class CharacterSymbols(Dictionary<string, int> ids)
                 // A surrogate that stands alone decodes to U+FFFD.
                 Rune.DecodeFromUtf16(rest, out Rune rune, out units);
                 ReadOnlySpan<char> character = rune == Rune.ReplacementChar ? "\uFFFD" : rest[..units];
-                if (lookup.TryGetValue(character, out int id))
+                bool isLast = EndOfWordSuffix.Length > 0 && position + units == word.Length;
+                if (isLast ? ids.TryGetValue(string.Concat(character, EndOfWordSuffix), out int id) : lookup.TryGetValue(character, out id))
                 {
                     symbols[count++] = id;
                 }

@@ -3,12 +3,14 @@ using System.Text;
 
 namespace Zqfp.Tokenizers;
 
-/// <summary>Unicode's canonical normalization forms: NFC where <paramref name="compose"/>, else NFD.</summary>
-internal sealed class CanonicalNormalizer(bool compose) : TextNormalizer
+/// <summary>Unicode's normalization forms: NFC and NFD, with compatibility decompositions NFKC and NFKD.</summary>
+/// <param name="compose">Whether what was decomposed is composed: NFC and NFKC.</param>
+/// <param name="compatibility">Whether compatibility characters are decomposed: NFKC and NFKD.</param>
+internal sealed class UnicodeNormalizer(bool compose, bool compatibility = false) : TextNormalizer
 {
-    // Below these nothing changes: the first combining mark, and the first letter that decomposes.
-    private const char FirstComposing = '\u0300';
-    private const char FirstDecomposing = '\u00C0';
+    // Below it nothing changes: the first combining mark, letter that decomposes, or compatibility character.
+    private readonly char _firstChanging = compatibility ? '\u00A0' : compose ? '\u0300' : '\u00C0';
+    private readonly NormalizationTables? _compatibility = compatibility ? NormalizationTables.Instance : null;
 
     protected override string Rewrite(string text)
     {
@@ -46,13 +48,18 @@ internal sealed class CanonicalNormalizer(bool compose) : TextNormalizer
     private bool IsStable(ReadOnlySpan<char> text, int position, CanonicalTables tables, out int units)
     {
         units = 1;
-        if (text[position] < (compose ? FirstComposing : FirstDecomposing))
+        if (text[position] < _firstChanging)
         {
             return true;
         }
 
         OperationStatus status = Rune.DecodeFromUtf16(text[position..], out Rune rune, out units);
-        return status == OperationStatus.Done && (compose ? !tables.MayChange(rune.Value) : !tables.Decomposes(rune.Value));
+        if (status != OperationStatus.Done || (_compatibility is not null && _compatibility.TryDecompose(rune.Value, out _)))
+        {
+            return false;
+        }
+
+        return compose ? !tables.MayChange(rune.Value) : !tables.Decomposes(rune.Value);
     }
 
     private void AppendNormalized(StringBuilder normalized, ReadOnlySpan<char> text, CanonicalTables tables)
@@ -60,7 +67,14 @@ internal sealed class CanonicalNormalizer(bool compose) : TextNormalizer
         var points = new List<int>(text.Length + 4);
         foreach (Rune rune in text.EnumerateRunes())
         {
-            Decompose(rune.Value, tables, points);
+            if (_compatibility is not null && _compatibility.TryDecompose(rune.Value, out ReadOnlySpan<int> parts))
+            {
+                points.AddRange(parts);
+            }
+            else
+            {
+                Decompose(rune.Value, tables, points);
+            }
         }
 
         SortMarks(points, tables);
