@@ -3,7 +3,9 @@ using Zqfp.CudaOps;
 
 namespace Zqfp.GpuBench;
 
-/// <summary>Tokens that are rotated before they are quantized: the GPU's codes and scales against the processor's, bit for bit, and what it costs.</summary>
+/// <summary>
+/// Tokens that are rotated before they are quantized: the GPU's codes and scales against the processor's, bit for bit, and what it costs.
+/// </summary>
 internal sealed class RotationChecks(Bench bench)
 {
     private static readonly int[] Blocks = [2, 4, 8, 16, 32, 64, 128, 256];
@@ -40,7 +42,8 @@ internal sealed class RotationChecks(Bench bench)
     public void Time(TextWriter table)
     {
         int[] blocks = [0, 32, 64, 128];
-        table.WriteLine("| K | M | " + string.Join(" | ", blocks.Select(block => block == 0 ? "not rotated" : $"blocks of {block}")) + " |");
+        IEnumerable<string> heads = blocks.Select(block => block == 0 ? "not rotated" : $"blocks of {block}");
+        table.WriteLine($"| K | M | {string.Join(" | ", heads)} |");
         table.WriteLine("|--:|--:|" + string.Concat(blocks.Select(_ => "--:|")));
         foreach (int columns in (int[])[576, 1536, 4096, 11008])
         {
@@ -48,10 +51,8 @@ internal sealed class RotationChecks(Bench bench)
             {
                 using Batch batch = new(bench.Context, tokens, columns, 1, 0);
                 Checks.Upload(batch.Input, Problem.RandomTokens(tokens, columns, seed: tokens), ElementKind.Float16);
-                IEnumerable<string> times = blocks.Where(block => block == 0 || columns % block == 0).Select(block => bench.Microseconds(
-                    50,
-                    _ => bench.Kernels.QuantizeTokens(Stream, batch.Input.Address, ElementKind.Float16, columns, batch.Tokens, overlap: true, rotation: block))
-                    .ToString("F2", CultureInfo.InvariantCulture));
+                IEnumerable<string> times = blocks.Select(block =>
+                    block == 0 || columns % block == 0 ? Microseconds(batch, columns, block) : "-");
                 table.WriteLine($"| {columns} | {tokens} | {string.Join(" | ", times)} |");
                 table.Flush();
             }
@@ -60,7 +61,15 @@ internal sealed class RotationChecks(Bench bench)
         table.WriteLine();
     }
 
-    private void Check(Action<string, bool, string> report, int tokens, int columns, ElementKind kind, int block, DeviceWeight? weight = null)
+    private string Microseconds(Batch batch, int columns, int rotation)
+    {
+        void Launch(int index) => bench.Kernels.QuantizeTokens(
+            Stream, batch.Input.Address, ElementKind.Float16, columns, batch.Tokens, overlap: true, rotation: rotation);
+        return bench.Microseconds(50, Launch).ToString("F2", CultureInfo.InvariantCulture);
+    }
+
+    private void Check(
+        Action<string, bool, string> report, int tokens, int columns, ElementKind kind, int block, DeviceWeight? weight = null)
     {
         float[] x = Problem.RandomTokens(tokens, columns, seed: columns + block);
         if (tokens > 1)

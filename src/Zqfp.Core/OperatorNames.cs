@@ -43,8 +43,8 @@ public static class OperatorNames
     public const string Format = "format";
 
     /// <summary>
-    /// Attribute of <see cref="QuantizeTokens"/> and <see cref="RotateTokens"/>, integer: values of a block that are rotated together, a power
-    /// of two from 2 to 256 that divides K, or 0 (the default) for no rotation.
+    /// Attribute of <see cref="QuantizeTokens"/> and <see cref="RotateTokens"/>, integer: values of a block that are rotated together,
+    /// a power of two from 2 to 256 that divides K, or 0 (the default) for no rotation.
     /// </summary>
     public const string Rotation = "rotation";
 

@@ -57,7 +57,9 @@ public sealed class QuantizeTokensTests
         Assert.DoesNotContain(codes[..20].Concat(codes[40..]), code => (code & 127) == 127);
     }
 
-    /// <summary>The vectors multiply by a reciprocal and correct; the definition divides. They must agree where a last bit decides.</summary>
+    /// <summary>
+    /// The vectors multiply by a reciprocal and correct; the definition divides. They must agree where a last bit decides.
+    /// </summary>
     [Fact]
     public unsafe void Codes_are_those_of_a_division_around_every_boundary_and_for_every_size_of_scale()
     {

@@ -100,7 +100,8 @@ public sealed class RotationTests
     public void A_block_that_is_no_power_of_two_from_2_to_256_is_a_coded_error(long block)
     {
         var error = Assert.Throws<OnnxRuntimeException>(() => Quantize<float>(new float[64], 64, block));
-        Assert.Contains($"ZQFP4006: Attribute rotation must be 0 or a power of two from 2 to 256; it is {block}.", error.Message, StringComparison.Ordinal);
+        string expected = $"ZQFP4006: Attribute rotation must be 0 or a power of two from 2 to 256; it is {block}.";
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.Throws<OnnxRuntimeException>(() => Rotate<float>(new float[64], 64, block));
     }
 
@@ -108,7 +109,8 @@ public sealed class RotationTests
     public void A_block_that_does_not_divide_the_token_is_a_coded_error()
     {
         var error = Assert.Throws<OnnxRuntimeException>(() => Quantize<float>(new float[96], 96, 64));
-        Assert.Contains("ZQFP4006: Attribute rotation must divide the last dimension of X, which is 96; it is 64.", error.Message, StringComparison.Ordinal);
+        const string Expected = "ZQFP4006: Attribute rotation must divide the last dimension of X, which is 96; it is 64.";
+        Assert.Contains(Expected, error.Message, StringComparison.Ordinal);
         Assert.Throws<OnnxRuntimeException>(() => Rotate<float>(new float[96], 96, 64));
     }
 

@@ -168,7 +168,8 @@ public sealed class ProfileTests : IDisposable
         Assert.Contains(body.OpsetImport, import => import.Domain == "zqfp");
     }
 
-    private ModelProto Save(EmissionProfile profile, GraphBuilder builder, Func<QuantizedLayerTensors, QuantizedLayerTensors>? change = null)
+    private ModelProto Save(
+        EmissionProfile profile, GraphBuilder builder, Func<QuantizedLayerTensors, QuantizedLayerTensors>? change = null)
     {
         using OnnxFile file = OnnxFile.Open(_folder.Write("m.onnx", builder.Model));
         var graph = new GraphIndex(file.Graph, file.Path);

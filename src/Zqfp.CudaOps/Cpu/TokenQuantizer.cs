@@ -27,8 +27,10 @@ internal static unsafe class TokenQuantizer
             Vector512<int> order = Vector512.Create(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             for (; i <= count - 64; i += 64)
             {
-                Vector512<short> low = Avx512BW.PackSignedSaturate(Codes(row + i, divisor, reciprocal), Codes(row + i + 16, divisor, reciprocal));
-                Vector512<short> high = Avx512BW.PackSignedSaturate(Codes(row + i + 32, divisor, reciprocal), Codes(row + i + 48, divisor, reciprocal));
+                Vector512<short> low = Avx512BW.PackSignedSaturate(
+                    Codes(row + i, divisor, reciprocal), Codes(row + i + 16, divisor, reciprocal));
+                Vector512<short> high = Avx512BW.PackSignedSaturate(
+                    Codes(row + i + 32, divisor, reciprocal), Codes(row + i + 48, divisor, reciprocal));
 
                 // Packing stays within 128 bits: four codes of each quarter in turn.
                 Vector512<int> turns = Avx512BW.PackUnsignedSaturate(low, high).AsInt32();
@@ -70,7 +72,8 @@ internal static unsafe class TokenQuantizer
     /// next to the true one; a second from there with the correctly rounded reciprocal gives the nearest (Markstein 1990, theorem 2).
     /// </summary>
     /// <remarks>
-    /// Remainders are exact where they do not underflow. They may for quotients below 2^-11, which are rounded to zero whatever their last bits.
+    /// Remainders are exact where they do not underflow. They may for quotients below 2^-11, which are rounded to zero whatever their
+    /// last bits.
     /// </remarks>
     /// <param name="value">At least 0.</param>
     /// <param name="divisor">At least <see cref="LeastFastScale"/>, and finite.</param>

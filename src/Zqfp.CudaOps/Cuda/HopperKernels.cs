@@ -58,7 +58,14 @@ public sealed class HopperKernels : IDisposable
     /// <param name="overlap">Start before the previous kernel has ended.</param>
     /// <param name="rotation">Columns of a block that are rotated first: a power of two from 2 to 256 that divides K, or 0.</param>
     public void QuantizeTokens(
-        nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, DeviceWeight? weight = null, bool overlap = false, int rotation = 0)
+        nint stream,
+        ulong input,
+        ElementKind kind,
+        int columns,
+        DeviceTokens tokens,
+        DeviceWeight? weight = null,
+        bool overlap = false,
+        int rotation = 0)
     {
         if (rotation != 0 && !BlockHadamard.Fits(columns, rotation))
         {
@@ -87,7 +94,8 @@ public sealed class HopperKernels : IDisposable
             ranks *= 2;
         }
 
-        CudaKernel kernel = Kernel("quantize_tokens", "quantize_tokens.cu", 0, [$"INPUT={kind}", $"VECTORS={vectors}", $"RANKS={ranks}", $"ROTATION={rotation}"]);
+        string[] definitions = [$"INPUT={kind}", $"VECTORS={vectors}", $"RANKS={ranks}", $"ROTATION={rotation}"];
+        CudaKernel kernel = Kernel("quantize_tokens", "quantize_tokens.cu", 0, definitions);
         KernelArguments arguments = default;
         arguments.Add(input);
         arguments.Add(tokens.Codes);

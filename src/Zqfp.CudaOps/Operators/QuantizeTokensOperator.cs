@@ -22,13 +22,14 @@ internal sealed class QuantizeTokensOperator(ScratchPool scratch) : OrtOperator
         {
             QuantizeTokensCall call = QuantizeTokensCall.Read(context, rotation);
             bool isHalf = call.X.ElementType == OrtElementType.Float16;
-            var rows = new Rows(
-                scratch, rotation.Block, call.X.DataPointer, isHalf, (byte*)call.Codes.DataPointer, (float*)call.Scales.DataPointer, call.Columns);
+            var (codes, scales) = (call.Codes.DataPointer, call.Scales.DataPointer);
+            var rows = new Rows(scratch, rotation.Block, call.X.DataPointer, isHalf, (byte*)codes, (float*)scales, call.Columns);
             double elementCost = rotation.IsNone ? ElementCost : ElementCost + RotationCost;
             KernelLoop.Run(context, call.Tokens, rows, (double)call.Tokens * call.Columns * elementCost);
         }
 
-        private readonly struct Rows(ScratchPool scratch, int block, nint x, bool isHalf, byte* codes, float* scales, int columns) : IParallelBody
+        private readonly struct Rows(ScratchPool scratch, int block, nint x, bool isHalf, byte* codes, float* scales, int columns)
+            : IParallelBody
         {
             public void Run(int index)
             {

@@ -37,7 +37,8 @@ internal sealed class RotateTokensOperator : OrtOperator
             int columns = checked((int)shape[^1]);
             rotation.Require(columns);
             int tokens = checked((int)OrtElementTypes.ElementCount(shape[..^1]));
-            var rows = new Rows(rotation.Block, x.DataPointer, x.ElementType == OrtElementType.Float16, (float*)context.Output(0, shape).DataPointer, columns);
+            nint y = context.Output(0, shape).DataPointer;
+            var rows = new Rows(rotation.Block, x.DataPointer, x.ElementType == OrtElementType.Float16, (float*)y, columns);
             KernelLoop.Run(context, tokens, rows, (double)tokens * columns * ElementCost);
         }
 

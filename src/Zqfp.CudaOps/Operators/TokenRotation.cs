@@ -31,7 +31,8 @@ internal readonly record struct TokenRotation
     {
         if (!IsNone && columns % Block != 0)
         {
-            throw new ZqfpException("ZQFP4006", $"Attribute rotation must divide the last dimension of X, which is {columns}; it is {Block}.");
+            throw new ZqfpException(
+                "ZQFP4006", $"Attribute rotation must divide the last dimension of X, which is {columns}; it is {Block}.");
         }
     }
 }

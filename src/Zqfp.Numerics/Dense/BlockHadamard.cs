@@ -95,7 +95,8 @@ internal static class BlockHadamard
             for (; i < end; i += Group)
             {
                 Vector512<float> a = Within(Vector512.LoadUnsafe(ref from, i)), b = Within(Vector512.LoadUnsafe(ref from, i + Lanes));
-                Vector512<float> c = Within(Vector512.LoadUnsafe(ref from, i + (2 * Lanes))), d = Within(Vector512.LoadUnsafe(ref from, i + (3 * Lanes)));
+                Vector512<float> c = Within(Vector512.LoadUnsafe(ref from, i + (2 * Lanes)));
+                Vector512<float> d = Within(Vector512.LoadUnsafe(ref from, i + (3 * Lanes)));
                 (a, b, c, d) = (a + b, a - b, c + d, c - d);
                 ((a + c) * groupFactor).StoreUnsafe(ref to, i);
                 ((b + d) * groupFactor).StoreUnsafe(ref to, i + Lanes);
@@ -105,7 +106,8 @@ internal static class BlockHadamard
 
             for (int stride = Group; stride < block; stride *= 2)
             {
-                Across(MemoryMarshal.Cast<float, Vector512<float>>(target), stride / Lanes, 2 * stride == block ? factor : Vector512<float>.One);
+                Vector512<float> strideFactor = 2 * stride == block ? factor : Vector512<float>.One;
+                Across(MemoryMarshal.Cast<float, Vector512<float>>(target), stride / Lanes, strideFactor);
             }
 
             return;
@@ -146,7 +148,8 @@ internal static class BlockHadamard
             for (; i < end; i += Group)
             {
                 Vector256<float> a = Within(Vector256.LoadUnsafe(ref from, i)), b = Within(Vector256.LoadUnsafe(ref from, i + Lanes));
-                Vector256<float> c = Within(Vector256.LoadUnsafe(ref from, i + (2 * Lanes))), d = Within(Vector256.LoadUnsafe(ref from, i + (3 * Lanes)));
+                Vector256<float> c = Within(Vector256.LoadUnsafe(ref from, i + (2 * Lanes)));
+                Vector256<float> d = Within(Vector256.LoadUnsafe(ref from, i + (3 * Lanes)));
                 (a, b, c, d) = (a + b, a - b, c + d, c - d);
                 ((a + c) * groupFactor).StoreUnsafe(ref to, i);
                 ((b + d) * groupFactor).StoreUnsafe(ref to, i + Lanes);
@@ -156,7 +159,8 @@ internal static class BlockHadamard
 
             for (int stride = Group; stride < block; stride *= 2)
             {
-                Across(MemoryMarshal.Cast<float, Vector256<float>>(target), stride / Lanes, 2 * stride == block ? factor : Vector256<float>.One);
+                Vector256<float> strideFactor = 2 * stride == block ? factor : Vector256<float>.One;
+                Across(MemoryMarshal.Cast<float, Vector256<float>>(target), stride / Lanes, strideFactor);
             }
 
             return;
@@ -219,9 +223,12 @@ internal static class BlockHadamard
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Within(Vector256<float> v)
     {
-        v = Vector256.FusedMultiplyAdd(v, Vector256.Create(1f, -1, 1, -1, 1, -1, 1, -1), Vector256.Shuffle(v, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6)));
-        v = Vector256.FusedMultiplyAdd(v, Vector256.Create(1f, 1, -1, -1, 1, 1, -1, -1), Vector256.Shuffle(v, Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5)));
-        return Vector256.FusedMultiplyAdd(v, Vector256.Create(1f, 1, 1, 1, -1, -1, -1, -1), Vector256.Shuffle(v, Vector256.Create(4, 5, 6, 7, 0, 1, 2, 3)));
+        v = Vector256.FusedMultiplyAdd(
+            v, Vector256.Create(1f, -1, 1, -1, 1, -1, 1, -1), Vector256.Shuffle(v, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6)));
+        v = Vector256.FusedMultiplyAdd(
+            v, Vector256.Create(1f, 1, -1, -1, 1, 1, -1, -1), Vector256.Shuffle(v, Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5)));
+        return Vector256.FusedMultiplyAdd(
+            v, Vector256.Create(1f, 1, 1, 1, -1, -1, -1, -1), Vector256.Shuffle(v, Vector256.Create(4, 5, 6, 7, 0, 1, 2, 3)));
     }
 
     /// <summary>The strides below <paramref name="block"/>, which is at most 8.</summary>

@@ -32,7 +32,9 @@ internal static class FunctionBodies
         Product(OperatorNames.MatMulW8A8, ["Xq", "Sx"], isFourBit: false, hasExponents: true),
     ];
 
-    /// <summary>Every block times the Hadamard matrix of its order; an attribute of 0 makes blocks of one value, which stay as they are.</summary>
+    /// <summary>
+    /// Every block times the Hadamard matrix of its order; an attribute of 0 makes blocks of one value, which stay as they are.
+    /// </summary>
     private static FunctionProto RotateTokens()
     {
         FunctionProto body = Function(OperatorNames.RotateTokens, ["X"], ["Y"]);

@@ -7,7 +7,8 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// The profile <c>simulated</c>: weights as the float values that codes and scales stand for, activations rounded and back by
-/// RoundTokens, rotated by RotateTokens, products in float32. It computes what any format would, saves nothing, and is for comparing formats.
+/// RoundTokens, rotated by RotateTokens, products in float32. It computes what any format would, saves nothing, and is for comparing
+/// formats.
 /// </summary>
 internal sealed class SimulatedEmitter : LayerEmitter
 {
@@ -31,7 +32,8 @@ internal sealed class SimulatedEmitter : LayerEmitter
         if (Format(first.Activations) is { } format)
         {
             AttributeProto attribute = new() { Name = "format", S = ByteString.CopyFromUtf8(format), Type = AttributeProto.Types.AttributeType.String };
-            yield return Node(OperatorNames.Domain, OperatorNames.RoundTokens, Derived(value, OperatorNames.RoundTokens), [unrounded], [Derived(value, "rounded")], attribute);
+            string name = Derived(value, OperatorNames.RoundTokens);
+            yield return Node(OperatorNames.Domain, OperatorNames.RoundTokens, name, [unrounded], [Derived(value, "rounded")], attribute);
         }
     }
 

@@ -6,7 +6,9 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>The rotation of a layer's input in standard operators: Reshape to blocks, MatMul with the Hadamard matrix, Reshape back.</summary>
+/// <summary>
+/// The rotation of a layer's input in standard operators: Reshape to blocks, MatMul with the Hadamard matrix, Reshape back.
+/// </summary>
 /// <remarks>The product adds in another order than the operators' butterflies, so the two agree to float rounding.</remarks>
 internal static class StandardRotation
 {
@@ -26,8 +28,8 @@ internal static class StandardRotation
     /// <summary>The constants those nodes read; none where <paramref name="block"/> is 0.</summary>
     public static IEnumerable<(string Name, TensorData Data)> Initializers(int block) => block == 0 ? [] :
     [
-        (BlockShape(block), new TensorData(DataType.Int64, [2], MemoryMarshal.AsBytes<long>([-1L, block]).ToArray())),
-        (Matrix(block), new TensorData(DataType.Float, [block, block], MemoryMarshal.AsBytes<float>(Hadamard(block, BlockHadamard.Normalization(block))).ToArray())),
+        (BlockShape(block), Constant<long>(DataType.Int64, [2], [-1, block])),
+        (Matrix(block), Constant<float>(DataType.Float, [block, block], Hadamard(block, BlockHadamard.Normalization(block)))),
     ];
 
     /// <summary>The Sylvester matrix of an order that is a power of two, times a factor, row after row.</summary>
@@ -41,6 +43,9 @@ internal static class StandardRotation
 
         return matrix;
     }
+
+    private static TensorData Constant<T>(DataType type, long[] dims, ReadOnlySpan<T> values)
+        where T : unmanaged => new(type, dims, MemoryMarshal.AsBytes(values).ToArray());
 
     private static string BlockShape(int block) => $"zqfp.rotation_{block}.shape";
 

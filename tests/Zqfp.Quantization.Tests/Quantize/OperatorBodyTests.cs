@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using Microsoft.ML.OnnxRuntime;
 using Google.Protobuf;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.CudaOps;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Protos;
@@ -27,7 +27,7 @@ public sealed class OperatorBodyTests : IDisposable
         x[Columns] = 1e-38f;
         ModelProto model = Model("QuantizeTokens", ["X"], ["Xq", "Sx"]);
         // The package gives no FP8 outputs: each code is cast to the float it stands for.
-        model.Graph.Node.Add(new NodeProto { OpType = "Cast", Input = { "Xq" }, Output = { "Rounded" }, Attribute = { Int("to", (long)ElementType.Float) } });
+        model.Graph.Node.Add(AsFloat("Xq", "Rounded"));
         model.Graph.Output.Add(Value("Rounded", ElementType.Float, Tokens, Columns));
         model.Graph.Output.Add(Value("Sx", ElementType.Float, Tokens, 1));
         byte[][] kernel = Run(model, x, withOperators: true);
@@ -64,7 +64,7 @@ public sealed class OperatorBodyTests : IDisposable
         const int Width = 192;
         float[] x = Random(Tokens * Width, seed: 5, scale: 30);
         ModelProto model = Rotated("QuantizeTokens", ["Xq", "Sx"], Width, block);
-        model.Graph.Node.Add(new NodeProto { OpType = "Cast", Input = { "Xq" }, Output = { "Rounded" }, Attribute = { Int("to", (long)ElementType.Float) } });
+        model.Graph.Node.Add(AsFloat("Xq", "Rounded"));
         model.Graph.Output.Add(Value("Rounded", ElementType.Float, Tokens, Width));
         model.Graph.Output.Add(Value("Sx", ElementType.Float, Tokens, 1));
         byte[][] kernel = Run(model, x, withOperators: true);
@@ -173,6 +173,9 @@ public sealed class OperatorBodyTests : IDisposable
     }
 
     private static byte[] Bytes(float[] values) => MemoryMarshal.AsBytes<float>(values).ToArray();
+
+    private static NodeProto AsFloat(string input, string output) =>
+        new() { OpType = "Cast", Input = { input }, Output = { output }, Attribute = { Int("to", (long)ElementType.Float) } };
 
     private static float[] Floats(byte[] bytes) => MemoryMarshal.Cast<byte, float>(bytes).ToArray();
 
