@@ -61,7 +61,8 @@ const cased = points.filter(point => {
 const text = cased.map(point => String.fromCodePoint(point)).join('\n');
 const seen = new Set();
 const groups = [];
-for (const point of cased.filter(one => !seen.has(one))) {
+for (const point of cased) {
+  if (seen.has(point)) continue;
   const group = matches(`(?i:\\x{${hex(point)}})`, text).filter(match => [...match].length === 1).map(match => match.codePointAt(0));
   if (group.length > 1) groups.push(group.map(hex).join('='));
   group.forEach(member => seen.add(member));

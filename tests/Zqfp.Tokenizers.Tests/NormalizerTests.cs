@@ -4,6 +4,30 @@ namespace Zqfp.Tokenizers.Tests;
 
 public class NormalizerTests
 {
+    /// <summary>What Hugging Face tokenizers makes of these texts with the same rules: clusters first, and the shortest rule of each.</summary>
+    [Theory]
+    [InlineData("AbA", "aba")]
+    [InlineData("\uFB01ne \u00BD", "fine 1/2")]
+    [InlineData("cafe\u0301 caf\u00E9", "cafE cafe")]
+    [InlineData("a\r\nb\r", "a b\r")]
+    [InlineData("x\u200By\u3000z", "xy z")]
+    [InlineData("\uAC00\uAC01 A\u0301 e\u0301\u0327x", "ga\uAC01 a Ex")]
+    [InlineData("\U0001F600\U0001F44D\U0001F3FD\U0001F600\u0301", ":)\U0001F44D\U0001F3FD:)\u0301")]
+    [InlineData("abab aB", "abab aB")]
+    [InlineData("A\u0301\u0302b", "ab")]
+    [InlineData("A\u200D", "a")]
+    [InlineData("\uFB01\u0301", "fi")]
+    [InlineData("", "")]
+    public void Precompiled_rules_apply_to_grapheme_clusters(string text, string normalized)
+    {
+        byte[] rules = TinySentencePiece.BuildCharsMap(
+            ("A", "a"), ("\uFB01", "fi"), ("\u00BD", "1/2"), ("\u00E9", "e"), ("e\u0301", "E"), ("\r\n", " "), ("\u200B", ""), ("\u3000", " "),
+            ("\uAC00", "ga"), ("\U0001F600", ":)"), ("ab", "X"));
+        JsonObject json = TinyTokenizers.ByteLevel();
+        json["normalizer"] = new JsonObject { ["type"] = "Precompiled", ["precompiled_charsmap"] = Convert.ToBase64String(rules) };
+        Assert.Equal(normalized, TinyTokenizers.Load(json).Normalizer!.Normalize(text));
+    }
+
     private readonly UnicodeNormalizer _composed = new(compose: true);
     private readonly UnicodeNormalizer _decomposed = new(compose: false);
 
