@@ -27,6 +27,6 @@ public static class DiagnosticCodes
     /// <summary>Warning: group exponents were clamped to the largest one allowed.</summary>
     public const string ExponentClamped = "ZQFP2102";
 
-    /// <summary>Warning: input columns were never active in calibration; their weights became 0.</summary>
+    /// <summary>Warning: input columns were never active in calibration; their weights are rounded to nearest.</summary>
     public const string DeadColumns = "ZQFP2103";
 }

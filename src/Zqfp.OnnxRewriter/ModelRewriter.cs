@@ -17,8 +17,7 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
     public const int DefaultAccuracyLevel = 4;
 
     private readonly List<IReadOnlyList<QuantizedLayerTensors>> _stages = [];
-    private readonly EmittedLayers _running = new(LayerEmitter.Of(running));
-    private readonly bool _usesBfloat16 = Bfloat16.IsUsedBy(graph.Graph);
+    private readonly EmittedLayers _running = new(LayerEmitter.Of(running, graph));
 
     /// <summary>
     /// What MatMulNBits may round its input to in the profile <see cref="EmissionProfile.Stock"/>: 1 float32, 2 float16, 3 bfloat16, 4 int8;
@@ -58,8 +57,8 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
     public SliceModel Slice(CalibrationStage stage, IReadOnlyDictionary<string, (DataType Type, int Rank)> kept)
     {
         string[] outputs = [.. stage.Keeps.Append(stage.Input).Distinct()];
-        List<NodeProto> nodes = Live(stage.Nodes.SelectMany(_running.NodesFor), outputs);
-        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
+        List<NodeProto> nodes = Live(_running.Expand(stage.Nodes), outputs);
+        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. outputs];
         GraphProto slice = new() { Name = stage.Input };
         slice.Node.AddRange(nodes);
         slice.Input.AddRange(graph.Inputs.Where(input => read.Contains(input.Name)));
@@ -68,16 +67,16 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
         return Runnable(slice, read);
     }
 
-    /// <summary>The whole model, with the layers replaced so far, as one that ONNX Runtime runs on the CPU: nothing in it is bfloat16.</summary>
+    /// <summary>The whole model, with the layers replaced so far, as one that ONNX Runtime runs on the CPU: it computes in float32.</summary>
     /// <returns>The model, whose large initializers are given beside it.</returns>
     public SliceModel Whole()
     {
-        List<NodeProto> nodes = Live(graph.Nodes.SelectMany(_running.NodesFor), graph.Graph.Output.Select(output => output.Name));
+        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes), graph.Graph.Output.Select(output => output.Name));
         GraphProto whole = new() { Name = graph.Graph.Name };
         whole.Node.AddRange(nodes);
         whole.Input.AddRange(graph.Inputs);
         whole.Output.AddRange(graph.Graph.Output);
-        return Runnable(whole, [.. nodes.SelectMany(GraphIndex.ReadBy)]);
+        return Runnable(whole, [.. nodes.SelectMany(GraphIndex.ReadBy), .. graph.Graph.Output.Select(output => output.Name)]);
     }
 
     private SliceModel Runnable(GraphProto slice, HashSet<string> read)
@@ -94,7 +93,8 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
         }
 
         ModelProto model = Envelope(_running, slice);
-        return new SliceModel(model, _usesBfloat16 ? Bfloat16.Widen(model, weights) : weights);
+        HashSet<string> generated = [.. _running.Initializers.Select(entry => entry.Key)];
+        return new SliceModel(model, Float32Graph.Widen(model, weights, generated.Contains));
     }
 
     /// <summary>Writes the model as it now is to <paramref name="path"/> and its weights to <c>path + ".data"</c>.</summary>
@@ -110,10 +110,10 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
     /// <exception cref="ZqfpException">ZQFP0002: the files cannot be written.</exception>
     public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata, string contentKey, CancellationToken cancellation)
     {
-        var emission = new EmittedLayers(LayerEmitter.Of(profile, AccuracyLevel));
+        var emission = new EmittedLayers(LayerEmitter.Of(profile, graph, AccuracyLevel));
         _stages.ForEach(emission.Add);
-        List<NodeProto> nodes = Live(graph.Nodes.SelectMany(emission.NodesFor), graph.Graph.Output.Select(output => output.Name));
-        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
+        List<NodeProto> nodes = Live(emission.Expand(graph.Nodes), graph.Graph.Output.Select(output => output.Name));
+        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. graph.Graph.Output.Select(output => output.Name)];
         HashSet<string> made = [.. nodes.SelectMany(node => node.Output)];
         GraphProto rewritten = GraphShell.Of(graph.Graph);
         rewritten.Node.AddRange(nodes.Select(node => node.Clone()));

@@ -20,7 +20,7 @@ public sealed class OnnxFile : IDisposable
     /// <summary>The model's path as given.</summary>
     public string Path { get; }
 
-    /// <summary>The graph as read, with unknown fields kept.</summary>
+    /// <summary>The graph, spelled plainly (functions inlined, weights as initializers), with unknown fields kept.</summary>
     public GraphProto Graph { get; }
 
     /// <summary>Everything of the model but its graph: versions, operator sets, functions, properties, unknown fields.</summary>
@@ -51,22 +51,32 @@ public sealed class OnnxFile : IDisposable
             throw new ZqfpException("ZQFP1001", $"'{path}' cannot be read: {e.Message}", path, e);
         }
 
+        if (model.HasIrVersion && model.Graph is not null)
+        {
+            PlainModel.Make(model);
+        }
+
         if (!model.HasIrVersion || model.Graph is null || model.Graph.Node.Count == 0 || !model.OpsetImport.Any(opset => opset.Domain.Length == 0))
         {
             throw new ZqfpException("ZQFP1001", $"'{path}' is not an ONNX model: it lacks a version, an operator set or a graph.", path);
         }
 
-        if (model.Graph.Node.FirstOrDefault(HoldsExternalData) is { } node)
+        if (model.Graph.SparseInitializer.FirstOrDefault() is { } sparse)
         {
-            throw new ZqfpException("ZQFP1011", $"Node '{node.Name}' ({node.OpType}) keeps external data in an attribute or a subgraph, which cannot be carried over. Export the model with its weights as initializers of the main graph.", path);
+            throw new ZqfpException("ZQFP1011", $"Sparse initializer '{sparse.Values?.Name}' keeps its data in another file, or its indices do not fit it. Export the model with dense initializers.", path);
+        }
+
+        if (model.Graph.Node.Concat(model.Functions.SelectMany(function => function.Node)).FirstOrDefault(HoldsExternalData) is { } node)
+        {
+            throw new ZqfpException("ZQFP1011", $"Node '{node.Name}' ({node.OpType}) keeps external data in an attribute, a subgraph or a function, which cannot be carried over. Export the model with its weights as initializers of the main graph.", path);
         }
 
         return new OnnxFile(path, model);
     }
 
     private static bool HoldsExternalData(NodeProto node) => node.Attribute.Any(attribute =>
-        attribute.Tensors.Append(attribute.T).Any(IsExternal)
-        || attribute.Graphs.Append(attribute.G).Any(graph => graph is not null && (graph.Initializer.Any(IsExternal) || graph.Node.Any(HoldsExternalData))));
+        attribute.Tensors.Append(attribute.T).Append(attribute.SparseTensor?.Values).Any(IsExternal)
+        || Subgraphs.Of(attribute).Any(graph => graph.Initializer.Any(IsExternal) || graph.SparseInitializer.Any(sparse => IsExternal(sparse.Values)) || graph.Node.Any(HoldsExternalData)));
 
     private static bool IsExternal(TensorProto? tensor) => tensor?.DataLocation == TensorProto.Types.DataLocation.External;
 

@@ -88,8 +88,9 @@ public sealed class HostileModelTests : IDisposable
     public void External_data_inside_a_node_is_ZQFP1011()
     {
         GraphBuilder builder = GraphBuilder.Decoder();
-        var tensor = new TensorProto { DataType = (int)DataType.Float, Dims = { 4 }, DataLocation = DataLocation.External };
-        builder.Node("Constant", [], "constant", new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor });
+        var tensor = new TensorProto { Name = "inside", DataType = (int)DataType.Float, Dims = { 4 }, DataLocation = DataLocation.External };
+        var body = new GraphProto { Name = "body", Initializer = { tensor } };
+        builder.Node("If", ["x"], "chosen", new AttributeProto { Name = "then_branch", G = body, Type = AttributeProto.Types.AttributeType.Graph });
         AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", builder.Model)));
     }
 

@@ -41,6 +41,10 @@ public static class GateJob
     /// </summary>
     private static (EvaluationResult Float, EvaluationResult Quantized, Divergence? Divergence) Evaluate(GateOptions options, IJobObserver observer, CancellationToken cancellation)
     {
+        ModelFacts reference = ModelFacts.Read(options.FloatModelPath, options.Logits);
+        ModelFacts facts = ModelFacts.Read(options.ModelPath, options.Logits);
+        EvaluationCache.RequireSameVocabulary(facts, reference);
+        Plausibility.RequireRoles(options.FloatModelPath, options.ModelPath, observer);
         var cache = new EvaluationCache(options.CacheFolder);
         if (options.Divergence)
         {
@@ -48,9 +52,6 @@ public static class GateJob
             return (pair.Reference, pair.Model, pair.Divergence);
         }
 
-        ModelFacts reference = ModelFacts.Read(options.FloatModelPath);
-        ModelFacts facts = ModelFacts.Read(options.ModelPath);
-        EvaluationCache.RequireSameVocabulary(facts, reference);
         EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), reference, "Evaluating the float model", observer, cancellation);
         return (floating, cache.GetOrEvaluate(Evaluation(options, options.ModelPath), facts, "Evaluating the quantized model", observer, cancellation), null);
     }
@@ -76,6 +77,7 @@ public static class GateJob
     private static EvaluateOptions Evaluation(GateOptions options, string modelPath) => new()
     {
         ModelPath = modelPath,
+        Logits = options.Logits,
         TextPath = options.TextPath,
         TokenizerPath = options.TokenizerPath,
         Reading = options.Reading,

@@ -12,6 +12,9 @@ public sealed record GateOptions
     /// <summary>The float model it was made from, or a GenAI folder that has it.</summary>
     public required string FloatModelPath { get; init; }
 
+    /// <summary>The output of both that holds the logits; null to choose it by what the graph shows.</summary>
+    public string? Logits { get; init; }
+
     /// <summary>The text, or token ids.</summary>
     public required string TextPath { get; init; }
 

@@ -31,7 +31,7 @@ internal sealed class BatchLogits : IDisposable
         {
             OrtTensorTypeAndShapeInfo tensor = value.GetTensorTypeAndShape();
             long[] shape = tensor.Shape;
-            if (shape is not [var rows, var length, var vocabulary] || rows != batch.Windows || length != batch.Length)
+            if (shape is not [var rows, var length, var vocabulary] || rows < batch.Windows || length != batch.Length)
             {
                 throw new ZqfpException("ZQFP1008", $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity needs the logits of every token. Export it without pruning the head to the last token.", path);
             }

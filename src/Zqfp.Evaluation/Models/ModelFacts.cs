@@ -12,24 +12,59 @@ namespace Zqfp.Evaluation;
 internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize, bool UsesBfloat16)
 {
     /// <summary>Reads the facts from the model's structure, of a model whose data files are whole: ONNX Runtime would say less about one that is not.</summary>
-    /// <exception cref="ZqfpException">ZQFP1007: it has no output that could be logits.</exception>
+    /// <param name="path">The model.</param>
+    /// <param name="logits">The output that holds the logits; null to choose it.</param>
+    /// <exception cref="ZqfpException">ZQFP1007, ZQFP1014, ZQFP1015: as <see cref="LogitsFinder.Find"/>.</exception>
     /// <exception cref="ZqfpException">ZQFP1002, ZQFP1003: external data is missing, too short, or does not fit.</exception>
-    public static ModelFacts Read(string path)
+    public static ModelFacts Read(string path, string? logits = null)
     {
         using OnnxFile file = OnnxFile.Open(path);
         file.ExternalFiles();
-        return Of(file, new GraphIndex(file.Graph, file.Path));
+        return Of(file, new GraphIndex(file.Graph, file.Path), logits);
     }
 
     /// <summary>Takes the facts from the structure of a model that is open.</summary>
-    /// <exception cref="ZqfpException">ZQFP1007: it has no output that could be logits.</exception>
-    public static ModelFacts Of(OnnxFile file, GraphIndex graph)
+    /// <exception cref="ZqfpException">ZQFP1007, ZQFP1014, ZQFP1015: as <see cref="LogitsFinder.Find"/>.</exception>
+    public static ModelFacts Of(OnnxFile file, GraphIndex graph, string? logits = null)
     {
-        ValueInfoProto output = file.Graph.Output.FirstOrDefault(value => value.Name == "logits")
-            ?? file.Graph.Output.FirstOrDefault(value => value.Type?.TensorType?.Shape?.Dim.Count == 3)
-            ?? throw new ZqfpException("ZQFP1007", "The model has no output named 'logits' and none of three dimensions: it is no language model, or it was exported without its head.", file.Path);
+        ValueInfoProto output = LogitsFinder.Find(graph, file.Path, logits);
         TensorShapeProto.Types.Dimension? last = output.Type?.TensorType?.Shape?.Dim.LastOrDefault();
-        int? vocabulary = last is { ValueCase: TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue } ? checked((int)last.DimValue) : null;
-        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph), Bfloat16.IsUsedBy(graph.Graph));
+        int? vocabulary = last is { HasDimValue: true, DimValue: <= int.MaxValue and var size } ? (int)size : null;
+        if (last is { HasDimValue: true } && vocabulary is null or 0)
+        {
+            throw new ZqfpException("ZQFP1007", $"Output '{output.Name}' is declared with {last.DimValue} logits a token, which no language model has. Export the model again.", file.Path);
+        }
+
+        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph), Float32Graph.UsesBfloat16(graph.Graph))
+        {
+            FixedWindow = Fixed(graph, "input_ids", 1),
+            FixedBatch = Fixed(graph, "input_ids", 0),
+            PastLength = graph.Inputs.Where(input => input.Type?.TensorType?.Shape?.Dim.Count == 4 && input.Name.StartsWith("past", StringComparison.Ordinal))
+                .Select(input => Fixed(graph, input.Name, 2) ?? 0).FirstOrDefault(),
+        };
     }
+
+    /// <summary>Tokens of every window where the model takes no other number; else null.</summary>
+    public int? FixedWindow { get; private init; }
+
+    /// <summary>Windows of every run where the model takes no other number; else null.</summary>
+    public int? FixedBatch { get; private init; }
+
+    /// <summary>Positions of the cache that every run has; 0 where it can be empty.</summary>
+    public int PastLength { get; private init; }
+
+    /// <summary>Refuses windows of a length that the model cannot take.</summary>
+    /// <exception cref="ZqfpException">ZQFP1016.</exception>
+    public void RequireWindow(int window)
+    {
+        if (FixedWindow is { } length && length != window)
+        {
+            throw new ZqfpException("ZQFP1016", $"The model takes {length} tokens at a time, and windows of {window} were asked for. Use --window {length}.", Path);
+        }
+    }
+
+    private static int? Fixed(GraphIndex graph, string input, int dimension) =>
+        graph.Inputs.FirstOrDefault(value => value.Name == input)?.Type?.TensorType?.Shape?.Dim.ElementAtOrDefault(dimension) is { HasDimValue: true, DimValue: > 0 and <= int.MaxValue and var size }
+            ? (int)size
+            : null;
 }

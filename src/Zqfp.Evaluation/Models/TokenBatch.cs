@@ -18,8 +18,9 @@ internal sealed record TokenBatch(int[] Ids, int Windows, int Length)
     /// <summary>Cuts windows into batches, in order.</summary>
     /// <param name="windows">The windows.</param>
     /// <param name="outputsPerToken">Numbers the model gives for a token; few where only hidden values are asked for.</param>
-    public static IReadOnlyList<TokenBatch> Group(IReadOnlyList<int[]> windows, int outputsPerToken = 1) =>
+    /// <param name="most">Windows of a batch at most; null for no limit but memory.</param>
+    public static IReadOnlyList<TokenBatch> Group(IReadOnlyList<int[]> windows, int outputsPerToken = 1, int? most = null) =>
         windows.Count == 0
             ? []
-            : [.. windows.Chunk(Math.Max(1, Math.Min(TokensPerBatch, OutputsPerBatch / outputsPerToken) / windows[0].Length)).Select(chunk => new TokenBatch([.. chunk.SelectMany(ids => ids)], chunk.Length, chunk[0].Length))];
+            : [.. windows.Chunk(most ?? Math.Max(1, Math.Min(TokensPerBatch, OutputsPerBatch / outputsPerToken) / windows[0].Length)).Select(chunk => new TokenBatch([.. chunk.SelectMany(ids => ids)], chunk.Length, chunk[0].Length))];
 }

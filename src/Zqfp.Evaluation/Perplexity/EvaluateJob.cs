@@ -26,7 +26,7 @@ public static class EvaluateJob
         RequireFits(options, facts);
         using var model = new LanguageModel(facts, options.Threads, options.Device);
         List<double> losses = new(windows.Windows.Count);
-        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, facts.Vocabulary ?? 1))
+        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, facts.Vocabulary ?? 1, facts.FixedBatch))
         {
             observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
             using BatchLogits logits = model.Run(batch, cancellation);
@@ -49,7 +49,7 @@ public static class EvaluateJob
         List<double> referenceLosses = [];
         List<double> losses = [];
         LogitDifference total = default;
-        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, 2 * (facts.Vocabulary ?? 1)))
+        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, 2 * (facts.Vocabulary ?? 1), facts.FixedBatch ?? reference.FixedBatch))
         {
             observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
             using BatchLogits expected = first.Run(batch, cancellation);

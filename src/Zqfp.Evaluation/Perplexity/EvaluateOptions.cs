@@ -9,6 +9,9 @@ public sealed record EvaluateOptions
     /// <summary>The model: an ONNX file, or a GenAI folder that has one.</summary>
     public required string ModelPath { get; init; }
 
+    /// <summary>The output that holds the logits; null to choose it by what the graph shows.</summary>
+    public string? Logits { get; init; }
+
     /// <summary>The text, or token ids.</summary>
     public required string TextPath { get; init; }
 

@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Zqfp.CudaOps;
 
 namespace Zqfp.Evaluation;
 
@@ -20,49 +19,56 @@ internal sealed class EvaluationCache(string? folder)
 
     /// <summary>The result for <paramref name="options"/>, from the folder or by evaluating.</summary>
     public EvaluationResult GetOrEvaluate(EvaluateOptions options, string phase, IJobObserver observer, CancellationToken cancellation) =>
-        GetOrEvaluate(options, ModelFacts.Read(options.ModelPath), phase, observer, cancellation);
+        GetOrEvaluate(options, ModelFacts.Read(options.ModelPath, options.Logits), phase, observer, cancellation);
 
     /// <summary>The result for a model whose facts are known, from the folder or by evaluating.</summary>
     public EvaluationResult GetOrEvaluate(EvaluateOptions options, ModelFacts facts, string phase, IJobObserver observer, CancellationToken cancellation)
     {
         TokenWindowSet windows = LoadWindows(options, facts, cancellation);
-        string? path = folder is null ? null : PathOf(windows, options.Device, ContentHash.OfModel(options.ModelPath));
+        string? path = folder is null ? null : PathOf(windows, options, ContentHash.OfModel(options.ModelPath));
         if (Read<EvaluationResult>(path) is { } known)
         {
-            return known;
+            return Plausibility.Checked(known, facts, observer);
         }
 
         EvaluationResult result = EvaluateJob.Run(options, facts, windows, phase, observer, cancellation);
         Write(path, result, observer);
-        return result;
+        return Plausibility.Checked(result, facts, observer);
     }
 
     /// <summary>Both models' results and how far their predictions are apart, from the folder or by evaluating both side by side.</summary>
     public PairedEvaluation GetOrCompare(EvaluateOptions options, string againstPath, string phase, IJobObserver observer, CancellationToken cancellation)
     {
-        ModelFacts reference = ModelFacts.Read(againstPath);
-        ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        ModelFacts reference = ModelFacts.Read(againstPath, options.Logits);
+        ModelFacts facts = ModelFacts.Read(options.ModelPath, options.Logits);
         RequireSameVocabulary(facts, reference);
         TokenWindowSet windows = LoadWindows(options, facts, cancellation);
         if (folder is null)
         {
-            return EvaluateJob.RunPair(options, reference, facts, windows, phase, observer, cancellation);
+            return Checked(EvaluateJob.RunPair(options, reference, facts, windows, phase, observer, cancellation));
         }
 
         (byte[] referenceHash, byte[] modelHash) = (ContentHash.OfModel(againstPath), ContentHash.OfModel(options.ModelPath));
-        string referenceFile = PathOf(windows, options.Device, referenceHash);
-        string modelFile = PathOf(windows, options.Device, modelHash);
-        string divergenceFile = PathOf(windows, options.Device, referenceHash, modelHash);
+        string referenceFile = PathOf(windows, options, referenceHash);
+        string modelFile = PathOf(windows, options, modelHash);
+        string divergenceFile = PathOf(windows, options, referenceHash, modelHash);
         if (Read<EvaluationResult>(referenceFile) is { } knownReference && Read<EvaluationResult>(modelFile) is { } knownModel && Read<Divergence>(divergenceFile) is { } knownDivergence)
         {
-            return new PairedEvaluation(knownReference, knownModel, knownDivergence);
+            return Checked(new PairedEvaluation(knownReference, knownModel, knownDivergence));
         }
 
         PairedEvaluation pair = EvaluateJob.RunPair(options, reference, facts, windows, phase, observer, cancellation);
         Write(referenceFile, pair.Reference, observer);
         Write(modelFile, pair.Model, observer);
         Write(divergenceFile, pair.Divergence, observer);
-        return pair;
+        return Checked(pair);
+
+        PairedEvaluation Checked(PairedEvaluation measured)
+        {
+            Plausibility.Checked(measured.Reference, reference, observer);
+            Plausibility.Checked(measured.Model, facts, observer);
+            return measured;
+        }
     }
 
     /// <summary>
@@ -80,8 +86,8 @@ internal sealed class EvaluationCache(string? folder)
     private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts, CancellationToken cancellation) =>
         TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading, cancellation: cancellation);
 
-    private string PathOf(TokenWindowSet windows, ZqfpDevice device, params byte[][] models) =>
-        Path.Combine(folder!, Key(windows, device, models) + Extension);
+    private string PathOf(TokenWindowSet windows, EvaluateOptions options, params byte[][] models) =>
+        Path.Combine(folder!, Key(windows, options, models) + Extension);
 
     /// <summary>A measurement that cannot be kept is still a measurement: the failure is a warning.</summary>
     private void Write<T>(string? path, T result, IJobObserver observer)
@@ -122,10 +128,10 @@ internal sealed class EvaluationCache(string? folder)
         }
     }
 
-    private static string Key(TokenWindowSet windows, ZqfpDevice device, byte[][] models)
+    private static string Key(TokenWindowSet windows, EvaluateOptions options, byte[][] models)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{device}"));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Device}|{options.Logits}"));
         foreach (byte[] model in models)
         {
             hash.AppendData(model);

@@ -31,6 +31,7 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
         int? seed = null,
         CancellationToken cancellation = default)
     {
+        model.RequireWindow(window);
         PretrainedTokenizer? tokenizer = tokenizerPath is null ? null : PretrainedTokenizer.Load(tokenizerPath);
         reading ??= new TextReading();
         var source = new TextSourceOptions

@@ -10,8 +10,10 @@ public static class VerifyJob
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static VerifyResult Run(VerifyOptions options, IJobObserver observer, CancellationToken cancellation)
     {
-        ModelFacts reference = ModelFacts.Read(GenAiFolder.ModelOf(options.ReferencePath));
-        ModelFacts facts = ModelFacts.Read(GenAiFolder.ModelOf(options.ModelPath));
+        ModelFacts reference = ModelFacts.Read(GenAiFolder.ModelOf(options.ReferencePath), options.Logits);
+        ModelFacts facts = ModelFacts.Read(GenAiFolder.ModelOf(options.ModelPath), options.Logits);
+        reference.RequireWindow(options.Window);
+        facts.RequireWindow(options.Window);
         using var first = new LanguageModel(reference, options.Threads, isAlone: false);
         using var second = new LanguageModel(facts, options.Threads, isAlone: false);
         int probe = Math.Max(2, options.Window); // What predicts nothing is refused below.
@@ -20,7 +22,7 @@ public static class VerifyJob
         IReadOnlyList<int[]> windows = options.TextPath is null
             ? TokenWindows.Random(vocabulary, options.Window, options.Windows, options.Seed)
             : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts with { Vocabulary = vocabulary }, cancellation: cancellation).Windows;
-        LogitDifference total = Compare(first, second, windows, vocabulary, options, observer, cancellation);
+        LogitDifference total = Compare(first, second, TokenBatch.Group(windows, 2 * vocabulary, facts.FixedBatch ?? reference.FixedBatch), vocabulary, options, observer, cancellation);
         if (!double.IsFinite(total.Sum) || !double.IsFinite(total.Divergence))
         {
             throw new ZqfpException("ZQFP3002", "The logits of one of the models are not finite. Check the models; if one is float16, export it in float32.", options.ModelPath);
@@ -44,13 +46,14 @@ public static class VerifyJob
     }
 
     private static LogitDifference Compare(
-        LanguageModel first, LanguageModel second, IReadOnlyList<int[]> windows, int vocabulary, VerifyOptions options, IJobObserver observer, CancellationToken cancellation)
+        LanguageModel first, LanguageModel second, IReadOnlyList<TokenBatch> batches, int vocabulary, VerifyOptions options, IJobObserver observer, CancellationToken cancellation)
     {
         LogitDifference total = default;
         int done = 0;
-        foreach (TokenBatch batch in TokenBatch.Group(windows, 2 * vocabulary))
+        int all = batches.Sum(batch => batch.Windows);
+        foreach (TokenBatch batch in batches)
         {
-            observer.Report(new JobProgress("Comparing", done, windows.Count, "windows"));
+            observer.Report(new JobProgress("Comparing", done, all, "windows"));
             using BatchLogits expected = first.Run(batch, cancellation);
             using BatchLogits actual = second.Run(batch, cancellation);
             total = EvaluateJob.ForEachWindow(batch, options.Threads, i => LogitDifference.Measure(expected.Window(i), actual.Window(i), vocabulary))
@@ -58,7 +61,7 @@ public static class VerifyJob
             done += batch.Windows;
         }
 
-        observer.Report(new JobProgress("Comparing", done, windows.Count, "windows"));
+        observer.Report(new JobProgress("Comparing", done, all, "windows"));
         return total;
     }
 }

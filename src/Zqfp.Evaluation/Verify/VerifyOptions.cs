@@ -9,6 +9,9 @@ public sealed record VerifyOptions
     /// <summary>The model that is compared with it.</summary>
     public required string ModelPath { get; init; }
 
+    /// <summary>The output of both that holds the logits; null to choose it by what the graph shows.</summary>
+    public string? Logits { get; init; }
+
     /// <summary>A text to feed; null for random tokens.</summary>
     public string? TextPath { get; init; }
 

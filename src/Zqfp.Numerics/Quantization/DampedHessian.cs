@@ -6,17 +6,17 @@ internal sealed class DampedHessian : IDisposable
     private const double FirstRaise = 0.01;
     private const double LastDamping = 1;
 
-    private DampedHessian(TiledFactor factor, int[] deadColumns, int[]? order, double damping)
+    private readonly bool[] _dead;
+
+    private DampedHessian(TiledFactor factor, bool[] dead, int[]? order, double damping)
     {
+        _dead = dead;
         Factor = factor;
-        DeadColumns = deadColumns;
         Order = order;
         Damping = damping;
     }
 
     public TiledFactor Factor { get; }
-
-    public int[] DeadColumns { get; }
 
     /// <summary>Column taken at each step, or null for the natural order.</summary>
     public int[]? Order { get; }
@@ -36,8 +36,7 @@ internal sealed class DampedHessian : IDisposable
             diagonal[i] = dead[i] ? 1 : diagonal[i];
         }
 
-        int[] deadColumns = [.. Enumerable.Range(0, size).Where(i => dead[i])];
-        warnings.DeadColumns(deadColumns.Length, size);
+        warnings.DeadColumns(dead.Count(isDead => isDead), size);
         int[]? order = options.ActOrder ? [.. Enumerable.Range(0, size).OrderByDescending(i => diagonal[i])] : null;
         double mean = diagonal.Average(value => (double)value);
         for (double share = options.Damping; share <= LastDamping; share = Math.Max(share * 10, FirstRaise))
@@ -49,7 +48,7 @@ internal sealed class DampedHessian : IDisposable
                     warnings.DampingRaised(options.Damping, share);
                 }
 
-                return new DampedHessian(factor, deadColumns, order, share * mean);
+                return new DampedHessian(factor, dead, order, share * mean);
             }
         }
 
@@ -58,13 +57,19 @@ internal sealed class DampedHessian : IDisposable
             "The Hessian cannot be factored, not even with the mean of its diagonal added. It must be symmetric and positive semidefinite, as a sum of x x^T is.");
     }
 
-    /// <summary>The factorization's pivots, column by column.</summary>
+    /// <summary>The factorization's pivots, column by column. A dead column has the least of the others: it must not decide a group's scale.</summary>
     public float[] ColumnPivots()
     {
         float[] pivots = new float[Factor.Size];
         for (int step = 0; step < pivots.Length; step++)
         {
             pivots[Order?[step] ?? step] = (float)Factor.Pivots[step];
+        }
+
+        float least = pivots.Where((_, column) => !_dead[column]).DefaultIfEmpty(1).Min();
+        for (int column = 0; column < pivots.Length; column++)
+        {
+            pivots[column] = _dead[column] ? least : pivots[column];
         }
 
         return pivots;

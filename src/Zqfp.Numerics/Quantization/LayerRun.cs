@@ -62,7 +62,7 @@ internal sealed class LayerRun : IDisposable
     private QuantizedMatrix QuantizeLess(LowRankFactors? lowRank, QuantizationMethod method, out double? loss)
     {
         bool gptq = method == QuantizationMethod.Gptq;
-        var source = new WeightSource(_weights, _rows, _columns, gptq ? _damped!.DeadColumns : [], lowRank);
+        var source = new WeightSource(_weights, _rows, _columns, lowRank);
         ScaleTable scales = ScaleCalculator.Compute(source, _options, _columnWeights, out int clamped, _cancellationToken);
         _warnings.ExponentsClamped(clamped, scales.Effective.Length, _options.MaxExponent);
         byte[] codes;

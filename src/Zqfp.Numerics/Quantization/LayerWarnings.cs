@@ -22,7 +22,7 @@ internal sealed class LayerWarnings(string layer)
         if (dead > 0)
         {
             _messages[DiagnosticCodes.DeadColumns] = FormattableString.Invariant(
-                $"Layer '{layer}': {dead} of {columns} input columns were 0 for every calibration token; their weights became 0. If that is no property of the model, calibrate with more varied text.");
+                $"Layer '{layer}': {dead} of {columns} input columns were 0 for every calibration token; their weights are rounded to nearest. If that is no property of the model, calibrate with more varied text.");
         }
     }
 

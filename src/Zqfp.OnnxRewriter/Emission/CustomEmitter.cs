@@ -117,7 +117,7 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
     private static bool IsNative(LinearLayer layer) => layer.Type is DataType.Float or DataType.Float16;
 
     /// <summary>The value that the operators read for the layer's input.</summary>
-    private static string Read(LinearLayer layer) => IsNative(layer) ? layer.Input : Derived(layer.Input, "float");
+    private string Read(LinearLayer layer) => IsNative(layer) ? layer.Input : Derived(layer.Input, "float");
 
     private static string? Operator(QuantizedLayerTensors layer) => (layer.CodesType, layer.Exponents is not null, layer.Activations) switch
     {

@@ -6,6 +6,7 @@ namespace Zqfp.OnnxRewriter;
 internal sealed class EmittedLayers(LayerEmitter emitter)
 {
     private readonly Dictionary<NodeProto, NodeProto[]> _replacements = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<NodeProto, NodeProto[]> _preparations = new(ReferenceEqualityComparer.Instance);
     private readonly SortedDictionary<string, TensorData> _initializers = new(StringComparer.Ordinal);
 
     private bool _isRotated;
@@ -25,11 +26,12 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     /// <summary>Adds the layers of one stage, in the order they run.</summary>
     public void Add(IReadOnlyList<QuantizedLayerTensors> stage)
     {
+        NodeProto[] preparation = [.. emitter.Prepare(stage[0])];
         foreach (QuantizedLayerTensors layer in stage)
         {
             _isRotated |= layer.Rotation > 0;
-            IEnumerable<NodeProto> nodes = emitter.Replace(layer);
-            _replacements[layer.Layer.Nodes[0]] = [.. ReferenceEquals(layer, stage[0]) ? emitter.Prepare(layer).Concat(nodes) : nodes];
+            _replacements[layer.Layer.Nodes[0]] = [.. emitter.Replace(layer)];
+            _preparations[layer.Layer.Nodes[0]] = preparation;
             foreach (NodeProto node in layer.Layer.Nodes.Skip(1))
             {
                 _replacements[node] = [];
@@ -42,6 +44,27 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
         }
     }
 
-    /// <summary>The nodes that stand for <paramref name="node"/>.</summary>
-    public IEnumerable<NodeProto> NodesFor(NodeProto node) => _replacements.GetValueOrDefault(node) ?? [node];
+    /// <summary>
+    /// <paramref name="nodes"/>, or some of them in running order, with layers replaced. What prepares a value for the layers that read it
+    /// stands before the first of these that is there: which one that is differs from slice to slice.
+    /// </summary>
+    public IEnumerable<NodeProto> Expand(IEnumerable<NodeProto> nodes)
+    {
+        HashSet<NodeProto[]> prepared = [];
+        foreach (NodeProto node in nodes)
+        {
+            if (_preparations.TryGetValue(node, out NodeProto[]? preparation) && prepared.Add(preparation))
+            {
+                foreach (NodeProto added in preparation)
+                {
+                    yield return added;
+                }
+            }
+
+            foreach (NodeProto made in _replacements.GetValueOrDefault(node) ?? [node])
+            {
+                yield return made;
+            }
+        }
+    }
 }

@@ -30,17 +30,38 @@ internal abstract class LayerEmitter
     /// <summary>The initializers those nodes read, by name.</summary>
     public abstract IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer);
 
+    /// <summary>What marks the names of generated values, such as <c>.zqfp.</c>: no name of the graph has it.</summary>
+    public string Marker { get; private init; } = QuantizedNames.Marker;
+
     /// <summary>The emitter of a profile.</summary>
     /// <param name="profile">The profile.</param>
+    /// <param name="graph">The graph that it writes into; null where only its needs are asked for.</param>
     /// <param name="accuracyLevel">The accuracy level of MatMulNBits in the profile <see cref="EmissionProfile.Stock"/>.</param>
-    public static LayerEmitter Of(EmissionProfile profile, int accuracyLevel = ModelRewriter.DefaultAccuracyLevel) => profile switch
+    public static LayerEmitter Of(EmissionProfile profile, GraphIndex? graph = null, int accuracyLevel = ModelRewriter.DefaultAccuracyLevel)
     {
-        EmissionProfile.Custom => new CustomEmitter(DataType.Float4E2M1),
-        EmissionProfile.Portable => new PortableEmitter(),
-        EmissionProfile.Stock => new StockEmitter(accuracyLevel),
-        EmissionProfile.Simulated => new SimulatedEmitter(),
-        _ => new QdqEmitter(),
-    };
+        string marker = graph is null ? QuantizedNames.Marker : MarkerOf(graph);
+        return profile switch
+        {
+            EmissionProfile.Custom => new CustomEmitter(DataType.Float4E2M1) { Marker = marker },
+            EmissionProfile.Portable => new PortableEmitter { Marker = marker },
+            EmissionProfile.Stock => new StockEmitter(accuracyLevel) { Marker = marker },
+            EmissionProfile.Simulated => new SimulatedEmitter { Marker = marker },
+            _ => new QdqEmitter { Marker = marker },
+        };
+    }
+
+    /// <summary>A model that has been quantized in part, and is quantized further, has names with the usual marker.</summary>
+    private static string MarkerOf(GraphIndex graph)
+    {
+        var names = new FreshNames(graph.Graph);
+        string marker = QuantizedNames.Marker;
+        for (int i = 2; names.AnyContains(marker); i++)
+        {
+            marker = FormattableString.Invariant($".zqfp{i}.");
+        }
+
+        return marker;
+    }
 
     protected static NodeProto Node(string domain, string op, string name, IEnumerable<string> inputs, IEnumerable<string> outputs, params AttributeProto[] attributes) => new()
     {
@@ -53,23 +74,23 @@ internal abstract class LayerEmitter
     };
 
     /// <summary>A node of ONNX's own operators, named after its output.</summary>
-    protected static NodeProto Standard(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
+    protected NodeProto Standard(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
         Node("", op, Derived(output, op), inputs, [output], attributes);
 
-    protected static NodeProto Cast(string input, string output, DataType type) =>
+    protected NodeProto Cast(string input, string output, DataType type) =>
         Standard("Cast", [input], output, Attributes.Make("to", (long)type));
 
     /// <summary>Name of what belongs to one layer's weight, such as <c>q_proj.zqfp.codes</c>: that of the layer it was quantized for.</summary>
-    protected static string Part(LinearLayer layer, string part) => QuantizedNames.Part(layer.SharesWeightOf ?? layer.Name, part);
+    protected string Part(LinearLayer layer, string part) => $"{layer.SharesWeightOf ?? layer.Name}{Marker}{part}";
 
     /// <summary>Name of a value derived from what layers read, such as <c>x.zqfp.fp8</c>.</summary>
-    protected static string Derived(string value, string part) => $"{value}.zqfp.{part}";
+    protected string Derived(string value, string part) => $"{value}{Marker}{part}";
 
     /// <summary>The layer's input rotated, as float32.</summary>
-    protected static string Rotated(string value) => Derived(value, "rotated");
+    protected string Rotated(string value) => Derived(value, "rotated");
 
     /// <summary>The node that rotates the layer's input.</summary>
-    protected static NodeProto RotateTokens(QuantizedLayerTensors layer, string read) => Node(
+    protected NodeProto RotateTokens(QuantizedLayerTensors layer, string read) => Node(
         OperatorNames.Domain,
         OperatorNames.RotateTokens,
         Derived(layer.Layer.Input, OperatorNames.RotateTokens),

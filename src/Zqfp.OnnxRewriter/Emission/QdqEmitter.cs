@@ -11,10 +11,10 @@ namespace Zqfp.OnnxRewriter;
 /// </summary>
 internal sealed class QdqEmitter : LayerEmitter
 {
-    private const string LastAxis = "zqfp.last_axis";
-    private const string Largest = "zqfp.e4m3_max";
-    private const string Zero = "zqfp.zero";
-    private const string One = "zqfp.one";
+    private string LastAxis => $"{Marker.Trim('.')}.last_axis";
+    private string Largest => $"{Marker.Trim('.')}.e4m3_max";
+    private string Zero => $"{Marker.Trim('.')}.zero";
+    private string One => $"{Marker.Trim('.')}.one";
 
     /// <summary>DequantizeLinear of FLOAT4E2M1 belongs to operator set 23 and IR version 11.</summary>
     public override (long Ir, long Opset) Needs => (11, 23);
@@ -83,7 +83,7 @@ internal sealed class QdqEmitter : LayerEmitter
         yield return Standard("MatMul", [x, turned], value);
         if (layer.Rank > 0)
         {
-            (string down, string up) = (Derived(linear.Output, "down"), Derived(linear.Output, "up"));
+            (string down, string up) = (Derived(linear.Output, "down_float"), Derived(linear.Output, "up_float"));
             yield return Cast(Part(linear, "down"), down, DataType.Float);
             yield return Cast(Part(linear, "up"), up, DataType.Float);
             yield return Standard("MatMul", [x, down], Derived(linear.Output, "inner"));

@@ -76,7 +76,7 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
 
         if (layer.Rank > 0)
         {
-            (string down, string up) = (Derived(linear.Output, "down"), Derived(linear.Output, "up"));
+            (string down, string up) = (Derived(linear.Output, "down_float"), Derived(linear.Output, "up_float"));
             (string inner, string correction) = (Derived(linear.Output, "inner"), Derived(linear.Output, "correction"));
             string corrected = linear.Type == DataType.Float ? linear.Output : Derived(linear.Output, "corrected");
             yield return Cast(Part(linear, "down"), down, DataType.Float);
@@ -151,7 +151,7 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
     }
 
     /// <summary>The product with a float weight that constants are folded to, and its bias.</summary>
-    private static IEnumerable<NodeProto> LookedUp(QuantizedLayerTensors layer, string x, string output)
+    private IEnumerable<NodeProto> LookedUp(QuantizedLayerTensors layer, string x, string output)
     {
         LinearLayer linear = layer.Layer;
         string Name(string part) => Derived(linear.Output, part);
@@ -176,10 +176,10 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
     }
 
     /// <summary>The layer's input in float32.</summary>
-    private static string Float(LinearLayer layer) => layer.Type == DataType.Float ? layer.Input : Derived(layer.Input, "float");
+    private string Float(LinearLayer layer) => layer.Type == DataType.Float ? layer.Input : Derived(layer.Input, "float");
 
     /// <summary>The value that the products read for the layer's input.</summary>
-    private static string Read(QuantizedLayerTensors layer) => layer.Rotation > 0 ? Derived(layer.Layer.Input, "rotated") : Float(layer.Layer);
+    private string Read(QuantizedLayerTensors layer) => layer.Rotation > 0 ? Derived(layer.Layer.Input, "rotated") : Float(layer.Layer);
 
     /// <summary>Half of each block's scale, since the codes stand for twice the values.</summary>
     private static float[] BlockScales(QuantizedLayerTensors layer, StockLayout layout)

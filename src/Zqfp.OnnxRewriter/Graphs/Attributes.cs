@@ -12,6 +12,8 @@ internal static class Attributes
 
     public static IReadOnlyList<long>? Ints(NodeProto node, string name) => Find(node, name)?.Ints;
 
+    public static string? Text(NodeProto node, string name) => Find(node, name)?.S.ToStringUtf8();
+
     public static AttributeProto Make(string name, long value) =>
         new() { Name = name, I = value, Type = AttributeType.Int };
 

@@ -9,6 +9,7 @@ public sealed class GraphIndex
     private readonly Dictionary<string, List<NodeProto>> _consumers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TensorProto> _initializers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ValueInfoProto> _values = new(StringComparer.Ordinal);
+    private readonly ILookup<string, string> _regions;
     private readonly Dictionary<NodeProto, int> _positions = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>Indexes <paramref name="graph"/> and checks that it is a graph: names unique, every input known, no cycle.</summary>
@@ -26,6 +27,7 @@ public sealed class GraphIndex
             }
         }
 
+        _regions = graph.Initializer.Where(tensor => Region(tensor).Length > 0).ToLookup(Region, tensor => tensor.Name, StringComparer.Ordinal);
         foreach (ValueInfoProto value in graph.Input.Concat(graph.ValueInfo).Concat(graph.Output))
         {
             _values[value.Name] = value;
@@ -79,8 +81,11 @@ public sealed class GraphIndex
     public TensorProto? Initializer(string value) => _initializers.GetValueOrDefault(value);
 
     /// <summary>What <paramref name="value"/> always is: an initializer, or the tensor of a Constant node; null where it is neither.</summary>
-    public TensorProto? Constant(string value) => Initializer(value)
-        ?? (Producer(value) is { OpType: "Constant", Domain: "" } node ? node.Attribute.FirstOrDefault(attribute => attribute.Name == "value")?.T : null);
+    public TensorProto? Constant(string value) => Initializer(value) ?? ConstantNode.Value(Producer(value));
+
+    /// <summary><paramref name="value"/> and the other initializers that lie in the same place of the same data file.</summary>
+    public IEnumerable<string> SameData(string value) =>
+        Initializer(value) is { } tensor && Region(tensor) is { Length: > 0 } region ? _regions[region] : [value];
 
     /// <summary>Declared type and shape of <paramref name="value"/>, or null where the model does not say.</summary>
     public TypeProto? TypeOf(string value) => _values.GetValueOrDefault(value)?.Type;
@@ -95,9 +100,13 @@ public sealed class GraphIndex
     public static IEnumerable<string> ReadBy(NodeProto node)
     {
         IEnumerable<string> direct = node.Input.Where(input => input.Length > 0);
-        IEnumerable<GraphProto> graphs = node.Attribute.SelectMany(attribute => attribute.G is null ? attribute.Graphs : attribute.Graphs.Append(attribute.G));
-        return direct.Concat(graphs.SelectMany(CapturedBy));
+        return direct.Concat(Subgraphs.Of(node).SelectMany(CapturedBy));
     }
+
+    /// <summary>Where an initializer lies in a data file; empty where it is in the structure.</summary>
+    private static string Region(TensorProto tensor) => tensor.DataLocation == TensorProto.Types.DataLocation.External
+        ? string.Join('|', tensor.ExternalData.Where(entry => entry.Key is "location" or "offset" or "length").OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key}={entry.Value}"))
+        : string.Empty;
 
     private static IEnumerable<string> CapturedBy(GraphProto graph)
     {

@@ -7,12 +7,12 @@ public static class AttentionHeads
 {
     /// <summary>
     /// Length of a head's key. Exporters that fuse attention leave it symbolic in the cache's shape, but the width of the
-    /// projection and the numbers of heads give it.
+    /// projection and the numbers of heads give it, and so does the width of the rotary table.
     /// </summary>
     /// <returns>The length, or null where no GroupQueryAttention node tells.</returns>
     public static int? Size(GraphIndex graph)
     {
-        foreach (NodeProto node in graph.Nodes.Where(node => node.OpType == "GroupQueryAttention"))
+        foreach (NodeProto node in graph.Nodes.Where(node => node.OpType == "GroupQueryAttention" && node.Input.Count > 0))
         {
             long queryHeads = Attributes.Int(node, "num_heads", 0);
             long keyHeads = Attributes.Int(node, "kv_num_heads", 0);
@@ -23,30 +23,29 @@ public static class AttentionHeads
             {
                 return (int)(width / heads);
             }
+
+            // The cosines [positions, half of what is rotated], which is the whole head as a rule.
+            if (node.Input.ElementAtOrDefault(7) is { Length: > 0 } table
+                && graph.Constant(table) is { Dims: [_, var half] })
+            {
+                return (int)(2 * half);
+            }
         }
 
         return null;
     }
 
-    /// <summary>Columns of the constant matrix behind <paramref name="value"/>, through a bias or a rotation.</summary>
+    /// <summary>Columns of the constant matrix behind <paramref name="value"/>, through a bias, a norm of each head or a rotation.</summary>
     private static long? ProjectionWidth(GraphIndex graph, string value)
     {
-        for (NodeProto? node = graph.Producer(value); node is not null; node = graph.Producer(node.Input[0]))
+        for (NodeProto? node = graph.Producer(value); node is not null; node = node.Input.Count > 0 ? graph.Producer(node.Input[0]) : null)
         {
-            if (node.Domain == OperatorNames.Domain)
+            if (ProductNode.Is(node))
             {
-                // A quantized product: its codes are the first matrix among its initializers.
-                return node.Input.Select(graph.Initializer).FirstOrDefault(tensor => tensor?.Dims.Count == 2)?.Dims[0];
+                return ProductNode.Outputs(graph, node);
             }
 
-            if (node.OpType is "MatMul" or "Gemm")
-            {
-                return ConstantWeight.TraceShape(graph, node.Input[1]) is { } weight
-                    ? weight.Dims[weight.Transposed == (Attributes.Int(node, "transB", 0) == 0) ? 0 : 1]
-                    : null;
-            }
-
-            if (node.OpType is not ("Add" or "RotaryEmbedding" or "Reshape" or "Cast"))
+            if (node.OpType is not ("Add" or "RotaryEmbedding" or "Reshape" or "Cast" or "SimplifiedLayerNormalization" or "RMSNormalization" or "LayerNormalization"))
             {
                 return null;
             }

@@ -17,7 +17,8 @@ internal sealed record ConstantWeight(
     public string Name => Path[^1];
 
     /// <summary>Equal for weights that store the same numbers in the same shape.</summary>
-    public string Identity => $"{Name}|{Dequantization?.ScaleName}|{Dequantization?.ZeroPointName}|{string.Join('x', Dims)}";
+    /// <param name="place">A name for the place where the numbers or codes are.</param>
+    public string Identity(string place) => $"{place}|{Dequantization?.ScaleName}|{Dequantization?.ZeroPointName}|{string.Join('x', Dims)}";
 
     /// <summary>
     /// Follows <paramref name="value"/> back through Transpose, Cast, Identity, Reshape and DequantizeLinear to a constant, and
@@ -60,7 +61,7 @@ internal sealed record ConstantWeight(
 
     /// <summary>Whether <paramref name="node"/> is one that a weight is seen through, its first input being the weight.</summary>
     public static bool PassesThrough(NodeProto node) =>
-        node.Domain.Length == 0 && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "DequantizeLinear";
+        node.Domain.Length == 0 && node.Input.Count > 0 && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "DequantizeLinear";
 
     /// <summary>What <paramref name="node"/> makes of the weight, or null where that is nothing this type can say.</summary>
     private ConstantWeight? After(GraphIndex graph, NodeProto node)
@@ -73,9 +74,9 @@ internal sealed record ConstantWeight(
                 return this with { Type = (DataType)Attributes.Int(node, "to", 0) };
             case "Transpose" when Dims.Count == 2:
                 return Attributes.Ints(node, "perm") is [0, 1] ? this : this with { Transposed = !Transposed };
-            case "Reshape" when !Transposed && graph.Constant(node.Input[1]) is { } shape:
+            case "Reshape" when !Transposed && node.Input.Count > 1 && graph.Constant(node.Input[1]) is { } shape:
                 return Reshaping.Resolve(Dims, shape, Attributes.Int(node, "allowzero", 0) != 0) is { } dims ? this with { Dims = dims } : null;
-            case "DequantizeLinear" when !Transposed && Dequantization is null && Type == (DataType)Tensor.DataType:
+            case "DequantizeLinear" when !Transposed && node.Input.Count > 1 && Dequantization is null && Type == (DataType)Tensor.DataType:
                 return Dequantization.Of(graph, node, Dims) is { } dequantization
                     ? this with { Dequantization = dequantization, Type = dequantization.Type }
                     : null;

@@ -12,6 +12,9 @@ public sealed record LinearLayer
     /// <summary>The module of the training framework that it was, such as <c>model.layers.0.mlp.down_proj</c>; null where the exporter did not say.</summary>
     public string? Module { get; init; }
 
+    /// <summary>What people call it: the module where that is known, else the name.</summary>
+    public string DisplayName => Module ?? Name;
+
     /// <summary>The nodes that compute it: a MatMul or Gemm, and the Add of its bias where that is a node of its own.</summary>
     public required IReadOnlyList<NodeProto> Nodes { get; init; }
 

@@ -3,7 +3,7 @@ using Zqfp.OnnxRewriter.Protos;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>Finds the linear layers of a graph: MatMul and Gemm nodes with a constant weight on the right.</summary>
-/// <remarks><see cref="LeftWeights"/> turns those with the weight on the left.</remarks>
+/// <remarks><see cref="LinearForms"/> says other products in this form.</remarks>
 public static class LinearLayerFinder
 {
     /// <summary>The linear layers that <paramref name="logits"/> depends on, in the order they run.</summary>
@@ -13,16 +13,30 @@ public static class LinearLayerFinder
     {
         HashSet<NodeProto> live = Reachability.Ancestors(graph, [logits], stop: _ => false);
         List<LinearLayer> found = [];
+        HashSet<string> named = [.. graph.Nodes.Where(node => node.Name.Length > 0).Select(node => node.Name)];
         HashSet<string> names = new(StringComparer.Ordinal);
         foreach (NodeProto node in graph.Nodes.Where(live.Contains))
         {
             if (Match(graph, node) is { } layer)
             {
-                found.Add(names.Add(layer.Name) ? layer : layer with { Name = layer.Output });
+                found.Add(layer with { Name = Unique(node, names, named) });
             }
         }
 
         return MarkHeads(graph, found, logits);
+    }
+
+    /// <summary>The node's name, or its output's; a number behind it where another layer has it. An unnamed node does not take a named one's name.</summary>
+    private static string Unique(NodeProto node, HashSet<string> names, HashSet<string> named)
+    {
+        string wanted = node.Name.Length > 0 ? node.Name : node.Output[0];
+        string name = wanted;
+        for (int i = 2; (node.Name.Length == 0 && named.Contains(name)) || !names.Add(name); i++)
+        {
+            name = FormattableString.Invariant($"{wanted}_{i}");
+        }
+
+        return name;
     }
 
     private static LinearLayer? Match(GraphIndex graph, NodeProto node)
@@ -70,7 +84,7 @@ public static class LinearLayerFinder
             OutFeatures = (int)outFeatures,
             Bias = gemmBias ?? add?.Input.Single(input => input != node.Output[0]),
             Type = weight.Type,
-            IsTied = HasOtherReader(graph, weight.Name),
+            IsTied = graph.SameData(weight.Name).Any(name => HasOtherReader(graph, name)),
         };
     }
 
@@ -108,7 +122,7 @@ public static class LinearLayerFinder
                         open.Push(reader.Output[0]);
                     }
                 }
-                else if (reader.OpType is not ("MatMul" or "Gemm"))
+                else if (!ProductNode.Is(reader))
                 {
                     return true;
                 }
@@ -120,7 +134,9 @@ public static class LinearLayerFinder
 
     private static IReadOnlyList<LinearLayer> MarkHeads(GraphIndex graph, List<LinearLayer> layers, string logits)
     {
+        HashSet<NodeProto> products = new(layers.Select(layer => layer.Nodes[0]), ReferenceEqualityComparer.Instance);
         HashSet<string> outputs = [.. layers.Select(layer => layer.Output)];
+        outputs.UnionWith(graph.Nodes.Where(node => !products.Contains(node) && ProductNode.Outputs(graph, node) is not null).SelectMany(node => node.Output));
         HashSet<NodeProto> afterLastLayer = Reachability.Ancestors(graph, [logits], outputs.Contains);
         return [.. layers.Select(layer => layer with
         {

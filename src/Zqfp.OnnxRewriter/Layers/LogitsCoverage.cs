@@ -20,8 +20,24 @@ public static class LogitsCoverage
         HashSet<string> body = [.. layers.Where(layer => !layer.IsHead).Select(layer => layer.Output)];
         HashSet<NodeProto> computed = Reachability.Descendants(graph, layers.Select(layer => layer.Nodes[0]));
         NodeProto? pick = Reachability.Ancestors(graph, [logits], body.Contains)
-            .FirstOrDefault(node => computed.Contains(node) && PicksTokens(graph, node));
+            .FirstOrDefault(node => computed.Contains(node) && PicksTokens(graph, node) && IsOnEveryPath(graph, node, body, logits));
         return pick is null ? null : $"{GraphIndex.Describe(pick)} picks tokens before the head";
+    }
+
+    /// <summary>
+    /// Whether all that the logits depend on comes through the node. An expert works on picked tokens too, but the residual stream passes it
+    /// by; and what picks expert weights, or a part of a mask, leaves the rest of the way open.
+    /// </summary>
+    private static bool IsOnEveryPath(GraphIndex graph, NodeProto pick, HashSet<string> body, string logits)
+    {
+        HashSet<string> picked = [.. pick.Output];
+        bool passesBy = false;
+        Reachability.Ancestors(graph, [logits], value =>
+        {
+            passesBy |= body.Contains(value);
+            return picked.Contains(value) || body.Contains(value);
+        });
+        return !passesBy;
     }
 
     /// <summary>Whether the node takes some positions of the second dimension. A Slice from the beginning is what exporters write for all of them.</summary>
@@ -30,13 +46,20 @@ public static class LogitsCoverage
         { Domain.Length: > 0 } => false,
         { OpType: "Gather" } => Attributes.Int(node, "axis", 0) is 1 or -2,
         { OpType: "GatherND" } => true,
-        { OpType: "Slice" } => Ints(graph, node, 3) is [1 or -2] && Ints(graph, node, 1) is [not 0],
+        { OpType: "Slice" } => PicksTokens(Ints(graph, node, "starts", 1), Ints(graph, node, "ends", 2), Ints(graph, node, "axes", 3)),
         _ => false,
     };
 
-    private static long[]? Ints(GraphIndex graph, NodeProto node, int input)
+    private static bool PicksTokens(long[]? starts, long[]? ends, long[]? axes)
+    {
+        int length = starts?.Length ?? ends?.Length ?? 0;
+        int axis = axes is null ? (length > 1 ? 1 : -1) : Array.FindIndex(axes, axis => axis is 1 or -2);
+        return axis >= 0 && (starts?.ElementAtOrDefault(axis) is not (null or 0) || ends?.ElementAtOrDefault(axis) is 1 or < -1);
+    }
+
+    private static long[]? Ints(GraphIndex graph, NodeProto node, string attribute, int input)
     {
         TensorProto? tensor = node.Input.ElementAtOrDefault(input) is { Length: > 0 } value ? graph.Constant(value) : null;
-        return tensor is null ? null : IntTensor.Read(tensor);
+        return tensor is null ? Attributes.Ints(node, attribute)?.ToArray() : IntTensor.Read(tensor);
     }
 }

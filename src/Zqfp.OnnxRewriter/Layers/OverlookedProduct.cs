@@ -8,49 +8,133 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="Operator">Its operator.</param>
 /// <param name="Weight">The constant.</param>
 /// <param name="Reason">Why it is no linear layer, as the end of a sentence about it.</param>
-public sealed record OverlookedProduct(string Name, string Operator, TensorProto Weight, string Reason)
+/// <param name="IsHead">Whether it makes the logits.</param>
+public sealed record OverlookedProduct(string Name, string Operator, TensorProto Weight, string Reason, bool IsHead = false)
 {
-    private static readonly HashSet<string> Products = ["MatMul", "Gemm", "FusedMatMul", "MatMulInteger", "MatMulNBits", "MatMulBnb4", "QLinearMatMul", "Conv"];
-
-    /// <summary>Every such product of a graph, in the order they run.</summary>
+    /// <summary>Every such product of a graph, in the order they run, one entry for each of its weights.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="layers">The linear layers found in it.</param>
-    public static IReadOnlyList<OverlookedProduct> Find(GraphIndex graph, IReadOnlyList<LinearLayer> layers)
+    /// <param name="logits">The output that they were found for.</param>
+    /// <param name="functions">The model's functions that were not inlined.</param>
+    public static IReadOnlyList<OverlookedProduct> Find(GraphIndex graph, IReadOnlyList<LinearLayer> layers, string logits, IReadOnlyList<FunctionProto> functions)
     {
         HashSet<NodeProto> taken = new(layers.SelectMany(layer => layer.Nodes), ReferenceEqualityComparer.Instance);
-        return [.. graph.Nodes.Where(node => IsProduct(node) && !taken.Contains(node)).Select(node => Describe(graph, node)).OfType<OverlookedProduct>()];
-    }
-
-    private static bool IsProduct(NodeProto node) =>
-        node.Domain == OperatorNames.Domain ? node.OpType.StartsWith("MatMul", StringComparison.Ordinal) : Products.Contains(node.OpType);
-
-    private static OverlookedProduct? Describe(GraphIndex graph, NodeProto node)
-    {
-        int index = node.Input.Select(input => Constant(graph, input)).ToList().FindIndex(constant => constant?.Dims.Count(dim => dim > 1) >= 2);
-        if (index < 0)
+        HashSet<NodeProto> live = Reachability.Ancestors(graph, [logits], stop: _ => false);
+        NodeProto[] products = [.. graph.Nodes.Where(node => ProductNode.Is(node) && !taken.Contains(node) && WeightsOf(graph, node).Any())];
+        HashSet<string> outputs = [.. layers.Select(layer => layer.Output), .. products.SelectMany(node => node.Output)];
+        HashSet<NodeProto> afterLast = Reachability.Ancestors(graph, [logits], outputs.Contains);
+        List<OverlookedProduct> found = [];
+        foreach (NodeProto node in graph.Nodes)
         {
-            return null;
+            if (Array.IndexOf(products, node) >= 0)
+            {
+                bool isHead = node.Output.Any(output => output == logits || graph.Consumers(output).Any(afterLast.Contains));
+                found.AddRange(WeightsOf(graph, node).Select(weight => new OverlookedProduct(
+                    NameOf(node), node.OpType, weight.Tensor, live.Contains(node) ? Explain(node, weight) : "the logits do not depend on it", isHead)));
+            }
+
+            foreach (GraphProto body in Subgraphs.Of(node))
+            {
+                Inside(graph, [body], $"inside the body of {GraphIndex.Describe(node)}", found);
+            }
+
+            if (functions.FirstOrDefault(function => function.Domain == node.Domain && function.Name == node.OpType && function.Domain != OperatorNames.Domain) is { } called
+                && called.Node.Any(ProductNode.Is))
+            {
+                string reason = $"inside the function {called.Name}, which needs other operator sets than the model";
+                found.AddRange(WeightsOf(graph, node).Select(weight => new OverlookedProduct(NameOf(node), node.OpType, weight.Tensor, reason)));
+            }
         }
 
-        TensorProto tensor = Constant(graph, node.Input[index])!;
-        var type = (DataType)tensor.DataType;
-        string name = node.Name.Length > 0 ? node.Name : node.Output[0];
-        return new OverlookedProduct(name, node.OpType, tensor, Explain(node, index, tensor, type));
+        return found;
     }
 
-    private static TensorProto? Constant(GraphIndex graph, string value) =>
-        graph.Initializer(value) ?? ConstantWeight.Trace(graph, value)?.Tensor;
-
-    private static string Explain(NodeProto node, int index, TensorProto tensor, DataType type) => node.OpType switch
+    /// <summary>Adds the products of a body, whose weights are its own constants or those of a graph around it.</summary>
+    private static void Inside(GraphIndex graph, IReadOnlyList<GraphProto> bodies, string reason, List<OverlookedProduct> found)
     {
-        _ when node.Domain == OperatorNames.Domain || QuantizedNames.IsPart(tensor.Name) => "quantized already",
-        "MatMulNBits" or "MatMulBnb4" or "MatMulInteger" or "QLinearMatMul" => "quantized already, by another tool",
-        "Conv" or "FusedMatMul" => $"a {node.OpType}; only MatMul and Gemm are quantized",
-        _ when tensor.Dims.Count != 2 => $"its constant has {tensor.Dims.Count} dimensions instead of 2",
-        _ when !TensorTypes.IsFloat(type) => $"its constant has element type {TensorTypes.Name(type)}",
-        _ when index == 0 => "its constant is the left factor",
-        "Gemm" when Attributes.Int(node, "transA", 0) != 0 || Attributes.Float(node, "alpha", 1) != 1 || Attributes.Float(node, "beta", 1) != 1 =>
-            "a Gemm with transA, alpha or beta",
-        _ => "the logits do not depend on it, or its shape is unusual",
-    };
+        foreach (NodeProto node in bodies[^1].Node)
+        {
+            if (ProductNode.Is(node))
+            {
+                found.AddRange(node.Input.Select(input => Constant(graph, bodies, input)).OfType<TensorProto>().Where(IsMatrix)
+                    .Select(tensor => new OverlookedProduct(NameOf(node), node.OpType, tensor, reason)));
+            }
+
+            foreach (GraphProto body in Subgraphs.Of(node))
+            {
+                Inside(graph, [.. bodies, body], reason, found);
+            }
+        }
+    }
+
+    private static TensorProto? Constant(GraphIndex graph, IReadOnlyList<GraphProto> bodies, string value)
+    {
+        foreach (GraphProto body in bodies.Reverse())
+        {
+            if (body.Initializer.FirstOrDefault(tensor => tensor.Name == value) is { } tensor)
+            {
+                return tensor;
+            }
+
+            if (body.Node.FirstOrDefault(node => node.Output.Contains(value)) is { } node)
+            {
+                return ConstantNode.Value(node) ?? (node.Input.Count > 0 && IsSeenThrough(node) ? Constant(graph, bodies, node.Input[0]) : null);
+            }
+        }
+
+        return Behind(graph, value)?.Tensor;
+    }
+
+    private static IEnumerable<(TensorProto Tensor, int Input, NodeProto? Picker)> WeightsOf(GraphIndex graph, NodeProto node) =>
+        node.Input.Select((input, i) => Behind(graph, input) is var (tensor, picker) && IsMatrix(tensor) ? (tensor, i, picker) : default((TensorProto, int, NodeProto?)?))
+            .OfType<(TensorProto, int, NodeProto?)>();
+
+    private static bool IsMatrix(TensorProto tensor) => tensor.Dims.Count(dim => dim > 1) >= 2;
+
+    /// <summary>The constant behind a value, also where a node picks one of several matrices of it, as experts are picked.</summary>
+    private static (TensorProto Tensor, NodeProto? Picker)? Behind(GraphIndex graph, string value)
+    {
+        NodeProto? picker = null;
+        while (graph.Constant(value) is null)
+        {
+            if (graph.Producer(value) is not { Input.Count: > 0 } node || !IsSeenThrough(node))
+            {
+                return null;
+            }
+
+            picker = node.OpType.StartsWith("Gather", StringComparison.Ordinal) ? node : picker;
+            value = node.Input[0];
+        }
+
+        // What is picked from a matrix are rows: an embedding.
+        TensorProto tensor = graph.Constant(value)!;
+        return picker is null || tensor.Dims.Count > 2 ? (tensor, picker) : null;
+    }
+
+    private static bool IsSeenThrough(NodeProto node) =>
+        ConstantWeight.PassesThrough(node) || (node.Domain.Length == 0 && node.OpType is "Gather" or "GatherND" or "Slice" or "Split" or "Squeeze" or "Unsqueeze" or "Expand");
+
+    private static string NameOf(NodeProto node) => node.Name.Length > 0 ? node.Name : node.Output[0];
+
+    private static string Explain(NodeProto node, (TensorProto Tensor, int Input, NodeProto? Picker) weight)
+    {
+        var type = (DataType)weight.Tensor.DataType;
+        string integer = type is DataType.Int8 or DataType.Uint8 ? "INT8" : type is DataType.Int4 or DataType.Uint4 ? "INT4" : TensorTypes.Name(type);
+        return node.OpType switch
+        {
+            _ when node.Domain == OperatorNames.Domain || QuantizedNames.IsPart(weight.Tensor.Name) => "quantized already",
+            "MatMulNBits" => $"already INT{Attributes.Int(node, "bits", 4)}: MatMulNBits",
+            "MatMulBnb4" or "MatMulFpQ4" => $"already 4-bit: {node.OpType}",
+            "QMoE" => "already quantized experts: QMoE",
+            "MoE" => "experts of a MoE operator, all in one constant of 3 dimensions",
+            "Attention" or "QAttention" or "DecoderAttention" or "LongformerAttention" => $"the projection inside a fused {node.OpType}",
+            _ when !TensorTypes.IsFloat(type) => $"already {integer}: {node.OpType}",
+            _ when weight.Picker is { } picker => $"experts in one constant of {weight.Tensor.Dims.Count} dimensions, picked by {picker.OpType}",
+            "Conv" or "FusedConv" => $"a {node.OpType} with a kernel of several positions, groups, strides or padding",
+            "Einsum" => $"an Einsum that is no plain product: {Attributes.Text(node, "equation")}",
+            _ when weight.Tensor.Dims.Count != 2 => $"its constant has {weight.Tensor.Dims.Count} dimensions instead of 2",
+            "MatMul" or "FusedMatMul" when weight.Input == 0 => "its constant is the left factor, and the dimensions of the other are not known",
+            _ => $"a {node.OpType} of a form that is not known",
+        };
+    }
 }

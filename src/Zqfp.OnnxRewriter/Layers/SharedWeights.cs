@@ -14,7 +14,8 @@ public static class SharedWeights
         Dictionary<(string Weight, bool StoredInputMajor), List<LinearLayer>> owners = [];
         foreach (LinearLayer layer in layers)
         {
-            string identity = ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!.Identity;
+            ConstantWeight weight = ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!;
+            string identity = weight.Identity(graph.SameData(weight.Name).First());
             if (!owners.TryGetValue((identity, layer.StoredInputMajor), out List<LinearLayer>? same))
             {
                 owners.Add((identity, layer.StoredInputMajor), same = []);

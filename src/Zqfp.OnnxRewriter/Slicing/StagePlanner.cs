@@ -8,7 +8,8 @@ namespace Zqfp.OnnxRewriter;
 /// </summary>
 /// <remarks>
 /// Nodes that depend on no linear layer (embedding, masks, rotary tables) are cheap: every slice that needs them computes
-/// them again, and nothing of them is kept. Layers are grouped in the order they run, so a stage's input depends only on
+/// them again, and nothing of them is kept. The same holds for nodes that make sequences and optionals, which nothing can keep: their
+/// inputs are kept instead. Layers are grouped in the order they run, so a stage's input depends only on
 /// layers of earlier stages: slice i + 1 runs stage i's layers as they then are, quantized.
 /// </remarks>
 public static class StagePlanner
@@ -23,6 +24,7 @@ public static class StagePlanner
     {
         HashSet<NodeProto> live = Reachability.Ancestors(graph, [logits], stop: _ => false);
         HashSet<NodeProto> costly = Reachability.Descendants(graph, allLinear.Select(layer => layer.Nodes[0]));
+        HashSet<NodeProto> repeated = NonTensors.MadeBy(graph);
         HashSet<NodeProto> done = new(ReferenceEqualityComparer.Instance);
         HashSet<string> kept = new(StringComparer.Ordinal);
         List<CalibrationStage> stages = [];
@@ -30,10 +32,12 @@ public static class StagePlanner
         {
             HashSet<NodeProto> slice = Reachability.Ancestors(graph, [group.Key], kept.Contains);
             done.UnionWith(slice.Where(costly.Contains));
-            bool ReadLater(string value) => graph.Consumers(value).Any(node => live.Contains(node) && costly.Contains(node) && !done.Contains(node));
-
             string[] reads = [.. slice.SelectMany(GraphIndex.ReadBy).Append(group.Key).Where(kept.Contains).Distinct().Order(StringComparer.Ordinal)];
-            string[] keeps = [.. slice.Where(costly.Contains).SelectMany(node => node.Output).Where(ReadLater).Order(StringComparer.Ordinal)];
+            string[] keeps =
+            [
+                .. slice.Where(node => costly.Contains(node) && !repeated.Contains(node))
+                    .SelectMany(node => node.Output).Where(value => value.Length > 0 && ReadLater(value)).Order(StringComparer.Ordinal),
+            ];
             string[] drops = [.. kept.Where(value => !ReadLater(value)).Order(StringComparer.Ordinal)];
             stages.Add(new CalibrationStage
             {
@@ -49,5 +53,10 @@ public static class StagePlanner
         }
 
         return stages;
+
+        bool ReadLater(string value) => graph.Consumers(value).Any(node => live.Contains(node) && costly.Contains(node) && RunsLater(node));
+
+        // A node that is repeated runs again in every slice that reads what it makes.
+        bool RunsLater(NodeProto node) => !done.Contains(node) || (repeated.Contains(node) && node.Output.Any(ReadLater));
     }
 }

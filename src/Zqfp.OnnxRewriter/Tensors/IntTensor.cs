@@ -7,11 +7,23 @@ namespace Zqfp.OnnxRewriter;
 /// <summary>Reads the small integer tensors that say shapes, axes and positions.</summary>
 internal static class IntTensor
 {
-    /// <summary>The elements, or null where they are no int64 or are not in the structure.</summary>
+    /// <summary>The elements, or null where they are no int64 or int32 or are not in the structure.</summary>
     public static long[]? Read(TensorProto tensor) => tensor switch
     {
-        { DataType: not (int)DataType.Int64 } or { DataLocation: DataLocation.External } => null,
-        { HasRawData: true } => MemoryMarshal.Cast<byte, long>(tensor.RawData.Span).ToArray(),
-        _ => [.. tensor.Int64Data],
+        { DataLocation: DataLocation.External } => null,
+        { DataType: (int)DataType.Int64 } => tensor.HasRawData ? MemoryMarshal.Cast<byte, long>(tensor.RawData.Span).ToArray() : [.. tensor.Int64Data],
+        { DataType: (int)DataType.Int32 } => tensor.HasRawData ? Widen(MemoryMarshal.Cast<byte, int>(tensor.RawData.Span)) : [.. tensor.Int32Data.Select(value => (long)value)],
+        _ => null,
     };
+
+    private static long[] Widen(ReadOnlySpan<int> values)
+    {
+        long[] wide = new long[values.Length];
+        for (int i = 0; i < values.Length; i++)
+        {
+            wide[i] = values[i];
+        }
+
+        return wide;
+    }
 }

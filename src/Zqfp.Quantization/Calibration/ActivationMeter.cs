@@ -24,6 +24,9 @@ internal sealed class ActivationMeter(int columns)
         }
     }
 
+    /// <summary>Whether any token with a value other than 0 was there. NaN is one.</summary>
+    public bool HasSeenAny => _tokens.Exists(largest => largest != 0);
+
     /// <summary>What was seen.</summary>
     /// <param name="hessian">The Hessian of the same tokens, one or more, all finite: its diagonal has the squares.</param>
     public ActivationRange ToRange(Hessian hessian)

@@ -22,7 +22,7 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
     /// <returns>What the stage's layers read, or null where that is not measured.</returns>
     public StageInput? Run(CalibrationStage stage, bool measures, CancellationToken cancellation)
     {
-        using Slice? slice = stage.Nodes.Count == 0 ? null : Open(stage);
+        using Slice? slice = _kept.ContainsKey(stage.Input) ? null : Open(stage);
         using GramAccumulator? gram = measures ? new GramAccumulator(stage.Layers[0].InFeatures, threads) : null;
         ActivationMeter? meter = measures ? new ActivationMeter(stage.Layers[0].InFeatures) : null;
         Dictionary<string, OrtValue[]> made = stage.Keeps.ToDictionary(value => value, _ => new OrtValue[batches.Count], StringComparer.Ordinal);
@@ -51,7 +51,7 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
         }
 
         Keep(made, stage.Drops);
-        return gram?.ToHessian() is { } hessian ? new StageInput(hessian, meter!.ToRange(hessian)) : null;
+        return gram is null ? null : Measured(stage, gram, meter!);
     }
 
     public void Dispose()
@@ -59,6 +59,25 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
         foreach (OrtValue value in _kept.Values.SelectMany(values => values))
         {
             value.Dispose();
+        }
+    }
+
+    private static StageInput Measured(CalibrationStage stage, GramAccumulator gram, ActivationMeter meter)
+    {
+        if (!meter.HasSeenAny)
+        {
+            return new StageInput(null, null);
+        }
+
+        try
+        {
+            Hessian hessian = gram.ToHessian();
+            return new StageInput(hessian, meter.ToRange(hessian));
+        }
+        catch (ZqfpException e)
+        {
+            string more = stage.Layers.Count > 1 ? $" (and {stage.Layers.Count - 1} more that read '{stage.Input}')" : "";
+            throw new ZqfpException(e.Code, $"Layer '{stage.Layers[0].DisplayName}'{more}: {e.Message}", e.File, e);
         }
     }
 

@@ -25,8 +25,8 @@ public static class InspectJob
         GraphIndex graph = model.Graph;
         InspectedLayer[] layers =
         [
-            .. model.Choices.Select(choice => Describe(file, graph.Initializer(choice.Layer.Weight)!, choice, options.Profiles[0])),
-            .. OverlookedProduct.Find(graph, model.Found).Select(product => Describe(file, product)),
+            .. model.Choices.Select(choice => Describe(file, model.WeightOf(choice.Layer), choice, options.Profiles[0])),
+            .. model.Overlooked.Select(product => Describe(file, product)),
         ];
         HashSet<string> weights = [.. model.Chosen.Select(choice => choice.Layer.Weight)];
         return new InspectReport
@@ -40,6 +40,7 @@ public static class InspectJob
             Outputs = [.. file.Graph.Output.Select(Describe)],
             Recipe = Recipe.Describe(options),
             Layers = layers,
+            Coverage = Coverage.Of(file, model),
             QuantizedLayers = model.Chosen.Count,
             QuantizableBytes = file.Graph.Initializer.Where(tensor => weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
             QuantizedBytes = model.Chosen.Sum(choice => QuantizedSize.Bytes(choice, options.Profiles[0])),

@@ -64,6 +64,9 @@ public sealed record InspectReport
     /// <summary>Products with a constant weight, in the order they run.</summary>
     public required IReadOnlyList<InspectedLayer> Layers { get; init; }
 
+    /// <summary>How many of the linear weights would be quantized, and why the others would not.</summary>
+    public required Coverage Coverage { get; init; }
+
     /// <summary>Layers that would be quantized.</summary>
     public required int QuantizedLayers { get; init; }
 

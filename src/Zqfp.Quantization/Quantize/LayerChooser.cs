@@ -9,7 +9,8 @@ namespace Zqfp.Quantization;
 /// <param name="Layer">The layer.</param>
 /// <param name="Options">How it is quantized, unless it stays float.</param>
 /// <param name="FloatBecause">Why it stays float, in a few words; null where it is quantized.</param>
-internal sealed record LayerChoice(LinearLayer Layer, QuantizationOptions Options, string? FloatBecause);
+/// <param name="IsLeftOut">Whether it stays float because the options say so, not for what it is.</param>
+internal sealed record LayerChoice(LinearLayer Layer, QuantizationOptions Options, string? FloatBecause, bool IsLeftOut = false);
 
 /// <summary>Applies a <see cref="LayerSelection"/> to the layers of a model.</summary>
 internal static class LayerChooser
@@ -67,7 +68,8 @@ internal static class LayerChooser
             _ when size < selection.MinSize => string.Create(CultureInfo.InvariantCulture, $"has {size} weights, fewer than {selection.MinSize}"),
             _ => null,
         };
-        return new LayerChoice(layer, weights, because);
+        bool isSpecial = (layer.IsTied || layer.IsHead) && !isNamed;
+        return new LayerChoice(layer, weights, because, IsLeftOut: because is not null && !isSpecial);
     }
 
     /// <summary>Whether the pattern means the layer: by its very name, or by a wildcard where the layer is neither head nor tied.</summary>

@@ -1,24 +1,63 @@
 using Zqfp.Evaluation;
 using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.Quantization;
 
 /// <summary>What a model's structure says before any weight is read, and what options make of it.</summary>
-/// <param name="Graph">The graph, with products whose weight stands on the left turned around.</param>
-/// <param name="Facts">The model.</param>
-/// <param name="Found">The linear layers.</param>
-/// <param name="Choices">For each, how it is to be quantized or why it stays float.</param>
-internal sealed record ModelLayers(GraphIndex Graph, ModelFacts Facts, IReadOnlyList<LinearLayer> Found, IReadOnlyList<LayerChoice> Choices)
+internal sealed record ModelLayers
 {
+    /// <summary>The graph in which the layers to quantize are plain products; every other node is as the model has it.</summary>
+    public required GraphIndex Graph { get; init; }
+
+    /// <summary>The model.</summary>
+    public required ModelFacts Facts { get; init; }
+
+    /// <summary>The linear layers of <see cref="Graph"/>.</summary>
+    public required IReadOnlyList<LinearLayer> Found { get; init; }
+
+    /// <summary>For each linear layer of the model, how it is to be quantized or why it stays float.</summary>
+    public required IReadOnlyList<LayerChoice> Choices { get; init; }
+
+    /// <summary>Products with a constant weight that are none of these layers.</summary>
+    public required IReadOnlyList<OverlookedProduct> Overlooked { get; init; }
+
     /// <summary>The layers to quantize.</summary>
-    public IReadOnlyList<LayerChoice> Chosen { get; } = [.. Choices.Where(choice => choice.FloatBecause is null)];
+    public IReadOnlyList<LayerChoice> Chosen => [.. Choices.Where(choice => choice.FloatBecause is null)];
+
+    /// <summary>The constant that holds a layer's weight.</summary>
+    public TensorProto WeightOf(LinearLayer layer) => Graph.Constant(layer.Weight)!;
 
     /// <summary>Finds the layers of an opened model.</summary>
     public static ModelLayers Of(OnnxFile file, QuantizeOptions options)
     {
-        GraphIndex graph = LeftWeights.Turn(new GraphIndex(file.Graph, file.Path), file.Path);
-        ModelFacts facts = ModelFacts.Of(file, graph);
-        IReadOnlyList<LinearLayer> found = LinearLayerFinder.Find(graph, facts.Logits);
-        return new ModelLayers(graph, facts, found, LayerChooser.Choose(found, options));
+        var graph = new GraphIndex(file.Graph, file.Path);
+        ModelFacts facts = ModelFacts.Of(file, graph, options.Logits);
+        GraphIndex plain = LinearForms.Plain(graph, file.Path);
+        IReadOnlyList<LinearLayer> found = LinearLayerFinder.Find(plain, facts.Logits);
+        var all = new ModelLayers
+        {
+            Graph = plain,
+            Facts = facts,
+            Found = found,
+            Choices = LayerChooser.Choose(found, options),
+            Overlooked = OverlookedProduct.Find(plain, found, facts.Logits, file.Envelope.Functions),
+        };
+        return ReferenceEquals(plain, graph) || all.Chosen.Count == found.Count ? all : all.Narrowed(graph, file.Path);
+    }
+
+    /// <summary>The same, in a graph where the products that stay float are spelled as in <paramref name="original"/>.</summary>
+    private ModelLayers Narrowed(GraphIndex original, string path)
+    {
+        HashSet<string> chosen = [.. Chosen.Select(choice => choice.Layer.Name)];
+        GraphIndex narrowed = LinearForms.Plain(original, path, chosen);
+        IReadOnlyList<LinearLayer> found = LinearLayerFinder.Find(narrowed, Facts.Logits);
+        Dictionary<string, LinearLayer> byName = found.ToDictionary(layer => layer.Name, StringComparer.Ordinal);
+        return this with
+        {
+            Graph = narrowed,
+            Found = found,
+            Choices = [.. Choices.Select(choice => byName.TryGetValue(choice.Layer.Name, out LinearLayer? layer) ? choice with { Layer = layer } : choice)],
+        };
     }
 }

@@ -18,6 +18,7 @@ internal sealed class QuantizationRun
     private readonly List<IReadOnlyList<QuantizedLayerTensors>> _deferred = [];
     private readonly Dictionary<string, QuantizationOptions> _weights = new(StringComparer.Ordinal);
     private readonly List<Diagnostic> _warnings = [];
+    private readonly Coverage _coverage;
 
     public QuantizationRun(QuantizeOptions options, OnnxFile file, IJobObserver observer, CancellationToken cancellation)
     {
@@ -26,6 +27,7 @@ internal sealed class QuantizationRun
         _observer = observer;
         _cancellation = cancellation;
         _model = ModelLayers.Of(file, options);
+        _coverage = Coverage.Of(file, _model);
         _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom)
         {
             AccuracyLevel = options.AccuracyLevel,
@@ -57,6 +59,7 @@ internal sealed class QuantizationRun
         }
 
         _deferred.ForEach(_rewriter.Replace);
+        LayerDiagnostics.Merge(_layers, _file.Path).ToList().ForEach(Warn);
         _observer.Report(new JobProgress("Quantizing", keys.Length, keys.Length, "layers"));
         QuantizeReport report = Save(windows.Windows.Count);
         store.Prune(report.QuantizedBytes);
@@ -80,10 +83,18 @@ internal sealed class QuantizationRun
         if (_model.Chosen.Count == 0)
         {
             AlreadyQuantized.RefuseProducts(_file);
-            string why = all.All(layer => layer.IsHead || layer.IsTied)
-                ? "no MatMul or Gemm with a constant weight besides the head"
-                : "the options leave out every one";
+            string why = (_model.Overlooked.Count > 0, _model.Choices.Any(choice => choice.IsLeftOut)) switch
+            {
+                (_, true) => "the options leave out every one",
+                (true, _) => string.Join("; ", _coverage.DescribeExceptions()),
+                _ => "no product with a constant weight besides the head",
+            };
             throw new ZqfpException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", _file.Path);
+        }
+
+        if (_coverage.Warning(_file.Path) is { } few)
+        {
+            Warn(few);
         }
 
         if (CorrectionSize.Warning(_model.Chosen, _file.Path) is { } tooLarge)
@@ -124,7 +135,7 @@ internal sealed class QuantizationRun
 
     private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
     {
-        using var runner = new SliceRunner(_rewriter, TokenBatch.Group(windows.Windows), new TokenFeeds(_model.Facts), _options.Threads);
+        using var runner = new SliceRunner(_rewriter, TokenBatch.Group(windows.Windows, most: _model.Facts.FixedBatch), new TokenFeeds(_model.Facts), _options.Threads);
         foreach (CalibrationStage stage in stages)
         {
             bool isKept = stage.Layers.Zip(kept.Skip(_layers.Count)).All(entry => IsKept(entry.First, entry.Second));
@@ -141,7 +152,7 @@ internal sealed class QuantizationRun
         {
             _cancellation.ThrowIfCancellationRequested();
             int index = _layers.Count;
-            _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.Module ?? layer.Name));
+            _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.DisplayName));
             _layers.Add(IsOwner(layer)
                 ? kept[index] ?? store.Write(keys[index], _clock.Measure("quantize", () => Quantize(layer, input)))
                 : _layers.Single(owner => owner.Tensors.Layer.Name == layer.SharesWeightOf).SharedWith(layer));
@@ -158,10 +169,6 @@ internal sealed class QuantizationRun
             _deferred.Add(replacements);
         }
 
-        foreach (Diagnostic warning in made.SelectMany(layer => layer.Warnings))
-        {
-            Warn(warning);
-        }
     }
 
     private void Warn(Diagnostic warning)
@@ -174,8 +181,10 @@ internal sealed class QuantizationRun
     {
         float[] weight = WeightReader.Read(_file, _model.Graph, layer);
         QuantizationOptions options = _weights[layer.Name] with { MaxThreads = _options.Threads };
-        QuantizedLayer quantized = LayerQuantizer.Quantize(layer.Name, weight, layer.OutFeatures, layer.InFeatures, input?.Hessian, options, _cancellation);
-        return QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations, _options.IsSimulated, _file.Path);
+        options = input is { IsUnseen: true } ? QuantizeOptionRules.WithoutCalibration(options) : options;
+        QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures, input?.Hessian, options, _cancellation);
+        var result = QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations, _options.IsSimulated, _file.Path);
+        return input is { IsUnseen: true } ? result with { Warnings = [LayerDiagnostics.Unseen(layer, _file.Path), .. result.Warnings] } : result;
     }
 
     private QuantizeReport Save(int calibrationWindows)
@@ -199,6 +208,7 @@ internal sealed class QuantizationRun
             Recipe = Recipe.Describe(_options),
             Options = OptionList.Of(_options),
             Layers = [.. _layers.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })],
+            Coverage = _coverage,
             BitsPerWeight = BitsPerWeight(first),
             OriginalBytes = ModelFiles.Bytes(_options.ModelPath),
             QuantizedBytes = ModelFiles.Bytes(_options.OutputPath),
@@ -216,5 +226,5 @@ internal sealed class QuantizationRun
         return stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
     }
 
-    private long FloatBytes(LinearLayer layer) => _file.Read(_model.Graph.Initializer(layer.Weight)!).ByteLength;
+    private long FloatBytes(LinearLayer layer) => _file.Read(_model.WeightOf(layer)).ByteLength;
 }

@@ -90,6 +90,14 @@ internal static class QuantizeOptionRules
         || options.ScaleSearch is ScaleSearch.Diagonal or ScaleSearch.Pivot
         || (options.Rank > 0 && options.LowRankWeighting == LowRankWeighting.ActivationWeighted);
 
+    /// <summary>The nearest to <paramref name="options"/> that needs no Hessian.</summary>
+    public static QuantizationOptions WithoutCalibration(QuantizationOptions options) => options with
+    {
+        Method = QuantizationMethod.Rtn,
+        ScaleSearch = options.ScaleSearch is ScaleSearch.Diagonal or ScaleSearch.Pivot ? ScaleSearch.None : options.ScaleSearch,
+        LowRankWeighting = LowRankWeighting.Plain,
+    };
+
     private static void RequireFile(string code, string kind, string? path, string instead)
     {
         if (!string.IsNullOrEmpty(path) && !Path.Exists(path))

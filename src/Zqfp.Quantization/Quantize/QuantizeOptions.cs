@@ -52,6 +52,9 @@ public sealed record QuantizeOptions
     /// </summary>
     public required string OutputPath { get; init; }
 
+    /// <summary>The model's output that holds the logits; null to choose it by what the graph shows.</summary>
+    public string? Logits { get; init; }
+
     /// <summary>Text to calibrate on. May be null for round-to-nearest without search, which needs none.</summary>
     public string? CalibrationPath { get; init; }
 

@@ -52,6 +52,9 @@ public sealed record QuantizeReport
     /// <summary>The quantized layers in the order they run.</summary>
     public required IReadOnlyList<LayerReport> Layers { get; init; }
 
+    /// <summary>How many of the model's linear weights are quantized, and why the others are not; null in older results.</summary>
+    public Coverage? Coverage { get; init; }
+
     /// <summary>Bits stored for each quantized weight, over all layers.</summary>
     public required double BitsPerWeight { get; init; }
 

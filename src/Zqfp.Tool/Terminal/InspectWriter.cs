@@ -30,6 +30,8 @@ internal static class InspectWriter
         ];
         string[] totals =
         [
+            report.Coverage.Describe().Replace(" are quantized", " would be quantized", StringComparison.Ordinal),
+            .. report.Coverage.DescribeExceptions().Select(exception => $"  {exception}"),
             string.Create(CultureInfo.InvariantCulture, $"{report.QuantizedLayers} of {report.Layers.Count} products would be quantized ({report.Recipe}):"),
             $"their weights {Sizes.Megabytes(report.QuantizableBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}, everything else {Sizes.Megabytes(report.OtherBytes)}, files {Sizes.Megabytes(report.FileBytes)} now",
         ];

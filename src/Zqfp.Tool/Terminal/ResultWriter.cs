@@ -48,7 +48,10 @@ internal static class ResultWriter
         }
     }
 
-    private static string Describe(QuantizeReport report) => string.Create(
+    private static string Describe(QuantizeReport report) =>
+        string.Join("; ", [Summary(report), .. report.Coverage is { } coverage ? [coverage.Describe(), .. coverage.DescribeExceptions()] : (string[])[]]);
+
+    private static string Summary(QuantizeReport report) => string.Create(
         CultureInfo.InvariantCulture,
         $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}");
 

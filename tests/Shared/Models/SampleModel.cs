@@ -1,4 +1,7 @@
+using Google.Protobuf;
 using Zqfp.Evaluation;
+using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Protos;
 using Zqfp.Quantization;
 
 namespace Zqfp.Tests;
@@ -24,6 +27,17 @@ internal static class SampleModel
         Window = 128,
         Windows = 16,
     };
+
+    /// <summary>A copy of the float model that says how many of its layers are quantized.</summary>
+    public static string MarkQuantized(string folder, int layers = 28)
+    {
+        string path = Path.Combine(Directory.CreateDirectory(folder).FullName, "model.onnx");
+        ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Model));
+        model.MetadataProps.Add(new StringStringEntryProto { Key = ModelProperties.LayersKey, Value = $"{layers}" });
+        File.WriteAllBytes(path, model.ToByteArray());
+        File.Copy(Model + ".data", path + ".data", overwrite: true);
+        return path;
+    }
 
     public static EvaluationResult Evaluate(string model, int windows) => EvaluateJob.Run(
         new EvaluateOptions { ModelPath = model, TextPath = Evaluation, TokenizerPath = Tokenizer, Window = 128, Windows = windows },

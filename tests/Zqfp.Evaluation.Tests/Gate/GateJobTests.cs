@@ -75,5 +75,17 @@ public sealed class GateJobTests : IDisposable
     [Fact]
     public void Without_limits_everything_passes() => Assert.True(Run(Options).Passed);
 
+    [Fact]
+    public void A_model_that_is_not_quantized_is_refused_swapped_ones_are_seen_and_the_same_file_is_a_warning()
+    {
+        string marked = SampleModel.MarkQuantized(Path.Combine(_folder, "marked"));
+        string copy = SampleModel.MarkQuantized(Path.Combine(_folder, "copy"), layers: 0);
+        Assert.Equal("ZQFP1017", Assert.Throws<ZqfpException>(() => Run(Options with { ModelPath = copy })).Code);
+        Assert.Equal("ZQFP1018", Assert.Throws<ZqfpException>(() => Run(Options with { FloatModelPath = marked })).Code);
+        var observer = new SilentObserver();
+        Assert.True(GateJob.Run(Options, observer, CancellationToken.None).Passed);
+        Assert.Equal("ZQFP1017", Assert.Single(observer.Warnings).Code);
+    }
+
     private static GateResult Run(GateOptions options) => GateJob.Run(options, new SilentObserver(), CancellationToken.None);
 }

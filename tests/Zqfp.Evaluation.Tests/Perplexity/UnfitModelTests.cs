@@ -49,7 +49,7 @@ public sealed class UnfitModelTests : IDisposable
         }
 
         Assert.Equal("ZQFP3005", Evaluate(SampleModel.Model, tiny).Code);
-        Assert.Equal("ZQFP3005", Gate(SampleModel.Model, tiny, divergence: true).Code);
+        Assert.Equal("ZQFP3005", Gate(SampleModel.MarkQuantized(Path.Combine(_folder, "marked")), tiny, divergence: true).Code);
         if (says)
         {
             Assert.Equal("ZQFP3005", Evaluate(tiny, SampleModel.Model).Code);

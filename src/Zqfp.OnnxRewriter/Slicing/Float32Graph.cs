@@ -6,34 +6,33 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
-/// Lets models that compute in bfloat16 run where there are no kernels for it, as in ONNX Runtime's CPU library: the same graph in
-/// float32. Every value is at least as exact as before; weights stay bfloat16 and are cast when the model is loaded.
+/// Makes graphs that compute in float16 or bfloat16 compute in float32. ONNX Runtime's CPU library has no kernels for bfloat16, and computes
+/// float16 graphs in float32 but for the values that enter and leave them: those of a slice would be rounded, and could overflow, where the
+/// whole model does neither. Every value is at least as exact as before; weights stay as they are and are cast when the model is loaded.
 /// </summary>
-public static class Bfloat16
+public static class Float32Graph
 {
     /// <summary>Attributes whose value is the element type of an output.</summary>
     private static readonly HashSet<string> TypeAttributes = ["to", "dtype", "output_dtype", "stash_type"];
 
-    /// <summary>Whether anything in <paramref name="graph"/> is bfloat16.</summary>
-    public static bool IsUsedBy(GraphProto graph) =>
-        graph.Initializer.Any(tensor => Is(tensor.DataType))
-        || graph.Input.Concat(graph.Output).Any(value => Is(value.Type?.TensorType?.ElemType ?? 0))
-        || graph.Node.Any(IsUsedBy);
+    /// <summary>Whether anything in <paramref name="graph"/> is bfloat16, for which ONNX Runtime's CPU library has no kernels.</summary>
+    public static bool UsesBfloat16(GraphProto graph) => Uses(graph, type => type == (long)DataType.Bfloat16);
 
-    /// <summary>Makes <paramref name="model"/> compute in float32 what it computes in bfloat16.</summary>
+    /// <summary>Makes <paramref name="model"/> compute in float32 what it computes in float16 or bfloat16.</summary>
     /// <param name="model">A model; nodes are replaced rather than changed, because other models may hold them too.</param>
     /// <param name="weights">The content of initializers that are marked as external, by name.</param>
+    /// <param name="keeps">Whether an initializer of this name keeps its type, because its reader asks for it.</param>
     /// <returns>That content under the names that the initializers have now.</returns>
-    internal static Dictionary<string, TensorData> Widen(ModelProto model, IReadOnlyDictionary<string, TensorData> weights)
+    internal static Dictionary<string, TensorData> Widen(ModelProto model, IReadOnlyDictionary<string, TensorData> weights, Func<string, bool> keeps)
     {
         Dictionary<string, TensorData> renamed = weights.ToDictionary(StringComparer.Ordinal);
         GraphProto graph = model.Graph;
         NodeProto[] nodes = [.. graph.Node.Select(Widen)];
         graph.Node.Clear();
-        foreach (TensorProto tensor in graph.Initializer.Where(tensor => Is(tensor.DataType)))
+        foreach (TensorProto tensor in graph.Initializer.Where(tensor => Is(tensor.DataType) && !keeps(tensor.Name)))
         {
             string name = tensor.Name;
-            tensor.Name = $"{name}.zqfp.bfloat16";
+            tensor.Name = $"{name}.zqfp.narrow";
             graph.Node.Add(new NodeProto { OpType = "Cast", Input = { tensor.Name }, Output = { name }, Attribute = { Attributes.Make("to", (long)DataType.Float) } });
             if (renamed.Remove(name, out TensorData? content))
             {
@@ -55,7 +54,7 @@ public static class Bfloat16
 
     private static NodeProto Widen(NodeProto node)
     {
-        if (!IsUsedBy(node))
+        if (!Uses(node, Is))
         {
             return node;
         }
@@ -73,7 +72,7 @@ public static class Bfloat16
                 attribute.T = Wide(tensor);
             }
 
-            foreach (GraphProto graph in SubgraphsOf(attribute))
+            foreach (GraphProto graph in Subgraphs.Of(attribute))
             {
                 WidenSubgraph(graph);
             }
@@ -120,18 +119,21 @@ public static class Bfloat16
     {
         ReadOnlyMemory<byte> bytes = tensor.HasRawData ? tensor.RawData.Memory : TensorStore.TypedBytes(tensor);
         float[] values = new float[bytes.Length / 2];
-        new TensorData(DataType.Bfloat16, tensor.Dims, bytes).ReadFloats(0, values);
+        new TensorData((DataType)tensor.DataType, tensor.Dims, bytes).ReadFloats(0, values);
         return new TensorProto { Name = tensor.Name, DataType = (int)DataType.Float, Dims = { tensor.Dims }, FloatData = { values } };
     }
 
-    private static bool IsUsedBy(NodeProto node) => node.Attribute.Any(attribute =>
-        IsType(attribute) || Is(attribute.T?.DataType ?? 0) || SubgraphsOf(attribute).Any(IsUsedBy));
+    private static bool Uses(GraphProto graph, Func<long, bool> isType) =>
+        graph.Initializer.Any(tensor => isType(tensor.DataType))
+        || graph.Input.Concat(graph.Output).Any(value => isType(value.Type?.TensorType?.ElemType ?? 0))
+        || graph.Node.Any(node => Uses(node, isType));
 
-    private static bool IsType(AttributeProto attribute) =>
-        attribute.Type == AttributeType.Int && Is(attribute.I) && TypeAttributes.Contains(attribute.Name);
+    private static bool Uses(NodeProto node, Func<long, bool> isType) => node.Attribute.Any(attribute =>
+        (NamesType(attribute) && isType(attribute.I)) || isType(attribute.T?.DataType ?? 0) || Subgraphs.Of(attribute).Any(graph => Uses(graph, isType)));
 
-    private static IEnumerable<GraphProto> SubgraphsOf(AttributeProto attribute) =>
-        attribute.G is null ? attribute.Graphs : attribute.Graphs.Append(attribute.G);
+    private static bool IsType(AttributeProto attribute) => NamesType(attribute) && Is(attribute.I);
 
-    private static bool Is(long type) => type == (long)DataType.Bfloat16;
+    private static bool NamesType(AttributeProto attribute) => attribute.Type == AttributeType.Int && TypeAttributes.Contains(attribute.Name);
+
+    private static bool Is(long type) => type is (long)DataType.Bfloat16 or (long)DataType.Float16;
 }

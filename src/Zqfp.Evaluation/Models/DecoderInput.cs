@@ -1,0 +1,75 @@
+using System.Globalization;
+
+namespace Zqfp.Evaluation;
+
+/// <summary>What one of a decoder's inputs is fed: ids, a mask, positions from 0, or a cache in which nothing is valid.</summary>
+/// <param name="Shape">The shape of the value.</param>
+/// <param name="Value">Each element by its row-major index; null: all are 0.</param>
+internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
+{
+    /// <summary>What the input of this name is fed for <paramref name="batch"/>.</summary>
+    /// <param name="name">The input's name.</param>
+    /// <param name="dims">Its dimensions as declared; null where one is open.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="batch">The windows.</param>
+    /// <exception cref="ZqfpException">ZQFP1005: the input is none that a decoder has.</exception>
+    public static DecoderInput Of(string name, IReadOnlyList<int?> dims, ModelFacts model, TokenBatch batch)
+    {
+        long rows = Math.Max(model.FixedBatch ?? 0, batch.Windows);
+        long length = batch.Length;
+        switch (name)
+        {
+            case "input_ids":
+                // Where a run takes more windows than there are, the last is there again.
+                return new DecoderInput([rows, length], i => batch.Ids[(Math.Min(i / length, batch.Windows - 1) * length) + (i % length)]);
+            case "attention_mask":
+                long masked = Known(dims, dims.Count - 1) ?? length + model.PastLength;
+                return new DecoderInput([rows, masked], i => i % masked >= masked - length ? 1 : 0);
+            case "position_ids" or "cache_position":
+                return new DecoderInput(Positions(dims.Count, Known(dims, 0), rows, length), i => i % length);
+            case "token_type_ids":
+                return new DecoderInput([rows, length], null);
+            case "use_cache_branch" or "num_logits_to_keep" or "logits_to_keep" or "past_sequence_length" or "past_seq_len":
+                return new DecoderInput(Single(dims), null);
+            case "total_sequence_length" or "total_seq_len":
+                return new DecoderInput(Single(dims), _ => length);
+            case "seqlens_k":
+                return new DecoderInput([rows], _ => length - 1);
+            case var _ when name.StartsWith("past", StringComparison.Ordinal):
+                return new DecoderInput(Cache(name, dims, model, rows), null);
+            default:
+                throw new ZqfpException(
+                    "ZQFP1005",
+                    $"Input '{name}' is none of input_ids, attention_mask, position_ids, cache_position, past_* and the like: what to feed it is unknown. Export the model with those inputs alone.",
+                    model.Path);
+        }
+    }
+
+    /// <summary>[length], [batch, length], or [3, batch, length] where positions have parts.</summary>
+    private static long[] Positions(int rank, long? parts, long rows, long length) => rank switch
+    {
+        1 => [length],
+        3 => [parts ?? 3, rows, length],
+        _ => [rows, length],
+    };
+
+    private static long[] Single(IReadOnlyList<int?> dims) => [.. dims.Select(dim => dim is > 0 ? dim.Value : 1)];
+
+    /// <summary>A cache [batch, heads, past, head size], or [batch, past, width], of length 0 unless the model says another.</summary>
+    private static long[] Cache(string name, IReadOnlyList<int?> dims, ModelFacts model, long rows)
+    {
+        long[]? shape = dims.Count switch
+        {
+            4 when Known(dims, 1) is { } heads && (Known(dims, 3) ?? model.HeadSize) is { } size => [Known(dims, 0) ?? rows, heads, Known(dims, 2) ?? 0, size],
+            3 when Known(dims, 2) is { } width => [Known(dims, 0) ?? rows, Known(dims, 1) ?? 0, width],
+            _ => null,
+        };
+        string declared = string.Join(", ", dims.Select(dim => dim?.ToString(CultureInfo.InvariantCulture) ?? "?"));
+        return shape ?? throw new ZqfpException(
+            "ZQFP1005",
+            $"Cache input '{name}' has the shape [{declared}]; expected [batch, heads, past, head size] with the number of heads known, and the head size known there or from the attention nodes.",
+            model.Path);
+    }
+
+    private static long? Known(IReadOnlyList<int?> dims, int index) => index >= 0 && index < dims.Count && dims[index] is >= 0 and var size ? size : null;
+}

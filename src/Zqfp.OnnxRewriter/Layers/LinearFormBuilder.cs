@@ -1,0 +1,104 @@
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using Zqfp.OnnxRewriter.Protos;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
+
+namespace Zqfp.OnnxRewriter;
+
+/// <summary>Collects the nodes that say one node in plain products, and the initializers they need.</summary>
+/// <param name="node">The node that they replace.</param>
+/// <param name="names">Names for new values.</param>
+internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
+{
+    private readonly List<NodeProto> _nodes = [];
+
+    /// <summary>The nodes, in running order.</summary>
+    public IReadOnlyList<NodeProto> Nodes => _nodes;
+
+    /// <summary>The initializers that they read beside those of the graph.</summary>
+    public List<TensorProto> Initializers { get; } = [];
+
+    /// <summary>The product itself, under the node's own name; <paramref name="op"/> is MatMul or Gemm.</summary>
+    public string Product(string op, IEnumerable<string> inputs, params AttributeProto[] attributes)
+    {
+        string made = Add(op, "product", inputs, attributes);
+        NodeProto product = _nodes[^1];
+        product.Name = node.Name.Length > 0 ? node.Name : node.Output[0];
+        product.MetadataProps.AddRange(node.MetadataProps);
+        return made;
+    }
+
+    /// <summary>Exchanges dimensions.</summary>
+    public string Transpose(string value, params long[] order) => Add("Transpose", "transposed", [value], Attributes.Make("perm", order));
+
+    /// <summary>Exchanges the last two of <paramref name="rank"/> dimensions.</summary>
+    public string TransposeLast(string value, int rank) =>
+        Transpose(value, [.. Enumerable.Range(0, rank - 2).Select(i => (long)i), rank - 1, rank - 2]);
+
+    /// <summary>Gives a value the shape <paramref name="dims"/>: 0 keeps a dimension, -1 stands for what is left.</summary>
+    public string Reshape(string value, params long[] dims)
+    {
+        TensorProto shape = new() { Name = Fresh("shape"), DataType = (int)DataType.Int64, Dims = { dims.Length }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(dims)) };
+        Initializers.Add(shape);
+        return Add("Reshape", "reshaped", [value, shape.Name]);
+    }
+
+    /// <summary>Multiplies with a number; nothing where that is 1.</summary>
+    public string Scale(string value, float factor, DataType type)
+    {
+        if (factor == 1)
+        {
+            return value;
+        }
+
+        TensorProto scalar = new() { Name = Fresh("factor"), DataType = (int)type };
+        switch (type)
+        {
+            case DataType.Double:
+                scalar.DoubleData.Add(factor);
+                break;
+            case DataType.Float16:
+                scalar.Int32Data.Add(BitConverter.HalfToUInt16Bits((Half)factor));
+                break;
+            case DataType.Bfloat16:
+                scalar.Int32Data.Add((int)(BitConverter.SingleToUInt32Bits(factor) >> 16));
+                break;
+            default:
+                scalar.FloatData.Add(factor);
+                break;
+        }
+
+        Initializers.Add(scalar);
+        return Add("Mul", "scaled", [value, scalar.Name]);
+    }
+
+    /// <summary>Adds two values.</summary>
+    public string Sum(string value, string other) => Add("Add", "sum", [value, other]);
+
+    /// <summary>An initializer with the numbers of another, of the shape <paramref name="dims"/>.</summary>
+    public string Reshaped(TensorProto tensor, params long[] dims)
+    {
+        TensorProto copy = tensor.Clone();
+        copy.Name = Fresh("constant");
+        copy.Dims.Clear();
+        copy.Dims.AddRange(dims);
+        Initializers.Add(copy);
+        return copy.Name;
+    }
+
+    /// <summary>Lets the last node that was added make the output of the node that is replaced.</summary>
+    public LinearFormBuilder End()
+    {
+        _nodes[^1].Output[0] = node.Output[0];
+        return this;
+    }
+
+    private string Add(string op, string part, IEnumerable<string> inputs, params AttributeProto[] attributes)
+    {
+        string output = Fresh(part);
+        _nodes.Add(new NodeProto { OpType = op, Name = output, Input = { inputs }, Output = { output }, Attribute = { attributes } });
+        return output;
+    }
+
+    private string Fresh(string part) => names.Make($"{node.Output[0]}.zqfp_form.{part}");
+}
