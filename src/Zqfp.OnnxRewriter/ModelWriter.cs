@@ -25,11 +25,12 @@ internal static class ModelWriter
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             hash.AppendData(model.ToByteArray());
             byte[] buffer = new byte[CopyBlock];
+            Dictionary<(nint Address, long Length), long> written = [];
             using (FileStream data = File.Create(dataTemporary))
             {
                 foreach ((TensorProto header, TensorData content) in initializers)
                 {
-                    model.Graph.Initializer.Add(WriteTensor(data, Path.GetFileName(dataPath), header, content, hash, buffer, cancellation));
+                    model.Graph.Initializer.Add(WriteTensor(data, Path.GetFileName(dataPath), header, content, hash, buffer, written, cancellation));
                 }
             }
 
@@ -66,13 +67,20 @@ internal static class ModelWriter
         }
     }
 
-    private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data, IncrementalHash hash, byte[] buffer, CancellationToken cancellation)
+    private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data, IncrementalHash hash, byte[] buffer, Dictionary<(nint Address, long Length), long> written, CancellationToken cancellation)
     {
         hash.AppendData(header.ToByteArray());
         if (data.ByteLength < ModelRewriter.InlineLimit)
         {
             hash.AppendData(data.Slice(0, (int)data.ByteLength).Span);
             return ModelRewriter.Inline(header, data);
+        }
+
+        // Initializers that lie in one place of the original's data lie in one place again.
+        (nint Address, long Length) place = (data.Address ?? 0, data.ByteLength);
+        if (data.Address is not null && written.TryGetValue(place, out long known))
+        {
+            return ModelRewriter.External(header, location, known, data.ByteLength);
         }
 
         long offset = (stream.Position + Alignment - 1) / Alignment * Alignment;
@@ -85,6 +93,11 @@ internal static class ModelWriter
             data.Read(done, block);
             hash.AppendData(block);
             stream.Write(block);
+        }
+
+        if (data.Address is not null)
+        {
+            written.Add(place, offset);
         }
 
         return ModelRewriter.External(header, location, offset, data.ByteLength);

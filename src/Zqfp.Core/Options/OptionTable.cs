@@ -30,6 +30,10 @@ internal static class OptionTable
         new("--text", "Evaluation", Measuring | Sweep, Input, "The text to measure on", "without it a build has no gate", requiredBy: Measuring | Sweep),
         new("--text", null, Verify, Place, "A text to feed", otherwise: "random tokens"),
 
+        new("--logits", "Logits", Quantizing | Measuring | Inspect, Name, "The model's output that holds the logits",
+            otherwise: "found by its name, its head and the vocabulary"),
+        new("--logits", null, Verify, Name, "The output of both models that holds the logits", otherwise: "found by its name, its head and the vocabulary"),
+
         // How weights and activations are quantized.
         new("--weights", "Weights", Quantizing, Choice, "Format of the weights",
             "only `fp4` and `fp8` have operators, the others need `--profile simulated`", words: Formats),

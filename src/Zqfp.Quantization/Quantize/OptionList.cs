@@ -32,6 +32,7 @@ internal static class OptionList
             ("low-rank-refits", weights.Rank == 0 ? null : Number(weights.LowRankRefits)),
             ("calibration", FileName(options.CalibrationPath)),
             ("tokenizer", FileName(options.TokenizerPath)),
+            ("logits", options.Logits),
             ("json-field", options.Reading.JsonField == usual.JsonField ? null : options.Reading.JsonField),
             ("document-marker", options.Reading.DocumentMarker),
             ("document-separator", options.Reading.DocumentSeparator),

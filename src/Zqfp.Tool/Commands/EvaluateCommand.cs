@@ -27,6 +27,7 @@ internal static class EvaluateCommand
                 Reading = given.Reading(),
                 Window = given.Whole("--window"),
                 Windows = given.Whole("--windows"),
+                Logits = given.Text("--logits"),
                 AgainstPath = given.Text("--against"),
                 CacheFolder = given.Text("--cache"),
                 Threads = given.Whole("--threads"),

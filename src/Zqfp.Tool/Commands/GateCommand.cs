@@ -44,6 +44,7 @@ internal static class GateCommand
                 Windows = given.Whole("--windows"),
                 MaxPerplexityIncrease = given.Percentage("--max-increase") ?? (isLimited ? null : DefaultMaxIncrease),
                 MaxPerplexity = maxPerplexity,
+                Logits = given.Text("--logits"),
                 BaselinePath = given.Text("--baseline"),
                 BaselineName = given.Text("--baseline-name"),
                 MaxRegression = given.Percentage("--max-regression") ?? DefaultMaxRegression,

@@ -60,6 +60,7 @@ internal static class QuantizeCommand
         OutputPath = given.Text("--output") ?? Path.Combine("quantized", Path.GetFileName(model)),
         TokenizerPath = given.Text("--tokenizer"),
         CalibrationPath = given.Text("--calibration"),
+        Logits = given.Text("--logits"),
         Reading = given.Reading(),
         Window = given.Whole("--window"),
         Windows = given.Whole("--windows"),

@@ -24,6 +24,7 @@ internal static class VerifyCommand
                 ModelPath = result.GetRequiredValue(model),
                 TextPath = given.Text("--text"),
                 TokenizerPath = given.Text("--tokenizer"),
+                Logits = given.Text("--logits"),
                 Window = given.Whole("--window"),
                 Windows = given.Whole("--windows"),
                 Seed = given.Whole("--seed"),
