@@ -13,6 +13,8 @@ namespace Zqfp.Build.Tasks;
 [SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "MSBuild binds arrays of items.")]
 public abstract class ZqfpToolTask : ToolTask
 {
+    private const string OnnxRuntimeVariable = "ZQFP_ONNXRUNTIME";
+
     private readonly StringBuilder _warnings = new();
     private string _lastMessage = string.Empty;
 
@@ -36,6 +38,9 @@ public abstract class ZqfpToolTask : ToolTask
 
     /// <summary>How many threads the tool may use; empty: as many as there are processors. The result does not depend on it.</summary>
     public string Threads { get; set; } = string.Empty;
+
+    /// <summary>The ONNX Runtime library the tool is to load; empty for its own, or what <c>ZQFP_ONNXRUNTIME</c> names.</summary>
+    public string OnnxRuntime { get; set; } = string.Empty;
 
     /// <summary>The file of warnings, when the tool ran. A target that was up to date has no such output, and replays the warnings instead.</summary>
     [Output]
@@ -91,6 +96,11 @@ public abstract class ZqfpToolTask : ToolTask
         if (Result.Length > 0)
         {
             File.Delete(Result);
+        }
+
+        if (OnnxRuntime.Length > 0 && string.IsNullOrEmpty(Environment.GetEnvironmentVariable(OnnxRuntimeVariable)))
+        {
+            EnvironmentVariables = [$"{OnnxRuntimeVariable}={OnnxRuntime}"];
         }
 
         Executed = WarningsFile.Length > 0 ? [new TaskItem(Escaping.Escape(WarningsFile))] : [];

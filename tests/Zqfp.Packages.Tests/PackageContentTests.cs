@@ -9,8 +9,11 @@ public class PackageContentTests(PackagesFixture packages)
     [Theory]
     [InlineData("Zqfp.Build.Tasks")]
     [InlineData("dotnet-zqfp")]
+    [InlineData("dotnet-zqfp.any")]
     [InlineData("Zqfp.CudaOps")]
-    [InlineData("Zqfp.OnnxRuntime")]
+    [InlineData("Zqfp.Core")]
+    [InlineData("Zqfp.Numerics")]
+    [InlineData("Zqfp.Tokenizers")]
     public void The_files_are_as_agreed(string id)
     {
         using ZipArchive package = ZipFile.OpenRead(Package(id));
@@ -29,30 +32,51 @@ public class PackageContentTests(PackagesFixture packages)
         Assert.Equal(File.ReadAllText(snapshot), actual);
     }
 
-    [Theory]
-    [InlineData("Zqfp.Build.Tasks")]
-    [InlineData("dotnet-zqfp")]
-    public void The_native_library_is_inside_and_nothing_else_of_this_machine(string id)
+    [Fact]
+    public void The_build_package_has_the_runtime_of_every_platform_and_no_execution_provider()
     {
-        using ZipArchive package = ZipFile.OpenRead(Package(id));
-        string[] native = [.. package.Entries.Select(entry => entry.FullName).Where(name => name.Contains("/runtimes/", StringComparison.Ordinal))];
+        string[] native = [.. Entries("Zqfp.Build.Tasks").Where(name => name.Contains("/runtimes/", StringComparison.Ordinal) && name.Contains("onnxruntime", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
 
-        Assert.NotEmpty(native);
-        Assert.All(native, name => Assert.Matches("^tools/net10.0/any/runtimes/[^/]+/native/[^/]*onnxruntime[^/]*$", name));
+        Assert.Equal(
+            [
+                "tools/net10.0/any/runtimes/linux-arm64/native/libonnxruntime.so",
+                "tools/net10.0/any/runtimes/linux-x64/native/libonnxruntime.so",
+                "tools/net10.0/any/runtimes/osx-arm64/native/libonnxruntime.dylib",
+                "tools/net10.0/any/runtimes/win-arm64/native/onnxruntime.dll",
+                "tools/net10.0/any/runtimes/win-x64/native/onnxruntime.dll",
+            ],
+            native);
     }
 
-    /// <summary>Besides ONNX Runtime, whose size is not ours. What they have is told in docs/build-integration.md.</summary>
     [Theory]
-    [InlineData("Zqfp.Build.Tasks", 3_000_000)]
-    [InlineData("dotnet-zqfp", 3_000_000)]
+    [InlineData("linux-x64", "libonnxruntime.so")]
+    [InlineData("linux-arm64", "libonnxruntime.so")]
+    [InlineData("win-x64", "onnxruntime.dll")]
+    [InlineData("win-arm64", "onnxruntime.dll")]
+    [InlineData("osx-arm64", "libonnxruntime.dylib")]
+    [InlineData("any", null)]
+    public void The_tool_of_a_platform_has_the_runtime_of_that_platform_alone(string platform, string? library)
+    {
+        string[] native = [.. Entries($"dotnet-zqfp.{platform}").Select(name => name.Split('/')[^1]).Where(name => name.Contains("onnxruntime", StringComparison.Ordinal))];
+
+        Assert.Equal(library is null ? [] : [library], native);
+    }
+
+    /// <summary>What they have is told in docs/build-integration.md.</summary>
+    [Theory]
+    [InlineData("Zqfp.Build.Tasks", 60_000_000)]
+    [InlineData("dotnet-zqfp", 100_000)]
+    [InlineData("dotnet-zqfp.linux-x64", 25_000_000)]
+    [InlineData("dotnet-zqfp.linux-arm64", 25_000_000)]
+    [InlineData("dotnet-zqfp.win-x64", 25_000_000)]
+    [InlineData("dotnet-zqfp.win-arm64", 25_000_000)]
+    [InlineData("dotnet-zqfp.osx-arm64", 25_000_000)]
+    [InlineData("dotnet-zqfp.any", 5_000_000)]
     [InlineData("Zqfp.CudaOps", 3_000_000)]
-    [InlineData("Zqfp.OnnxRuntime", 100_000)]
-    public void The_packages_stay_small(string id, long most)
-    {
-        using ZipArchive package = ZipFile.OpenRead(Package(id));
-
-        Assert.InRange(package.Entries.Where(entry => !entry.FullName.Contains("onnxruntime.", StringComparison.Ordinal)).Sum(entry => entry.CompressedLength), 1, most);
-    }
+    [InlineData("Zqfp.Numerics", 200_000)]
+    [InlineData("Zqfp.Tokenizers", 1_000_000)]
+    [InlineData("Zqfp.Core", 100_000)]
+    public void The_packages_stay_small(string id, long most) => Assert.InRange(new FileInfo(Package(id)).Length, 1, most);
 
     [Fact]
     public void The_build_package_depends_on_nothing()
@@ -76,5 +100,11 @@ public class PackageContentTests(PackagesFixture packages)
         Assert.Contains("\"perplexity\": ", result.Output, StringComparison.Ordinal);
     }
 
-    private string Package(string id) => Directory.GetFiles(packages.Feed, $"{id}.*.nupkg").Single();
+    private string[] Entries(string id)
+    {
+        using ZipArchive package = ZipFile.OpenRead(Package(id));
+        return [.. package.Entries.Select(entry => entry.FullName)];
+    }
+
+    private string Package(string id) => Directory.GetFiles(packages.Feed, $"{id}.*.nupkg").Single(file => char.IsAsciiDigit(Path.GetFileName(file)[id.Length + 1]));
 }

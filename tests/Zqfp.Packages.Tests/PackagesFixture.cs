@@ -13,19 +13,14 @@ public sealed class PackagesFixture : IDisposable
 
     public PackagesFixture()
     {
-        foreach (string project in new[] { "Zqfp.Build.Tasks", "Zqfp.Tool", "Zqfp.OnnxRuntime" })
+        foreach (string project in new[] { "Zqfp.Core", "Zqfp.Numerics", "Zqfp.Tokenizers", "Zqfp.CudaOps" })
         {
-            Pack(project, Path.Combine(_folder, "unused"));
+            Pack(project, "--no-build");
         }
 
-        // Its native library is compiled with packages that the machine has, by a linker that knows no spaces in their paths.
-        Pack("Zqfp.CudaOps", packagesFolder: null);
-
-        // What the packages depend on, as a public feed has it.
-        foreach (string file in Directory.GetFiles(Dependency, "*.nupkg"))
-        {
-            File.Copy(file, Path.Combine(Feed, Path.GetFileName(file)));
-        }
+        // The tool is built once more for each platform.
+        Pack("Zqfp.Tool");
+        Pack("Zqfp.Build.Tasks");
 
         // Above the projects, whose folders have names that NuGet itself does not bear.
         File.WriteAllText(Path.Combine(_folder, "nuget.config"), $"""
@@ -33,6 +28,7 @@ public sealed class PackagesFixture : IDisposable
               <packageSources>
                 <clear />
                 <add key="feed" value="{Feed}" />
+                <add key="what the packages depend on, as a public feed has it" value="{MachinePackages}" />
               </packageSources>
               <fallbackPackageFolders>
                 <clear />
@@ -47,9 +43,14 @@ public sealed class PackagesFixture : IDisposable
         });
     }
 
-    private static string Dependency { get; } = typeof(PackagesFixture).Assembly
+    /// <summary>The packages of this machine; a folder of restored packages serves as a feed.</summary>
+    private static string MachinePackages { get; } = typeof(PackagesFixture).Assembly
         .GetCustomAttributes<AssemblyMetadataAttribute>()
-        .Single(attribute => attribute.Key == "DependencyFolder").Value!;
+        .Single(attribute => attribute.Key == "MachinePackages").Value!;
+
+    /// <summary>Whether this machine can link a native library; without, the packages have none, and what needs it is skipped.</summary>
+    public static bool HasLinker { get; } = OperatingSystem.IsWindows()
+        || (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "clang")) || File.Exists(Path.Combine(folder, "gcc")));
 
     public string Feed => Path.Combine(_folder, "feed");
 
@@ -73,10 +74,8 @@ public sealed class PackagesFixture : IDisposable
     /// <summary>The configuration that is tested, as the name of its output folders.</summary>
     internal static string Configuration { get; } = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
 
-    private void Pack(string project, string? packagesFolder)
-    {
-        DotNet.Run(Repository.Root, packagesFolder, "pack", $"src/{project}", "-c", Configuration, "--no-build", "-o", Feed).Succeeded();
-    }
+    private void Pack(string project, params string[] more) =>
+        DotNet.Run(Repository.Root, packagesFolder: null, ["pack", $"src/{project}", "-c", Configuration, "-o", Feed, .. HasLinker ? [] : (string[])["-p:ZqfpNativeLibraries=none"], .. more]).Succeeded();
 }
 
 [CollectionDefinition(Name)]

@@ -18,6 +18,11 @@ internal static class RuntimeLibrary
 
     private static OrtEnv Create()
     {
+        if (OrtEnv.IsCreated)
+        {
+            return OrtEnv.Instance(); // Whoever uses the package beside us has chosen.
+        }
+
         string? named = System.Environment.GetEnvironmentVariable(PathVariable);
         if (!string.IsNullOrEmpty(named))
         {
