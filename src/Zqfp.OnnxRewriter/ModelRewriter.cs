@@ -56,13 +56,13 @@ public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfi
     /// <returns>The model, whose large initializers are given beside it.</returns>
     public SliceModel Slice(CalibrationStage stage, IReadOnlyDictionary<string, (DataType Type, int Rank)> kept)
     {
-        string[] outputs = [.. stage.Keeps.Append(stage.Input).Distinct()];
+        string[] outputs = [.. stage.Keeps.Concat(stage.Observes.Except(stage.Reads)).Distinct()];
         List<NodeProto> nodes = Live(_running.Expand(stage.Nodes), outputs);
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. outputs];
         GraphProto slice = new() { Name = stage.Input };
         slice.Node.AddRange(nodes);
         slice.Input.AddRange(graph.Inputs.Where(input => read.Contains(input.Name)));
-        slice.Input.AddRange(stage.Reads.Select(value => Declare(value, kept[value])));
+        slice.Input.AddRange(stage.Reads.Where(read.Contains).Select(value => Declare(value, kept[value])));
         slice.Output.AddRange(outputs.Select(value => new ValueInfoProto { Name = value, Type = graph.TypeOf(value) }));
         return Runnable(slice, read);
     }

@@ -47,6 +47,18 @@ public sealed class StagePlannerTests
         Assert.Equal(["y"], stages[2].Reads);
     }
 
+    [Fact]
+    public void Other_values_can_be_observed_and_are_computed_once()
+    {
+        var graph = new GraphIndex(GraphBuilder.Decoder().Graph, "test.onnx");
+        IReadOnlyList<LinearLayer> layers = LinearLayerFinder.Find(graph, "logits");
+        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(graph, layers, layers, "logits", stage => stage[0].Input == "sum" ? ["residual"] : [stage[0].Input]);
+        Assert.Equal(["residual"], stages[1].Observes);
+        Assert.Equal(["residual"], stages[1].Keeps);
+        Assert.Empty(stages[2].Nodes);
+        Assert.Equal(["residual"], stages[2].Reads);
+    }
+
     private static IReadOnlyList<CalibrationStage> Plan(GraphBuilder builder)
     {
         var graph = new GraphIndex(builder.Graph, "test.onnx");

@@ -52,6 +52,13 @@ internal static class OptionTable
         new("--rank", "Rank", Quantizing, Whole, "Rank of the low-rank correction (LoRC), 0 for none", byDefault: "8"),
         new("--calibrate-on", "CalibrateOn", Quantizing, Choice,
             "What layers are calibrated on: what the quantized layers before them make, or the float model's activations", words: "quantized|float"),
+        new("--target", "LayerTarget", Quantizing, Choice,
+            "What the quantized weights reproduce on the calibration text: what the float weights make of the input they will read (none), " +
+            "the float layer's output (layer), the float model's residual stream too (residual), or what the preset has",
+            "[figures](accuracy.md)", words: "preset|none|layer|residual"),
+        new("--rotation", "Rotation", Quantizing, Choice,
+            "Inputs that a block Hadamard rotation mixes before they are rounded: none, chosen by error on held-out calibration windows (auto), " +
+            "up to so many, or what the preset has", "[figures](accuracy.md)", words: "preset|none|auto|8|16|32|64|128"),
         new("--profile", "Profile", Quantizing, ChoiceList,
             "How the model is written: operators of domain zqfp (custom), 8-bit MatMulNBits that any ONNX Runtime runs fast (stock), operators with bodies any runtime executes (portable), standard ONNX (qdq). " +
             "Of several, the first goes to the output, another one beside it with its name before the extension. " +

@@ -27,6 +27,15 @@ internal static unsafe class TokenRounder
     };
 
     /// <summary>Rounds one row in place.</summary>
+    public static void Round(TokenFormat format, Span<float> row)
+    {
+        fixed (float* first = row)
+        {
+            Round(format, first, row.Length);
+        }
+    }
+
+    /// <summary>Rounds one row in place.</summary>
     public static void Round(TokenFormat format, float* row, int count)
     {
         float scale = TokenQuantizer.Scale(TokenQuantizer.LargestMagnitude(row, count), Largest(format));

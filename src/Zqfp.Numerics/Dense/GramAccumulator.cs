@@ -4,16 +4,14 @@ namespace Zqfp.Numerics;
 /// Accumulates sum x x^T over calibration tokens as they stream by, in half the memory of the full matrix.
 /// </summary>
 /// <remarks>
-/// Tokens are gathered to blocks of <see cref="TokenBlock"/>, whose products are float32 sums of that length, added to float32
+/// Tokens are gathered to blocks of 256, whose products are float32 sums of that length, added to float32
 /// totals: the rounding error grows with the number of blocks, not of tokens. The result depends on neither the thread count nor
 /// on how the tokens were divided among calls of <see cref="Add"/>. Not thread safe.
 /// </remarks>
 public sealed unsafe class GramAccumulator : IDisposable
 {
-    private const int Tile = 128;
-    private const int TokenBlock = 256;
-    private static readonly int TokenStride = TileKernel.Stride(Tile);
-    private readonly AlignedBuffer _tokens;
+    private const int Tile = TokenTiles.Tile;
+    private readonly TokenTiles _tokens;
     private readonly AlignedBuffer _sums;
     private readonly int _tiles;
     private readonly int _threads;
@@ -28,8 +26,8 @@ public sealed unsafe class GramAccumulator : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(maxThreads);
         Columns = columns;
         _threads = maxThreads == 0 ? Environment.ProcessorCount : maxThreads;
-        _tiles = (columns + Tile - 1) / Tile;
-        _tokens = new AlignedBuffer((long)_tiles * TokenBlock * TokenStride);
+        _tokens = new TokenTiles(columns);
+        _tiles = _tokens.Count;
         _sums = new AlignedBuffer((long)_tiles * (_tiles + 1) / 2 * Tile * Tile);
     }
 
@@ -53,8 +51,8 @@ public sealed unsafe class GramAccumulator : IDisposable
 
         for (int start = 0; start < tokensRowMajor.Length; start += Columns)
         {
-            Gather(tokensRowMajor.Slice(start, Columns));
-            if (++_pending == TokenBlock)
+            _tokens.Set(_pending, tokensRowMajor.Slice(start, Columns));
+            if (++_pending == TokenTiles.Block)
             {
                 Flush();
             }
@@ -65,7 +63,10 @@ public sealed unsafe class GramAccumulator : IDisposable
 
     /// <summary>H = (2/N) sum x x^T of the tokens so far. More tokens may be added afterwards.</summary>
     /// <exception cref="ZqfpException">ZQFP2003: no tokens were added, or an activation was NaN, infinite or too large.</exception>
-    public Hessian ToHessian()
+    public Hessian ToHessian() => ToHessian(Tokens);
+
+    /// <summary>As <see cref="ToHessian()"/>, with another N: parts of the tokens that are to add up to the Hessian of all.</summary>
+    internal Hessian ToHessian(long count)
     {
         if (Tokens == 0)
         {
@@ -74,7 +75,7 @@ public sealed unsafe class GramAccumulator : IDisposable
 
         Flush();
         var hessian = new Hessian(Columns, Tokens);
-        float scale = (float)(2.0 / Tokens);
+        float scale = (float)(2.0 / count);
         new Workers(_threads, CancellationToken.None).For(Columns, row => Scale(hessian, row, scale));
         hessian.MirrorLowerTriangle();
         if (!hessian.IsFinite())
@@ -95,17 +96,6 @@ public sealed unsafe class GramAccumulator : IDisposable
         _sums.Dispose();
     }
 
-    // Tokens lie in tiles of 128 columns, [tile][token][column]: the layout in which the kernel reads both its operands.
-    private void Gather(ReadOnlySpan<float> token)
-    {
-        for (int tile = 0; tile < _tiles; tile++)
-        {
-            int start = tile * Tile;
-            int length = Math.Min(Tile, Columns - start);
-            token.Slice(start, length).CopyTo(_tokens.Slice((((long)tile * TokenBlock) + _pending) * TokenStride, length));
-        }
-    }
-
     private void Flush()
     {
         if (_pending == 0)
@@ -122,10 +112,10 @@ public sealed unsafe class GramAccumulator : IDisposable
     {
         (int row, int column) = TriangleIndex(index);
         TileKernel.MultiplyAdd(
-            _tokens.Data + ((long)row * TokenBlock * TokenStride),
-            TokenStride,
-            _tokens.Data + ((long)column * TokenBlock * TokenStride),
-            TokenStride,
+            _tokens.Data(row),
+            TokenTiles.Stride,
+            _tokens.Data(column),
+            TokenTiles.Stride,
             _sums.Data + ((long)index * Tile * Tile),
             Tile,
             Tile,

@@ -77,6 +77,15 @@ public sealed unsafe class Hessian : IDisposable
         return _values.Slice((long)index * Stride, Size);
     }
 
+    /// <summary>Adds the sum over other tokens, scaled by the same N.</summary>
+    internal void Add(Hessian other)
+    {
+        for (int i = 0; i < Size; i++)
+        {
+            VectorMath.AddScaled(MutableRow(i), 1, other.Row(i));
+        }
+    }
+
     internal float[] Diagonal()
     {
         float[] diagonal = new float[Size];

@@ -11,7 +11,10 @@ public sealed record CalibrationStage
     /// <summary>The layers, in the order they run.</summary>
     public required IReadOnlyList<LinearLayer> Layers { get; init; }
 
-    /// <summary>The slice: the original nodes that compute <see cref="Input"/>, in the order they run.</summary>
+    /// <summary>The values that the slice gives to look at: <see cref="Input"/>, and what else the planner was asked for.</summary>
+    public required IReadOnlyList<string> Observes { get; init; }
+
+    /// <summary>The slice: the original nodes that compute <see cref="Observes"/>, in the order they run.</summary>
     public required IReadOnlyList<NodeProto> Nodes { get; init; }
 
     /// <summary>Values the slice reads that earlier slices kept.</summary>

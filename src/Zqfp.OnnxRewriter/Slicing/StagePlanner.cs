@@ -19,8 +19,13 @@ public static class StagePlanner
     /// <param name="layers">The layers to quantize.</param>
     /// <param name="allLinear">Every linear layer of the graph, quantized or not.</param>
     /// <param name="logits">The output that calibration is for.</param>
+    /// <param name="observes">What is to be looked at before a stage's layers are quantized, at least one value; null for what they read.</param>
     public static IReadOnlyList<CalibrationStage> Plan(
-        GraphIndex graph, IReadOnlyList<LinearLayer> layers, IReadOnlyList<LinearLayer> allLinear, string logits)
+        GraphIndex graph,
+        IReadOnlyList<LinearLayer> layers,
+        IReadOnlyList<LinearLayer> allLinear,
+        string logits,
+        Func<IReadOnlyList<LinearLayer>, IEnumerable<string>>? observes = null)
     {
         HashSet<NodeProto> live = Reachability.Ancestors(graph, [logits], stop: _ => false);
         HashSet<NodeProto> costly = Reachability.Descendants(graph, allLinear.Select(layer => layer.Nodes[0]));
@@ -30,9 +35,11 @@ public static class StagePlanner
         List<CalibrationStage> stages = [];
         foreach (IGrouping<string, LinearLayer> group in layers.GroupBy(layer => layer.Input))
         {
-            HashSet<NodeProto> slice = Reachability.Ancestors(graph, [group.Key], kept.Contains);
+            LinearLayer[] stage = [.. group];
+            string[] observed = [.. (observes?.Invoke(stage) ?? [group.Key]).Distinct()];
+            HashSet<NodeProto> slice = Reachability.Ancestors(graph, observed, kept.Contains);
             done.UnionWith(slice.Where(costly.Contains));
-            string[] reads = [.. slice.SelectMany(GraphIndex.ReadBy).Append(group.Key).Where(kept.Contains).Distinct().Order(StringComparer.Ordinal)];
+            string[] reads = [.. slice.SelectMany(GraphIndex.ReadBy).Concat(observed).Where(kept.Contains).Distinct().Order(StringComparer.Ordinal)];
             string[] keeps =
             [
                 .. slice.Where(node => costly.Contains(node) && !repeated.Contains(node))
@@ -42,7 +49,8 @@ public static class StagePlanner
             stages.Add(new CalibrationStage
             {
                 Input = group.Key,
-                Layers = [.. group],
+                Layers = stage,
+                Observes = observed,
                 Nodes = [.. slice.OrderBy(graph.Position)],
                 Reads = reads,
                 Keeps = keeps,

@@ -1,9 +1,5 @@
-using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 using Zqfp.Evaluation;
-using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
@@ -17,26 +13,22 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
 
     /// <summary>Runs the slice of <paramref name="stage"/> over every window.</summary>
     /// <param name="stage">The next stage; each is run once, in order.</param>
-    /// <param name="measures">Whether the stage's layers are still to be quantized.</param>
+    /// <param name="isObserved">Whether what the stage observes is to be looked at; otherwise it is not held.</param>
     /// <param name="cancellation">Stops between two batches, or within one.</param>
-    /// <returns>What the stage's layers read, or null where that is not measured.</returns>
-    public StageInput? Run(CalibrationStage stage, bool measures, CancellationToken cancellation)
+    /// <returns>What the stage observes, to be disposed before the next stage runs.</returns>
+    public StageValues Run(CalibrationStage stage, bool isObserved, CancellationToken cancellation)
     {
-        using Slice? slice = _kept.ContainsKey(stage.Input) ? null : Open(stage);
-        using GramAccumulator? gram = measures ? new GramAccumulator(stage.Layers[0].InFeatures, threads) : null;
-        ActivationMeter? meter = measures ? new ActivationMeter(stage.Layers[0].InFeatures) : null;
-        Dictionary<string, OrtValue[]> made = stage.Keeps.ToDictionary(value => value, _ => new OrtValue[batches.Count], StringComparer.Ordinal);
+        using Slice? slice = stage.Observes.All(_kept.ContainsKey) ? null : Open(stage);
+        HashSet<string> observed = isObserved ? [.. stage.Observes] : [];
+        Dictionary<string, OrtValue[]> made = new(StringComparer.Ordinal);
+        foreach (string value in stage.Keeps.Concat(observed.Where(value => !_kept.ContainsKey(value))).Distinct())
+        {
+            made.Add(value, new OrtValue[batches.Count]);
+        }
+
         for (int i = 0; i < batches.Count; i++)
         {
             OrtValue[] outputs = slice?.Run(batches[i], value => _kept.GetValueOrDefault(value)?[i], feeds, cancellation) ?? [];
-            OrtValue input = slice is null ? _kept[stage.Input][i] : outputs[slice.OutputNames.IndexOf(stage.Input)];
-            if (gram is not null)
-            {
-                ReadOnlySpan<float> tokens = AsFloats(input);
-                gram.Add(tokens);
-                meter!.Add(tokens);
-            }
-
             for (int o = 0; o < outputs.Length; o++)
             {
                 if (made.TryGetValue(slice!.OutputNames[o], out OrtValue[]? values))
@@ -50,8 +42,8 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
             }
         }
 
-        Keep(made, stage.Drops);
-        return gram is null ? null : Measured(stage, gram, meter!);
+        Dictionary<string, OrtValue[]> given = observed.ToDictionary(value => value, value => made.GetValueOrDefault(value) ?? _kept[value], StringComparer.Ordinal);
+        return new StageValues(given, Keep(made, stage, observed));
     }
 
     public void Dispose()
@@ -62,37 +54,36 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
         }
     }
 
-    private static StageInput Measured(CalibrationStage stage, GramAccumulator gram, ActivationMeter meter)
+    /// <summary>Keeps what later slices read, drops what they do not, and returns what of that is still to be looked at.</summary>
+    private List<OrtValue[]> Keep(Dictionary<string, OrtValue[]> made, CalibrationStage stage, HashSet<string> observed)
     {
-        if (!meter.HasSeenAny)
-        {
-            return new StageInput(null, null);
-        }
-
-        try
-        {
-            Hessian hessian = gram.ToHessian();
-            return new StageInput(hessian, meter.ToRange(hessian));
-        }
-        catch (ZqfpException e)
-        {
-            string more = stage.Layers.Count > 1 ? $" (and {stage.Layers.Count - 1} more that read '{stage.Input}')" : "";
-            throw new ZqfpException(e.Code, $"Layer '{stage.Layers[0].DisplayName}'{more}: {e.Message}", e.File, e);
-        }
-    }
-
-    private void Keep(Dictionary<string, OrtValue[]> made, IReadOnlyList<string> drops)
-    {
+        List<OrtValue[]> leaving = [];
         foreach ((string name, OrtValue[] values) in made)
         {
-            _kept.Add(name, values);
+            if (stage.Keeps.Contains(name))
+            {
+                _kept.Add(name, values);
+            }
+            else
+            {
+                leaving.Add(values);
+            }
         }
 
-        foreach (string name in drops)
+        foreach (string name in stage.Drops)
         {
             _kept.Remove(name, out OrtValue[]? values);
-            Array.ForEach(values!, value => value.Dispose());
+            if (observed.Contains(name))
+            {
+                leaving.Add(values!);
+            }
+            else
+            {
+                Array.ForEach(values!, value => value.Dispose());
+            }
         }
+
+        return leaving;
     }
 
     private Slice Open(CalibrationStage stage)
@@ -106,25 +97,6 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
             },
             StringComparer.Ordinal);
         return new Slice(rewriter.Slice(stage, types), threads);
-    }
-
-    private static ReadOnlySpan<float> AsFloats(OrtValue value)
-    {
-        TensorElementType type = value.GetTensorTypeAndShape().ElementDataType;
-        if (type == TensorElementType.Float)
-        {
-            return value.GetTensorDataAsSpan<float>();
-        }
-
-        if (type != TensorElementType.Float16)
-        {
-            throw new ZqfpException("ZQFP1012", $"A layer reads activations of type {type}; calibration knows float and float16. Export the model in one of these.");
-        }
-
-        ReadOnlySpan<Half> halves = MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData());
-        float[] floats = new float[halves.Length];
-        TensorPrimitives.ConvertToSingle(halves, floats);
-        return floats;
     }
 
     /// <summary>A session on one slice.</summary>

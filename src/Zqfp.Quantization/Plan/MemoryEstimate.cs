@@ -20,33 +20,44 @@ internal static class MemoryEstimate
 
     /// <summary>Bytes at the peak.</summary>
     /// <param name="graph">The graph.</param>
-    /// <param name="stages">Its stages; each runs once.</param>
+    /// <param name="plan">Its stages, and those of the float model beside them; each runs once.</param>
+    /// <param name="hasTargets">Whether weights are moved to float targets.</param>
     /// <param name="choices">The layers that are quantized, by name.</param>
     /// <param name="tokens">Calibration tokens; 0 where nothing is run.</param>
-    public static long Peak(GraphIndex graph, IReadOnlyList<CalibrationStage> stages, IReadOnlyDictionary<string, LayerChoice> choices, long tokens)
+    public static long Peak(GraphIndex graph, TargetPlan plan, bool hasTargets, IReadOnlyDictionary<string, LayerChoice> choices, long tokens)
     {
-        int widest = stages.SelectMany(stage => stage.Layers).Max(layer => Math.Max(layer.InFeatures, layer.OutFeatures));
-        Dictionary<string, long> kept = new(StringComparer.Ordinal);
+        int widest = plan.Stages.SelectMany(stage => stage.Layers).Max(layer => Math.Max(layer.InFeatures, layer.OutFeatures));
+        var kept = new KeptValues(graph, tokens, widest);
+        var exact = new KeptValues(graph, tokens, widest);
         long results = 0;
         long peak = 0;
-        foreach (CalibrationStage stage in stages)
+        for (int i = 0; i < plan.Stages.Count; i++)
         {
-            foreach (string value in stage.Keeps)
+            CalibrationStage stage = plan.Stages[i];
+            kept.Add(stage);
+            long columns = stage.Layers[0].InFeatures;
+            long square = tokens == 0 ? 0 : sizeof(float) * columns * columns;
+            long slice = SliceWeights(graph, stage);
+            if (plan.Float?[i] is { } beside)
             {
-                kept[value] = tokens * BytesOfToken(graph, value, widest);
+                exact.Add(beside);
+                slice = Math.Max(slice, SliceWeights(graph, beside));
             }
 
-            long columns = stage.Layers[0].InFeatures;
-            long hessian = tokens == 0 ? 0 : sizeof(float) * columns * columns;
-            long running = tokens == 0 ? 0 : SliceWeights(graph, stage) + (Math.Min(BatchTokens, tokens) * widest * sizeof(float) * LiveRows) + (hessian / 2);
+            // Two half Hessians while they grow, and for targets the cross moments of both parts; then three whole ones.
+            long widestLayer = sizeof(float) * columns * stage.Layers.Max(layer => (long)layer.OutFeatures);
+            long joined = plan.JoinsOf(stage).Values.Sum(join => 2L * sizeof(float) * columns * join.Bias.Length);
+            long moments = !hasTargets || tokens == 0 ? 0 : joined + (plan.JoinsOf(stage).Count < stage.Layers.Count ? 2 * square : 0);
+            long running = tokens == 0 ? 0 : slice + (Math.Min(BatchTokens, tokens) * widest * sizeof(float) * LiveRows) + (moments > 0 ? square + moments : square / 2);
 
-            // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes.
-            long quantizing = hessian + (hessian / 2) + stage.Layers.Max(layer => 2L * sizeof(float) * layer.OutFeatures * layer.InFeatures);
-            peak = Math.Max(peak, results + kept.Values.Sum() + Math.Max(running, quantizing));
+            // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes; the targets the gaps of both parts.
+            long quantizing = square + (square / 2) + (2 * widestLayer) + (moments > 0 ? moments + (2 * square) + (square / 2) + (2 * widestLayer) : 0);
+            peak = Math.Max(peak, results + kept.Bytes + exact.Bytes + Math.Max(running, quantizing));
             results += stage.Layers.Sum(layer => QuantizedSize.Bytes(choices[layer.Name]));
-            foreach (string value in stage.Drops)
+            kept.Remove(stage);
+            if (plan.Float is { } floats)
             {
-                kept.Remove(value);
+                exact.Remove(floats[i]);
             }
         }
 
@@ -60,6 +71,30 @@ internal static class MemoryEstimate
         .Select(graph.Initializer)
         .OfType<TensorProto>()
         .Sum(tensor => TensorTypes.ByteLength((DataType)tensor.DataType, tensor.Dims.Aggregate(1L, (product, dim) => product * dim)));
+
+    /// <summary>The values that one of the two runs keeps for later slices.</summary>
+    private sealed class KeptValues(GraphIndex graph, long tokens, int widest)
+    {
+        private readonly Dictionary<string, long> _bytes = new(StringComparer.Ordinal);
+
+        public long Bytes => _bytes.Values.Sum();
+
+        public void Add(CalibrationStage stage)
+        {
+            foreach (string value in stage.Keeps)
+            {
+                _bytes[value] = tokens * BytesOfToken(graph, value, widest);
+            }
+        }
+
+        public void Remove(CalibrationStage stage)
+        {
+            foreach (string value in stage.Drops)
+            {
+                _bytes.Remove(value);
+            }
+        }
+    }
 
     /// <summary>Bytes that a kept value takes for each token: its last dimension where the model tells it, else the widest layer's.</summary>
     private static long BytesOfToken(GraphIndex graph, string value, int widest)

@@ -24,7 +24,7 @@ public static class PlanJob
             options = options with { OutputPath = Path.Combine(options.OutputPath, Path.GetFileName(options.ModelPath)) };
         }
 
-        bool calibrates = QuantizeOptionRules.NeedsCalibration(options.Quantization);
+        bool calibrates = QuantizeOptionRules.NeedsCalibration(options);
         bool isAssumed = calibrates && options.CalibrationPath is null;
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         AlreadyQuantized.Refuse(file);
@@ -40,12 +40,13 @@ public static class PlanJob
 
         int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, model.Facts, options.Reading, options.WindowSeed).Windows.Count;
         long tokens = (long)windows * options.Window;
-        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(model.Graph, [.. chosen.Select(choice => choice.Layer)], model.Found, model.Facts.Logits);
+        var plan = new TargetPlan(options, file, model, [.. chosen.Select(choice => choice.Layer)]);
+        IReadOnlyList<CalibrationStage> stages = plan.Stages;
         Dictionary<string, LayerChoice> choices = chosen.ToDictionary(choice => choice.Layer.Name);
         long weights = chosen.Sum(choice => (long)choice.Layer.OutFeatures * choice.Layer.InFeatures);
         long structure = Math.Max(0, report.FileBytes - report.QuantizableBytes - report.OtherBytes);
         long output = structure + report.OtherBytes + (options.IsSimulated ? weights * sizeof(float) : report.QuantizedBytes);
-        var memory = new Requirement(MemoryEstimate.Peak(model.Graph, stages, choices, tokens), Machine.AvailableMemory);
+        var memory = new Requirement(MemoryEstimate.Peak(model.Graph, plan, options.LayerTarget != LayerTarget.None, choices, tokens), Machine.AvailableMemory);
         var disk = new Requirement((output * options.Profiles.Distinct().Count()) + report.QuantizedBytes, Machine.FreeDisk(options.OutputPath));
         var rates = MachineRates.Measure(options.Quantization, options.Threads);
         return new QuantizePlan

@@ -56,7 +56,7 @@ internal static class LayerKeys
     private static byte[] Start(QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Activations}|{options.CalibrateOn}|{options.IsSimulated}"));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Activations}|{options.CalibrateOn}|{options.LayerTarget}|{options.Rotation}|{options.IsSimulated}"));
         hash.AppendData(StructureHash(file.Graph));
         foreach (TensorProto tensor in file.Graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
         {

@@ -12,7 +12,7 @@ namespace Zqfp.Quantization;
 /// <param name="isTemporary">Whether nothing is read from an earlier run, and the folder is removed at the end.</param>
 internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 {
-    private const uint Magic = 0x3350465A; // "ZFP3"
+    private const uint Magic = 0x3450465A; // "ZFP4"
     private const int Alignment = 64;
     private const int Generations = 3;
 
@@ -95,6 +95,8 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         writer.Write(tensors.GroupSize);
         writer.Write(tensors.Rank);
         writer.Write((int)tensors.Activations);
+        writer.Write(tensors.Rotation);
+        writer.Write(result.Ridge ?? double.NaN);
         writer.Write(result.OutputError ?? double.NaN);
         WriteRange(writer, result.Activations);
         writer.Write(result.Warnings.Count);
@@ -123,6 +125,8 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         int groupSize = reader.ReadInt32();
         int rank = reader.ReadInt32();
         var activations = (ActivationRounding)reader.ReadInt32();
+        int rotation = reader.ReadInt32();
+        double ridge = reader.ReadDouble();
         double error = reader.ReadDouble();
         ActivationRange? range = ReadRange(reader);
         Diagnostic[] warnings = new Diagnostic[Count(reader)];
@@ -161,8 +165,9 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
             Up = mapped.Slice<Half>(up, lengths[4]),
             Values = lengths[5] > 0 ? mapped.Slice<float>(floats, lengths[5]) : default(ReadOnlyMemory<float>?),
             Activations = activations,
+            Rotation = rotation,
         };
-        return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, range, warnings);
+        return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, range, warnings) { Ridge = double.IsNaN(ridge) ? null : ridge };
     }
 
     private static void WriteRange(BinaryWriter writer, ActivationRange? range)

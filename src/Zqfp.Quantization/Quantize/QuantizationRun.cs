@@ -42,7 +42,8 @@ internal sealed class QuantizationRun
         }
 
         RequireSeparateOutput();
-        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(_model.Graph, Choose(), _model.Found, _model.Facts.Logits);
+        var plan = new TargetPlan(_options, _file, _model, Choose());
+        IReadOnlyList<CalibrationStage> stages = plan.Stages;
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
         LayerKey[] keys = _options.WorkFolder is null
             ? LayerKeys.Numbered(stages)
@@ -55,7 +56,7 @@ internal sealed class QuantizationRun
         }
         else
         {
-            Calibrate(stages, windows, kept, keys, store);
+            Calibrate(plan, windows, kept, keys, store);
         }
 
         _deferred.ForEach(_rewriter.Replace);
@@ -128,18 +129,26 @@ internal sealed class QuantizationRun
     }
 
     private TokenWindowSet LoadWindows() =>
-        _weights.Values.Any(QuantizeOptionRules.NeedsCalibration)
+        QuantizeOptionRules.NeedsCalibration(_options) || _weights.Values.Any(weights => QuantizeOptionRules.NeedsCalibration(weights))
             ? TokenWindowSet.Load(
                 _options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts, _options.Reading, _options.WindowSeed, _cancellation)
             : TokenWindowSet.Empty;
 
-    private void Calibrate(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
+    private void Calibrate(TargetPlan plan, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
     {
-        using var runner = new SliceRunner(_rewriter, TokenBatch.Group(windows.Windows, most: _model.Facts.FixedBatch), new TokenFeeds(_model.Facts), _options.Threads);
-        foreach (CalibrationStage stage in stages)
+        IReadOnlyList<TokenBatch> batches = TokenBatch.Group(windows.Windows, most: _model.Facts.FixedBatch);
+        var feeds = new TokenFeeds(_model.Facts);
+        using var calibration = new StageCalibration(
+            _options,
+            plan,
+            isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph), batches, feeds, _options.Threads),
+            batches,
+            _cancellation);
+        for (int i = 0; i < plan.Stages.Count; i++)
         {
+            CalibrationStage stage = plan.Stages[i];
             bool isKept = stage.Layers.Zip(kept.Skip(_layers.Count)).All(entry => IsKept(entry.First, entry.Second));
-            using StageInput? input = _clock.Measure("calibrate", () => runner.Run(stage, measures: !isKept, _cancellation));
+            using StageInput? input = _clock.Measure("calibrate", () => calibration.Run(i, layer => _weights[layer.Name], layer => WeightReader.Read(_file, _model.Graph, layer), !isKept));
             Finish(stage, kept, input, keys, store);
         }
     }
@@ -181,9 +190,17 @@ internal sealed class QuantizationRun
     {
         float[] weight = WeightReader.Read(_file, _model.Graph, layer);
         QuantizationOptions options = _weights[layer.Name] with { MaxThreads = _options.Threads };
+        int rotation = input?.Rotation ?? RotationChoice.Block(_options, layer.InFeatures);
+        if (rotation > 0)
+        {
+            BlockHadamard.Apply(weight, rotation);
+        }
+
         options = input is { IsUnseen: true } ? QuantizeOptionRules.WithoutCalibration(options) : options;
+        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, input.Hessian!, new Workers(options.Threads, _cancellation)) ?? double.PositiveInfinity;
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures, input?.Hessian, options, _cancellation);
-        var result = QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations, _options.IsSimulated, _file.Path);
+        QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations, rotation, _options.IsSimulated, _file.Path)
+            with { Ridge = double.IsFinite(ridge) ? ridge : null };
         return input is { IsUnseen: true } ? result with { Warnings = [LayerDiagnostics.Unseen(layer, _file.Path), .. result.Warnings] } : result;
     }
 

@@ -45,7 +45,17 @@ internal static class QuantizeOptionRules
             throw new ZqfpException("ZQFP0005", "The profile 'simulated' stands alone: it runs other operators than the others.");
         }
 
-        if (options.CalibrationPath is null && NeedsCalibration(options.Quantization))
+        if (options.Rotation is not (QuantizeOptions.NoRotation or QuantizeOptions.AutoRotation or 8 or 16 or 32 or 64 or 128))
+        {
+            throw new ZqfpException(DiagnosticCodes.InvalidOption, $"A rotation of {options.Rotation} is not possible; use none, auto, or a power of two from 8 to 128.");
+        }
+
+        if (options.Rotation > 0 && options.Activations == ActivationFormat.None)
+        {
+            throw new ZqfpException("ZQFP0005", "The rotation is part of rounding the activations, which float activations leave out. Use --rotation none, or fp8 activations.");
+        }
+
+        if (options.CalibrationPath is null && NeedsCalibration(options))
         {
             throw new ZqfpException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
         }
@@ -97,6 +107,10 @@ internal static class QuantizeOptionRules
         ScaleSearch = options.ScaleSearch is ScaleSearch.Diagonal or ScaleSearch.Pivot ? ScaleSearch.None : options.ScaleSearch,
         LowRankWeighting = LowRankWeighting.Plain,
     };
+
+    /// <summary>Whether a run needs calibration text.</summary>
+    public static bool NeedsCalibration(QuantizeOptions options) =>
+        NeedsCalibration(options.Quantization) || options.LayerTarget != LayerTarget.None || options.Rotation == QuantizeOptions.AutoRotation;
 
     private static void RequireFile(string code, string kind, string? path, string instead)
     {

@@ -40,6 +40,22 @@ public enum OutputTarget
     GenAi,
 }
 
+/// <summary>What a layer's quantized weights are to reproduce on the calibration text.</summary>
+public enum LayerTarget
+{
+    /// <summary>What the float weights make of the input that the layer will read: <c>W a</c>.</summary>
+    None,
+
+    /// <summary>What the float layer makes in the float model: <c>W x</c>. The input's error is compensated too.</summary>
+    Layer,
+
+    /// <summary>
+    /// As <see cref="Layer"/>; and layers whose output is added to the residual stream also take over what the stream has drifted from the float
+    /// model's there.
+    /// </summary>
+    Residual,
+}
+
 /// <summary>What to quantize, on which text, and how. The defaults are ZeroQuant-FP's recipe.</summary>
 public sealed record QuantizeOptions
 {
@@ -81,6 +97,21 @@ public sealed record QuantizeOptions
 
     /// <summary>Whose activations layers are calibrated on.</summary>
     public CalibrationSource CalibrateOn { get; init; } = CalibrationSource.Quantized;
+
+    /// <summary>What the quantized weights are to reproduce. With <see cref="CalibrationSource.Float"/> there is no drift, only rounded inputs.</summary>
+    public LayerTarget LayerTarget { get; init; } = LayerTarget.None;
+
+    /// <summary>Value of <see cref="Rotation"/>: inputs are not rotated.</summary>
+    public const int NoRotation = 0;
+
+    /// <summary>Value of <see cref="Rotation"/>: chosen for each stage, none or blocks of up to 64, by error on held-out calibration windows.</summary>
+    public const int AutoRotation = -1;
+
+    /// <summary>
+    /// Inputs of a block that are multiplied by a normalized Hadamard matrix before they are rounded, a power of two from 8 to 128: the largest
+    /// one up to this that divides a layer's inputs is taken. Or <see cref="NoRotation"/>, <see cref="AutoRotation"/>.
+    /// </summary>
+    public int Rotation { get; init; } = NoRotation;
 
     /// <summary>How activations are rounded.</summary>
     public ActivationFormat Activations { get; init; } = ActivationFormat.Fp8;

@@ -21,6 +21,20 @@ public enum QuantizePreset
 /// <summary>What the presets mean; figures in <c>docs/results.md</c>.</summary>
 public static class QuantizePresets
 {
+    /// <summary>
+    /// As <see cref="Apply(QuantizePreset, QuantizationOptions)"/> for the layers, and sets what they reproduce and whether inputs are rotated.
+    /// </summary>
+    public static QuantizeOptions Apply(this QuantizePreset preset, QuantizeOptions options)
+    {
+        bool isPlain = preset == QuantizePreset.Paper || options.Quantization.Method == QuantizationMethod.Rtn;
+        return options with
+        {
+            Quantization = preset.Apply(options.Quantization),
+            LayerTarget = isPlain ? options.LayerTarget : LayerTarget.Residual,
+            Rotation = isPlain || options.Activations == ActivationFormat.None ? options.Rotation : QuantizeOptions.AutoRotation,
+        };
+    }
+
     /// <summary>Sets what <paramref name="preset"/> decides and leaves formats, groups, constraint and rank as they are.</summary>
     /// <remarks>Rounding to nearest is a baseline that needs no calibration, so no preset adds to it.</remarks>
     public static QuantizationOptions Apply(this QuantizePreset preset, QuantizationOptions options) =>

@@ -21,6 +21,12 @@ public sealed record LayerReport(string Name, int Rows, int Columns, int Rank, d
     /// <summary>Bytes of what replaces the weight; null in older results.</summary>
     public LayerBytes? Bytes { get; init; }
 
+    /// <summary>Inputs of a block that are rotated before they are rounded; 0 for none.</summary>
+    public int Rotation { get; init; }
+
+    /// <summary>How strongly its weights were held to the float ones while they were moved to the float target; null where they were not moved.</summary>
+    public double? Ridge { get; init; }
+
     /// <summary>What its input ranged over in calibration; null without calibration, where the layer shares a weight, and in older results.</summary>
     public ActivationRange? Activations { get; init; }
 }

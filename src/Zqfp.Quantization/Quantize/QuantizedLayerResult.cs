@@ -10,6 +10,9 @@ namespace Zqfp.Quantization;
 /// <param name="Warnings">What the user should know.</param>
 internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, double? OutputError, ActivationRange? Activations, IReadOnlyList<Diagnostic> Warnings)
 {
+    /// <summary>The ridge of its float target, see <see cref="LayerReport.Ridge"/>.</summary>
+    public double? Ridge { get; init; }
+
     /// <summary>The layer's line of the report about a file of <paramref name="profile"/>.</summary>
     public LayerReport Report(EmissionProfile profile)
     {
@@ -22,6 +25,8 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
             SharesWeightOf = layer.SharesWeightOf,
             Bytes = bytes,
             Activations = Activations,
+            Rotation = Tensors.Rotation,
+            Ridge = Ridge,
         };
     }
 
@@ -41,7 +46,7 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
     public QuantizedLayerResult SharedWith(LinearLayer layer) => new(Tensors with { Layer = layer }, null, null, []);
 
     /// <summary>Puts the numbers into the shape the operators read.</summary>
-    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, ActivationRange? read, ActivationFormat activations, bool isSimulated, string modelPath)
+    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, ActivationRange? read, ActivationFormat activations, int rotation, bool isSimulated, string modelPath)
     {
         QuantizedMatrix weights = quantized.Weights;
         LowRankFactors? factors = quantized.LowRank;
@@ -64,6 +69,7 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
                 ActivationFormat.Int8 => ActivationRounding.Int8,
                 _ => ActivationRounding.None,
             },
+            Rotation = rotation,
         };
         Diagnostic[] warnings = [.. quantized.Warnings.Select(warning => new Diagnostic(warning.Code, DiagnosticSeverity.Warning, warning.Message, modelPath))];
 

@@ -31,6 +31,13 @@ internal static class Recipe
             .. weights.ActOrder ? ["act-order"] : (string[])[],
             .. weights.ScaleSearch != ScaleSearch.None ? ["scale search"] : (string[])[],
             .. weights.RefineSweeps > 0 ? [$"{weights.RefineSweeps} sweeps"] : (string[])[],
+            .. options.LayerTarget == LayerTarget.None ? (string[])[] : [$"{options.LayerTarget.ToString().ToLowerInvariant()} target"],
+            .. options.Rotation switch
+            {
+                QuantizeOptions.NoRotation => (string[])[],
+                QuantizeOptions.AutoRotation => ["rotation where it helps"],
+                int block => [$"rotation by {block}"],
+            },
         ];
         string how = extras.Length > 0 ? $" ({string.Join(", ", extras)})" : "";
         string activations = profile == EmissionProfile.Stock ? $"activations of MatMulNBits level {options.AccuracyLevel}"

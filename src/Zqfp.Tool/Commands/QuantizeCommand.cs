@@ -54,26 +54,34 @@ internal static class QuantizeCommand
         return command;
     }
 
-    internal static QuantizeOptions Read(string model, GivenOptions given) => new()
+    internal static QuantizeOptions Read(string model, GivenOptions given)
     {
-        ModelPath = model,
-        OutputPath = given.Text("--output") ?? Path.Combine("quantized", Path.GetFileName(model)),
-        TokenizerPath = given.Text("--tokenizer"),
-        CalibrationPath = given.Text("--calibration"),
-        Logits = given.Text("--logits"),
-        Reading = given.Reading(),
-        Window = given.Whole("--window"),
-        Windows = given.Whole("--windows"),
-        WindowSeed = given.OptionalWhole("--window-seed"),
-        Activations = OptionWords.Activations(given.Required("--activations")),
-        CalibrateOn = given.Choice<CalibrationSource>("--calibrate-on"),
-        Selection = given.Selection(),
-        Profiles = given.Choices<EmissionProfile>("--profile"),
-        AccuracyLevel = given.Whole("--accuracy-level"),
-        Target = given.Choice<OutputTarget>("--for"),
-        OperatorLibrary = given.Text("--operators-library"),
-        WorkFolder = given.Text("--work"),
-        Threads = given.Whole("--threads"),
-        Quantization = given.Choice<QuantizePreset>("--preset").Apply(given.Weights()),
-    };
+        QuantizeOptions options = given.Choice<QuantizePreset>("--preset").Apply(new QuantizeOptions
+        {
+            ModelPath = model,
+            OutputPath = given.Text("--output") ?? Path.Combine("quantized", Path.GetFileName(model)),
+            TokenizerPath = given.Text("--tokenizer"),
+            CalibrationPath = given.Text("--calibration"),
+            Logits = given.Text("--logits"),
+            Reading = given.Reading(),
+            Window = given.Whole("--window"),
+            Windows = given.Whole("--windows"),
+            WindowSeed = given.OptionalWhole("--window-seed"),
+            Activations = OptionWords.Activations(given.Required("--activations")),
+            CalibrateOn = given.Choice<CalibrationSource>("--calibrate-on"),
+            Selection = given.Selection(),
+            Profiles = given.Choices<EmissionProfile>("--profile"),
+            AccuracyLevel = given.Whole("--accuracy-level"),
+            Target = given.Choice<OutputTarget>("--for"),
+            OperatorLibrary = given.Text("--operators-library"),
+            WorkFolder = given.Text("--work"),
+            Threads = given.Whole("--threads"),
+            Quantization = given.Weights(),
+        });
+        return options with
+        {
+            LayerTarget = OptionWords.Target(given.Required("--target")) ?? options.LayerTarget,
+            Rotation = OptionWords.Rotation(given.Required("--rotation")) ?? options.Rotation,
+        };
+    }
 }

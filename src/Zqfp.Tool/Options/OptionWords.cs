@@ -1,3 +1,4 @@
+using System.Globalization;
 using Zqfp.Numerics;
 using Zqfp.Quantization;
 
@@ -24,6 +25,18 @@ internal static class OptionWords
         "none" => ActivationFormat.None,
         "e5m2" => ActivationFormat.Fp8E5M2,
         _ => throw new ArgumentOutOfRangeException(nameof(word), word, "This word stands for no format of activations."),
+    };
+
+    /// <summary>The target, or null for that of the preset.</summary>
+    public static LayerTarget? Target(string word) => word == "preset" ? null : Enum.Parse<LayerTarget>(word, ignoreCase: true);
+
+    /// <summary>The rotation, or null for that of the preset.</summary>
+    public static int? Rotation(string word) => word switch
+    {
+        "preset" => null,
+        "none" => QuantizeOptions.NoRotation,
+        "auto" => QuantizeOptions.AutoRotation,
+        _ => int.Parse(word, CultureInfo.InvariantCulture),
     };
 
     /// <summary>The table, or null for all of them.</summary>

@@ -25,8 +25,18 @@ public sealed class RecipeTests
     }
 
     [Fact]
+    public void The_default_preset_reproduces_the_residual_stream_and_rotates_where_inputs_are_rounded()
+    {
+        QuantizeOptions options = QuantizePreset.Default.Apply(Options);
+        Assert.Equal((LayerTarget.Residual, QuantizeOptions.AutoRotation), (options.LayerTarget, options.Rotation));
+        Assert.EndsWith("2 sweeps, residual target, rotation where it helps) + LoRC 8, FP8 activations", Recipe.Describe(options), StringComparison.Ordinal);
+        Assert.Equal(QuantizeOptions.NoRotation, QuantizePreset.Default.Apply(Options with { Activations = ActivationFormat.None }).Rotation);
+    }
+
+    [Fact]
     public void The_papers_preset_and_rounding_to_nearest_add_nothing()
     {
+        Assert.Equal(Options, QuantizePreset.Paper.Apply(Options));
         QuantizationOptions rtn = Options.Quantization with { Method = QuantizationMethod.Rtn };
         Assert.Equal(Options.Quantization, QuantizePreset.Paper.Apply(Options.Quantization));
         Assert.Equal(rtn, QuantizePreset.Best.Apply(rtn));

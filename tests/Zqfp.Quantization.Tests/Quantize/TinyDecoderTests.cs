@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
@@ -62,6 +63,54 @@ public sealed class TinyDecoderTests : IDisposable
         Assert.All(first, range => Assert.True(range!.Largest >= range.TokenHigh && range.TokenHigh >= range.TokenMedian && range.TokenMedian > range.Rms));
         Assert.Equal(first, kept);
         Assert.Equal(first, parallel);
+    }
+
+    [Theory]
+    [InlineData(LayerTarget.Layer, CalibrationSource.Quantized)]
+    [InlineData(LayerTarget.Residual, CalibrationSource.Quantized)]
+    [InlineData(LayerTarget.Residual, CalibrationSource.Float)]
+    public void A_float_target_gives_the_same_bytes_on_any_number_of_threads_and_after_a_resume(LayerTarget target, CalibrationSource source)
+    {
+        QuantizeOptions options = Options(TinyDecoder.Write(_folder)) with { LayerTarget = target, CalibrateOn = source, Rotation = QuantizeOptions.AutoRotation, Threads = 1 };
+        string Hash(QuantizeOptions run) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Run(run).Output + ".data")));
+        string expected = Hash(options);
+        Assert.Equal(expected, Hash(options with { Threads = 2 }));
+        Assert.Equal(expected, Hash(options with { Threads = 8 }));
+
+        // Without its second half the work folder is that of a run that was stopped.
+        QuantizeOptions resumed = options with { WorkFolder = Path.Combine(_folder, "work") };
+        Run(resumed);
+        FileInfo[] layers = [.. new DirectoryInfo(resumed.WorkFolder!).GetFiles().OrderBy(file => file.LastWriteTimeUtc)];
+        Assert.Equal(TinyDecoder.Layers.Count, layers.Length);
+        Array.ForEach(layers[2..], file => file.Delete());
+        Assert.Equal(expected, Hash(resumed));
+    }
+
+    [Theory]
+    [InlineData(QuantizeOptions.AutoRotation, new[] { 0, 0, 0, 0 })]
+    [InlineData(32, new[] { 32, 16, 32, 16 })]
+    public void A_shared_weight_has_one_basis(int rotation, int[] expected)
+    {
+        QuantizeOptions options = Options(TinyDecoder.Write(_folder, form: WeightForm.Shared)) with { Rotation = rotation, LayerTarget = LayerTarget.Residual };
+        double plain = Perplexity(Run(options with { Rotation = QuantizeOptions.NoRotation }).Output);
+        QuantizeReport report = Run(options);
+        Assert.Equal(expected, report.Layers.Select(layer => layer.Rotation));
+        Assert.Equal(1, Perplexity(report.Output) / plain, 0.1);
+    }
+
+    [Fact]
+    public void The_report_tells_which_layers_were_moved_to_the_target()
+    {
+        QuantizeReport report = Run(Options(TinyDecoder.Write(_folder)) with { LayerTarget = LayerTarget.Residual });
+        Assert.All(report.Layers.Skip(1), layer => Assert.NotNull(layer.Ridge));
+        Assert.All(Run(Options(report.Model)).Layers, layer => Assert.Null(layer.Ridge));
+    }
+
+    [Fact]
+    public void One_window_alone_leaves_nothing_to_hold_out_and_the_weights_where_they_are()
+    {
+        QuantizeReport report = Run(Options(TinyDecoder.Write(_folder)) with { LayerTarget = LayerTarget.Residual, Rotation = QuantizeOptions.AutoRotation, Windows = 1 });
+        Assert.All(report.Layers, layer => Assert.Equal((null, 0), (layer.Ridge, layer.Rotation)));
     }
 
     [Fact]

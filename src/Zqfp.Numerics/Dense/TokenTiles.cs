@@ -1,0 +1,46 @@
+namespace Zqfp.Numerics;
+
+/// <summary>
+/// Tokens gathered to blocks, in tiles of 128 columns, [tile][token][column]: the layout in which the kernel reads both operands of a sum
+/// of outer products.
+/// </summary>
+internal sealed unsafe class TokenTiles : IDisposable
+{
+    /// <summary>Columns of a tile.</summary>
+    public const int Tile = 128;
+
+    /// <summary>Tokens of a block: the length of the float32 sums.</summary>
+    public const int Block = 256;
+
+    /// <summary>Elements between two tokens of a tile.</summary>
+    public static readonly int Stride = TileKernel.Stride(Tile);
+
+    private readonly AlignedBuffer _tokens;
+    private readonly int _columns;
+
+    public TokenTiles(int columns)
+    {
+        _columns = columns;
+        Count = (columns + Tile - 1) / Tile;
+        _tokens = new AlignedBuffer((long)Count * Block * Stride);
+    }
+
+    /// <summary>Tiles of a token; the last is padded with zeros.</summary>
+    public int Count { get; }
+
+    /// <summary>First token of a tile.</summary>
+    public float* Data(int tile) => _tokens.Data + ((long)tile * Block * Stride);
+
+    /// <summary>Puts a token into its place of the block.</summary>
+    public void Set(int place, ReadOnlySpan<float> token)
+    {
+        for (int tile = 0; tile < Count; tile++)
+        {
+            int start = tile * Tile;
+            int length = Math.Min(Tile, _columns - start);
+            token.Slice(start, length).CopyTo(_tokens.Slice((((long)tile * Block) + place) * Stride, length));
+        }
+    }
+
+    public void Dispose() => _tokens.Dispose();
+}
