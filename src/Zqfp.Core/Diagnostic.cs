@@ -1,7 +1,7 @@
 namespace Zqfp;
 
 /// <summary>How much a diagnostic matters.</summary>
-public enum DiagnosticSeverity
+internal enum DiagnosticSeverity
 {
     /// <summary>The result stands; somebody should look.</summary>
     Warning,
@@ -15,7 +15,7 @@ public enum DiagnosticSeverity
 /// <param name="Severity">Warning or error.</param>
 /// <param name="Message">What happened, where, and what to do: one line.</param>
 /// <param name="File">The file it is about, where there is one.</param>
-public sealed record Diagnostic(string Code, DiagnosticSeverity Severity, string Message, string? File = null)
+internal sealed record Diagnostic(string Code, DiagnosticSeverity Severity, string Message, string? File = null)
 {
     /// <summary>The diagnostic of an error.</summary>
     public static Diagnostic Of(ZqfpException error) => new(error.Code, DiagnosticSeverity.Error, error.Message, error.File);

@@ -6,10 +6,10 @@ namespace Zqfp;
 /// <param name="Total">Units in all.</param>
 /// <param name="Unit">What is counted, in the plural: <c>layers</c>, <c>windows</c>.</param>
 /// <param name="Detail">What it is at, such as a layer's name.</param>
-public sealed record JobProgress(string Phase, long Done, long Total, string Unit, string? Detail = null);
+internal sealed record JobProgress(string Phase, long Done, long Total, string Unit, string? Detail = null);
 
 /// <summary>Where a job reports to while it runs. Both may be called from any thread, one call at a time.</summary>
-public interface IJobObserver
+internal interface IJobObserver
 {
     /// <summary>Tells how far the job is.</summary>
     void Report(JobProgress progress);

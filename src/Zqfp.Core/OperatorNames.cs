@@ -4,7 +4,7 @@ namespace Zqfp;
 /// Names a model uses to call the operators. They are specified in <c>docs/operators.md</c>; a change of meaning gets a new name,
 /// since ONNX Runtime does not tell versions of a custom operator apart.
 /// </summary>
-public static class OperatorNames
+internal static class OperatorNames
 {
     /// <summary>The operators' domain.</summary>
     public const string Domain = "zqfp";

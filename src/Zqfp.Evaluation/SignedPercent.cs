@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Zqfp.Evaluation;
 
 /// <summary>Changes as people read them: in percent, with their sign.</summary>
-public static class SignedPercent
+internal static class SignedPercent
 {
     /// <summary>Two decimals at most, for sentences, such as <c>+5 %</c>.</summary>
     /// <param name="fraction">The change, 0.05 for five percent.</param>

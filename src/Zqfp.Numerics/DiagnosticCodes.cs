@@ -1,7 +1,7 @@
 namespace Zqfp.Numerics;
 
 /// <summary>The codes of this library's errors and warnings; each has a page in <c>docs/diagnostics</c>.</summary>
-public static class DiagnosticCodes
+internal static class DiagnosticCodes
 {
     /// <summary>Error: the data's length does not match the stated shape.</summary>
     public const string ShapeMismatch = "ZQFP2001";

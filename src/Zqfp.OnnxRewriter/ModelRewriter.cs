@@ -11,7 +11,7 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="file">The original, which must stay open.</param>
 /// <param name="graph">Its index.</param>
 /// <param name="running">The profile that slices run in: custom, or simulated where that is what will be saved.</param>
-public sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfile running = EmissionProfile.Custom)
+internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionProfile running = EmissionProfile.Custom)
 {
     /// <summary>The accuracy level of MatMulNBits where none is chosen: activations are rounded to int8, and the product is fast.</summary>
     public const int DefaultAccuracyLevel = 4;

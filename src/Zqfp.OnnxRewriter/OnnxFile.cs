@@ -4,7 +4,7 @@ using Zqfp.OnnxRewriter.Protos;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>An ONNX model opened for reading: its structure in memory, its external data mapped, nothing of it changed.</summary>
-public sealed class OnnxFile : IDisposable
+internal sealed class OnnxFile : IDisposable
 {
     private readonly TensorStore _tensors;
 

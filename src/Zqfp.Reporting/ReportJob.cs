@@ -11,7 +11,7 @@ namespace Zqfp.Reporting;
 /// Makes files for people and programs of what quantizing and measuring a model gave: one HTML page that needs no network and no other
 /// file, Markdown for the summary of a CI job, or both results as one JSON object.
 /// </summary>
-public static class ReportJob
+internal static class ReportJob
 {
     private const string Quantize = "quantize --json";
     private const string Gate = "gate --json";

@@ -1,7 +1,7 @@
 namespace Zqfp.Reporting;
 
 /// <summary>What a report is made from and where it goes.</summary>
-public sealed record ReportOptions
+internal sealed record ReportOptions
 {
     /// <summary>The JSON that <c>quantize --json</c> or <c>quantize --result</c> wrote.</summary>
     public required string QuantizationPath { get; init; }

@@ -70,7 +70,7 @@ public sealed class GptqTests
     [Theory]
     [InlineData(QuantizationMethod.Rtn)]
     [InlineData(QuantizationMethod.Gptq)]
-    public void One_two_and_eight_threads_give_the_same_bytes(QuantizationMethod method)
+    internal void One_two_and_eight_threads_give_the_same_bytes(QuantizationMethod method)
     {
         const int Rows = 600, Columns = 301;
         using Hessian hessian = RandomData.Hessian(Columns, 1);

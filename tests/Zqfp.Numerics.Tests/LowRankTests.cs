@@ -65,7 +65,7 @@ public sealed class LowRankTests
     [InlineData(LowRankStorage.Float16, 1.001)]
     [InlineData(LowRankStorage.Fp8, 1.02)]
     [InlineData(LowRankStorage.Int8, 1.01)]
-    public void Small_storage_types_lose_little_and_hold_what_they_say(LowRankStorage storage, double limit)
+    internal void Small_storage_types_lose_little_and_hold_what_they_say(LowRankStorage storage, double limit)
     {
         const int Rows = 64, Columns = 96;
         using Hessian hessian = RandomData.Hessian(Columns, 1);
@@ -108,7 +108,7 @@ public sealed class LowRankTests
     [Theory]
     [InlineData(LowRankWeighting.Plain)]
     [InlineData(LowRankWeighting.ActivationWeighted)]
-    public void The_reported_loss_after_gptq_is_that_of_the_result(LowRankWeighting weighting)
+    internal void The_reported_loss_after_gptq_is_that_of_the_result(LowRankWeighting weighting)
     {
         const int Rows = 70, Columns = 99;
         using Hessian hessian = RandomData.Hessian(Columns, 1);

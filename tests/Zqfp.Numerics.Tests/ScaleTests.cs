@@ -15,7 +15,7 @@ public sealed class ScaleTests
     [InlineData(1, 8, PowerRounding.Floor, -3)]
     [InlineData(1, 9, PowerRounding.Floor, -4)]
     [InlineData(1, 9, PowerRounding.Ceil, -3)]
-    public void Logarithms_round_exactly(double numerator, double denominator, PowerRounding rounding, int expected) =>
+    internal void Logarithms_round_exactly(double numerator, double denominator, PowerRounding rounding, int expected) =>
         Assert.Equal(expected, ScaleCalculator.RoundLog2(numerator, denominator, rounding));
 
     [Theory]
@@ -23,7 +23,7 @@ public sealed class ScaleTests
     [InlineData(PowerRounding.Floor, ScaleSearch.None)]
     [InlineData(PowerRounding.Ceil, ScaleSearch.None)]
     [InlineData(PowerRounding.Nearest, ScaleSearch.Squared)]
-    public void M2_scales_of_a_row_differ_by_powers_of_two_and_the_anchor_is_the_largest(PowerRounding rounding, ScaleSearch search)
+    internal void M2_scales_of_a_row_differ_by_powers_of_two_and_the_anchor_is_the_largest(PowerRounding rounding, ScaleSearch search)
     {
         float[] weights = GroupsOfDifferentSize(6, 172, 32);
         QuantizedMatrix matrix = Quantize(weights, 6, 172, Rtn with { GroupSize = 32, Rounding = rounding, ScaleSearch = search });
@@ -43,7 +43,7 @@ public sealed class ScaleTests
     [InlineData(PowerRounding.Nearest)]
     [InlineData(PowerRounding.Floor)]
     [InlineData(PowerRounding.Ceil)]
-    public void M1_scales_are_powers_of_two(PowerRounding rounding)
+    internal void M1_scales_are_powers_of_two(PowerRounding rounding)
     {
         QuantizedMatrix matrix = Quantize(GroupsOfDifferentSize(4, 64, 16), 4, 64, Rtn with { GroupSize = 16, Constraint = ScaleConstraint.M1, Rounding = rounding });
         Assert.All(matrix.GroupScales!, scale => Assert.True(MathF.ILogB(scale) == Math.Log2(scale)));
@@ -111,7 +111,7 @@ public sealed class ScaleTests
     [InlineData(ScaleConstraint.None)]
     [InlineData(ScaleConstraint.M1)]
     [InlineData(ScaleConstraint.M2)]
-    public void Groups_of_zeros_stay_zero_without_a_warning(ScaleConstraint constraint)
+    internal void Groups_of_zeros_stay_zero_without_a_warning(ScaleConstraint constraint)
     {
         float[] weights = new float[4 * 8];
         weights[0] = 3;
@@ -152,7 +152,7 @@ public sealed class ScaleTests
     [InlineData(ScaleConstraint.M1, 64)]
     [InlineData(ScaleConstraint.M2, 64)]
     [InlineData(ScaleConstraint.None, -1)]
-    public void Searched_scales_err_no_more_than_the_plain_ones(ScaleConstraint constraint, int groupSize)
+    internal void Searched_scales_err_no_more_than_the_plain_ones(ScaleConstraint constraint, int groupSize)
     {
         float[] weights = GroupsOfDifferentSize(32, 256, 64);
         QuantizationOptions options = Rtn with { GroupSize = groupSize, Constraint = constraint };

@@ -77,7 +77,7 @@ public sealed class LinearLayerFinderTests
     [Theory]
     [InlineData(DataType.Float)]
     [InlineData(DataType.Float16)]
-    public void Reads_a_weight_output_major_however_it_is_stored(DataType type)
+    internal void Reads_a_weight_output_major_however_it_is_stored(DataType type)
     {
         float[] values = [.. Enumerable.Range(0, 200 * 3).Select(i => (float)(i % 101))];
         using var folder = new TemporaryFolder();

@@ -107,7 +107,7 @@ public sealed class ModelRewriterTests : IDisposable
     [InlineData(EmissionProfile.Custom)]
     [InlineData(EmissionProfile.Portable)]
     [InlineData(EmissionProfile.Qdq)]
-    public void A_weight_that_two_layers_share_is_stored_once(EmissionProfile profile)
+    internal void A_weight_that_two_layers_share_is_stored_once(EmissionProfile profile)
     {
         _folder.Write("m.onnx", new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4).Weight("shared", [4, 4]).Weight("head", [4, 4])
             .Node("MatMul", ["x", "shared"], "a").Node("Relu", ["a"], "b").Node("MatMul", ["b", "shared"], "c").Node("MatMul", ["c", "head"], "logits").Model);
@@ -134,7 +134,7 @@ public sealed class ModelRewriterTests : IDisposable
     [Theory]
     [InlineData(EmissionProfile.Custom)]
     [InlineData(EmissionProfile.Portable)]
-    public void A_bfloat16_layer_is_cast_to_float_and_back_and_its_bias_added_behind(EmissionProfile profile)
+    internal void A_bfloat16_layer_is_cast_to_float_and_back_and_its_bias_added_behind(EmissionProfile profile)
     {
         byte[] weights = new byte[32];
         _folder.Write("m.onnx", new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4)

@@ -115,7 +115,7 @@ public sealed class ProfileTests : IDisposable
     [InlineData(EmissionProfile.Custom)]
     [InlineData(EmissionProfile.Portable)]
     [InlineData(EmissionProfile.Simulated)]
-    public void A_rotated_layer_without_rounded_activations_reads_what_RotateTokens_makes(EmissionProfile profile)
+    internal void A_rotated_layer_without_rounded_activations_reads_what_RotateTokens_makes(EmissionProfile profile)
     {
         ModelProto saved = Save(profile, GraphBuilder.Decoder(), layer => layer with
         {

@@ -7,7 +7,7 @@ namespace Zqfp;
 /// Held by one process of a user at a time. It is a locked file in the temporary folder: the system releases it when the process ends,
 /// however it ends, and the file stays, for whoever removes it might remove another's.
 /// </summary>
-public sealed class CrossProcessLock : IDisposable
+internal sealed class CrossProcessLock : IDisposable
 {
     private readonly FileStream? _file;
     private readonly string? _note;

@@ -4,7 +4,7 @@ namespace Zqfp;
 /// Writes a file whole or not at all: readers see the old content or the new, whatever ends the process, and processes that write the same
 /// file do not meet.
 /// </summary>
-public static class WholeFile
+internal static class WholeFile
 {
     /// <summary>What stands at the end of the name of a file that is being written; its own name comes first.</summary>
     public const string Temporary = ".tmp";

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 namespace Zqfp.CudaOps;
 
 /// <summary>What the CPU offers to the operators.</summary>
-public static class CpuFeatures
+internal static class CpuFeatures
 {
     /// <summary>The instruction sets that the operators' inner loops are written for, as far as this CPU has them.</summary>
     public static IReadOnlyList<string> InstructionSets =>

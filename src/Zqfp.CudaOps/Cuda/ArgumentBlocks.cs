@@ -22,7 +22,7 @@ internal struct GemmArguments
 /// <param name="Columns">K.</param>
 /// <param name="GroupSize">Columns of a group.</param>
 [StructLayout(LayoutKind.Sequential)]
-public readonly record struct SimpleWeight(
+internal readonly record struct SimpleWeight(
     ulong Codes, ulong GroupScales, ulong RowScales, ulong Bias, ulong LowRankB, int Rank, int Rows, int Columns, int GroupSize);
 
 /// <summary>The struct of the same name in simple_gemm.cu.</summary>

@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>Operand formats of a library product.</summary>
-public enum ProductKind
+internal enum ProductKind
 {
     /// <summary>16-bit floating point operands.</summary>
     Half,
@@ -14,7 +14,7 @@ public enum ProductKind
 }
 
 /// <summary>cuBLASLt on one device, loaded when present: second pass of the prefill path, and the yardstick.</summary>
-public sealed unsafe class CublasLt : IDisposable
+internal sealed unsafe class CublasLt : IDisposable
 {
     private const long WorkspaceBytes = 64L << 20;
 

@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>Y [M, N] = X [M, K] * W [N, K]^T for fixed sizes, planned once.</summary>
-public sealed unsafe class CublasLtProduct : IDisposable
+internal sealed unsafe class CublasLtProduct : IDisposable
 {
     private const int ComputeFloat = 68;
     private const int TransposeA = 3;

@@ -6,7 +6,7 @@ namespace Zqfp.CudaOps;
 /// A device's primary context, the one that ONNX Runtime and every other CUDA library of the process shares.
 /// Creating it makes it current on the calling thread.
 /// </summary>
-public sealed unsafe class CudaContext : IDisposable
+internal sealed unsafe class CudaContext : IDisposable
 {
     private const int MultiprocessorCountAttribute = 16;
     private const int MajorAttribute = 75;

@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>A point in a stream's work that can be waited for and timed.</summary>
-public sealed unsafe class CudaEvent : IDisposable
+internal sealed unsafe class CudaEvent : IDisposable
 {
     private readonly DriverApi _driver;
     private nint _handle;

@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>Recorded device work that is launched as a whole.</summary>
-public sealed unsafe class CudaGraph : IDisposable
+internal sealed unsafe class CudaGraph : IDisposable
 {
     private readonly DriverApi _driver;
     private readonly nint _graph;

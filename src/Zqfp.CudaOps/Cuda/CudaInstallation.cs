@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Zqfp.CudaOps;
 
 /// <summary>What of NVIDIA's software and hardware this machine has, found by loading it.</summary>
-public sealed record CudaInstallation
+internal sealed record CudaInstallation
 {
     /// <summary>The first device's name, or null where there is none.</summary>
     public string? Device { get; private init; }

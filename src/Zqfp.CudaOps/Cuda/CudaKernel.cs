@@ -6,10 +6,10 @@ namespace Zqfp.CudaOps;
 /// <param name="Z">Blocks along z.</param>
 /// <param name="Threads">Threads of a block.</param>
 /// <param name="ClusterY">Blocks of a cluster, along y; divides <paramref name="Y"/>.</param>
-public readonly record struct LaunchSize(int X, int Y, int Z, int Threads, int ClusterY = 1);
+internal readonly record struct LaunchSize(int X, int Y, int Z, int Threads, int ClusterY = 1);
 
 /// <summary>A kernel of a loaded module.</summary>
-public sealed unsafe class CudaKernel
+internal sealed unsafe class CudaKernel
 {
     private readonly DriverApi _driver;
     private readonly nint _function;

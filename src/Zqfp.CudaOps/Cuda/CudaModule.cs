@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>A compiled kernel binary loaded into the context.</summary>
-public sealed unsafe class CudaModule : IDisposable
+internal sealed unsafe class CudaModule : IDisposable
 {
     private readonly DriverApi _driver;
     private nint _handle;

@@ -4,7 +4,7 @@ namespace Zqfp.CudaOps;
 
 /// <summary>An ordered queue of device work.</summary>
 [SuppressMessage("Naming", "CA1711", Justification = "CUDA's own term; nothing to do with System.IO.Stream.")]
-public sealed unsafe class CudaStream : IDisposable
+internal sealed unsafe class CudaStream : IDisposable
 {
     private const uint NonBlocking = 1;
     private const int ThreadLocalCapture = 1;

@@ -4,7 +4,7 @@ namespace Zqfp.CudaOps;
 /// A quantized linear layer on the device and the choice of its kernel: the fused one where the packed layout holds the layer,
 /// else the simple one. Y comes in float32 or float16; the two-pass path writes bfloat16 only and is not taken here.
 /// </summary>
-public sealed class DeviceLinear : IDisposable
+internal sealed class DeviceLinear : IDisposable
 {
     private readonly CudaContext _context;
     private readonly DeviceWeight? _packed;

@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>A block of device memory, freed on disposal. Aligned to 256 bytes.</summary>
-public sealed unsafe class DeviceMemory : IDisposable
+internal sealed unsafe class DeviceMemory : IDisposable
 {
     private readonly DriverApi _driver;
     private ulong _address;

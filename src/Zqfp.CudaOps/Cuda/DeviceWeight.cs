@@ -10,7 +10,7 @@ namespace Zqfp.CudaOps;
 /// <param name="LowRankA">A [r, K], or empty.</param>
 /// <param name="LowRankB">B [N, r], or empty.</param>
 /// <param name="Rank">r, 0 without a low-rank branch.</param>
-public sealed record WeightData(
+internal sealed record WeightData(
     PackedLayout Layout,
     ReadOnlyMemory<byte> Codes,
     ReadOnlyMemory<byte> Exponents,
@@ -22,7 +22,7 @@ public sealed record WeightData(
     int Rank = 0);
 
 /// <summary>A quantized linear layer on the device, packed once for all kernels.</summary>
-public sealed class DeviceWeight : IDisposable
+internal sealed class DeviceWeight : IDisposable
 {
     private DeviceWeight(PackedLayout layout, int rank, DeviceMemory blocks, DeviceMemory rowScales, DeviceMemory? bias, DeviceMemory? a, DeviceMemory? b)
     {

@@ -4,7 +4,7 @@ namespace Zqfp.CudaOps;
 
 /// <summary>Element types of activations and outputs on the device; the names are the kernels' type names.</summary>
 [SuppressMessage("Naming", "CA1720", Justification = "The formats are called so.")]
-public enum ElementKind
+internal enum ElementKind
 {
     /// <summary>IEEE binary32.</summary>
     Float32,

@@ -7,7 +7,7 @@ namespace Zqfp.CudaOps;
 /// <param name="Stages">Stages of 256 columns in flight.</param>
 /// <param name="BlocksPerMultiprocessor">Blocks meant to run side by side on a multiprocessor.</param>
 /// <param name="Persistent">Whether only as many blocks start as fit, each working through several row tiles.</param>
-public readonly record struct GemmTile(int Tokens, int Warpgroups, int Cluster, int Stages, int BlocksPerMultiprocessor, bool Persistent)
+internal readonly record struct GemmTile(int Tokens, int Warpgroups, int Cluster, int Stages, int BlocksPerMultiprocessor, bool Persistent)
 {
     private const int StaticShared = 1024;
 

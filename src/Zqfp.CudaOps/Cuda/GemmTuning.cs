@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>Which tile the fused kernel runs with, from measurements on an H200 (docs/hopper.md).</summary>
-public static class GemmTuning
+internal static class GemmTuning
 {
     /// <summary>From this many tokens on, the two-pass path (expand, then cuBLASLt) is the faster one.</summary>
     public const int TwoPassTokens = 1024;

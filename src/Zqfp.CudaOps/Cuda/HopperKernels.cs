@@ -12,13 +12,13 @@ namespace Zqfp.CudaOps;
 /// Working memory of <see cref="Projection.Bytes"/>, to have the product compute A xq rather than the token quantization; 0 for
 /// the latter, and where <see cref="Projection.Serves"/> says no.
 /// </param>
-public readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scales, ulong LowRank = 0, ulong Projection = 0);
+internal readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scales, ulong LowRank = 0, ulong Projection = 0);
 
 /// <summary>
 /// The operators' kernels on one Hopper device: compiled on first use, then kept. All calls only put work into a stream;
 /// any thread may call, with the context current.
 /// </summary>
-public sealed class HopperKernels : IDisposable
+internal sealed class HopperKernels : IDisposable
 {
     private const int QuantizeThreads = 256;
     private const int MostVectors = 16;

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 namespace Zqfp.CudaOps;
 
 /// <summary>The parameters of a launch, by value, in the kernel's order.</summary>
-public ref struct KernelArguments
+internal ref struct KernelArguments
 {
     internal const int MaxCount = 16;
     private const int MaxBytes = 512;

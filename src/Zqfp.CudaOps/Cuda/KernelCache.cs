@@ -6,7 +6,7 @@ namespace Zqfp.CudaOps;
 /// Compiled kernels on disk, one file per key. A file is the SHA-256 of the payload followed by the payload; a file whose
 /// hash does not fit counts as absent. Writers put a temporary file in place by renaming, so readers never see half a file.
 /// </summary>
-public sealed class KernelCache
+internal sealed class KernelCache
 {
     private readonly string _directory;
 

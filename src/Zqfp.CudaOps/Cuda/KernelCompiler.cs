@@ -10,13 +10,13 @@ namespace Zqfp.CudaOps;
 /// <param name="Log">What the compiler said; empty when the binary came from the cache.</param>
 /// <param name="FromCache">Whether it was read from disk.</param>
 /// <param name="Elapsed">Time it took to get it.</param>
-public sealed record CompiledKernel(ReadOnlyMemory<byte> Cubin, string Log, bool FromCache, TimeSpan Elapsed);
+internal sealed record CompiledKernel(ReadOnlyMemory<byte> Cubin, string Log, bool FromCache, TimeSpan Elapsed);
 
 /// <summary>
 /// Compiles the kernels embedded in this library, for one architecture, through NVRTC and a cache on disk. The key of a
 /// cache entry is a hash of the source, every header, the options (architecture included) and the compiler's version.
 /// </summary>
-public sealed partial class KernelCompiler
+internal sealed partial class KernelCompiler
 {
     private static readonly Lazy<Dictionary<string, string>> Sources = new(ReadSources);
 

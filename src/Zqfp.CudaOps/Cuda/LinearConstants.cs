@@ -12,7 +12,7 @@ namespace Zqfp.CudaOps;
 /// <param name="LowRankA">A [r, K], or empty.</param>
 /// <param name="LowRankB">B [N, r], or empty.</param>
 /// <param name="Rank">r, 0 without a low-rank branch.</param>
-public sealed record LinearConstants(
+internal sealed record LinearConstants(
     int Rows,
     int Columns,
     int GroupSize,

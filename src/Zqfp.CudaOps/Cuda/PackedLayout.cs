@@ -23,7 +23,7 @@ namespace Zqfp.CudaOps;
 /// 139 - k: the biased exponent of the float 2^(12-k). Where groups are not constrained, one 32-bit float each, 2^12 times
 /// the scale. A model's group of more than 256 columns is repeated in every block.</para>
 /// </remarks>
-public sealed record PackedLayout
+internal sealed record PackedLayout
 {
     /// <summary>Rows of a block.</summary>
     public const int BlockRows = 64;

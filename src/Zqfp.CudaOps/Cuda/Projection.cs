@@ -4,7 +4,7 @@ namespace Zqfp.CudaOps;
 /// How the fused kernel computes A xq itself, in the first blocks of its grid, while the others multiply: it is needed only in
 /// their epilogue. Saves the token quantization from reading A once a token.
 /// </summary>
-public static class Projection
+internal static class Projection
 {
     /// <summary>Tokens at least: fewer read A no more often in the quantization, and need not wait for each other.</summary>
     public const int LeastTokens = 8;

@@ -5,7 +5,7 @@ namespace Zqfp.CudaOps;
 
 /// <summary>A copy-engine descriptor (CUtensorMap): 128 opaque bytes, passed to kernels by value.</summary>
 [InlineArray(16)]
-public struct TensorMap
+internal struct TensorMap
 {
     private const int UInt8 = 0;
     private const int Swizzle128Bytes = 3;

@@ -5,7 +5,7 @@ using Zqfp.OnnxRewriter.Protos;
 namespace Zqfp.Evaluation;
 
 /// <summary>Compares a quantized model with its float model over the same tokens and decides whether too much was lost.</summary>
-public static class GateJob
+internal static class GateJob
 {
     /// <summary>Evaluates both models, or takes their cached results, and applies the limits.</summary>
     /// <exception cref="ZqfpException">The gate could not be decided; the code says why. A failed gate is a result, not an exception.</exception>

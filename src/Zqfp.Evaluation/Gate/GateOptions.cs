@@ -4,7 +4,7 @@ using Zqfp.OnnxRewriter;
 namespace Zqfp.Evaluation;
 
 /// <summary>Which quantized model to compare with which float model, and how much it may lose.</summary>
-public sealed record GateOptions
+internal sealed record GateOptions
 {
     /// <summary>The quantized model: an ONNX file, or a GenAI folder that has one.</summary>
     public required string ModelPath { get; init; }

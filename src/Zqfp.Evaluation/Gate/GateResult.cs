@@ -2,7 +2,7 @@
 namespace Zqfp.Evaluation;
 
 /// <summary>What the gate found.</summary>
-public sealed record GateResult
+internal sealed record GateResult
 {
     /// <summary>One line: model, format, layers, bits per weight, sizes, perplexities, the increase and its limit.</summary>
     public required string Summary { get; init; }

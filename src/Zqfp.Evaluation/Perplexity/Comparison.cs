@@ -4,18 +4,18 @@ namespace Zqfp.Evaluation;
 /// <param name="Window">Its place in the text, from 0: it begins at token <c>Window * window length</c>.</param>
 /// <param name="ReferenceLoss">The reference's mean negative log-likelihood, in nats per token.</param>
 /// <param name="Loss">The model's.</param>
-public sealed record WindowComparison(int Window, double ReferenceLoss, double Loss);
+internal sealed record WindowComparison(int Window, double ReferenceLoss, double Loss);
 
 /// <summary>How far a model's predictions are from its reference's, over every predicted token.</summary>
 /// <param name="KullbackLeibler">Mean Kullback-Leibler divergence from the reference's distribution, in nats per token.</param>
 /// <param name="Top1Agreement">Share of the tokens for which both find the same token likeliest.</param>
-public sealed record Divergence(double KullbackLeibler, double Top1Agreement);
+internal sealed record Divergence(double KullbackLeibler, double Top1Agreement);
 
 /// <summary>
 /// A model against a reference (its float model) over the same windows. The windows are paired, so that what makes a text hard
 /// for both cancels: the interval of the difference is far narrower than either perplexity's.
 /// </summary>
-public sealed record Comparison
+internal sealed record Comparison
 {
     private const int Worst = 5;
 

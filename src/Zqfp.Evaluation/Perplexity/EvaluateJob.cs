@@ -2,7 +2,7 @@
 namespace Zqfp.Evaluation;
 
 /// <summary>Measures a model's perplexity on a text, alone or against another model.</summary>
-public static class EvaluateJob
+internal static class EvaluateJob
 {
     /// <summary>Evaluates a model, float or quantized. Logits are held for one batch only.</summary>
     /// <exception cref="ZqfpException">The model, the text or the tokenizer cannot be used; the code says why.</exception>

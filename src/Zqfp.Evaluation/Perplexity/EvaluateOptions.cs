@@ -4,7 +4,7 @@ using Zqfp.OnnxRewriter;
 namespace Zqfp.Evaluation;
 
 /// <summary>Which model to evaluate on which text.</summary>
-public sealed record EvaluateOptions
+internal sealed record EvaluateOptions
 {
     /// <summary>The model: an ONNX file, or a GenAI folder that has one.</summary>
     public required string ModelPath { get; init; }

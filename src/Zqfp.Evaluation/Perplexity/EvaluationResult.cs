@@ -1,7 +1,7 @@
 namespace Zqfp.Evaluation;
 
 /// <summary>A model's perplexity on a text, by GPTQ's protocol: exp of the mean negative log-likelihood of each window's last L - 1 tokens.</summary>
-public sealed record EvaluationResult
+internal sealed record EvaluationResult
 {
     /// <summary>exp(total loss / predictions).</summary>
     public required double Perplexity { get; init; }

@@ -3,7 +3,7 @@ namespace Zqfp.Evaluation;
 /// <summary>A range that holds a value with 95 % confidence.</summary>
 /// <param name="Low">Its lower end.</param>
 /// <param name="High">Its upper end.</param>
-public sealed record Interval(double Low, double High)
+internal sealed record Interval(double Low, double High)
 {
     /// <summary>With fewer values than this no interval is given: it would rest on the guess that they are spread evenly.</summary>
     public const int LeastValues = 8;

@@ -1,7 +1,7 @@
 namespace Zqfp.Evaluation;
 
 /// <summary>How a text becomes tokens, where neither its name nor its tokenizer tells.</summary>
-public sealed record TextReading
+internal sealed record TextReading
 {
     /// <summary>The field of a JSON line that holds the text.</summary>
     public string JsonField { get; init; } = "text";

@@ -5,7 +5,7 @@ using Zqfp.Tokenizers;
 namespace Zqfp.Evaluation;
 
 /// <summary>Reads text or pre-tokenized data into one stream of token ids.</summary>
-public static class TextSource
+internal static class TextSource
 {
     private const string BlankLine = "\n\n";
 

@@ -1,7 +1,7 @@
 namespace Zqfp.Evaluation;
 
 /// <summary>How a text source is stored.</summary>
-public enum TextFormat
+internal enum TextFormat
 {
     /// <summary>By extension: <c>.jsonl</c>, <c>.ndjson</c>; <c>.i16</c>, <c>.u16</c>, <c>.bin</c>; <c>.i32</c>, <c>.u32</c>;
     /// <c>.npy</c>; anything else is plain text.</summary>
@@ -24,7 +24,7 @@ public enum TextFormat
 }
 
 /// <summary>Where the tokenizer's beginning-of-sequence token is put.</summary>
-public enum BeginningPolicy
+internal enum BeginningPolicy
 {
     /// <summary>Nowhere: the protocol of perplexity on GPTQ's tables.</summary>
     None,
@@ -40,7 +40,7 @@ public enum BeginningPolicy
 }
 
 /// <summary>What to read and how to turn it into one stream of token ids.</summary>
-public sealed record TextSourceOptions
+internal sealed record TextSourceOptions
 {
     /// <summary>A file, or a folder: all files under it in ordinal order of their relative paths, hidden ones left out.</summary>
     public required string Path { get; init; }

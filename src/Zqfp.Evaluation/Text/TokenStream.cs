@@ -4,7 +4,7 @@ namespace Zqfp.Evaluation;
 
 /// <summary>The token ids of a text source, in order.</summary>
 [SuppressMessage("Naming", "CA1711", Justification = "The field's word for ids in order; no System.IO.Stream is meant.")]
-public sealed record TokenStream
+internal sealed record TokenStream
 {
     /// <summary>The ids.</summary>
     public required int[] Ids { get; init; }

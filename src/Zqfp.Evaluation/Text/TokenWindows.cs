@@ -5,7 +5,7 @@ namespace Zqfp.Evaluation;
 /// Cuts a stream of ids into windows of one length that do not overlap; the tail that fills no window is dropped.
 /// With a beginning token each window is that token and <c>length - 1</c> ids of the stream.
 /// </summary>
-public static class TokenWindows
+internal static class TokenWindows
 {
     /// <summary>The first windows of the stream, in order: floor(N / length) of them or <paramref name="max"/>.</summary>
     /// <param name="ids">The stream.</param>

@@ -3,7 +3,7 @@ using Zqfp.OnnxRewriter;
 namespace Zqfp.Evaluation;
 
 /// <summary>Feeds the same tokens to two models and compares their logits.</summary>
-public static class VerifyJob
+internal static class VerifyJob
 {
     /// <summary>Compares two models, of whatever graphs and inputs.</summary>
     /// <exception cref="ZqfpException">A model or the text cannot be used, or the models do not fit each other; the code says why.</exception>

@@ -1,7 +1,7 @@
 namespace Zqfp.Evaluation;
 
 /// <summary>Which two models to compare, and what to feed them.</summary>
-public sealed record VerifyOptions
+internal sealed record VerifyOptions
 {
     /// <summary>The model that counts as right.</summary>
     public required string ReferencePath { get; init; }

@@ -1,7 +1,7 @@
 namespace Zqfp.Evaluation;
 
 /// <summary>How far two models are apart on the same tokens.</summary>
-public sealed record VerifyResult
+internal sealed record VerifyResult
 {
     /// <summary>The model that counts as right.</summary>
     public required string Reference { get; init; }

@@ -8,7 +8,7 @@ namespace Zqfp.Numerics;
 /// totals: the rounding error grows with the number of blocks, not of tokens. The result depends on neither the thread count nor
 /// on how the tokens were divided among calls of <see cref="Add"/>. Not thread safe.
 /// </remarks>
-public sealed unsafe class GramAccumulator : IDisposable
+internal sealed unsafe class GramAccumulator : IDisposable
 {
     private const int Tile = TokenTiles.Tile;
     private readonly TokenTiles _tokens;

@@ -4,7 +4,7 @@ namespace Zqfp.Numerics;
 /// A layer's Hessian H = (2/N) sum x x^T, float32, symmetric [K, K]. It owns its memory outside the managed heap, so that K is
 /// not limited by the length of an array; dispose it when the layer is done.
 /// </summary>
-public sealed unsafe class Hessian : IDisposable
+internal sealed unsafe class Hessian : IDisposable
 {
     // Rows are padded with zeros, so that kernels may read whole vectors; the odd number of cache lines keeps the rows of one
     // column from falling into the same cache set.

@@ -7,7 +7,7 @@ namespace Zqfp.Numerics;
 /// <summary>
 /// Two 4-bit codes a byte, low nibble first: the layout of ONNX's 4-bit tensors, contiguous over a whole row-major tensor.
 /// </summary>
-public static class NibblePacking
+internal static class NibblePacking
 {
     /// <summary>Packs codes (one a byte, low nibble used); the last high nibble of an odd count is 0.</summary>
     /// <param name="codes">One code a byte; the high nibbles must be 0.</param>

@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics;
 namespace Zqfp.Numerics;
 
 /// <content>Conversion of whole spans, vectorized.</content>
-public sealed partial class NumberFormat
+internal sealed partial class NumberFormat
 {
     /// <summary>Bytes that <paramref name="count"/> packed codes take: two codes a byte for 4-bit formats, else one.</summary>
     public long PackedLength(long count) => Bits == 4 ? (count + 1) / 2 : count;

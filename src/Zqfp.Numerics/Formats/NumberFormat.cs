@@ -13,7 +13,7 @@ namespace Zqfp.Numerics;
 /// saturating conversions of current hardware do. The sign of zero is kept in floating-point formats.</para>
 /// <para>The vectorized and the scalar paths give the same bits for every input. Instances are immutable and thread safe.</para>
 /// </remarks>
-public sealed partial class NumberFormat
+internal sealed partial class NumberFormat
 {
     private readonly float[] _values;
     private readonly long[] _pairs;

@@ -1,7 +1,7 @@
 namespace Zqfp.Numerics;
 
 /// <summary>Which error the low-rank correction minimizes.</summary>
-public enum LowRankWeighting
+internal enum LowRankWeighting
 {
     /// <summary>||E - UV||: the truncated SVD of the weight error (LoRC).</summary>
     Plain,
@@ -11,7 +11,7 @@ public enum LowRankWeighting
 }
 
 /// <summary>In which type the low-rank factors are kept.</summary>
-public enum LowRankStorage
+internal enum LowRankStorage
 {
     /// <summary>float32.</summary>
     Float32,

@@ -10,7 +10,7 @@ namespace Zqfp.Numerics;
 /// <param name="Storage">Type the values were rounded to.</param>
 /// <param name="DownScales">[r]; ones for the floating-point types without a scale.</param>
 /// <param name="UpScales">[r]; ones for the floating-point types without a scale.</param>
-public sealed record LowRankFactors(int Rank, float[] Down, float[] Up, LowRankStorage Storage, float[] DownScales, float[] UpScales)
+internal sealed record LowRankFactors(int Rank, float[] Down, float[] Up, LowRankStorage Storage, float[] DownScales, float[] UpScales)
 {
     internal void SubtractFromRow(int row, Span<float> target)
     {

@@ -1,7 +1,7 @@
 namespace Zqfp.Numerics;
 
 /// <summary>Quantizes one linear layer: scales, RTN or GPTQ, low-rank correction.</summary>
-public static class LayerQuantizer
+internal static class LayerQuantizer
 {
     /// <summary>Quantizes a layer that has no name.</summary>
     /// <inheritdoc cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, CancellationToken)"/>

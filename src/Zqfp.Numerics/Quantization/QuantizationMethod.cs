@@ -1,7 +1,7 @@
 namespace Zqfp.Numerics;
 
 /// <summary>How codes are chosen once the scales are known.</summary>
-public enum QuantizationMethod
+internal enum QuantizationMethod
 {
     /// <summary>Round to nearest, each weight by itself.</summary>
     Rtn,

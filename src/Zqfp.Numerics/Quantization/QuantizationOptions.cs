@@ -1,7 +1,7 @@
 namespace Zqfp.Numerics;
 
 /// <summary>How a layer is quantized. The defaults are the paper's recipe: FP4 E2M1, groups of 256, M2, GPTQ, LoRC of rank 8.</summary>
-public sealed record QuantizationOptions
+internal sealed record QuantizationOptions
 {
     /// <summary>Value of <see cref="GroupSize"/>: one group is a whole row.</summary>
     public const int WholeRow = 0;

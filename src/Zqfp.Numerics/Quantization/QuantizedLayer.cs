@@ -9,5 +9,5 @@ namespace Zqfp.Numerics;
 /// </param>
 /// <param name="RtnLoss">The same for round to nearest without correction, when <see cref="QuantizationOptions.MeasureRtnLoss"/> asks for it.</param>
 /// <param name="Warnings">What a user should know.</param>
-public sealed record QuantizedLayer(
+internal sealed record QuantizedLayer(
     QuantizedMatrix Weights, LowRankFactors? LowRank, double Loss, double? RtnLoss, IReadOnlyList<QuantizationWarning> Warnings);

@@ -1,7 +1,7 @@
 namespace Zqfp.Numerics;
 
 /// <summary>A weight matrix [Rows, Columns] as codes and group scales along the columns. Its arrays must not be changed.</summary>
-public sealed class QuantizedMatrix
+internal sealed class QuantizedMatrix
 {
     internal QuantizedMatrix(int rows, int columns, NumberFormat format, ScaleTable scales, byte[] codes)
     {

@@ -1,7 +1,7 @@
 namespace Zqfp.Numerics;
 
 /// <summary>What group scales may be (ZeroQuant-FP, section 3).</summary>
-public enum ScaleConstraint
+internal enum ScaleConstraint
 {
     /// <summary>Any float.</summary>
     None,
@@ -14,7 +14,7 @@ public enum ScaleConstraint
 }
 
 /// <summary>How the logarithm of a scale (M1) or of a scale ratio (M2) becomes an integer.</summary>
-public enum PowerRounding
+internal enum PowerRounding
 {
     /// <summary>To the nearest integer: the least error in the ratio.</summary>
     Nearest,
@@ -27,7 +27,7 @@ public enum PowerRounding
 }
 
 /// <summary>In which type scales are kept; they are rounded to it before any weight is quantized.</summary>
-public enum ScaleStorage
+internal enum ScaleStorage
 {
     /// <summary>float32.</summary>
     Float32,
@@ -37,7 +37,7 @@ public enum ScaleStorage
 }
 
 /// <summary>Whether scales come from the largest magnitude of a group or from a search for the least error.</summary>
-public enum ScaleSearch
+internal enum ScaleSearch
 {
     /// <summary>max|w| / <see cref="NumberFormat.MaxValue"/>, as in the paper.</summary>
     None,

@@ -3,7 +3,7 @@ namespace Zqfp.OnnxRewriter;
 /// <summary>
 /// In which operators a quantized model is written. All profiles have the same weights; all but <see cref="Stock"/> round activations alike.
 /// </summary>
-public enum EmissionProfile
+internal enum EmissionProfile
 {
     /// <summary>FP4 initializers and the operators of domain <c>zqfp</c>.</summary>
     Custom,
@@ -28,7 +28,7 @@ public enum EmissionProfile
 }
 
 /// <summary>The names of profiles.</summary>
-public static class EmissionProfileNames
+internal static class EmissionProfileNames
 {
     /// <summary>The profile's name in options, file names and properties.</summary>
     public static string Name(this EmissionProfile profile) => profile switch

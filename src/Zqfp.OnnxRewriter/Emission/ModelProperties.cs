@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>The properties a quantized model carries: what was done, no times, no paths.</summary>
-public static class ModelProperties
+internal static class ModelProperties
 {
     /// <summary>The recipe in words.</summary>
     public const string RecipeKey = "zqfp.recipe";

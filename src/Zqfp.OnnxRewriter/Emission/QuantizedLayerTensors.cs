@@ -2,7 +2,7 @@
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>How a quantized layer's input is rounded before the product.</summary>
-public enum ActivationRounding
+internal enum ActivationRounding
 {
     /// <summary>Not at all.</summary>
     None,
@@ -18,7 +18,7 @@ public enum ActivationRounding
 }
 
 /// <summary>The element type of a quantized weight's codes.</summary>
-public enum WeightCodes
+internal enum WeightCodes
 {
     /// <summary>4 bits, FP4 E2M1, two codes a byte, low nibble first, rows not padded.</summary>
     Fp4E2M1,
@@ -31,7 +31,7 @@ public enum WeightCodes
 }
 
 /// <summary>What replaces one linear layer's weight: codes, scales and low-rank factors, as the operators of domain <c>zqfp</c> read them.</summary>
-public sealed record QuantizedLayerTensors
+internal sealed record QuantizedLayerTensors
 {
     /// <summary>The layer replaced.</summary>
     public required LinearLayer Layer { get; init; }

@@ -3,7 +3,7 @@ using Zqfp.OnnxRewriter.Protos;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>What fused attention nodes tell about their heads.</summary>
-public static class AttentionHeads
+internal static class AttentionHeads
 {
     /// <summary>
     /// Length of a head's key. Exporters that fuse attention leave it symbolic in the cache's shape, but the width of the

@@ -8,7 +8,7 @@ namespace Zqfp.OnnxRewriter;
 /// <see cref="LinearLayerFinder"/> finds: Gemm with factors, transposed input or an unusual bias, FusedMatMul, Einsum, Conv with a kernel of
 /// one position, weights with leading dimensions of 1, and weights on the left, <c>Y = W X = (X^T W^T)^T</c>.
 /// </summary>
-public static class LinearForms
+internal static class LinearForms
 {
     private const string Microsoft = "com.microsoft";
 

@@ -4,7 +4,7 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>A product of an activation [.., K] with a constant weight [N, K], found in a graph: <c>y = x W^T + bias</c>.</summary>
-public sealed record LinearLayer
+internal sealed record LinearLayer
 {
     /// <summary>The name of the layer's node, or of its output where the node has none. Unique in the graph.</summary>
     public required string Name { get; init; }

@@ -4,7 +4,7 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>Finds the linear layers of a graph: MatMul and Gemm nodes with a constant weight on the right.</summary>
 /// <remarks><see cref="LinearForms"/> says other products in this form.</remarks>
-public static class LinearLayerFinder
+internal static class LinearLayerFinder
 {
     /// <summary>The linear layers that <paramref name="logits"/> depends on, in the order they run.</summary>
     /// <param name="graph">The graph.</param>

@@ -3,7 +3,7 @@ using Zqfp.OnnxRewriter.Protos;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>Tells whether a model gives logits for every token or, its head pruned for generation, for the last one alone.</summary>
-public static class LogitsCoverage
+internal static class LogitsCoverage
 {
     /// <summary>What shows that <paramref name="logits"/> do not cover every token, or null where nothing does.</summary>
     /// <param name="graph">The graph.</param>

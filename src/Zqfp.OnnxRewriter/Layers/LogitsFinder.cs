@@ -7,7 +7,7 @@ namespace Zqfp.OnnxRewriter;
 /// Chooses the output that holds the logits by evidence: what the exporter named it, whether a product of the vocabulary's width makes it,
 /// and the rows of the embedding, which are the vocabulary. Hidden states have three dimensions too.
 /// </summary>
-public static class LogitsFinder
+internal static class LogitsFinder
 {
     /// <summary>The output of <paramref name="graph"/> that holds the logits.</summary>
     /// <param name="graph">The graph.</param>

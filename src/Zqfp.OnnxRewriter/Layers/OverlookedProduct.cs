@@ -9,7 +9,7 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="Weight">The constant.</param>
 /// <param name="Reason">Why it is no linear layer, as the end of a sentence about it.</param>
 /// <param name="IsHead">Whether it makes the logits.</param>
-public sealed record OverlookedProduct(string Name, string Operator, TensorProto Weight, string Reason, bool IsHead = false)
+internal sealed record OverlookedProduct(string Name, string Operator, TensorProto Weight, string Reason, bool IsHead = false)
 {
     /// <summary>Every such product of a graph, in the order they run, one entry for each of its weights.</summary>
     /// <param name="graph">The graph.</param>

@@ -2,7 +2,7 @@
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>Finds layers that have the same weight: it is quantized once, for the layer that runs first, and stored once.</summary>
-public static class SharedWeights
+internal static class SharedWeights
 {
     /// <summary>Sets <see cref="LinearLayer.SharesWeightOf"/>.</summary>
     /// <param name="graph">The graph.</param>

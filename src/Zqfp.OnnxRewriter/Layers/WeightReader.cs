@@ -3,7 +3,7 @@ using Zqfp.OnnxRewriter.Protos;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>Reads a linear layer's weight as numbers.</summary>
-public static class WeightReader
+internal static class WeightReader
 {
     /// <summary>Rows of the stored matrix that are turned at once: a strip of them stays in cache.</summary>
     private const int Strip = 64;

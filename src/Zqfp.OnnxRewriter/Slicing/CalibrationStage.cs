@@ -3,7 +3,7 @@ using Zqfp.OnnxRewriter.Protos;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>Layers that read the same value, and the slice of the graph that computes this value from what earlier slices kept.</summary>
-public sealed record CalibrationStage
+internal sealed record CalibrationStage
 {
     /// <summary>The value that the stage's layers read.</summary>
     public required string Input { get; init; }

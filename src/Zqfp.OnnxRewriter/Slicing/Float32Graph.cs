@@ -10,7 +10,7 @@ namespace Zqfp.OnnxRewriter;
 /// float16 graphs in float32 but for the values that enter and leave them: those of a slice would be rounded, and could overflow, where the
 /// whole model does neither. Every value is at least as exact as before; weights stay as they are and are cast when the model is loaded.
 /// </summary>
-public static class Float32Graph
+internal static class Float32Graph
 {
     /// <summary>Attributes whose value is the element type of an output.</summary>
     private static readonly HashSet<string> TypeAttributes = ["to", "dtype", "output_dtype", "stash_type"];

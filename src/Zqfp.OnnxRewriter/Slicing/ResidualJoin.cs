@@ -6,7 +6,7 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="Stream">The value it is added to, which no layer of this stage or a later one has touched.</param>
 /// <param name="Sum">The sum.</param>
 /// <remarks>Found by structure alone: an addition, or one fused with the norm after it, of a value that is no constant.</remarks>
-public sealed record ResidualJoin(string Stream, string Sum)
+internal sealed record ResidualJoin(string Stream, string Sum)
 {
     /// <summary>The join behind <paramref name="layer"/>, or null where there is none.</summary>
     /// <param name="graph">The graph.</param>

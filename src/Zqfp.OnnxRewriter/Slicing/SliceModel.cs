@@ -6,7 +6,7 @@ namespace Zqfp.OnnxRewriter;
 /// <summary>A slice of a model as a model of its own.</summary>
 /// <param name="Model">The structure, whose large initializers are marked as external.</param>
 /// <param name="Weights">The content of those, by name.</param>
-public sealed record SliceModel(ModelProto Model, IReadOnlyDictionary<string, TensorData> Weights)
+internal sealed record SliceModel(ModelProto Model, IReadOnlyDictionary<string, TensorData> Weights)
 {
     /// <summary>The structure as an ONNX file's bytes.</summary>
     public byte[] ToBytes() => Model.ToByteArray();

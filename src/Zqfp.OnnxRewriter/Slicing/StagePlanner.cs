@@ -12,7 +12,7 @@ namespace Zqfp.OnnxRewriter;
 /// inputs are kept instead. Layers are grouped in the order they run, so a stage's input depends only on
 /// layers of earlier stages: slice i + 1 runs stage i's layers as they then are, quantized.
 /// </remarks>
-public static class StagePlanner
+internal static class StagePlanner
 {
     /// <summary>The stages of <paramref name="layers"/>, in the order they run.</summary>
     /// <param name="graph">The graph.</param>

@@ -6,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>A file mapped read-only into memory: its pages are loaded when touched and can be dropped by the system at any time.</summary>
-public sealed unsafe class MappedFile : IDisposable
+internal sealed unsafe class MappedFile : IDisposable
 {
     private readonly string _path;
     private readonly MemoryMappedViewAccessor? _view;

@@ -1,7 +1,7 @@
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>Where a path leads, links followed.</summary>
-public static class RealPath
+internal static class RealPath
 {
     private static StringComparison Comparison =>
         OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal;

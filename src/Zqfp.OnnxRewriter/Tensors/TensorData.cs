@@ -8,7 +8,7 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>The content of one tensor: element type, shape, and little-endian bytes, which may be mapped from a file.</summary>
-public sealed class TensorData
+internal sealed class TensorData
 {
     private readonly Func<long, int, ReadOnlyMemory<byte>> _slice;
 

@@ -3,7 +3,7 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>Facts about ONNX element types.</summary>
-public static class TensorTypes
+internal static class TensorTypes
 {
     /// <summary>Bits of one element as stored in raw or external data, 0 for strings and unknown types.</summary>
     public static int BitsPerElement(DataType type) => type switch

@@ -11,4 +11,4 @@ namespace Zqfp.Quantization;
 /// <param name="TokenHigh">5 % of the tokens have a largest magnitude above it.</param>
 /// <param name="Rms">Root of the mean square of all values.</param>
 /// <param name="ChannelMedian">The median over channels of a channel's largest magnitude; 0 where half of them or more never speak.</param>
-public sealed record ActivationRange(float Largest, float TokenLow, float TokenMedian, float TokenHigh, float Rms, float ChannelMedian);
+internal sealed record ActivationRange(float Largest, float TokenLow, float TokenMedian, float TokenHigh, float Rms, float ChannelMedian);

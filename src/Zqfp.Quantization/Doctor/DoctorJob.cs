@@ -8,7 +8,7 @@ using Zqfp.OnnxRewriter;
 namespace Zqfp.Quantization;
 
 /// <summary>Looks at what this machine offers for quantizing and running models.</summary>
-public static class DoctorJob
+internal static class DoctorJob
 {
     private const long LittleMemory = 2_000_000_000;
     private const long LittleDisk = 1_000_000_000;

@@ -1,7 +1,7 @@
 namespace Zqfp.Quantization;
 
 /// <summary>What a check came to.</summary>
-public enum DoctorState
+internal enum DoctorState
 {
     /// <summary>It is there.</summary>
     Ok,
@@ -19,11 +19,11 @@ public enum DoctorState
 /// <param name="Found">What was found.</param>
 /// <param name="Advice">What to do about it, where there is something to do.</param>
 /// <param name="Code">The diagnostic that says more, where there is one.</param>
-public sealed record DoctorCheck(string Name, DoctorState State, string Found, string? Advice = null, string? Code = null);
+internal sealed record DoctorCheck(string Name, DoctorState State, string Found, string? Advice = null, string? Code = null);
 
 /// <summary>What this machine offers.</summary>
 /// <param name="Checks">Everything looked at, in order.</param>
-public sealed record DoctorReport(IReadOnlyList<DoctorCheck> Checks)
+internal sealed record DoctorReport(IReadOnlyList<DoctorCheck> Checks)
 {
     /// <summary>Whether models can be quantized here.</summary>
     public bool CanQuantize => Checks.All(check => check.State != DoctorState.Problem);

@@ -7,10 +7,10 @@ namespace Zqfp.Quantization;
 /// <param name="Name">The layer that it belongs to, as <c>inspect</c> names it.</param>
 /// <param name="Bytes">Bytes of the weight.</param>
 /// <param name="Reason">Why not.</param>
-public sealed record FloatWeight(string Name, long Bytes, string Reason);
+internal sealed record FloatWeight(string Name, long Bytes, string Reason);
 
 /// <summary>How many of a model's linear weights are quantized. A weight that several layers share counts once.</summary>
-public sealed record Coverage
+internal sealed record Coverage
 {
     /// <summary>Below this share of the bytes of the body's linear weights a warning is given.</summary>
     internal const double Expected = 0.9;

@@ -7,7 +7,7 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.Quantization;
 
 /// <summary>Tells what a model is made of. Reads its structure only, no weights.</summary>
-public static class InspectJob
+internal static class InspectJob
 {
     /// <summary>Lists the layers of a model, float or quantized, and what <paramref name="options"/> would do to them.</summary>
     /// <param name="options">The model and the recipe; nothing is written and no text is read.</param>

@@ -1,7 +1,7 @@
 namespace Zqfp.Quantization;
 
 /// <summary>One product with a constant weight.</summary>
-public sealed record InspectedLayer
+internal sealed record InspectedLayer
 {
     /// <summary>The layer's name.</summary>
     public required string Name { get; init; }
@@ -32,10 +32,10 @@ public sealed record InspectedLayer
 /// <param name="Name">Its name.</param>
 /// <param name="Type">Element type, such as <c>int64</c>.</param>
 /// <param name="Shape">Dimensions: numbers, names, or <c>?</c>.</param>
-public sealed record InspectedValue(string Name, string Type, IReadOnlyList<string> Shape);
+internal sealed record InspectedValue(string Name, string Type, IReadOnlyList<string> Shape);
 
 /// <summary>What a model is made of, and what would be done to it.</summary>
-public sealed record InspectReport
+internal sealed record InspectReport
 {
     /// <summary>The model.</summary>
     public required string Model { get; init; }

@@ -5,7 +5,7 @@ using Zqfp.OnnxRewriter;
 namespace Zqfp.Quantization;
 
 /// <summary>Tells what quantizing would do, and what memory, disk and time it would need, without doing it.</summary>
-public static class PlanJob
+internal static class PlanJob
 {
     /// <summary>Where all of a text is asked for and none is named.</summary>
     private const int AssumedWindows = 128;

@@ -3,20 +3,20 @@ namespace Zqfp.Quantization;
 /// <summary>An amount that a run needs, and what there is.</summary>
 /// <param name="Needed">Bytes needed, estimated.</param>
 /// <param name="Available">Bytes there are, or null where the system does not tell.</param>
-public sealed record Requirement(long Needed, long? Available);
+internal sealed record Requirement(long Needed, long? Available);
 
 /// <summary>Seconds of a run, estimated.</summary>
 /// <param name="Calibrate">Running the calibration windows through the model's slices, and summing what layers read.</param>
 /// <param name="Quantize">Choosing codes, scales and low-rank factors.</param>
 /// <param name="Write">Writing the model.</param>
-public sealed record PlannedSeconds(double Calibrate, double Quantize, double Write)
+internal sealed record PlannedSeconds(double Calibrate, double Quantize, double Write)
 {
     /// <summary>All of it.</summary>
     public double Total => Calibrate + Quantize + Write;
 }
 
 /// <summary>What quantizing a model would do and need.</summary>
-public sealed record QuantizePlan
+internal sealed record QuantizePlan
 {
     /// <summary>The model's layers, and what would become of each.</summary>
     public required InspectReport Model { get; init; }

@@ -8,7 +8,7 @@ namespace Zqfp.Quantization;
 /// case counts. A pattern with such a wildcard never means the head (the layer that makes the logits) or a weight tied to the embedding; to
 /// quantize one of these, include it by its full name.
 /// </remarks>
-public sealed record LayerSelection
+internal sealed record LayerSelection
 {
     /// <summary>Patterns of the layers to quantize; none: all.</summary>
     public IReadOnlyList<string> Include { get; init; } = [];
@@ -25,7 +25,7 @@ public sealed record LayerSelection
 
 /// <summary>How the layers that a pattern matches are quantized differently. What is null stays as for all layers.</summary>
 /// <param name="Pattern">The pattern, see <see cref="LayerSelection"/>.</param>
-public sealed record LayerOverride(string Pattern)
+internal sealed record LayerOverride(string Pattern)
 {
     /// <summary>Whether they stay float.</summary>
     public bool KeepFloat { get; init; }

@@ -3,7 +3,7 @@ using Zqfp.OnnxRewriter;
 namespace Zqfp.Quantization;
 
 /// <summary>Which file each profile of one quantization goes to.</summary>
-public static class ProfileFiles
+internal static class ProfileFiles
 {
     /// <summary>The first profile goes to the output path; another one to that path with its name before the extension: <c>model.portable.onnx</c>.</summary>
     public static IReadOnlyList<(EmissionProfile Profile, string Path)> Of(QuantizeOptions options) =>

@@ -3,7 +3,7 @@ using Zqfp.OnnxRewriter;
 namespace Zqfp.Quantization;
 
 /// <summary>Quantizes a model: calibrates stage by stage, quantizes each stage's layers, writes the result.</summary>
-public static class QuantizeJob
+internal static class QuantizeJob
 {
     /// <summary>
     /// Refuses, in a moment, what <see cref="Run"/> would refuse before it begins: options that contradict each other, files that are missing, a

@@ -5,7 +5,7 @@ using Zqfp.OnnxRewriter;
 namespace Zqfp.Quantization;
 
 /// <summary>How a layer's input is rounded while the model runs.</summary>
-public enum ActivationFormat
+internal enum ActivationFormat
 {
     /// <summary>FP8 E4M3, one scale per token.</summary>
     Fp8,
@@ -21,7 +21,7 @@ public enum ActivationFormat
 }
 
 /// <summary>Whose activations layers are calibrated on.</summary>
-public enum CalibrationSource
+internal enum CalibrationSource
 {
     /// <summary>On what each layer really reads: what the quantized layers before it make.</summary>
     Quantized,
@@ -31,7 +31,7 @@ public enum CalibrationSource
 }
 
 /// <summary>What is written.</summary>
-public enum OutputTarget
+internal enum OutputTarget
 {
     /// <summary>An ONNX file and its external data.</summary>
     Onnx,
@@ -41,7 +41,7 @@ public enum OutputTarget
 }
 
 /// <summary>What a layer's quantized weights are to reproduce on the calibration text.</summary>
-public enum LayerTarget
+internal enum LayerTarget
 {
     /// <summary>What the float weights make of the input that the layer will read: <c>W a</c>.</summary>
     None,
@@ -57,7 +57,7 @@ public enum LayerTarget
 }
 
 /// <summary>What to quantize, on which text, and how. The defaults are ZeroQuant-FP's recipe.</summary>
-public sealed record QuantizeOptions
+internal sealed record QuantizeOptions
 {
     /// <summary>The float model: an ONNX file, or a GenAI folder that has one.</summary>
     public required string ModelPath { get; init; }

@@ -3,7 +3,7 @@ using Zqfp.Numerics;
 namespace Zqfp.Quantization;
 
 /// <summary>How much work goes into each layer, at the same bits.</summary>
-public enum QuantizePreset
+internal enum QuantizePreset
 {
     /// <summary>
     /// ZeroQuant-FP's recipe and what improved on it since: searched scales, columns by importance, refinement of the codes,
@@ -19,7 +19,7 @@ public enum QuantizePreset
 }
 
 /// <summary>What the presets mean; figures in <c>docs/results.md</c>.</summary>
-public static class QuantizePresets
+internal static class QuantizePresets
 {
     /// <summary>
     /// As <see cref="Apply(QuantizePreset, QuantizationOptions)"/> for the layers, and sets what they reproduce and whether inputs are rotated.

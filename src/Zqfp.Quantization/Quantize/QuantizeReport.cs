@@ -7,7 +7,7 @@ namespace Zqfp.Quantization;
 /// <param name="Rank">Rank of its low-rank branch, 0 for none.</param>
 /// <param name="BitsPerWeight">Bits stored for each of its weights: codes, scales, exponents and factors.</param>
 /// <param name="OutputError">Squared error of the layer's output, summed over outputs, mean over the calibration tokens; null without calibration.</param>
-public sealed record LayerReport(string Name, int Rows, int Columns, int Rank, double BitsPerWeight, double? OutputError)
+internal sealed record LayerReport(string Name, int Rows, int Columns, int Rank, double BitsPerWeight, double? OutputError)
 {
     /// <summary>The module it was in PyTorch, where the exporter wrote that down.</summary>
     public string? Module { get; init; }
@@ -35,10 +35,10 @@ public sealed record LayerReport(string Name, int Rows, int Columns, int Rank, d
 /// <param name="Codes">Its codes.</param>
 /// <param name="Scales">Scales and exponents.</param>
 /// <param name="Correction">The low-rank factors; 0 for none.</param>
-public sealed record LayerBytes(long Codes, long Scales, long Correction);
+internal sealed record LayerBytes(long Codes, long Scales, long Correction);
 
 /// <summary>What quantizing a model gave.</summary>
-public sealed record QuantizeReport
+internal sealed record QuantizeReport
 {
     /// <summary>The float model.</summary>
     public required string Model { get; init; }

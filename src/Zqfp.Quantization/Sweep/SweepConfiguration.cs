@@ -4,7 +4,7 @@ using Zqfp.OnnxRewriter;
 namespace Zqfp.Quantization;
 
 /// <summary>The tables of a sweep.</summary>
-public enum SweepTable
+internal enum SweepTable
 {
     /// <summary>8 and 4 bits, integers against floating point, with and without low-rank correction: the paper's table 2.</summary>
     Formats,
@@ -26,7 +26,7 @@ public enum SweepTable
 /// <param name="Name">What tells it from the others, such as <c>W4A8 FP-FP M2 nearest + LoRC 8</c>.</param>
 /// <param name="Quantization">The weights.</param>
 /// <param name="Activations">The activations.</param>
-public sealed record SweepConfiguration(string Name, QuantizationOptions Quantization, ActivationFormat Activations)
+internal sealed record SweepConfiguration(string Name, QuantizationOptions Quantization, ActivationFormat Activations)
 {
     private static readonly (string Name, PowerRounding Rounding)[] Roundings = [("nearest", PowerRounding.Nearest), ("ceil", PowerRounding.Ceil), ("floor", PowerRounding.Floor)];
 

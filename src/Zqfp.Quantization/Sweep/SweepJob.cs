@@ -6,7 +6,7 @@ namespace Zqfp.Quantization;
 /// Quantizes a model in every configuration of the paper's tables and measures each. What is done is kept in the folder: a sweep
 /// that was stopped continues within the configuration it was at.
 /// </summary>
-public static class SweepJob
+internal static class SweepJob
 {
     /// <summary>Makes the tables.</summary>
     /// <exception cref="ZqfpException">The model, a text or the folder cannot be used; the code says why.</exception>

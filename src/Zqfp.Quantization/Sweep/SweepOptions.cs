@@ -1,7 +1,7 @@
 namespace Zqfp.Quantization;
 
 /// <summary>Which model to sweep over the paper's configurations, and on which texts.</summary>
-public sealed record SweepOptions
+internal sealed record SweepOptions
 {
     /// <summary>The float model.</summary>
     public required string ModelPath { get; init; }

@@ -3,7 +3,7 @@ using Zqfp.Evaluation;
 namespace Zqfp.Quantization;
 
 /// <summary>One configuration, measured.</summary>
-public sealed record SweepRow
+internal sealed record SweepRow
 {
     /// <summary>The configuration's name.</summary>
     public required string Name { get; init; }
@@ -27,14 +27,14 @@ public sealed record SweepRow
 /// <param name="Worse">The one that should be worse.</param>
 /// <param name="Difference">Perplexity of the worse over the better, less 1.</param>
 /// <param name="Interval">Its 95 % confidence interval, paired over windows; null with fewer than 8 windows.</param>
-public sealed record SweepClaim(string Claim, string Better, string Worse, double Difference, Interval? Interval)
+internal sealed record SweepClaim(string Claim, string Better, string Worse, double Difference, Interval? Interval)
 {
     /// <summary>True: it holds beyond the noise; false: its contrary does; null: the text cannot tell.</summary>
     public bool? Holds => Interval is null ? null : Interval.Low > 0 ? true : Interval.High < 0 ? false : null;
 }
 
 /// <summary>What a sweep found.</summary>
-public sealed record SweepReport
+internal sealed record SweepReport
 {
     /// <summary>The model.</summary>
     public required string Model { get; init; }

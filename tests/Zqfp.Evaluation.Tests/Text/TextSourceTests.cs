@@ -166,7 +166,7 @@ public sealed class TextSourceTests : IDisposable
     [InlineData(BeginningPolicy.Text, new[] { 1, 263, 261, 2, 263 })]
     [InlineData(BeginningPolicy.Document, new[] { 1, 263, 261, 2, 1, 263 })]
     [InlineData(BeginningPolicy.Window, new[] { 263, 261, 2, 263 })]
-    public void The_beginning_token_goes_where_the_policy_says(BeginningPolicy policy, int[] ids)
+    internal void The_beginning_token_goes_where_the_policy_says(BeginningPolicy policy, int[] ids)
     {
         string file = _folder.Write("a.jsonl", "{\"text\":\"ab\"}\n{\"text\":\"a\"}");
         TokenStream stream = TextSource.Load(new TextSourceOptions { Path = file, Beginning = policy }, _pieces);

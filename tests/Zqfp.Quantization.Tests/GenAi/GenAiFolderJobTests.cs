@@ -49,7 +49,7 @@ public sealed class GenAiFolderJobTests : IDisposable
     [Theory]
     [InlineData(EmissionProfile.Stock)]
     [InlineData(EmissionProfile.Portable)]
-    public void A_profile_without_our_operators_needs_no_library(EmissionProfile profile)
+    internal void A_profile_without_our_operators_needs_no_library(EmissionProfile profile)
     {
         QuantizeJob.Run(Options(profile) with { OperatorLibrary = null }, new SilentObserver(), CancellationToken.None);
         Assert.DoesNotContain("zqfp_ops.so", Files(Output));

@@ -27,7 +27,7 @@ public sealed class InspectJobTests : IDisposable
     [InlineData(0, ScaleConstraint.M2, 0)]
     [InlineData(100, ScaleConstraint.None, 3)]
     [InlineData(-1, ScaleConstraint.None, 1000)]
-    public void Sizes_told_beforehand_are_those_that_come_out(int group, ScaleConstraint constraint, int rank)
+    internal void Sizes_told_beforehand_are_those_that_come_out(int group, ScaleConstraint constraint, int rank)
     {
         QuantizeOptions options = SampleModel.Quick(Path.Combine(_folder, "model.onnx")) with
         {

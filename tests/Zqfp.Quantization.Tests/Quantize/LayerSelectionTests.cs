@@ -84,7 +84,7 @@ public sealed class LayerSelectionTests : IDisposable
     [Theory]
     [InlineData(CalibrationSource.Quantized, 2)]
     [InlineData(CalibrationSource.Float, 1)]
-    public void Another_override_quantizes_its_layer_anew_and_what_depends_on_it(CalibrationSource source, int quantized)
+    internal void Another_override_quantizes_its_layer_anew_and_what_depends_on_it(CalibrationSource source, int quantized)
     {
         QuantizeOptions options = _options with { CalibrateOn = source };
         Run(options, out _);

@@ -90,7 +90,7 @@ public sealed class QuantizeJobTests : IDisposable
     [Theory]
     [InlineData("FP4", ScaleConstraint.None)]
     [InlineData("FP8", ScaleConstraint.M2)]
-    public void A_combination_without_operator_is_refused_before_any_work(string format, ScaleConstraint constraint) =>
+    internal void A_combination_without_operator_is_refused_before_any_work(string format, ScaleConstraint constraint) =>
         AssertRefused("ZQFP0005", SampleModel.Quick(Output) with
         {
             Activations = ActivationFormat.None,
@@ -126,7 +126,7 @@ public sealed class QuantizeJobTests : IDisposable
     [Theory]
     [InlineData(ScaleConstraint.None)]
     [InlineData(ScaleConstraint.M1)]
-    public void Group_scales_without_exponents_reach_the_model(ScaleConstraint constraint)
+    internal void Group_scales_without_exponents_reach_the_model(ScaleConstraint constraint)
     {
         Run(SampleModel.Quick(Output) with { CalibrationPath = null, Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn, Constraint = constraint, GroupSize = 96, Rank = 0 } });
         Assert.InRange(SampleModel.Evaluate(Output, 4).Perplexity / SampleModel.Evaluate(SampleModel.Model, 4).Perplexity, 1, 1.15);

@@ -66,7 +66,7 @@ public sealed class StockLayerTests : IDisposable
     [InlineData(WeightCodes.Fp4E2M1, 40, false)]
     [InlineData(WeightCodes.Fp8E4M3, 128, false)]
     [InlineData(WeightCodes.Fp8E4M3, 100, false)]
-    public void Takes_free_group_scales_and_FP8_weights(WeightCodes codes, int groupSize, bool hasFreeScales) =>
+    internal void Takes_free_group_scales_and_FP8_weights(WeightCodes codes, int groupSize, bool hasFreeScales) =>
         AssertClose(1e-5, new Layer { Codes = codes, GroupSize = groupSize, HasFreeScales = hasFreeScales });
 
     [Theory]

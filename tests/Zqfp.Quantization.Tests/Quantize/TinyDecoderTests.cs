@@ -21,7 +21,7 @@ public sealed class TinyDecoderTests : IDisposable
     [InlineData(DataType.Float, WeightForm.Left)]
     [InlineData(DataType.Float, WeightForm.Int8)]
     [InlineData(DataType.Float, WeightForm.Int4)]
-    public void Four_layers_are_calibrated_and_with_a_correction_of_full_rank_nothing_is_lost(DataType type, WeightForm form)
+    internal void Four_layers_are_calibrated_and_with_a_correction_of_full_rank_nothing_is_lost(DataType type, WeightForm form)
     {
         string model = TinyDecoder.Write(_folder, type, form);
         QuantizeReport report = Run(Options(model) with { Activations = ActivationFormat.None, Quantization = new() { GroupSize = 16, Rank = 32 } });
@@ -33,7 +33,7 @@ public sealed class TinyDecoderTests : IDisposable
     [Theory]
     [InlineData(EmissionProfile.Custom)]
     [InlineData(EmissionProfile.Portable)]
-    public void A_bfloat16_model_is_bfloat16_afterwards_and_computes_as_the_same_weights_in_float(EmissionProfile profile)
+    internal void A_bfloat16_model_is_bfloat16_afterwards_and_computes_as_the_same_weights_in_float(EmissionProfile profile)
     {
         QuantizeOptions options = Options(TinyDecoder.Write(_folder, DataType.Bfloat16)) with { Profiles = [profile], CalibrationPath = null, Quantization = new() { Method = QuantizationMethod.Rtn } };
         string narrow = Run(options).Output;
@@ -69,7 +69,7 @@ public sealed class TinyDecoderTests : IDisposable
     [InlineData(LayerTarget.Layer, CalibrationSource.Quantized)]
     [InlineData(LayerTarget.Residual, CalibrationSource.Quantized)]
     [InlineData(LayerTarget.Residual, CalibrationSource.Float)]
-    public void A_float_target_gives_the_same_bytes_on_any_number_of_threads_and_after_a_resume(LayerTarget target, CalibrationSource source)
+    internal void A_float_target_gives_the_same_bytes_on_any_number_of_threads_and_after_a_resume(LayerTarget target, CalibrationSource source)
     {
         QuantizeOptions options = Options(TinyDecoder.Write(_folder)) with { LayerTarget = target, CalibrateOn = source, Rotation = QuantizeOptions.AutoRotation, Threads = 1 };
         string Hash(QuantizeOptions run) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Run(run).Output + ".data")));
