@@ -1,6 +1,6 @@
-using Microsoft.ML.OnnxRuntime;
-// Writes a short story with the model that the build quantized:
+// Generates a short story with the model that the build quantized, on a Hopper GPU where there is one, else on the CPU:
 //   dotnet run --project samples/ModelProject -c Release -- "Once upon a time, there was a cat" --seed 7
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.CudaOps;
 using Zqfp.Tokenizers;
 
@@ -8,7 +8,7 @@ const int LongestStory = 300;
 const double Temperature = 0.7;
 
 string model = Path.Combine(AppContext.BaseDirectory, "model", "model.onnx");
-PretrainedTokenizer tokenizer = PretrainedTokenizer.Load(Path.Combine(AppContext.BaseDirectory, "model", "tokenizer.json"));
+var tokenizer = PretrainedTokenizer.Load(Path.Combine(AppContext.BaseDirectory, "model", "tokenizer.json"));
 int seedAt = Array.IndexOf(args, "--seed");
 var random = new Random(seedAt >= 0 && seedAt + 1 < args.Length ? int.Parse(args[seedAt + 1]) : 1);
 string prompt = args.Length > 0 && seedAt != 0 ? args[0] : "Once upon a time";
