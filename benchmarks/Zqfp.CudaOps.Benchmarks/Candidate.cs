@@ -32,7 +32,8 @@ internal sealed record Candidate(string Name, Func<int, int, double> BitsPerWeig
         new("MatMulNBits level 1", (_, _) => 5, (i, n, k) => NBits(i, n, k, 1)),
         new("MatMulNBits level 4", (_, _) => 5, (i, n, k) => NBits(i, n, k, 4)),
         new("zqfp W4A8", (_, _) => 4 + GroupScaleBits, (i, n, k) => Quantized(OperatorNames.MatMulW4A8, i, n, k)),
-        new("zqfp W4A8 rank 8", (n, k) => 4 + GroupScaleBits + (32.0 * Rank * (n + k) / n / k), (i, n, k) => Quantized(OperatorNames.MatMulW4A8, i, n, k, Rank)),
+        new("zqfp W4A8 rank 8", (n, k) => 4 + GroupScaleBits + (32.0 * Rank * (n + k) / n / k),
+            (i, n, k) => Quantized(OperatorNames.MatMulW4A8, i, n, k, Rank)),
         new("zqfp W4A16", (_, _) => 4 + GroupScaleBits, (i, n, k) => Quantized(OperatorNames.MatMulW4A16, i, n, k)),
         new("zqfp W8A8", (_, _) => 8 + GroupScaleBits, (i, n, k) => Quantized(OperatorNames.MatMulW8A8, i, n, k)),
     ];
@@ -45,7 +46,8 @@ internal sealed record Candidate(string Name, Func<int, int, double> BitsPerWeig
         const int Block = 32;
         return new(
             [
-                Onnx.Node("com.microsoft", "MatMulNBits", [$"x{i}", $"w{i}", $"s{i}"], [$"y{i}"], Onnx.Attribute("K", k), Onnx.Attribute("N", n),
+                Onnx.Node("com.microsoft", "MatMulNBits", [$"x{i}", $"w{i}", $"s{i}"], [$"y{i}"], Onnx.Attribute("K", k),
+                    Onnx.Attribute("N", n),
                     Onnx.Attribute("bits", 4), Onnx.Attribute("block_size", Block), Onnx.Attribute("accuracy_level", level)),
             ],
             [
@@ -60,7 +62,8 @@ internal sealed record Candidate(string Name, Func<int, int, double> BitsPerWeig
         string[] tokens = quantizedActivations ? [$"xq{i}", $"sx{i}"] : [$"x{i}"];
         string[] factors = rank > 0 ? ["", $"a{i}", $"b{i}"] : [];
         long[] groups = [n, (k + Group - 1) / Group];
-        byte[] product = Onnx.Node("zqfp", name, [.. tokens, $"w{i}", $"e{i}", $"s{i}", .. factors], [$"y{i}"], Onnx.Attribute("group_size", Group));
+        byte[] product = Onnx.Node("zqfp", name, [.. tokens, $"w{i}", $"e{i}", $"s{i}", .. factors], [$"y{i}"],
+            Onnx.Attribute("group_size", Group));
         return new(
             quantizedActivations ? [Onnx.Node("zqfp", OperatorNames.QuantizeTokens, [$"x{i}"], tokens), product] : [product],
             [

@@ -31,7 +31,15 @@ internal sealed class EvaluationBenchmark(int threads)
         {
             (double, double) once = Time(() => Array.ForEach(batches, batch => Run(session, batch)));
             (double, double) other = Time(() => EvaluateJob.Run(
-                new EvaluateOptions { ModelPath = model, TextPath = text, TokenizerPath = tokenizer, Window = Window, Windows = Windows, Threads = threads },
+                new EvaluateOptions
+                {
+                    ModelPath = model,
+                    TextPath = text,
+                    TokenizerPath = tokenizer,
+                    Window = Window,
+                    Windows = Windows,
+                    Threads = threads
+                },
                 new NoObserver(),
                 CancellationToken.None));
 
@@ -44,7 +52,8 @@ internal sealed class EvaluationBenchmark(int threads)
         }
 
         int tokens = batches.Sum(batch => batch.Length) * Window;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{batches.Sum(batch => batch.Length)} windows of {Window} tokens, {bare.Count} rounds"));
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"{batches.Sum(batch => batch.Length)} windows of {Window} tokens, {bare.Count} rounds"));
         Console.WriteLine("| what | tokens/s | of the bare session | tokens a processor second | of the bare session |");
         Console.WriteLine("|:--|--:|--:|--:|--:|");
         Print("bare session", bare);
@@ -56,7 +65,8 @@ internal sealed class EvaluationBenchmark(int threads)
             double processor = Statistics.Median(bare.Zip(times, (baseline, time) => baseline.Processor / time.Processor));
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {name} | {tokens / Statistics.Median(times.Select(time => time.Clock)):0} | {clock:0.00} | {tokens / Statistics.Median(times.Select(time => time.Processor)):0} | {processor:0.00} |"));
+                $"| {name} | {tokens / Statistics.Median(times.Select(time => time.Clock)):0} | {clock:0.00} | "
+                + $"{tokens / Statistics.Median(times.Select(time => time.Processor)):0} | {processor:0.00} |"));
         }
     }
 

@@ -36,7 +36,8 @@ internal sealed class GenerationBenchmark(Func<SessionOptions> options)
         {
             double ratio = Statistics.Median(rates[i].Zip(rates[0], (rate, baseline) => rate / baseline));
             Console.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"| {models[i].Name} | {Statistics.Median(rates[i]):0.0} | {rates[i].Max():0.0} | {ratio:0.00} |"));
+                CultureInfo.InvariantCulture,
+                $"| {models[i].Name} | {Statistics.Median(rates[i]):0.0} | {rates[i].Max():0.0} | {ratio:0.00} |"));
             generators[i].Dispose();
         }
     }

@@ -57,7 +57,8 @@ internal sealed class Generator(InferenceSession session) : IDisposable
     }
 
     private static OrtValue EmptyCache(NodeMetadata cache) =>
-        OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, cache.ElementDataType, [1, cache.Dimensions[1], 0, cache.Dimensions[3]]);
+        OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, cache.ElementDataType,
+            [1, cache.Dimensions[1], 0, cache.Dimensions[3]]);
 
     private static int Likeliest(OrtValue logits)
     {

@@ -33,7 +33,8 @@ internal sealed class LayerStack : IDisposable
             [.. parts.SelectMany(part => part.Nodes)],
             [.. _inputNames.Select(name => Onnx.Value(name, Onnx.Float, "m", k))],
             [.. _outputNames.Select(name => Onnx.Value(name, Onnx.Float, "m", n))],
-            [.. constants.Select(constant => Onnx.ExternalTensor(constant.Name, constant.Type, constant.Shape, "none", ByteCount(constant)))]);
+            [.. constants.Select(
+                constant => Onnx.ExternalTensor(constant.Name, constant.Type, constant.Shape, "none", ByteCount(constant)))]);
         _weights = new MappedWeights(options, constants.ToDictionary(constant => constant.Name, Fill));
         long start = Stopwatch.GetTimestamp();
         _session = new InferenceSession(model, options);

@@ -30,7 +30,8 @@ internal sealed class LoadBenchmark(Func<SessionOptions> options)
         for (int i = 0; i < candidates.Count; i++)
         {
             double[] warm = [.. times[i].Skip(1)];
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {n} | {k} | {candidates[i].Name} | {Statistics.Median(warm) * 1e3:0.0} | {warm.Min() * 1e3:0.0} |"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"| {n} | {k} | {candidates[i].Name} | {Statistics.Median(warm) * 1e3:0.0} | {warm.Min() * 1e3:0.0} |"));
         }
     }
 }

@@ -31,7 +31,9 @@ internal sealed unsafe class MemoryBandwidth : IDisposable
         Parallel.For(0, _threads, new ParallelOptions { MaxDegreeOfParallelism = _threads }, part =>
             sums[part] = Sum((long*)_values.Bytes + (part * _partLength), _partLength));
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return sums.Sum() == _partLength * _threads ? _values.ByteLength / seconds : throw new InvalidOperationException("The sum is wrong.");
+        return sums.Sum() == _partLength * _threads
+            ? _values.ByteLength / seconds
+            : throw new InvalidOperationException("The sum is wrong.");
     }
 
     public void Dispose() => _values.Dispose();

@@ -19,7 +19,8 @@ internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandw
     /// <summary>Prints the table's head.</summary>
     public static void PrintHead()
     {
-        Console.WriteLine("| M | N | K | kernel | ms | best ms | times float32 | at best | GFLOP/s at best | weights GB/s at best | of memory's |");
+        Console.WriteLine(
+            "| M | N | K | kernel | ms | best ms | times float32 | at best | GFLOP/s at best | weights GB/s at best | of memory's |");
         Console.WriteLine("|--:|--:|--:|:--|--:|--:|--:|--:|--:|--:|--:|");
     }
 
@@ -60,10 +61,13 @@ internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandw
             double read = stacks[i].Bytes / stacks[i].Layers / best;
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {m} | {n} | {k} | {candidates[i].Name} | {Statistics.Median(times[i]) * 1e3:0.000} | {best * 1e3:0.000} | {Statistics.Median(times[0].Zip(times[i], (baseline, time) => baseline / time)):0.00} | {times[0].Min() / best:0.00} | {2.0 * m * n * k / best / 1e9:0} | {read / 1e9:0.0} | {read / memory:0%} |"));
+                $"| {m} | {n} | {k} | {candidates[i].Name} | {Statistics.Median(times[i]) * 1e3:0.000} | {best * 1e3:0.000} | "
+                + $"{Statistics.Median(times[0].Zip(times[i], (baseline, time) => baseline / time)):0.00} | {times[0].Min() / best:0.00} | "
+                + $"{2.0 * m * n * k / best / 1e9:0} | {read / 1e9:0.0} | {read / memory:0%} |"));
             stacks[i].Dispose();
         }
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {m} | {n} | {k} | reading memory, {times[0].Count} rounds | | | | | | {memory / 1e9:0.0} | 100% |"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"| {m} | {n} | {k} | reading memory, {times[0].Count} rounds | | | | | | {memory / 1e9:0.0} | 100% |"));
     }
 
     private static int Layers(Candidate candidate, int m, int n, int k, long weightBytes) =>

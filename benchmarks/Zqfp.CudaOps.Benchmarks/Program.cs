@@ -73,7 +73,10 @@ SessionOptions Options()
     options.RegisterCustomOpLibrary(library);
     return options;
 }
-Candidate[] candidates = [.. Candidate.All.Where((candidate, i) => i == 0 || only is null || candidate.Name.Contains(only, StringComparison.Ordinal))];
+Candidate[] candidates =
+[
+    .. Candidate.All.Where((candidate, i) => i == 0 || only is null || candidate.Name.Contains(only, StringComparison.Ordinal))
+];
 Console.WriteLine($"ONNX Runtime {OrtEnv.Instance().GetVersionString()}, {threads} threads");
 switch (mode)
 {
@@ -96,7 +99,9 @@ switch (mode)
         {
             var products = new ProductBenchmark(Options, bandwidth);
             ProductBenchmark.PrintHead();
-            foreach ((int m, int n, int k) in shapes.Count > 0 ? shapes : [(1, 4096, 4096), (1, 11008, 4096), (1, 4096, 11008), (16, 4096, 4096), (256, 4096, 4096)])
+            foreach ((int m, int n, int k) in shapes.Count > 0
+                ? shapes
+                : [(1, 4096, 4096), (1, 11008, 4096), (1, 4096, 11008), (16, 4096, 4096), (256, 4096, 4096)])
             {
                 products.Measure(m, n, k, candidates, weightBytes, seconds);
             }

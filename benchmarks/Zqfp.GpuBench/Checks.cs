@@ -2,7 +2,9 @@ using Zqfp.CudaOps;
 
 namespace Zqfp.GpuBench;
 
-/// <summary>Every kernel against float64, and every operator against the processor's. A line a check; the count of failures decides the exit code.</summary>
+/// <summary>
+/// Every kernel against float64, and every operator against the processor's. A line a check; the count of failures decides the exit code.
+/// </summary>
 internal sealed class Checks(Bench bench, TextWriter report)
 {
     private nint Stream => bench.Stream.Handle;
@@ -128,7 +130,8 @@ internal sealed class Checks(Bench bench, TextWriter report)
                 }
             }
 
-            Report($"quantize {kind}", wrong == 0 && Math.Sqrt(error / norm) < 1e-5, $"{wrong} wrong of {Tokens * columns}, A xq off by {Math.Sqrt(error / norm):E1}");
+            Report($"quantize {kind}", wrong == 0 && Math.Sqrt(error / norm) < 1e-5,
+                $"{wrong} wrong of {Tokens * columns}, A xq off by {Math.Sqrt(error / norm):E1}");
         }
     }
 
@@ -233,7 +236,10 @@ internal sealed class Checks(Bench bench, TextWriter report)
                     (byte[] codes, float[] scales) = batch.DownloadCodes(Stream);
                     double error = RelativeError(y, problem.Multiply(codes, scales));
                     double limit = kind switch { ElementKind.Float32 => 3e-4, ElementKind.Float16 => 6e-4, _ => 4e-3 };
-                    Report($"product {rows}x{columns} g{group} r{rank}{(bias ? " bias" : "")}{(floats ? " float scales" : "")} M={tokens} {kind}", error <= limit, $"{error:E2}");
+                    Report(
+                        $"product {rows}x{columns} g{group} r{rank}{(bias ? " bias" : "")}{(floats ? " float scales" : "")} M={tokens} "
+                        + $"{kind}",
+                        error <= limit, $"{error:E2}");
                 }
             }
         }
@@ -242,7 +248,8 @@ internal sealed class Checks(Bench bench, TextWriter report)
     /// <summary>The product that computes A xq itself gives what the one that is given it does, and the same bits on every run.</summary>
     private void Projecting()
     {
-        foreach ((int rows, int columns, int rank) in ((int, int, int)[])[(100, 288, 3), (328, 1296, 8), (200, 2048, 64), (5120, 13824, 64), (22016, 4096, 8)])
+        foreach ((int rows, int columns, int rank) in ((int, int, int)[])[(100, 288, 3), (328, 1296, 8), (200, 2048, 64),
+            (5120, 13824, 64), (22016, 4096, 8)])
         {
             Problem problem = new(rows, columns, 256, seed: rows, rank, bias: true);
             using DeviceWeight weight = DeviceWeight.Create(bench.Context, problem.Data);
@@ -259,15 +266,18 @@ internal sealed class Checks(Bench bench, TextWriter report)
                 for (int run = 0; run < 20; run++)
                 {
                     batch.Poison(Stream);
-                    bench.Kernels.QuantizeTokens(Stream, batch.Input.Address, ElementKind.Float32, columns, batch.Projecting, weight, overlap: true);
-                    bench.Kernels.Multiply(Stream, weight, batch.Projecting, batch.Output.Address, ElementKind.Float32, tile, overlap: true);
+                    bench.Kernels.QuantizeTokens(Stream, batch.Input.Address, ElementKind.Float32, columns, batch.Projecting,
+                        weight, overlap: true);
+                    bench.Kernels.Multiply(Stream, weight, batch.Projecting, batch.Output.Address, ElementKind.Float32,
+                        tile, overlap: true);
                     double[] y = batch.DownloadOutput(ElementKind.Float32, Stream);
                     same &= first is null || first.SequenceEqual(y);
                     first ??= y;
                 }
 
                 double error = RelativeError(first!, expected);
-                Report($"projecting {rows}x{columns} r{rank} M={tokens}", same && error <= 1e-5, $"{error:E2} from the other way, same bits: {same}");
+                Report($"projecting {rows}x{columns} r{rank} M={tokens}", same && error <= 1e-5,
+                    $"{error:E2} from the other way, same bits: {same}");
             }
         }
     }

@@ -77,7 +77,8 @@ internal sealed class Layer : IDisposable
         try
         {
             return _bench.Microseconds(Repeats(_packed.Count, batch), i =>
-                _bench.Kernels.Multiply(_bench.Stream.Handle, _packed[i % _packed.Count], batch.Tokens, batch.Output.Address, kind, tile, overlap));
+                _bench.Kernels.Multiply(_bench.Stream.Handle, _packed[i % _packed.Count], batch.Tokens, batch.Output.Address,
+                    kind, tile, overlap));
         }
         catch (ZqfpException e) when (e.Code == "ZQFP4105")
         {
@@ -89,23 +90,28 @@ internal sealed class Layer : IDisposable
     public double Operator(Batch batch, GemmTile tile) => _bench.Microseconds(Repeats(_packed.Count, batch), i =>
     {
         DeviceWeight weight = _packed[i % _packed.Count];
-        _bench.Kernels.QuantizeTokens(_bench.Stream.Handle, batch.Input.Address, ElementKind.Float16, Columns, batch.Projecting, weight, overlap: true);
-        _bench.Kernels.Multiply(_bench.Stream.Handle, weight, batch.Projecting, batch.Output.Address, ElementKind.Float16, tile, overlap: true);
+        _bench.Kernels.QuantizeTokens(_bench.Stream.Handle, batch.Input.Address, ElementKind.Float16, Columns,
+            batch.Projecting, weight, overlap: true);
+        _bench.Kernels.Multiply(_bench.Stream.Handle, weight, batch.Projecting, batch.Output.Address, ElementKind.Float16,
+            tile, overlap: true);
     });
 
     /// <summary>Microseconds of token quantization alone.</summary>
     public double Quantize(Batch batch) => _bench.Microseconds(Repeats(_packed.Count, batch), i =>
-        _bench.Kernels.QuantizeTokens(_bench.Stream.Handle, batch.Input.Address, ElementKind.Float16, Columns, batch.Tokens, _packed[i % _packed.Count], overlap: true));
+        _bench.Kernels.QuantizeTokens(_bench.Stream.Handle, batch.Input.Address, ElementKind.Float16, Columns,
+            batch.Tokens, _packed[i % _packed.Count], overlap: true));
 
     /// <summary>Microseconds of the expansion alone.</summary>
-    public double Expand() => _bench.Microseconds(_packed.Count, i => _bench.Kernels.Expand(_bench.Stream.Handle, _packed[i], _expanded.Address, overlap: true));
+    public double Expand() => _bench.Microseconds(
+        _packed.Count, i => _bench.Kernels.Expand(_bench.Stream.Handle, _packed[i], _expanded.Address, overlap: true));
 
     /// <summary>Microseconds of expansion and row-wise library product, with the low-rank branch where the layer has one.</summary>
     public double TwoPass(Batch batch) => BestProduct(ProductKind.Fp8RowWise, batch, (product, i) =>
     {
         DeviceWeight weight = _packed[i % _packed.Count];
         _bench.Kernels.Expand(_bench.Stream.Handle, weight, _expanded.Address);
-        product.Run(_bench.Stream.Handle, _expanded.Address, batch.Tokens.Codes, batch.Output.Address, weight.RowScales.Address, batch.Tokens.Scales);
+        product.Run(_bench.Stream.Handle, _expanded.Address, batch.Tokens.Codes, batch.Output.Address, weight.RowScales.Address,
+            batch.Tokens.Scales);
         _bench.Kernels.AddBranches(_bench.Stream.Handle, weight, batch.Tokens, batch.Output.Address, ElementKind.BFloat16);
     });
 
@@ -114,7 +120,8 @@ internal sealed class Layer : IDisposable
     {
         List<DeviceMemory> weights = kind == ProductKind.Half ? _half : _fp8;
         return BestProduct(kind, batch, (product, i) =>
-            product.Run(_bench.Stream.Handle, weights[i % weights.Count].Address, kind == ProductKind.Half ? batch.Input.Address : batch.Tokens.Codes,
+            product.Run(_bench.Stream.Handle, weights[i % weights.Count].Address,
+                kind == ProductKind.Half ? batch.Input.Address : batch.Tokens.Codes,
                 batch.Output.Address, _packed[0].RowScales.Address, batch.Tokens.Scales));
     }
 

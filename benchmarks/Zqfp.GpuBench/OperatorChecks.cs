@@ -13,12 +13,14 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
 {
     private static readonly Shape[] Shapes =
     [
-        new(1, 4096, 4096, 256), new(16, 1024, 2048, 256, Rank: 8), new(24, 512, 1024, 128, Rank: 64, Bias: true), new(64, 768, 768, 256, Rank: 8, Bias: true),
+        new(1, 4096, 4096, 256), new(16, 1024, 2048, 256, Rank: 8), new(24, 512, 1024, 128, Rank: 64, Bias: true),
+        new(64, 768, 768, 256, Rank: 8, Bias: true),
         new(300, 640, 1536, 256), new(5, 96, 160, 32, HalfOutput: true), new(3, 33, 75, 25, Rank: 5, Bias: true), new(7, 64, 48, 16),
         new(9, 256, 1024, 256, FloatScales: true), new(2, 40, 36, 12, FloatScales: true, Rank: 3, Bias: true, HalfOutput: true),
     ];
 
-    private sealed record Shape(int Tokens, int Rows, int Columns, int Group, int Rank = 0, bool Bias = false, bool HalfOutput = false, bool FloatScales = false);
+    private sealed record Shape(
+        int Tokens, int Rows, int Columns, int Group, int Rank = 0, bool Bias = false, bool HalfOutput = false, bool FloatScales = false);
 
     public void Run()
     {
@@ -58,10 +60,15 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         float[] x = Problem.RandomTokens(tokens, columns, seed: columns);
         byte[] input = kind == ElementKind.Float32 ? Bytes(x) : Bytes(Array.ConvertAll(x, value => (Half)value));
         (string, OrtElementType, long[], byte[])[] inputs = [("x", (OrtElementType)type, [tokens, columns], input)];
-        (string, OrtElementType, long[])[] outputs = [("q", OrtElementType.Float8E4M3FN, [tokens, columns]), ("s", OrtElementType.Float, [tokens, 1])];
+        (string, OrtElementType, long[])[] outputs =
+        [
+            ("q", OrtElementType.Float8E4M3FN, [tokens, columns]), ("s", OrtElementType.Float, [tokens, 1])
+        ];
         byte[][] expected = OnProcessor(model, processor, inputs, outputs);
         byte[][] actual = OnDevice(model, gpu, inputs, outputs);
-        int wrong = expected[0].Zip(actual[0]).Count(pair => pair.First != pair.Second) + expected[1].Zip(actual[1]).Count(pair => pair.First != pair.Second);
+        int wrong = expected[0]
+            .Zip(actual[0])
+            .Count(pair => pair.First != pair.Second) + expected[1].Zip(actual[1]).Count(pair => pair.First != pair.Second);
         string name = $"operator QuantizeTokens {tokens}x{columns} {kind}{(block == 0 ? "" : $" rotated by {block}")}";
         report(name, wrong == 0, $"{wrong} bytes differ from the processor's");
     }
@@ -74,7 +81,8 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         (byte[] codes, float[] scales) = PlainLayer.Tokens(shape.Tokens, shape.Columns);
         (string, OrtElementType, long[], byte[])[] inputs =
         [
-            ("x", OrtElementType.Float8E4M3FN, [shape.Tokens, shape.Columns], codes), ("sx", OrtElementType.Float, [shape.Tokens, 1], Bytes(scales)),
+            ("x", OrtElementType.Float8E4M3FN, [shape.Tokens, shape.Columns], codes),
+            ("sx", OrtElementType.Float, [shape.Tokens, 1], Bytes(scales)),
         ];
         OrtElementType type = shape.HalfOutput ? OrtElementType.Float16 : OrtElementType.Float;
         (string, OrtElementType, long[])[] outputs = [("y", type, [shape.Tokens, shape.Rows])];
@@ -82,17 +90,21 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         byte[] first = OnDevice(model, gpu, inputs, outputs)[0];
         bool same = first.AsSpan().SequenceEqual(OnDevice(model, gpu, inputs, outputs)[0]);
         double error = Checks.RelativeError(Values(first, shape.HalfOutput), expected);
-        report($"operator {layer.Operator} {shape}", error <= (shape.HalfOutput ? 6e-4 : 3e-4) && same, $"{error:E2} from the processor's, same bits: {same}");
+        report($"operator {layer.Operator} {shape}", error <= (shape.HalfOutput ? 6e-4 : 3e-4) && same,
+            $"{error:E2} from the processor's, same bits: {same}");
     }
 
-    private static byte[][] OnProcessor(byte[] model, OperatorDomain domain, (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs, (string Name, OrtElementType Type, long[] Shape)[] outputs)
+    private static byte[][] OnProcessor(byte[] model, OperatorDomain domain,
+        (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs, (string Name, OrtElementType Type, long[] Shape)[] outputs)
     {
         using var session = new RawSession(model, domain);
         byte[][] given = [.. inputs.Select(input => Pinned(input.Data))];
         byte[][] made = [.. outputs.Select(output => Pinned(new byte[OrtElementTypes.ByteCount(output.Type, output.Shape)]))];
         session.Run(
-            [.. inputs.Select((input, i) => new RawTensor(input.Name, input.Type, input.Shape, Marshal.UnsafeAddrOfPinnedArrayElement(given[i], 0)))],
-            [.. outputs.Select((output, i) => new RawTensor(output.Name, output.Type, output.Shape, Marshal.UnsafeAddrOfPinnedArrayElement(made[i], 0)))]);
+            [.. inputs.Select(
+                (input, i) => new RawTensor(input.Name, input.Type, input.Shape, Marshal.UnsafeAddrOfPinnedArrayElement(given[i], 0)))],
+            [.. outputs.Select(
+                (output, i) => new RawTensor(output.Name, output.Type, output.Shape, Marshal.UnsafeAddrOfPinnedArrayElement(made[i], 0)))]);
         return made;
     }
 
@@ -103,11 +115,15 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         return pinned;
     }
 
-    private byte[][] OnDevice(byte[] model, OperatorDomain domain, (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs, (string Name, OrtElementType Type, long[] Shape)[] outputs)
+    private byte[][] OnDevice(byte[] model, OperatorDomain domain, (string Name, OrtElementType Type, long[] Shape, byte[] Data)[] inputs,
+        (string Name, OrtElementType Type, long[] Shape)[] outputs)
     {
         using var session = new RawSession(model, domain);
         DeviceMemory[] given = [.. inputs.Select(input => DeviceMemory.From<byte>(bench.Context, input.Data))];
-        DeviceMemory[] made = [.. outputs.Select(output => new DeviceMemory(bench.Context, Math.Max(1, OrtElementTypes.ByteCount(output.Type, output.Shape))))];
+        DeviceMemory[] made =
+        [
+            .. outputs.Select(output => new DeviceMemory(bench.Context, Math.Max(1, OrtElementTypes.ByteCount(output.Type, output.Shape))))
+        ];
         session.Run(
             [.. inputs.Select((input, i) => new RawTensor(input.Name, input.Type, input.Shape, (nint)given[i].Address))],
             [.. outputs.Select((output, i) => new RawTensor(output.Name, output.Type, output.Shape, (nint)made[i].Address))]);

@@ -68,7 +68,8 @@ internal sealed class PlainLayer(int rows, int columns, int group, int rank, boo
 
         int type = halfOutput ? Onnx.Float16 : Onnx.Float;
         return Onnx.Model(
-            [Onnx.Node("zqfp", Operator, [.. inputs], ["y"], Onnx.Attribute(OperatorNames.GroupSize, group), Onnx.Attribute(OperatorNames.OutputType, type))],
+            [Onnx.Node("zqfp", Operator, [.. inputs], ["y"], Onnx.Attribute(OperatorNames.GroupSize, group),
+                Onnx.Attribute(OperatorNames.OutputType, type))],
             [Onnx.Value("x", Onnx.Float8E4M3FN, "m", columns), Onnx.Value("sx", Onnx.Float, "m", 1)],
             [Onnx.Value("y", type, "m", rows)],
             [.. constants]);

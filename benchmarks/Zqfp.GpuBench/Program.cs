@@ -15,7 +15,8 @@ try
     using TextWriter report = new Tee(Console.Out, file);
     double bandwidth = Bandwidth.Measure(bench);
     report.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"{bench.Context.Name}, driver {bench.Context.DriverVersion}, NVRTC {KernelCompiler.Version}, cuBLASLt {bench.Library?.Version}, {bench.Context.Multiprocessors} SMs, reads {bandwidth / 1e12:F2} TB/s"));
+        $"{bench.Context.Name}, driver {bench.Context.DriverVersion}, NVRTC {KernelCompiler.Version}, cuBLASLt {bench.Library?.Version}, "
+        + $"{bench.Context.Multiprocessors} SMs, reads {bandwidth / 1e12:F2} TB/s"));
     int failures = 0;
     if (Wanted("check"))
     {
@@ -38,7 +39,8 @@ try
     Timings timings = new(bench, report);
     if (Wanted("sweep"))
     {
-        foreach ((int width, int tokens) in ((int, int)[])[(8, 1), (16, 16), (32, 32), (64, 64), (64, 128), (128, 128), (128, 256), (128, 2048)])
+        foreach ((int width, int tokens) in ((int, int)[])[(8, 1), (16, 16), (32, 32), (64, 64), (64, 128), (128, 128),
+            (128, 256), (128, 2048)])
         {
             if (Option("--tokens") is not { } chosen || chosen == tokens.ToString(CultureInfo.InvariantCulture))
             {
@@ -59,7 +61,8 @@ try
 
     double total = bench.Kernels.Compilations.Sum(c => c.Compiled.Elapsed.TotalMilliseconds);
     report.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"{bench.Kernels.Compilations.Count} kernels, {bench.Kernels.Compilations.Count(c => c.Compiled.FromCache)} from the cache, {total:F0} ms in all"));
+        $"{bench.Kernels.Compilations.Count} kernels, {bench.Kernels.Compilations.Count(c => c.Compiled.FromCache)} from the cache, "
+        + $"{total:F0} ms in all"));
     return failures == 0 ? 0 : 1;
 }
 catch (ZqfpException e)

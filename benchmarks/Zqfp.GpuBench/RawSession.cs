@@ -32,7 +32,8 @@ internal sealed unsafe class RawSession : IDisposable
         {
             _api.Check(
                 ((delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, void**, void*>)_api[CreateSessionFromArray])(
-                    (void*)OrtEnv.Instance().DangerousGetHandle(), bytes, (nuint)model.Length, (void*)options.DangerousGetHandle(), &session),
+                    (void*)OrtEnv.Instance().DangerousGetHandle(), bytes, (nuint)model.Length,
+                    (void*)options.DangerousGetHandle(), &session),
                 "loading a model");
         }
 
@@ -71,7 +72,8 @@ internal sealed unsafe class RawSession : IDisposable
         {
             _api.Check(
                 ((delegate* unmanaged[Cdecl]<void*, void*, nuint, long*, nuint, int, void**, void*>)_api[CreateTensorWithDataAsOrtValue])(
-                    _memory, (void*)tensor.Address, (nuint)OrtElementTypes.ByteCount(tensor.Type, tensor.Shape), shape, (nuint)tensor.Shape.Length, (int)tensor.Type, &value),
+                    _memory, (void*)tensor.Address, (nuint)OrtElementTypes.ByteCount(tensor.Type, tensor.Shape),
+                    shape, (nuint)tensor.Shape.Length, (int)tensor.Type, &value),
                 $"wrapping '{tensor.Name}'");
         }
 

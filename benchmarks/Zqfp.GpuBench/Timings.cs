@@ -12,7 +12,8 @@ internal sealed class Timings(Bench bench, TextWriter report)
     /// <summary>All shapes and token counts against the library.</summary>
     public void Table(double bandwidth, bool brief)
     {
-        report.WriteLine("| N x K | M | fp16 | fp8 | fp8 row | fused | % of read bw | two-pass | quantize | quantize+fused | fp16 / ours | fp8 / ours | fp8 row / ours |");
+        report.WriteLine("| N x K | M | fp16 | fp8 | fp8 row | fused | % of read bw | two-pass | quantize | quantize+fused | fp16 / ours | "
+            + "fp8 / ours | fp8 row / ours |");
         report.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach ((int rows, int columns) in brief ? Shapes[1..2] : Shapes)
         {
@@ -30,7 +31,8 @@ internal sealed class Timings(Bench bench, TextWriter report)
                 double quantize = layer.Quantize(batch);
                 double both = layer.Operator(batch, tile);
                 double share = layer.Layout.Bytes / (fused * 1e-6) / bandwidth * 100;
-                Row($"{rows}x{columns}", tokens, half, fp8, row, fused, share, twoPass, quantize, both, half / ours, fp8 / ours, row / ours);
+                Row($"{rows}x{columns}", tokens, half, fp8, row, fused, share, twoPass, quantize, both, half / ours,
+                    fp8 / ours, row / ours);
             }
         }
 
@@ -40,7 +42,8 @@ internal sealed class Timings(Bench bench, TextWriter report)
     /// <summary>What group scales and the low-rank branch cost.</summary>
     public void Ablations()
     {
-        report.WriteLine("| N x K | M | M2, g256 | M2, g128 | M2, g32 | float scales, g256 | float scales, g128 | rank 8 | rank 64 | op, no branch | op, rank 8 | op, rank 64 |");
+        report.WriteLine("| N x K | M | M2, g256 | M2, g128 | M2, g32 | float scales, g256 | float scales, g128 | rank 8 | rank 64 | op, "
+            + "no branch | op, rank 8 | op, rank 64 |");
         report.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach ((int rows, int columns) in ((int, int)[])[(22016, 4096), (5120, 13824)])
         {
@@ -94,20 +97,27 @@ internal sealed class Timings(Bench bench, TextWriter report)
             // The deepest ring that fits, and the next shallower ones, which leave room for the following launch.
             GemmTile[] fitted =
             [
-                .. tiles.Where(t => (t.SharedBytes(layer.Layout) + 2048) * t.BlocksPerMultiprocessor <= bench.Context.SharedMemoryPerBlock + 1024)
+                .. tiles.Where(
+                    t => (t.SharedBytes(layer.Layout) + 2048) * t.BlocksPerMultiprocessor <= bench.Context.SharedMemoryPerBlock + 1024)
                     .GroupBy(t => t with { Stages = 0 }).SelectMany(g => g.OrderByDescending(t => t.Stages).Take(3)),
             ];
             Precompile(layer, fitted);
-            var results = fitted.Select(t => (Tile: t, Time: layer.Fused(batch, t))).Where(r => r.Time is not null).OrderBy(r => r.Time).ToArray();
+            var results = fitted.Select(t => (Tile: t, Time: layer.Fused(batch, t)))
+                .Where(r => r.Time is not null)
+                .OrderBy(r => r.Time)
+                .ToArray();
             report.WriteLine($"{rows}x{columns} M={tokens}, tiles of {width} tokens:");
             foreach ((GemmTile tile, double? time) in results.Take(7))
             {
-                report.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {time,8:F2} us  wg {tile.Warpgroups} cluster {tile.Cluster} stages {tile.Stages} blocks/sm {tile.BlocksPerMultiprocessor} {(tile.Persistent ? "persistent" : "")}"));
+                report.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"  {time,8:F2} us  wg {tile.Warpgroups} cluster {tile.Cluster} stages {tile.Stages} blocks/sm "
+                    + $"{tile.BlocksPerMultiprocessor} {(tile.Persistent ? "persistent" : "")}"));
             }
 
             if (results.Length > 0)
             {
-                report.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  best without overlap: {layer.Fused(batch, results[0].Tile, overlap: false):F2} us"));
+                report.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture, $"  best without overlap: {layer.Fused(batch, results[0].Tile, overlap: false):F2} us"));
             }
 
             report.Flush();
@@ -145,7 +155,8 @@ internal sealed class Timings(Bench bench, TextWriter report)
 
     private void Row(string shape, int tokens, params double[] values)
     {
-        string cells = string.Join(" | ", values.Select(v => double.IsNaN(v) ? "-" : v.ToString(v >= 100 ? "F1" : "F2", CultureInfo.InvariantCulture)));
+        string cells = string.Join(
+            " | ", values.Select(v => double.IsNaN(v) ? "-" : v.ToString(v >= 100 ? "F1" : "F2", CultureInfo.InvariantCulture)));
         report.WriteLine($"| {shape} | {tokens} | {cells} |");
         report.Flush();
     }

@@ -37,7 +37,8 @@ public class LayerBenchmarks
     public double Gptq() => Quantize(new QuantizationOptions { Rank = 0 }, _hessian);
 
     [Benchmark]
-    public double GptqSearchedScales() => Quantize(new QuantizationOptions { Rank = 0, ScaleSearch = ScaleSearch.Pivot, ActOrder = true }, _hessian);
+    public double GptqSearchedScales() => Quantize(
+        new QuantizationOptions { Rank = 0, ScaleSearch = ScaleSearch.Pivot, ActOrder = true }, _hessian);
 
     [Benchmark]
     public double GptqRefined() => Quantize(new QuantizationOptions { Rank = 0, RefineSweeps = 1 }, _hessian);
@@ -46,7 +47,8 @@ public class LayerBenchmarks
     public double GptqLorc() => Quantize(new QuantizationOptions(), _hessian);
 
     [Benchmark]
-    public double GptqLorcWeighted() => Quantize(new QuantizationOptions { LowRankWeighting = LowRankWeighting.ActivationWeighted }, _hessian);
+    public double GptqLorcWeighted() => Quantize(
+        new QuantizationOptions { LowRankWeighting = LowRankWeighting.ActivationWeighted }, _hessian);
 
     private double Quantize(QuantizationOptions options, Hessian? hessian) =>
         LayerQuantizer.Quantize(_weights, Size, Size, hessian, options).Loss;

@@ -44,7 +44,8 @@ internal sealed class OrtMatMul : IDisposable
     private static byte[] Model(int size)
     {
         byte[] node = [.. Text(1, "A"), .. Text(1, "B"), .. Text(2, "C"), .. Text(4, "MatMul")];
-        byte[] graph = [.. Message(1, node), .. Text(2, "g"), .. Message(11, Value("A", size)), .. Message(11, Value("B", size)), .. Message(12, Value("C", size))];
+        byte[] graph = [.. Message(1, node), .. Text(2, "g"), .. Message(11, Value("A", size)), .. Message(11, Value("B", size)),
+            .. Message(12, Value("C", size))];
         return [.. Number(1, 8), .. Message(7, graph), .. Message(8, [.. Text(1, ""), .. Number(2, 13)])];
     }
 

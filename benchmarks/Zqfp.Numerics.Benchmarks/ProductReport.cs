@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Diagnostics;
 
 namespace Zqfp.Numerics.Benchmarks;
@@ -28,7 +29,10 @@ internal static unsafe class ProductReport
 
         var candidates = new List<(string Name, Action Run)>
         {
-            ("tiles, ours", () => Tiles(threads, (i, j, k) => TileKernel.MultiplyAdd(At(a, i, k), stride, At(b, j, k), stride, At(c, j, i * Tile), stride, Tile, Tile, Depth))),
+            ("tiles, ours",
+                () => Tiles(threads,
+                    (i, j, k) => TileKernel.MultiplyAdd(At(a, i, k), stride, At(b, j, k), stride, At(c, j, i * Tile),
+                        stride, Tile, Tile, Depth))),
             ("whole, ONNX Runtime", matMul.Run),
         };
         if (blas is not null)
@@ -36,7 +40,8 @@ internal static unsafe class ProductReport
             candidates.Add(("tiles, BLAS", () =>
             {
                 blas.UseThreads(1);
-                Tiles(threads, (i, j, k) => blas.MultiplyAdd(At(a, i, k), stride, At(b, j, k), stride, At(c, j, i * Tile), stride, Tile, Tile, Depth));
+                Tiles(threads,
+                    (i, j, k) => blas.MultiplyAdd(At(a, i, k), stride, At(b, j, k), stride, At(c, j, i * Tile), stride, Tile, Tile, Depth));
             }
             ));
             candidates.Add(("whole, BLAS", () =>
@@ -64,8 +69,10 @@ internal static unsafe class ProductReport
         for (int i = 0; i < candidates.Count; i++)
         {
             double[] ratios = [.. rates[i].Select((rate, round) => rate / rates[1][round]).Order()];
-            Console.WriteLine(FormattableString.Invariant(
-                $"{candidates[i].Name,-20} best {rates[i].Max():f0} GFLOP/s, median {rates[i].Order().ElementAt(rounds / 2):f0}; over ONNX Runtime's MatMul of the same round: {ratios[rounds / 2]:f2}"));
+            Console.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{candidates[i].Name,-20} best {rates[i].Max():f0} GFLOP/s, median {rates[i].Order().ElementAt(rounds / 2):f0}; "
+                + $"over ONNX Runtime's MatMul of the same round: {ratios[rounds / 2]:f2}"));
         }
     }
 
@@ -82,7 +89,8 @@ internal static unsafe class ProductReport
             }
         });
 
-    private static float* At(AlignedBuffer buffer, int tile, int row) => buffer.Data + ((((long)tile * Size) + row) * TileKernel.Stride(Tile));
+    private static float* At(AlignedBuffer buffer, int tile, int row) =>
+        buffer.Data + ((((long)tile * Size) + row) * TileKernel.Stride(Tile));
 
     private static void Fill(AlignedBuffer buffer, int seed) =>
         SyntheticLayer.Uniform(checked((int)buffer.Length), seed).CopyTo(buffer.Slice(0, checked((int)buffer.Length)));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Diagnostics;
 
 namespace Zqfp.Numerics.Benchmarks;
@@ -42,17 +43,22 @@ internal static class RatioReport
                 continue;
             }
 
-            Console.WriteLine(FormattableString.Invariant(
-                $"MatMul {matMulRate / 1e9:f0} GFLOP/s, GPTQ {gptqSeconds:f3} s ({gptqOperations / gptqSeconds / 1e9:f0} GFLOP/s), Gram {gramRateNow / 1e9:f0} GFLOP/s, encode {encodeRate / 1e9:f2} GB/s"));
+            Console.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"MatMul {matMulRate / 1e9:f0} GFLOP/s, GPTQ {gptqSeconds:f3} s ({gptqOperations / gptqSeconds / 1e9:f0} GFLOP/s), "
+                + $"Gram {gramRateNow / 1e9:f0} GFLOP/s, encode {encodeRate / 1e9:f2} GB/s"));
             gptq.Add(gptqSeconds * matMulRate / gptqOperations);
             textbook.Add(gptqSeconds * matMulRate / textbookOperations);
             gramRate.Add(gramRateNow / matMulRate);
             encode.Add(encodeRate);
         }
 
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"GPTQ {Size} x {Size}, time over ONNX Runtime's MatMul at the same operations: "
+            + $"{Median(gptq):f2} (own count, 4/3 n^3), {Median(textbook):f2} (textbook count, 7/3 n^3)"));
         Console.WriteLine(FormattableString.Invariant(
-            $"GPTQ {Size} x {Size}, time over ONNX Runtime's MatMul at the same operations: {Median(gptq):f2} (own count, 4/3 n^3), {Median(textbook):f2} (textbook count, 7/3 n^3)"));
-        Console.WriteLine(FormattableString.Invariant($"Gram accumulation, rate over ONNX Runtime's MatMul (own count, K (K + 1) a token): {Median(gramRate):f2}"));
+            $"Gram accumulation, rate over ONNX Runtime's MatMul (own count, K (K + 1) a token): {Median(gramRate):f2}"));
         Console.WriteLine(FormattableString.Invariant($"FP4 encoding, one core, float32 input: {Median(encode) / 1e9:f2} GB/s"));
     }
 

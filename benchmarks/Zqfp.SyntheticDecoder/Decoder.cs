@@ -49,7 +49,8 @@ internal sealed class Decoder(RandomWeights weights, int layers, int storedLayer
         {
             Project($"{part}_proj", At("attention_input"), At(part), hidden, hidden);
             Node("Reshape", At($"{part}_split"), At(part), "heads");
-            Node("Transpose", At($"{part}_heads"), At($"{part}_split")).Attribute.Add(Ints("perm", part == "k" ? [0, 2, 3, 1] : [0, 2, 1, 3]));
+            Node("Transpose", At($"{part}_heads"), At($"{part}_split")).Attribute.Add(
+                Ints("perm", part == "k" ? [0, 2, 3, 1] : [0, 2, 1, 3]));
         }
 
         Node("MatMul", At("products"), At("q_heads"), At("k_heads"));
@@ -112,7 +113,13 @@ internal sealed class Decoder(RandomWeights weights, int layers, int storedLayer
 
     private void Constant<T>(string name, DataType type, long[] dims, T[] values)
         where T : unmanaged =>
-        _graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)type, Dims = { dims }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values)) });
+        _graph.Initializer.Add(new TensorProto
+        {
+            Name = name,
+            DataType = (int)type,
+            Dims = { dims },
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values))
+        });
 
     private NodeProto Node(string op, string output, params string[] inputs)
     {

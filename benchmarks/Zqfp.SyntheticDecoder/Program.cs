@@ -4,8 +4,10 @@ using Zqfp.SyntheticDecoder;
 
 if (args.Length is < 1 or > 5)
 {
-    Console.Error.WriteLine("usage: dotnet run -c Release -- <model.onnx> [layers = 32] [stored layers = layers] [hidden = 4096] [inner = 11008]");
-    Console.Error.WriteLine("With fewer stored layers than layers, several layers read the same bytes of the data file: the work is that of all, the disk that of the stored.");
+    Console.Error.WriteLine(
+        "usage: dotnet run -c Release -- <model.onnx> [layers = 32] [stored layers = layers] [hidden = 4096] [inner = 11008]");
+    Console.Error.WriteLine("With fewer stored layers than layers, several layers read the same bytes of the data file: the work is that "
+        + "of all, the disk that of the stored.");
     return 2;
 }
 
@@ -15,8 +17,10 @@ int layers = Argument(1, 32);
 string data = args[0] + ".data";
 using (var weights = new RandomWeights(data))
 {
-    File.WriteAllBytes(args[0], new Decoder(weights, layers, Argument(2, layers), Argument(3, 4096), Argument(4, 11008)).Build().ToByteArray());
+    File.WriteAllBytes(
+        args[0], new Decoder(weights, layers, Argument(2, layers), Argument(3, 4096), Argument(4, 11008)).Build().ToByteArray());
 }
 
-Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{args[0]}: {layers} layers, {new FileInfo(data).Length / 1e9:F2} GB of weights on disk"));
+Console.WriteLine(
+    string.Create(CultureInfo.InvariantCulture, $"{args[0]}: {layers} layers, {new FileInfo(data).Length / 1e9:F2} GB of weights on disk"));
 return 0;

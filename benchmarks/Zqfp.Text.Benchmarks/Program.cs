@@ -27,7 +27,8 @@ string longWord = string.Create(1 << 20, new Random(1), static (word, random) =>
 var watch = Stopwatch.StartNew();
 tokenizer.CountTokens(longWord);
 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-    $"empty cache {Median(cold):F1} MB per processor second, filled cache {Median(warm):F1} MB per processor second, a word of a million letters {watch.ElapsedMilliseconds} ms"));
+    $"empty cache {Median(cold):F1} MB per processor second, filled cache {Median(warm):F1} MB per processor second, a word of a million "
+    + $"letters {watch.ElapsedMilliseconds} ms"));
 return 0;
 
 double Rate(Tokenizer measured, string input)

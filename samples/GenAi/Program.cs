@@ -11,7 +11,8 @@ int tokens = int.Parse(args.ElementAtOrDefault(2) ?? "100", CultureInfo.Invarian
 using var handle = new OgaHandle();
 using var model = new Model(folder);
 using var tokenizer = new Tokenizer(model);
-if (File.Exists(Path.Combine(folder, "chat_template.jinja")) || File.ReadAllText(Path.Combine(folder, "tokenizer_config.json")).Contains("\"chat_template\"", StringComparison.Ordinal))
+if (File.Exists(Path.Combine(folder, "chat_template.jinja")) || File.ReadAllText(Path.Combine(folder, "tokenizer_config.json"))
+    .Contains("\"chat_template\"", StringComparison.Ordinal))
 {
     string conversation = $$"""[{ "role": "user", "content": {{JsonSerializer.Serialize(prompt)}} }]""";
     prompt = tokenizer.ApplyChatTemplate(template_str: "", conversation, tools: "", add_generation_prompt: true);

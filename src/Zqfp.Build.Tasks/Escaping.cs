@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Zqfp.Build.Tasks;
 
-/// <summary>MSBuild's escaped form of text: <c>TaskItem</c> takes item specifications and metadata in it, and gives them back plain.</summary>
+/// <summary>
+/// MSBuild's escaped form of text: <c>TaskItem</c> takes item specifications and metadata in it, and gives them back plain.
+/// </summary>
 internal static class Escaping
 {
     private const string Special = "%*?@$();'";

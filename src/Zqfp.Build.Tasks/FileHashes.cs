@@ -40,7 +40,8 @@ internal sealed class FileHashes
     {
         if (Directory.Exists(path))
         {
-            IEnumerable<string> files = Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).OrderBy(name => name, StringComparer.Ordinal);
+            IEnumerable<string> files = Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).OrderBy(
+                name => name, StringComparer.Ordinal);
             return string.Join(" ", files.Select(name => name.Substring(path.Length) + ":" + Of(name)));
         }
 

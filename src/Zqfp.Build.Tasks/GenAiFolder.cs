@@ -14,12 +14,16 @@ internal static class GenAiFolder
     /// <summary>Whether a <c>ZqfpModel</c> asks for a folder.</summary>
     public static bool IsWanted(ITaskItem model) => model.GetMetadata("For").Trim() == "genai";
 
-    /// <summary>The files of the folder that are copied as they are, as paths relative to it, in ordinal order: all but the configuration, the model and its data. Folders behind links are left out.</summary>
+    /// <summary>
+    /// The files of the folder that are copied as they are, as paths relative to it, in ordinal order: all but the configuration, the model
+    /// and its data. Folders behind links are left out.
+    /// </summary>
     public static IReadOnlyList<string> OtherFiles(string model)
     {
         string folder = Path.GetDirectoryName(model)!;
         var replaced = new HashSet<string>([Path.Combine(folder, Config), model, .. ExternalDataFiles.Of(model)], StringComparer.Ordinal);
-        return [.. Files(folder).Where(file => !replaced.Contains(file)).Select(file => file.Substring(folder.Length + 1)).OrderBy(file => file, StringComparer.Ordinal)];
+        return [.. Files(folder).Where(file => !replaced.Contains(file)).Select(file => file.Substring(folder.Length + 1)).OrderBy(
+            file => file, StringComparer.Ordinal)];
     }
 
     /// <summary>The name of the operators' native library in the copy; null where the profile needs none.</summary>
@@ -30,10 +34,13 @@ internal static class GenAiFolder
         return profile is not ("" or "custom") ? null
             : named.Length > 0 ? Path.GetFileName(named.Replace('\\', '/'))
             : Path.DirectorySeparatorChar == '\\' ? "zqfp_ops.dll"
-            : System.Runtime.InteropServices.RuntimeInformation.IsOSPlatform(System.Runtime.InteropServices.OSPlatform.OSX) ? "zqfp_ops.dylib"
+            : System.Runtime.InteropServices.RuntimeInformation.IsOSPlatform(System.Runtime.InteropServices.OSPlatform.OSX)
+                ? "zqfp_ops.dylib"
             : "zqfp_ops.so";
     }
 
     private static IEnumerable<string> Files(string folder) => Directory.EnumerateFiles(folder)
-        .Concat(Directory.EnumerateDirectories(folder).Where(child => (File.GetAttributes(child) & FileAttributes.ReparsePoint) == 0).SelectMany(Files));
+        .Concat(Directory.EnumerateDirectories(folder)
+            .Where(child => (File.GetAttributes(child) & FileAttributes.ReparsePoint) == 0)
+            .SelectMany(Files));
 }

@@ -1,15 +1,17 @@
 namespace Zqfp.Build.Tasks;
 
 /// <summary>
-/// Which metadata a <c>ZqfpModel</c> may have: the options, what the SDK and editors put on items, and what begins with an underscore, which is
-/// for targets of the project's own.
+/// Which metadata a <c>ZqfpModel</c> may have: the options, what the SDK and editors put on items, and what begins with an underscore,
+/// which is for targets of the project's own.
 /// </summary>
 internal static class KnownMetadata
 {
     private static readonly HashSet<string> OfItems = new(StringComparer.OrdinalIgnoreCase)
     {
-        "Link", "LinkBase", "DependentUpon", "Visible", "InProject", "SubType", "Generator", "LastGenOutput", "CustomToolNamespace", "DesignTime", "AutoGen",
-        "CopyToOutputDirectory", "CopyToPublishDirectory", "ExcludeFromSingleFile", "TargetPath", "Pack", "PackagePath", "PackageCopyToOutput", "BuildAction",
+        "Link", "LinkBase", "DependentUpon", "Visible", "InProject", "SubType", "Generator", "LastGenOutput", "CustomToolNamespace",
+        "DesignTime", "AutoGen",
+        "CopyToOutputDirectory", "CopyToPublishDirectory", "ExcludeFromSingleFile", "TargetPath", "Pack", "PackagePath",
+        "PackageCopyToOutput", "BuildAction",
         "IsImplicitlyDefined", "OriginalItemSpec", "Private", "Publish", "Watch", "Condition",
     };
 

@@ -32,14 +32,16 @@ public sealed class ListZqfpGenAiFiles : Microsoft.Build.Utilities.Task
     public override bool Execute()
     {
         // What cannot be listed is a model that cannot be quantized either, which says more.
-        Files = [.. Models.Where(GenAiFolder.IsWanted).SelectMany(model => Of(model, Path.GetFullPath(Path.Combine(ProjectDirectory, model.ItemSpec))))];
+        Files = [.. Models.Where(GenAiFolder.IsWanted)
+            .SelectMany(model => Of(model, Path.GetFullPath(Path.Combine(ProjectDirectory, model.ItemSpec))))];
         return true;
     }
 
     private IEnumerable<ITaskItem> Of(ITaskItem model, string path)
     {
         // A folder around the project is refused by the tool.
-        if (!File.Exists(path) || Path.GetFullPath(ProjectDirectory).StartsWith(Path.GetDirectoryName(path)!, StringComparison.OrdinalIgnoreCase))
+        if (!File.Exists(path)
+            || Path.GetFullPath(ProjectDirectory).StartsWith(Path.GetDirectoryName(path)!, StringComparison.OrdinalIgnoreCase))
         {
             yield break;
         }

@@ -11,7 +11,9 @@ internal sealed class ModelFiles
 
     public string Folder { get; }
 
-    /// <summary>The quantized model. It keeps the file name it has in the output folder, because its external data is found by name.</summary>
+    /// <summary>
+    /// The quantized model. It keeps the file name it has in the output folder, because its external data is found by name.
+    /// </summary>
     public string QuantizedModel { get; }
 
     public string QuantizedData => QuantizedModel + ".data";
@@ -19,7 +21,9 @@ internal sealed class ModelFiles
     /// <summary>Finished layers, from which an interrupted run resumes.</summary>
     public string WorkFolder => Path.Combine(Folder, "work");
 
-    /// <summary>Everything the quantized model depends on; rewritten only when it differs, so its time is the time of the last change.</summary>
+    /// <summary>
+    /// Everything the quantized model depends on; rewritten only when it differs, so its time is the time of the last change.
+    /// </summary>
     public string QuantizeInputs => Path.Combine(Folder, "quantize.inputs");
 
     public string QuantizeStamp => Path.Combine(Folder, "quantize.stamp");

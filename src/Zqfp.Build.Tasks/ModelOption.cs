@@ -4,7 +4,10 @@ namespace Zqfp.Build.Tasks;
 internal static class ModelOption
 {
     /// <summary>What <c>dotnet zqfp quantize</c> takes, in the order it is passed.</summary>
-    public static IReadOnlyList<ToolOption> Quantize { get; } = [.. OptionTable.InRecipes.Where(option => option.IsOf(OptionCommands.Quantize))];
+    public static IReadOnlyList<ToolOption> Quantize { get; } =
+    [
+        .. OptionTable.InRecipes.Where(option => option.IsOf(OptionCommands.Quantize))
+    ];
 
     /// <summary>What <c>dotnet zqfp gate</c> takes, in the order it is passed.</summary>
     public static IReadOnlyList<ToolOption> Gate { get; } = [.. OptionTable.InRecipes.Where(option => option.IsOf(OptionCommands.Gate))];

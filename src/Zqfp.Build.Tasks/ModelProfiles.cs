@@ -1,6 +1,8 @@
 namespace Zqfp.Build.Tasks;
 
-/// <summary>The profiles a model is written in: the first is the model itself, each other one a file beside it, as the tool names it.</summary>
+/// <summary>
+/// The profiles a model is written in: the first is the model itself, each other one a file beside it, as the tool names it.
+/// </summary>
 internal static class ModelProfiles
 {
     /// <summary>The profiles behind the first.</summary>

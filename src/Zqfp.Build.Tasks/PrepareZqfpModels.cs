@@ -51,7 +51,8 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         {
             Prepare();
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException
+            or NotSupportedException)
         {
             Error("ZQFP0905", IntermediateFolder, $"the inputs of the quantization could not be read or written down: {exception.Message}");
         }
@@ -64,7 +65,8 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         string toolAssembly = FullPath(ToolAssembly);
         if (!File.Exists(toolAssembly))
         {
-            Error("ZQFP0903", toolAssembly, "the quantization tool is not there. Set the property ZqfpToolPath to dotnet-zqfp.dll, or restore the package again.");
+            Error("ZQFP0903", toolAssembly,
+                "the quantization tool is not there. Set the property ZqfpToolPath to dotnet-zqfp.dll, or restore the package again.");
             return;
         }
 
@@ -85,7 +87,9 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
             string link = model.GetMetadata("Link");
             if (links.TryGetValue(link, out string? other))
             {
-                Error("ZQFP0902", model.ItemSpec, $"this ZqfpModel and '{other}' would both become '{link}' in the output folder. Give one of them Link metadata with another path.");
+                Error("ZQFP0902", model.ItemSpec,
+                    $"this ZqfpModel and '{other}' would both become '{link}' in the output folder. Give one of them Link metadata with "
+                    + "another path.");
                 continue;
             }
 
@@ -105,7 +109,8 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
 
     private static bool IsGated(ITaskItem model) => model.GetMetadata("Evaluation").Length > 0;
 
-    private static bool HasReport(ITaskItem model) => !string.Equals(model.GetMetadata("Report"), "false", StringComparison.OrdinalIgnoreCase);
+    private static bool HasReport(ITaskItem model) => !string.Equals(
+        model.GetMetadata("Report"), "false", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The item with every option settled, or null where its recipe, its metadata or a value cannot be used.</summary>
     private TaskItem? Resolve(ITaskItem item, GlobalProperties globalProperties)
@@ -150,10 +155,13 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
     private bool HasKnownMetadata(ITaskItem item)
     {
         bool isRight = true;
-        foreach (string name in item.CloneCustomMetadata().Keys.Cast<string>().Where(name => !KnownMetadata.Has(name)).OrderBy(name => name))
+        foreach (string name in item.CloneCustomMetadata().Keys.Cast<string>()
+            .Where(name => !KnownMetadata.Has(name))
+            .OrderBy(name => name))
         {
             string own = "Metadata of your own targets begins with an underscore.";
-            Error("ZQFP0015", PlaceOf(item, name), $"'{name}' of the ZqfpModel '{item.ItemSpec}' is no option.{KnownMetadata.Question(name)} {own}");
+            Error("ZQFP0015", PlaceOf(item, name),
+                $"'{name}' of the ZqfpModel '{item.ItemSpec}' is no option.{KnownMetadata.Question(name)} {own}");
             isRight = false;
         }
 
@@ -211,7 +219,9 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         {
             if (model.GetMetadata(required).Length == 0)
             {
-                Error("ZQFP0901", model.ItemSpec, $"this ZqfpModel has no {required}. Add {required}=\"a file\" to the item, set the property Zqfp{required}, or name it in a recipe.");
+                Error("ZQFP0901", model.ItemSpec,
+                    $"this ZqfpModel has no {required}. Add {required}=\"a file\" to the item, set the property Zqfp{required}, or name it "
+                    + "in a recipe.");
                 return false;
             }
         }
@@ -219,20 +229,27 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         return true;
     }
 
-    /// <summary>Which files go to the output folder is settled when the project is evaluated, before a property of the command line can win.</summary>
+    /// <summary>
+    /// Which files go to the output folder is settled when the project is evaluated, before a property of the command line can win.
+    /// </summary>
     private bool HasTheProjectsFiles(TaskItem model, ITaskItem item)
     {
         string[] wanted = [.. ModelProfiles.Further(model.GetMetadata("Profile"))];
         string[] known = [.. ModelProfiles.Further(item.GetMetadata("Profile"))];
         if (!wanted.OrderBy(profile => profile).SequenceEqual(known.OrderBy(profile => profile)))
         {
-            Error("ZQFP0906", model.ItemSpec, "the recipe, or the property ZqfpProfile on the command line, asks for other further profiles than the item, so for other files. Change the item's Profile instead.");
+            Error("ZQFP0906", model.ItemSpec,
+                "the recipe, or the property ZqfpProfile on the command line, asks for other further profiles than the item, so for other "
+                + "files. Change the item's Profile instead.");
             return false;
         }
 
-        if (GenAiFolder.IsWanted(model) != GenAiFolder.IsWanted(item) || (GenAiFolder.IsWanted(model) && GenAiFolder.Library(model) != GenAiFolder.Library(item)))
+        if (GenAiFolder.IsWanted(model) != GenAiFolder.IsWanted(item)
+            || (GenAiFolder.IsWanted(model) && GenAiFolder.Library(model) != GenAiFolder.Library(item)))
         {
-            Error("ZQFP0906", model.ItemSpec, "the recipe, or a property on the command line, asks for other files of a GenAI folder than the item. Change the item's For, Profile or OperatorsLibrary instead.");
+            Error("ZQFP0906", model.ItemSpec,
+                "the recipe, or a property on the command line, asks for other files of a GenAI folder than the item. Change the item's "
+                + "For, Profile or OperatorsLibrary instead.");
             return false;
         }
 
@@ -249,13 +266,17 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
 
         if (!File.Exists(GenAiConfig(model)))
         {
-            Error("ZQFP0134", model.ItemSpec, $"this ZqfpModel is For=\"genai\", and there is no {GenAiFolder.Config} beside it. Include the model in the folder that GenAI's model builder wrote.");
+            Error("ZQFP0134", model.ItemSpec,
+                $"this ZqfpModel is For=\"genai\", and there is no {GenAiFolder.Config} beside it. Include the model in the folder that "
+                + "GenAI's model builder wrote.");
             return false;
         }
 
         if (Path.GetFileName(model.GetMetadata("Link")) != Path.GetFileName(model.ItemSpec))
         {
-            Error("ZQFP0134", model.ItemSpec, $"the Link of a ZqfpModel that is For=\"genai\" must end in '{Path.GetFileName(model.ItemSpec)}', the name by which its configuration finds the model.");
+            Error("ZQFP0134", model.ItemSpec,
+                $"the Link of a ZqfpModel that is For=\"genai\" must end in '{Path.GetFileName(model.ItemSpec)}', the name by which its "
+                + "configuration finds the model.");
             return false;
         }
 
@@ -289,7 +310,8 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         model.SetMetadata(nameof(ModelFiles.WorkFolder), Escaping.Escape(files.WorkFolder));
         model.SetMetadata(nameof(ModelFiles.QuantizedModel), Escaping.Escape(files.QuantizedModel));
         model.SetMetadata(nameof(ModelFiles.QuantizedData), Escaping.Escape(files.QuantizedData));
-        IEnumerable<string> further = ModelProfiles.Further(model.GetMetadata("Profile")).SelectMany(profile => ModelProfiles.Files(files.QuantizedModel, profile));
+        IEnumerable<string> further = ModelProfiles.Further(model.GetMetadata("Profile"))
+            .SelectMany(profile => ModelProfiles.Files(files.QuantizedModel, profile));
         model.SetMetadata("FurtherFiles", string.Join(";", further.Select(Escaping.Escape)));
         model.SetMetadata(nameof(ModelFiles.QuantizeInputs), Escaping.Escape(files.QuantizeInputs));
         model.SetMetadata(nameof(ModelFiles.QuantizeStamp), Escaping.Escape(files.QuantizeStamp));
@@ -300,7 +322,8 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         model.SetMetadata(nameof(ModelFiles.QuantizeResult), Escaping.Escape(files.QuantizeResult));
         model.SetMetadata(nameof(ModelFiles.GateResult), IsGated(model) ? Escaping.Escape(files.GateResult) : string.Empty);
         model.SetMetadata(nameof(ModelFiles.ReportStamp), Escaping.Escape(files.ReportStamp));
-        model.SetMetadata("ReportFiles", string.Join(";", ModelFiles.ReportKinds.Select(kind => Escaping.Escape(ModelFiles.Report(files.QuantizedModel, kind)))));
+        model.SetMetadata("ReportFiles",
+            string.Join(";", ModelFiles.ReportKinds.Select(kind => Escaping.Escape(ModelFiles.Report(files.QuantizedModel, kind)))));
     }
 
     private static void AppendOptions(StringBuilder text, TaskItem model, IReadOnlyList<ToolOption> options, FileHashes hashes)
@@ -324,15 +347,18 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         return string.Join(" ", files.Select(hashes.Of));
     }
 
-    private static bool IsLibrary(string file) => Path.GetExtension(file) is ".dll" or ".so" or ".dylib" || Path.GetFileName(file).Contains(".so.");
+    private static bool IsLibrary(string file) => Path.GetExtension(file) is ".dll" or ".so" or ".dylib"
+        || Path.GetFileName(file).Contains(".so.");
 
-    private string FullPath(string path) => Path.GetFullPath(Path.Combine(ProjectDirectory, path.Replace('\\', Path.DirectorySeparatorChar)));
+    private string FullPath(string path) =>
+        Path.GetFullPath(Path.Combine(ProjectDirectory, path.Replace('\\', Path.DirectorySeparatorChar)));
 
     private void Error(string code, string file, string message) =>
         Log.LogError(subcategory: null, code, helpKeyword: null, new HelpLinks(HelpLinkBase).Of(code), file, 0, 0, 0, 0, "{0}", message);
 
     private void Error(string code, MetadataPlace place, string message) => Log.LogError(
-        subcategory: null, code, helpKeyword: null, new HelpLinks(HelpLinkBase).Of(code), place.File, place.Line, place.Column, 0, 0, "{0}", message);
+        subcategory: null, code, helpKeyword: null, new HelpLinks(HelpLinkBase).Of(code), place.File, place.Line,
+        place.Column, 0, 0, "{0}", message);
 
     private sealed class GlobalProperties(IBuildEngine6? engine)
     {

@@ -46,7 +46,8 @@ internal static class RecipeFile
             if (key != SchemaKey)
             {
                 ToolOption option = OptionTable.InRecipes.FirstOrDefault(known => known.Key == key)
-                    ?? throw new FormatException($"'{key}' is no option.{Spelling.Question(key, OptionTable.InRecipes.Select(known => known.Key!))}");
+                    ?? throw new FormatException(
+                        $"'{key}' is no option.{Spelling.Question(key, OptionTable.InRecipes.Select(known => known.Key!))}");
                 options[option.Metadata!] = Text(element, option, folder);
             }
         }

@@ -14,5 +14,6 @@ internal static class RelativePath
             : to);
     }
 
-    private static string[] Parts(string path) => Path.GetFullPath(path).Replace('\\', '/').Split(['/'], StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Parts(string path) => Path.GetFullPath(path).Replace('\\', '/').Split(
+        ['/'], StringSplitOptions.RemoveEmptyEntries);
 }

@@ -3,7 +3,9 @@ namespace Zqfp.Build.Tasks;
 /// <summary>Small files whose time means something.</summary>
 internal static class TextFile
 {
-    /// <summary>Writes a file only if its content differs, so that an unchanged file keeps its time and no reader sees half of it.</summary>
+    /// <summary>
+    /// Writes a file only if its content differs, so that an unchanged file keeps its time and no reader sees half of it.
+    /// </summary>
     public static void WriteIfDifferent(string path, string content)
     {
         if (!File.Exists(path) || File.ReadAllText(path) != content)

@@ -15,7 +15,8 @@ public sealed class ZqfpReport : ZqfpToolTask
         bool succeeded = base.Execute();
         if (succeeded && HasFailed)
         {
-            Log.LogMessage(MessageImportance.High, "{0}: report of the gate that failed: {1}", Model.ItemSpec, ModelFiles.Report(Model.GetMetadata(nameof(ModelFiles.QuantizedModel)), ModelFiles.ReportKinds[0]));
+            Log.LogMessage(MessageImportance.High, "{0}: report of the gate that failed: {1}", Model.ItemSpec,
+                ModelFiles.Report(Model.GetMetadata(nameof(ModelFiles.QuantizedModel)), ModelFiles.ReportKinds[0]));
         }
 
         return succeeded;
@@ -52,7 +53,9 @@ public sealed class ZqfpReport : ZqfpToolTask
         }
     }
 
-    /// <summary>A gate that could not be decided has no result; one that did not run, because another model's failed, has that of an earlier build.</summary>
+    /// <summary>
+    /// A gate that could not be decided has no result; one that did not run, because another model's failed, has that of an earlier build.
+    /// </summary>
     private bool IsOfThisModel(string gate)
     {
         DateTime decided = File.GetLastWriteTimeUtc(gate);

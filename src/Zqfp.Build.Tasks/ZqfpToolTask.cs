@@ -42,7 +42,9 @@ public abstract class ZqfpToolTask : ToolTask
     /// <summary>The ONNX Runtime library the tool is to load; empty for its own, or what <c>ZQFP_ONNXRUNTIME</c> names.</summary>
     public string OnnxRuntime { get; set; } = string.Empty;
 
-    /// <summary>The file of warnings, when the tool ran. A target that was up to date has no such output, and replays the warnings instead.</summary>
+    /// <summary>
+    /// The file of warnings, when the tool ran. A target that was up to date has no such output, and replays the warnings instead.
+    /// </summary>
     [Output]
     public ITaskItem[] Executed { get; private set; } = [];
 
@@ -85,7 +87,8 @@ public abstract class ZqfpToolTask : ToolTask
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            Log.LogError(subcategory: null, "ZQFP0905", helpKeyword: null, Links.Of("ZQFP0905"), Stamp, 0, 0, 0, 0, $"what was done could not be written down: {exception.Message}");
+            Log.LogError(subcategory: null, "ZQFP0905", helpKeyword: null, Links.Of("ZQFP0905"), Stamp, 0, 0, 0,
+                0, $"what was done could not be written down: {exception.Message}");
             return false;
         }
     }
@@ -175,7 +178,8 @@ public abstract class ZqfpToolTask : ToolTask
             Log.LogError(
                 subcategory: null, "ZQFP0904", helpKeyword: null, Links.Of("ZQFP0904"), Model.ItemSpec, 0, 0, 0, 0,
                 "{0}",
-                $"the tool ended with exit code {ExitCode.ToString(CultureInfo.InvariantCulture)} and no error message. Build with -v:detailed for its output.{last}");
+                $"the tool ended with exit code {ExitCode.ToString(CultureInfo.InvariantCulture)} and no error message. Build with "
+                + $"-v:detailed for its output.{last}");
         }
 
         return false;

@@ -11,7 +11,9 @@ internal enum DiagnosticSeverity
 }
 
 /// <summary>A coded message that a user can act on. Each code has a page in <c>docs/diagnostics</c>.</summary>
-/// <param name="Code"><c>ZQFPnnnn</c>: 0xxx input and configuration, 1xxx model, 2xxx quantization, 3xxx evaluation and gate, 4xxx runtime.</param>
+/// <param name="Code">
+/// <c>ZQFPnnnn</c>: 0xxx input and configuration, 1xxx model, 2xxx quantization, 3xxx evaluation and gate, 4xxx runtime.
+/// </param>
 /// <param name="Severity">Warning or error.</param>
 /// <param name="Message">What happened, where, and what to do: one line.</param>
 /// <param name="File">The file it is about, where there is one.</param>

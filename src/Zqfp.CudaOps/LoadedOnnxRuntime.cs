@@ -33,6 +33,8 @@ internal sealed unsafe record LoadedOnnxRuntime(OrtApi Api, string Path)
             }
         }
 
-        throw new ZqfpException("ZQFP4003", $"ONNX Runtime {version} runs in this process, but none of its modules exports OrtGetApiBase: it is linked into the application. Load it as a library.");
+        throw new ZqfpException("ZQFP4003",
+            $"ONNX Runtime {version} runs in this process, but none of its modules exports OrtGetApiBase: it is linked into the "
+            + "application. Load it as a library.");
     }
 }

@@ -12,10 +12,14 @@ public static class ZqfpSessionOptions
     /// <summary>Adds the operators of the domain <c>zqfp</c>, computing on the processor.</summary>
     /// <param name="options">The options of one session or of many; they may be disposed before the sessions.</param>
     /// <returns>The same options.</returns>
-    /// <exception cref="ZqfpException">ZQFP4004: the ONNX Runtime loaded is too old. ZQFP4005: it refuses, as it does a second time.</exception>
+    /// <exception cref="ZqfpException">
+    /// ZQFP4004: the ONNX Runtime loaded is too old. ZQFP4005: it refuses, as it does a second time.
+    /// </exception>
     public static SessionOptions AddZqfpOperators(this SessionOptions options) => AddZqfpOperators(options, ZqfpDevice.Cpu);
 
-    /// <summary>Adds the operators of the domain <c>zqfp</c>, computing on a device; where that is a GPU, also its execution provider.</summary>
+    /// <summary>
+    /// Adds the operators of the domain <c>zqfp</c>, computing on a device; where that is a GPU, also its execution provider.
+    /// </summary>
     /// <param name="options">The options of one session or of many; they may be disposed before the sessions.</param>
     /// <param name="device">Where the model computes.</param>
     /// <param name="ordinal">Number of the GPU, from 0; not read for the processor.</param>
@@ -64,7 +68,8 @@ public static class ZqfpSessionOptions
     }
 
     private static SessionOptions Add(SessionOptions options, ZqfpDevice device, int ordinal) =>
-        options.Add(Domains.GetOrAdd((device, device == ZqfpDevice.Cpu ? 0 : ordinal), key => new Lazy<OperatorDomain>(() => Create(key.Device, key.Ordinal))).Value);
+        options.Add(Domains.GetOrAdd((device, device == ZqfpDevice.Cpu ? 0 : ordinal),
+            key => new Lazy<OperatorDomain>(() => Create(key.Device, key.Ordinal))).Value);
 
     private static OperatorDomain Create(ZqfpDevice device, int ordinal)
     {
@@ -108,7 +113,9 @@ public static class ZqfpSessionOptions
         }
         catch (Exception e) when (e is OnnxRuntimeException or EntryPointNotFoundException)
         {
-            throw new ZqfpException("ZQFP4005", $"ONNX Runtime {OrtEnv.Instance().GetVersionString()} cannot use CUDA device {ordinal}: {e.Message} Reference Microsoft.ML.OnnxRuntime.Gpu and install CUDA 13's runtime and cuBLAS, or compute on the processor.", inner: e);
+            throw new ZqfpException("ZQFP4005",
+                $"ONNX Runtime {OrtEnv.Instance().GetVersionString()} cannot use CUDA device {ordinal}: {e.Message} Reference "
+                + "Microsoft.ML.OnnxRuntime.Gpu and install CUDA 13's runtime and cuBLAS, or compute on the processor.", inner: e);
         }
     }
 }

@@ -20,8 +20,8 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     private readonly EmittedLayers _running = new(LayerEmitter.Of(running, graph));
 
     /// <summary>
-    /// What MatMulNBits may round its input to in the profile <see cref="EmissionProfile.Stock"/>: 1 float32, 2 float16, 3 bfloat16, 4 int8;
-    /// 0 leaves the choice to the runtime.
+    /// What MatMulNBits may round its input to in the profile <see cref="EmissionProfile.Stock"/>: 1 float32, 2 float16, 3 bfloat16, 4
+    /// int8; 0 leaves the choice to the runtime.
     /// </summary>
     public int AccuracyLevel { get; init; } = DefaultAccuracyLevel;
 
@@ -67,7 +67,9 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         return Runnable(slice, read);
     }
 
-    /// <summary>The whole model, with the layers replaced so far, as one that ONNX Runtime runs on the CPU: it computes in float32.</summary>
+    /// <summary>
+    /// The whole model, with the layers replaced so far, as one that ONNX Runtime runs on the CPU: it computes in float32.
+    /// </summary>
     /// <returns>The model, whose large initializers are given beside it.</returns>
     public SliceModel Whole()
     {
@@ -108,7 +110,8 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     /// </param>
     /// <param name="cancellation">Stops the writing; nothing is left behind.</param>
     /// <exception cref="ZqfpException">ZQFP0002: the files cannot be written.</exception>
-    public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata, string contentKey, CancellationToken cancellation)
+    public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata,
+        string contentKey, CancellationToken cancellation)
     {
         var emission = new EmittedLayers(LayerEmitter.Of(profile, graph, AccuracyLevel));
         _stages.ForEach(emission.Add);

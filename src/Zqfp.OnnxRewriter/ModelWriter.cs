@@ -14,7 +14,8 @@ internal static class ModelWriter
 
     /// <summary>Writes <paramref name="model"/> to <paramref name="path"/> and the initializers' bytes to <c>path + ".data"</c>.</summary>
     /// <remarks>The SHA-256 of the content becomes the property <paramref name="contentKey"/>.</remarks>
-    public static void Write(string path, ModelProto model, IEnumerable<(TensorProto Header, TensorData Data)> initializers, string contentKey, CancellationToken cancellation)
+    public static void Write(string path, ModelProto model, IEnumerable<(TensorProto Header, TensorData Data)> initializers,
+        string contentKey, CancellationToken cancellation)
     {
         string dataPath = path + ".data";
         string modelTemporary = path + ".tmp";
@@ -30,11 +31,13 @@ internal static class ModelWriter
             {
                 foreach ((TensorProto header, TensorData content) in initializers)
                 {
-                    model.Graph.Initializer.Add(WriteTensor(data, Path.GetFileName(dataPath), header, content, hash, buffer, written, cancellation));
+                    model.Graph.Initializer.Add(
+                        WriteTensor(data, Path.GetFileName(dataPath), header, content, hash, buffer, written, cancellation));
                 }
             }
 
-            model.MetadataProps.Add(new StringStringEntryProto { Key = contentKey, Value = Convert.ToHexStringLower(hash.GetHashAndReset()) });
+            model.MetadataProps.Add(
+                new StringStringEntryProto { Key = contentKey, Value = Convert.ToHexStringLower(hash.GetHashAndReset()) });
 
             using (FileStream structure = File.Create(modelTemporary))
             {
@@ -67,7 +70,8 @@ internal static class ModelWriter
         }
     }
 
-    private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data, IncrementalHash hash, byte[] buffer, Dictionary<(nint Address, long Length), long> written, CancellationToken cancellation)
+    private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data,
+        IncrementalHash hash, byte[] buffer, Dictionary<(nint Address, long Length), long> written, CancellationToken cancellation)
     {
         hash.AppendData(header.ToByteArray());
         if (data.ByteLength < ModelRewriter.InlineLimit)

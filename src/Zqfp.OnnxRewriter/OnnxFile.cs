@@ -27,7 +27,9 @@ internal sealed class OnnxFile : IDisposable
     public ModelProto Envelope { get; }
 
     /// <summary>Opens a model.</summary>
-    /// <exception cref="ZqfpException">ZQFP0001: no such file. ZQFP1001: not an ONNX model. ZQFP1011: external data inside a node.</exception>
+    /// <exception cref="ZqfpException">
+    /// ZQFP0001: no such file. ZQFP1001: not an ONNX model. ZQFP1011: external data inside a node.
+    /// </exception>
     public static OnnxFile Open(string path)
     {
         if (!File.Exists(path))
@@ -44,7 +46,9 @@ internal sealed class OnnxFile : IDisposable
         }
         catch (InvalidProtocolBufferException e)
         {
-            throw new ZqfpException("ZQFP1001", $"'{path}' is not a readable ONNX model ({e.Message.TrimEnd('.')}). It may be truncated; export or copy it again.", path, e);
+            throw new ZqfpException("ZQFP1001",
+                $"'{path}' is not a readable ONNX model ({e.Message.TrimEnd('.')}). It may be truncated; export or copy it again.",
+                path, e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -56,19 +60,23 @@ internal sealed class OnnxFile : IDisposable
             PlainModel.Make(model);
         }
 
-        if (!model.HasIrVersion || model.Graph is null || model.Graph.Node.Count == 0 || !model.OpsetImport.Any(opset => opset.Domain.Length == 0))
+        if (!model.HasIrVersion || model.Graph is null || model.Graph.Node.Count == 0
+            || !model.OpsetImport.Any(opset => opset.Domain.Length == 0))
         {
             throw new ZqfpException("ZQFP1001", $"'{path}' is not an ONNX model: it lacks a version, an operator set or a graph.", path);
         }
 
         if (model.Graph.SparseInitializer.FirstOrDefault() is { } sparse)
         {
-            throw new ZqfpException("ZQFP1011", $"Sparse initializer '{sparse.Values?.Name}' keeps its data in another file, or its indices do not fit it. Export the model with dense initializers.", path);
+            throw new ZqfpException("ZQFP1011",
+                $"Sparse initializer '{sparse.Values?.Name}' keeps its data in another file, or its indices do not fit it. Export the "
+                + "model with dense initializers.", path);
         }
 
         if (model.Graph.Node.Concat(model.Functions.SelectMany(function => function.Node)).FirstOrDefault(HoldsExternalData) is { } node)
         {
-            throw new ZqfpException("ZQFP1011", $"Node '{node.Name}' ({node.OpType}) keeps external data in an attribute, a subgraph or a function, which cannot be carried over. Export the model with its weights as initializers of the main graph.", path);
+            throw new ZqfpException("ZQFP1011", $"Node '{node.Name}' ({node.OpType}) keeps external data in an attribute, a subgraph or a "
+                + "function, which cannot be carried over. Export the model with its weights as initializers of the main graph.", path);
         }
 
         return new OnnxFile(path, model);
@@ -76,7 +84,9 @@ internal sealed class OnnxFile : IDisposable
 
     private static bool HoldsExternalData(NodeProto node) => node.Attribute.Any(attribute =>
         attribute.Tensors.Append(attribute.T).Append(attribute.SparseTensor?.Values).Any(IsExternal)
-        || Subgraphs.Of(attribute).Any(graph => graph.Initializer.Any(IsExternal) || graph.SparseInitializer.Any(sparse => IsExternal(sparse.Values)) || graph.Node.Any(HoldsExternalData)));
+        || Subgraphs.Of(attribute)
+            .Any(graph => graph.Initializer.Any(IsExternal) || graph.SparseInitializer.Any(sparse => IsExternal(sparse.Values))
+                || graph.Node.Any(HoldsExternalData)));
 
     private static bool IsExternal(TensorProto? tensor) => tensor?.DataLocation == TensorProto.Types.DataLocation.External;
 

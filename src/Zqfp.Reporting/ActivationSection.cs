@@ -26,15 +26,23 @@ internal static class ActivationSection
             <div class="key"><span><i style="background:var(--soft)"></i>root mean square</span><span><i class="blue" style="opacity:.45"></i>a token's largest, nine tokens in ten</span><span><i class="blue"></i>its median</span><span><i class="amber"></i>largest of all</span></div>
             <div class="wide"><table><tr><th>input of<th><div class="strip">
             """);
-        page.Append(string.Concat(axis.Decades.Select(decade => $"<span style=\"left:{axis.Place(Math.Pow(10, decade))}\">{Decade(decade)}</span>")));
-        page.Append("</div><th class=\"n\">largest<th class=\"n\">typical<br>token max<th class=\"n\">token max<br>over rms<th class=\"n\">worst channel<br>over median</tr>\n");
+        page.Append(string.Concat(
+            axis.Decades.Select(decade => $"<span style=\"left:{axis.Place(Math.Pow(10, decade))}\">{Decade(decade)}</span>")));
+        page.Append("</div><th class=\"n\">largest<th class=\"n\">typical<br>token max<th class=\"n\">token max<br>over rms<th "
+            + "class=\"n\">worst channel<br>over median</tr>\n");
         foreach (List<LayerReport> input in inputs)
         {
             ActivationRange range = input[0].Activations!;
             double outlier = range.Largest / range.ChannelMedian;
             page.Append($"<tr><td class=\"name\">{Escape(LayerNames.Of(input))}<td><div class=\"strip\"><i class=\"line\"></i>");
-            page.Append($"<i class=\"band\" style=\"left:{axis.Place(range.TokenLow)};right:{axis.PlaceFromRight(range.TokenHigh)}\"></i><i class=\"rms\" style=\"left:{axis.Place(range.Rms)}\"></i><i class=\"middle\" style=\"left:{axis.Place(range.TokenMedian)}\"></i><i class=\"top\" style=\"left:{axis.Place(range.Largest)}\"></i></div>");
-            page.Append($"<td class=\"n\">{Short(range.Largest)}<td class=\"n\">{Short(range.TokenMedian)}<td class=\"n\">{Short(range.TokenMedian / range.Rms)}<td class=\"n{(outlier >= Outlier ? " hot" : "")}\">{(range.ChannelMedian > 0 ? Short(outlier) : "")}</tr>\n");
+            page.Append(
+                $"<i class=\"band\" style=\"left:{axis.Place(range.TokenLow)};right:{axis.PlaceFromRight(range.TokenHigh)}\"></i><i "
+                + $"class=\"rms\" style=\"left:{axis.Place(range.Rms)}\"></i><i class=\"middle\" "
+                + $"style=\"left:{axis.Place(range.TokenMedian)}\"></i><i class=\"top\" "
+                + $"style=\"left:{axis.Place(range.Largest)}\"></i></div>");
+            page.Append($"<td class=\"n\">{Short(range.Largest)}<td class=\"n\">{Short(range.TokenMedian)}<td "
+                + $"class=\"n\">{Short(range.TokenMedian / range.Rms)}<td "
+                + $"class=\"n{(outlier >= Outlier ? " hot" : "")}\">{(range.ChannelMedian > 0 ? Short(outlier) : "")}</tr>\n");
         }
 
         page.Append("</table></div>\n");
@@ -59,7 +67,9 @@ internal static class ActivationSection
         return groups;
     }
 
-    private static string Decade(int decade) => decade is >= -3 and <= 4 ? Number(Math.Pow(10, decade), "0.###") : $"1e{Number(decade, "0")}";
+    private static string Decade(int decade) => decade is >= -3 and <= 4
+        ? Number(Math.Pow(10, decade), "0.###")
+        : $"1e{Number(decade, "0")}";
 
     /// <summary>A logarithmic axis over whole decades that hold everything shown.</summary>
     private sealed class Axis
@@ -69,7 +79,10 @@ internal static class ActivationSection
 
         public Axis(IEnumerable<ActivationRange> ranges)
         {
-            double[] values = [.. ranges.SelectMany(range => (double[])[range.Largest, range.TokenLow, range.Rms]).Where(value => value > 0)];
+            double[] values =
+            [
+                .. ranges.SelectMany(range => (double[])[range.Largest, range.TokenLow, range.Rms]).Where(value => value > 0)
+            ];
             _low = (int)Math.Floor(Math.Log10(values.Min()));
             _high = Math.Max(_low + 1, (int)Math.Ceiling(Math.Log10(values.Max())));
         }

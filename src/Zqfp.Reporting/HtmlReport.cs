@@ -14,11 +14,16 @@ internal static class HtmlReport
     {
         string model = Path.GetFileName(quantization.Output);
         var page = new StringBuilder();
-        page.Append(CultureInfo.InvariantCulture, $"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{Escape(model)}: quantized</title>\n<style>\n{HtmlStyle.Css}\n</style>\n");
+        page.Append(CultureInfo.InvariantCulture,
+            $"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+            + $"content=\"width=device-width\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{Escape(model)}: "
+            + $"quantized</title>\n<style>\n{HtmlStyle.Css}\n</style>\n");
         page.Append(CultureInfo.InvariantCulture, $"<h1>{Escape(model)}</h1>\n<p class=\"soft\">{Escape(quantization.Recipe)}</p>\n");
         if (gate is not null)
         {
-            page.Append(gate.Failure is { } failure ? $"<div class=\"verdict failed\">The gate failed</div><p class=\"failed\">{Escape(failure.Message)}</p>\n" : "<div class=\"verdict passed\">The gate passed</div>\n");
+            page.Append(gate.Failure is { } failure
+                ? $"<div class=\"verdict failed\">The gate failed</div><p class=\"failed\">{Escape(failure.Message)}</p>\n"
+                : "<div class=\"verdict passed\">The gate passed</div>\n");
         }
 
         AppendCards(page, quantization, gate);
@@ -40,15 +45,20 @@ internal static class HtmlReport
         if (gate is not null)
         {
             Comparison comparison = gate.Comparison;
-            Card(page, $"{Number(gate.Float.Perplexity, "F3")} &rarr; {Number(gate.Quantized.Perplexity, "F3")}", "perplexity, float and quantized");
-            Card(page, SignedPercent.Fixed(comparison.PerplexityIncrease), comparison.IncreaseInterval is { } interval ? $"increase; 95 % interval {SignedPercent.Fixed(interval.Low)} to {SignedPercent.Fixed(interval.High)}" : "increase");
+            Card(page, $"{Number(gate.Float.Perplexity, "F3")} &rarr; {Number(gate.Quantized.Perplexity, "F3")}",
+                "perplexity, float and quantized");
+            Card(page, SignedPercent.Fixed(comparison.PerplexityIncrease), comparison.IncreaseInterval is { } interval
+                ? $"increase; 95 % interval {SignedPercent.Fixed(interval.Low)} to {SignedPercent.Fixed(interval.High)}"
+                : "increase");
             if (comparison.Divergence is { } divergence)
             {
-                Card(page, Number(100 * divergence.Top1Agreement, "F1") + " %", $"top-1 agreement; KL divergence {Number(divergence.KullbackLeibler, "0.####")} nats a token");
+                Card(page, Number(100 * divergence.Top1Agreement, "F1") + " %",
+                    $"top-1 agreement; KL divergence {Number(divergence.KullbackLeibler, "0.####")} nats a token");
             }
         }
 
-        Card(page, $"{Number(quantization.OriginalBytes / 1e6, "F1")} &rarr; {Megabytes(quantization.QuantizedBytes)}", "size of the model's files");
+        Card(page, $"{Number(quantization.OriginalBytes / 1e6, "F1")} &rarr; {Megabytes(quantization.QuantizedBytes)}",
+            "size of the model's files");
         Card(page, Number(quantization.BitsPerWeight, "F2"), "bits per weight, scales and corrections included");
         Card(page, quantization.Layers.Count.ToString(CultureInfo.InvariantCulture), "quantized layers");
         page.Append("</div>\n");
@@ -68,7 +78,8 @@ internal static class HtmlReport
         Row(page, "seconds", string.Join(", ", quantization.Seconds.Select(phase => $"{phase.Key} {Number(phase.Value, "F1")}")));
         if (gate is not null)
         {
-            Row(page, "measured on", string.Create(CultureInfo.InvariantCulture, $"{gate.Float.Windows} windows of {gate.Float.Window} tokens, {gate.Float.Predictions} predictions"));
+            Row(page, "measured on", string.Create(CultureInfo.InvariantCulture,
+                $"{gate.Float.Windows} windows of {gate.Float.Window} tokens, {gate.Float.Predictions} predictions"));
         }
 
         foreach (Diagnostic warning in quantization.Warnings.Concat(gate?.Warnings ?? []))
@@ -79,7 +90,9 @@ internal static class HtmlReport
         page.Append("</table></div>\n");
     }
 
-    private static void Card(StringBuilder page, string figure, string what) => page.Append(CultureInfo.InvariantCulture, $"<div class=\"card\"><b>{figure}</b><span>{what}</span></div>\n");
+    private static void Card(StringBuilder page, string figure, string what) => page.Append(
+        CultureInfo.InvariantCulture, $"<div class=\"card\"><b>{figure}</b><span>{what}</span></div>\n");
 
-    private static void Row(StringBuilder page, string name, string value) => page.Append(CultureInfo.InvariantCulture, $"<tr><th>{Escape(name)}<td>{Escape(value)}</tr>\n");
+    private static void Row(StringBuilder page, string name, string value) => page.Append(
+        CultureInfo.InvariantCulture, $"<tr><th>{Escape(name)}<td>{Escape(value)}</tr>\n");
 }

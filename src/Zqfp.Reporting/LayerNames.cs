@@ -19,7 +19,9 @@ internal static partial class LayerNames
     {
         string first = Of(layers[0]);
         int shared = first.LastIndexOf('.') + 1;
-        return string.Join(", ", layers.Select((layer, i) => i > 0 && Of(layer).StartsWith(first[..shared], StringComparison.Ordinal) ? Of(layer)[shared..] : Of(layer)));
+        return string.Join(", ",
+            layers.Select(
+                (layer, i) => i > 0 && Of(layer).StartsWith(first[..shared], StringComparison.Ordinal) ? Of(layer)[shared..] : Of(layer)));
     }
 
     /// <summary>The block a layer is in, and its name there; null where the name has no number between dots or slashes.</summary>

@@ -15,10 +15,13 @@ internal static class LayerSection
     {
         double total = layers.Sum(layer => layer.OutputError ?? 0);
         page.Append("<h2>Where the error is</h2>\n<p class=\"soft\">").Append(total > 0
-            ? "Squared error of each layer's output on the calibration text, as a share of all. Layers of other widths and places count differently for perplexity, so it tells where to look, not what it costs."
+            ? "Squared error of each layer's output on the calibration text, as a share of all. Layers of other widths and places count "
+                + "differently for perplexity, so it tells where to look, not what it costs."
             : "Errors are not known: the layers were quantized without calibration.").Append("</p>\n");
         bool hasMap = total > 0 && AppendMap(page, layers, total);
-        page.Append(hasMap && layers.Count > Unfolded ? "<details><summary>layer by layer</summary>\n" : "<details open><summary>layer by layer</summary>\n");
+        page.Append(hasMap && layers.Count > Unfolded
+            ? "<details><summary>layer by layer</summary>\n"
+            : "<details open><summary>layer by layer</summary>\n");
         AppendTable(page, layers, total);
         page.Append("</details>\n");
     }
@@ -26,7 +29,9 @@ internal static class LayerSection
     /// <summary>A row a block, a column a part. Only where every layer has its place, and there are two blocks or more.</summary>
     private static bool AppendMap(StringBuilder page, IReadOnlyList<LayerReport> layers, double total)
     {
-        (LayerPlace Place, LayerReport Layer)[] placed = [.. layers.Select(layer => (Place: LayerNames.Place(layer), layer)).Where(entry => entry.Place is not null).Select(entry => (entry.Place!, entry.layer))];
+        (LayerPlace Place, LayerReport Layer)[] placed = [.. layers.Select(layer => (Place: LayerNames.Place(layer), layer))
+            .Where(entry => entry.Place is not null)
+            .Select(entry => (entry.Place!, entry.layer))];
         var places = placed.GroupBy(entry => entry.Place).ToDictionary(group => group.Key, group => group.First().Layer);
         string[] parts = [.. placed.Select(entry => entry.Place.Part).Distinct()];
         int[] blocks = [.. placed.Select(entry => entry.Place.Block).Distinct().Order()];
@@ -36,7 +41,9 @@ internal static class LayerSection
         }
 
         double largest = layers.Max(layer => layer.OutputError ?? 0);
-        page.Append("<div class=\"wide\"><table class=\"grid\"><tr><th>block").Append(string.Concat(parts.Select(part => $"<th>{Escape(part[(part.LastIndexOf('.') + 1)..])}"))).Append("</tr>\n");
+        page.Append("<div class=\"wide\"><table class=\"grid\"><tr><th>block")
+            .Append(string.Concat(parts.Select(part => $"<th>{Escape(part[(part.LastIndexOf('.') + 1)..])}")))
+            .Append("</tr>\n");
         foreach (int block in blocks)
         {
             page.Append(CultureInfo.InvariantCulture, $"<tr><th>{block}");
@@ -45,7 +52,8 @@ internal static class LayerSection
                 LayerReport? layer = places.GetValueOrDefault(new LayerPlace(block, part));
                 double shade = (layer?.OutputError ?? 0) / largest;
                 page.Append(layer?.OutputError is { } error
-                    ? $"<td style=\"background:color-mix(in srgb, var(--heat) {Number(100 * shade, "0")}%, var(--card))\" title=\"{Escape(LayerNames.Of(layer))}\">{Number(100 * error / total, "F1")} %"
+                    ? $"<td style=\"background:color-mix(in srgb, var(--heat) {Number(100 * shade, "0")}%, var(--card))\" "
+                        + $"title=\"{Escape(LayerNames.Of(layer))}\">{Number(100 * error / total, "F1")} %"
                     : "<td>");
             }
 
@@ -59,7 +67,8 @@ internal static class LayerSection
     private static void AppendTable(StringBuilder page, IReadOnlyList<LayerReport> layers, double total)
     {
         double largest = layers.Max(layer => layer.OutputError ?? 0);
-        page.Append("<div class=\"wide\"><table><tr><th>layer<th class=\"n\">outputs x inputs<th class=\"n\">rank<th class=\"n\">bits<th class=\"n\">error<th class=\"n\">share<th></tr>\n");
+        page.Append("<div class=\"wide\"><table><tr><th>layer<th class=\"n\">outputs x inputs<th class=\"n\">rank<th class=\"n\">bits<th "
+            + "class=\"n\">error<th class=\"n\">share<th></tr>\n");
         foreach (LayerReport layer in layers)
         {
             string error = layer.OutputError is { } value ? Number(value, "0.###e+0") : "";
@@ -67,7 +76,10 @@ internal static class LayerSection
             string last = layer.SharesWeightOf is { } owner
                 ? $"<span class=\"soft\">has the weight of {Escape(owner)}</span>"
                 : $"<div class=\"bar\"><i style=\"width:{Width(layer.OutputError ?? 0, largest)}\"></i></div>";
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td class=\"name\" title=\"{Escape(layer.Name)}\">{Escape(LayerNames.Of(layer))}<td class=\"n\">{layer.Rows} x {layer.Columns}<td class=\"n\">{layer.Rank}<td class=\"n\">{layer.BitsPerWeight:F2}<td class=\"n\">{error}<td class=\"n\">{share}<td>{last}</tr>\n");
+            page.Append(CultureInfo.InvariantCulture,
+                $"<tr><td class=\"name\" title=\"{Escape(layer.Name)}\">{Escape(LayerNames.Of(layer))}<td class=\"n\">{layer.Rows} x "
+                + $"{layer.Columns}<td class=\"n\">{layer.Rank}<td class=\"n\">{layer.BitsPerWeight:F2}<td class=\"n\">{error}<td "
+                + $"class=\"n\">{share}<td>{last}</tr>\n");
         }
 
         page.Append("</table></div>\n");

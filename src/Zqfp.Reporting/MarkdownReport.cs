@@ -15,10 +15,13 @@ internal static class MarkdownReport
     {
         var text = new StringBuilder();
         string verdict = gate is null ? "quantized" : gate.Passed ? "the gate passed" : "the gate failed";
-        text.Append(CultureInfo.InvariantCulture, $"## {Plain(Path.GetFileName(quantization.Output))}: {verdict}\n\n{Plain(quantization.Recipe)}\n\n");
-        foreach (Diagnostic diagnostic in ((Diagnostic?[])[gate?.Failure, .. quantization.Warnings, .. gate?.Warnings ?? []]).OfType<Diagnostic>())
+        text.Append(CultureInfo.InvariantCulture,
+            $"## {Plain(Path.GetFileName(quantization.Output))}: {verdict}\n\n{Plain(quantization.Recipe)}\n\n");
+        foreach (Diagnostic diagnostic in ((Diagnostic?[])[gate?.Failure, .. quantization.Warnings, .. gate?.Warnings ?? []])
+            .OfType<Diagnostic>())
         {
-            text.Append(CultureInfo.InvariantCulture, $"> **{diagnostic.Severity.ToString().ToLowerInvariant()} {diagnostic.Code}** {Plain(diagnostic.Message)}\n\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"> **{diagnostic.Severity.ToString().ToLowerInvariant()} {diagnostic.Code}** {Plain(diagnostic.Message)}\n\n");
         }
 
         AppendFigures(text, quantization, gate);
@@ -36,7 +39,8 @@ internal static class MarkdownReport
         text.Append("| | float | quantized | change |\n|---|---:|---:|---:|\n");
         if (gate is not null)
         {
-            Row(text, "perplexity", Number(gate.Float.Perplexity, "F3"), Number(gate.Quantized.Perplexity, "F3"), GateDecision.Describe(gate.Comparison));
+            Row(text, "perplexity", Number(gate.Float.Perplexity, "F3"), Number(gate.Quantized.Perplexity, "F3"),
+                GateDecision.Describe(gate.Comparison));
             if (gate.Regression is { } regression)
             {
                 Row(text, "perplexity, against the baseline", "", "", GateDecision.Describe(regression));
@@ -49,7 +53,8 @@ internal static class MarkdownReport
             }
         }
 
-        Row(text, "size", Megabytes(quantization.OriginalBytes), Megabytes(quantization.QuantizedBytes), SignedPercent.Short(((double)quantization.QuantizedBytes / quantization.OriginalBytes) - 1));
+        Row(text, "size", Megabytes(quantization.OriginalBytes), Megabytes(quantization.QuantizedBytes),
+            SignedPercent.Short(((double)quantization.QuantizedBytes / quantization.OriginalBytes) - 1));
         Row(text, "bits per weight", "", Number(quantization.BitsPerWeight, "F3"), "");
         text.Append('\n');
         if (gate is not null)
@@ -57,17 +62,22 @@ internal static class MarkdownReport
             text.Append(CultureInfo.InvariantCulture, $"Measured on {gate.Float.Windows} windows of {gate.Float.Window} tokens. ");
         }
 
-        text.Append(quantization.CalibrationWindows > 0 ? string.Create(CultureInfo.InvariantCulture, $"Calibrated on {quantization.CalibrationWindows} windows.\n\n") : "Not calibrated.\n\n");
+        text.Append(quantization.CalibrationWindows > 0
+            ? string.Create(CultureInfo.InvariantCulture, $"Calibrated on {quantization.CalibrationWindows} windows.\n\n")
+            : "Not calibrated.\n\n");
     }
 
     private static void AppendLayers(StringBuilder text, QuantizeReport quantization)
     {
         double total = quantization.Layers.Sum(layer => layer.OutputError ?? 0);
-        text.Append(CultureInfo.InvariantCulture, $"<details><summary>{quantization.Layers.Count} layers, and their shares of the output error on the calibration text</summary>\n\n| layer | outputs x inputs | rank | bits | share |\n|---|---:|---:|---:|---:|\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"<details><summary>{quantization.Layers.Count} layers, and their shares of the output error on the calibration "
+            + $"text</summary>\n\n| layer | outputs x inputs | rank | bits | share |\n|---|---:|---:|---:|---:|\n");
         foreach (LayerReport layer in quantization.Layers)
         {
             string share = layer.OutputError is { } error && total > 0 ? Number(100 * error / total, "F1") + " %" : "";
-            Row(text, Code(LayerNames.Of(layer)), $"{layer.Rows} x {layer.Columns}", Number(layer.Rank, "0"), Number(layer.BitsPerWeight, "F2"), share);
+            Row(text, Code(LayerNames.Of(layer)), $"{layer.Rows} x {layer.Columns}", Number(layer.Rank, "0"),
+                Number(layer.BitsPerWeight, "F2"), share);
         }
 
         text.Append("\n</details>\n\n");
@@ -75,7 +85,8 @@ internal static class MarkdownReport
 
     private static void AppendWindows(StringBuilder text, GateResult gate)
     {
-        text.Append("<details><summary>The windows that lost most, in nats a token</summary>\n\n| window | begins at token | float | quantized | added |\n|---:|---:|---:|---:|---:|\n");
+        text.Append("<details><summary>The windows that lost most, in nats a token</summary>\n\n| window | begins at token | float | "
+            + "quantized | added |\n|---:|---:|---:|---:|---:|\n");
         foreach (WindowComparison window in gate.Comparison.WorstWindows)
         {
             Row(
@@ -94,8 +105,12 @@ internal static class MarkdownReport
 
     /// <summary>Text that is no markup: neither HTML nor emphasis.</summary>
     private static string Plain(string text) =>
-        WebUtility.HtmlEncode(text.ReplaceLineEndings(" ")).Replace("*", "\\*", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal).Replace("`", "\\`", StringComparison.Ordinal);
+        WebUtility.HtmlEncode(text.ReplaceLineEndings(" "))
+            .Replace("*", "\\*", StringComparison.Ordinal)
+            .Replace("_", "\\_", StringComparison.Ordinal)
+            .Replace("`", "\\`", StringComparison.Ordinal);
 
     /// <summary>A name in a table: a code span, whose only special characters there are the bar and the backquote.</summary>
-    private static string Code(string name) => $"`{name.ReplaceLineEndings(" ").Replace('`', '\'').Replace("|", "\\|", StringComparison.Ordinal)}`";
+    private static string Code(string name) =>
+        $"`{name.ReplaceLineEndings(" ").Replace('`', '\'').Replace("|", "\\|", StringComparison.Ordinal)}`";
 }

@@ -3,7 +3,9 @@ namespace Zqfp.Reporting;
 /// <summary>Round numbers along an axis.</summary>
 internal static class NiceTicks
 {
-    /// <summary>About <paramref name="count"/> multiples of 1, 2 or 5 times a power of ten, from <paramref name="low"/> to <paramref name="high"/>.</summary>
+    /// <summary>
+    /// About <paramref name="count"/> multiples of 1, 2 or 5 times a power of ten, from <paramref name="low"/> to <paramref name="high"/>.
+    /// </summary>
     public static IEnumerable<double> Between(double low, double high, int count)
     {
         double span = high - low;

@@ -31,7 +31,8 @@ internal static class ReportJob
         QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, Quantize);
         GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, Gate);
         Require(quantization.Layers.All(layer => layer is not null), options.QuantizationPath, Quantize, "A layer is null.");
-        Require(gate is not { Float.WindowLosses.Count: 0 } && gate?.Float.WindowLosses.Count == gate?.Quantized.WindowLosses.Count, options.GatePath!, Gate, "The windows of the two models are not the same, or none.");
+        Require(gate is not { Float.WindowLosses.Count: 0 } && gate?.Float.WindowLosses.Count == gate?.Quantized.WindowLosses.Count,
+            options.GatePath!, Gate, "The windows of the two models are not the same, or none.");
         (string Path, string Content)[] files = [.. options.OutputPaths.Select(path => (path, Render(path, quantization, gate)))];
         string?[] inputs = [options.QuantizationPath, options.GatePath];
         if (files.FirstOrDefault(file => inputs.OfType<string>().Any(input => RealPath.AreSame(input, file.Path))).Path is { } overwritten)
@@ -53,13 +54,14 @@ internal static class ReportJob
         }
     }
 
-    private static string Render(string path, QuantizeReport quantization, GateResult? gate) => Path.GetExtension(path).ToLowerInvariant() switch
-    {
-        ".html" or ".htm" => HtmlReport.Render(quantization, gate),
-        ".md" => MarkdownReport.Render(quantization, gate),
-        ".json" => JsonSerializer.Serialize(new { quantization, gate }, Json) + "\n",
-        _ => throw new ZqfpException("ZQFP0002", "What kind of report it is to be is said by the file's end: .html, .md or .json.", path),
-    };
+    private static string Render(string path, QuantizeReport quantization, GateResult? gate) =>
+        Path.GetExtension(path).ToLowerInvariant() switch
+        {
+            ".html" or ".htm" => HtmlReport.Render(quantization, gate),
+            ".md" => MarkdownReport.Render(quantization, gate),
+            ".json" => JsonSerializer.Serialize(new { quantization, gate }, Json) + "\n",
+            _ => throw new ZqfpException("ZQFP0002", "What kind of report it is to be is said by the file's end: .html, .md or .json.", path),
+        };
 
     private static T Read<T>(string path, string source)
         where T : class

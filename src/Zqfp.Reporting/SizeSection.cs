@@ -29,12 +29,20 @@ internal static class SizeSection
         Bar(page, "After", after, quantization.QuantizedBytes, all);
     }
 
-    /// <summary>The parts, and what the files have beside them. Results from before shared weights were told apart may name more than there is.</summary>
+    /// <summary>
+    /// The parts, and what the files have beside them. Results from before shared weights were told apart may name more than there is.
+    /// </summary>
     private static void Bar(StringBuilder page, string when, (string Color, string Name, double Bytes)[] parts, double files, double whole)
     {
         double rest = Math.Max(0, files - parts.Sum(part => part.Bytes));
-        (string Color, string Name, double Bytes)[] shown = [.. parts.Where(part => part.Bytes > 0), ("grey", parts.Length > 0 ? Rest : "all of it", rest)];
-        page.Append($"<div class=\"key\"><b>{when}: {Megabytes(files)}</b>").Append(string.Concat(shown.Select(part => $"<span><i class=\"{part.Color}\"></i>{part.Name} {Megabytes(part.Bytes)}</span>")));
-        page.Append("</div>\n<div class=\"stack\">").Append(string.Concat(shown.Select(part => $"<i class=\"{part.Color}\" style=\"width:{Width(part.Bytes, whole)}\"></i>"))).Append("</div>\n");
+        (string Color, string Name, double Bytes)[] shown =
+        [
+            .. parts.Where(part => part.Bytes > 0), ("grey", parts.Length > 0 ? Rest : "all of it", rest)
+        ];
+        page.Append($"<div class=\"key\"><b>{when}: {Megabytes(files)}</b>")
+            .Append(string.Concat(shown.Select(part => $"<span><i class=\"{part.Color}\"></i>{part.Name} {Megabytes(part.Bytes)}</span>")));
+        page.Append("</div>\n<div class=\"stack\">")
+            .Append(string.Concat(shown.Select(part => $"<i class=\"{part.Color}\" style=\"width:{Width(part.Bytes, whole)}\"></i>")))
+            .Append("</div>\n");
     }
 }

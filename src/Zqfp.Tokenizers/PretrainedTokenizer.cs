@@ -8,10 +8,10 @@ namespace Zqfp.Tokenizers;
 /// </summary>
 /// <remarks>
 /// Ids are those of the reference implementations, or the file is refused with a code: there is no approximate mode. As with
-/// SentencePiece and <c>add_special_tokens=False</c>, no special tokens are put around a text unless asked for; those written in it, such as
-/// <c>&lt;|im_end|&gt;</c>, are recognized whatever the <c>considerPreTokenization</c> flag says. An unpaired surrogate is read as U+FFFD.
-/// Offsets refer to the normalized text where there is one, else to the text; a character that is spelled by several tokens is covered by
-/// each of them. Members with a <c>maxTokenCount</c> never cut such a character. Instances are safe to use from several threads.
+/// SentencePiece and <c>add_special_tokens=False</c>, no special tokens are put around a text unless asked for; those written in it, such
+/// as <c>&lt;|im_end|&gt;</c>, are recognized whatever the <c>considerPreTokenization</c> flag says. An unpaired surrogate is read as
+/// U+FFFD. Offsets refer to the normalized text where there is one, else to the text; a character that is spelled by several tokens is
+/// covered by each of them. Members with a <c>maxTokenCount</c> never cut such a character. Instances are safe to use from several threads.
 /// </remarks>
 public sealed class PretrainedTokenizer : Tokenizer
 {
@@ -169,7 +169,8 @@ public sealed class PretrainedTokenizer : Tokenizer
     private static PretrainedTokenizer Load(TokenizerFile file) =>
         new(file.IsJson ? TokenizerJsonReader.Read(file) : SentencePieceReader.Read(file));
 
-    private static EncodingStages StagesOf(EncodeSettings settings) => new(settings.ConsiderNormalization, settings.ConsiderPreTokenization);
+    private static EncodingStages StagesOf(EncodeSettings settings) => new(
+        settings.ConsiderNormalization, settings.ConsiderPreTokenization);
 
     private static int RequirePositive(EncodeSettings settings)
     {

@@ -58,7 +58,9 @@ internal sealed class SubwordEngine(SubwordEngineParts parts)
         return normalized;
     }
 
-    /// <summary>Appends the tokens of a text with their offsets in the normalized text, which it returns; null stands for the text itself.</summary>
+    /// <summary>
+    /// Appends the tokens of a text with their offsets in the normalized text, which it returns; null stands for the text itself.
+    /// </summary>
     public string? Encode(string text, EncodingStages stages, List<WordToken> tokens) =>
         Encode(text, stages, new OffsetEncoder(parts.Model.CreateWorker(), tokens));
 

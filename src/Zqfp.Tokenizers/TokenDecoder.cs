@@ -7,7 +7,9 @@ namespace Zqfp.Tokenizers;
 /// <summary>Joins the bytes each token stands for and reads them as UTF-8.</summary>
 /// <param name="bytes">Bytes by id; null where the vocabulary has a hole.</param>
 /// <param name="leadingSpaces">How many spaces at the very beginning were put there by encoding and are taken off.</param>
-/// <param name="firstBytes">Bytes by id of the token that comes first, where these differ (WordPiece puts spaces before words); else null.</param>
+/// <param name="firstBytes">
+/// Bytes by id of the token that comes first, where these differ (WordPiece puts spaces before words); else null.
+/// </param>
 internal sealed class TokenDecoder(byte[]?[] bytes, int leadingSpaces, byte[]?[]? firstBytes = null)
 {
     private readonly byte[]?[] _firstBytes = firstBytes ?? bytes;

@@ -25,7 +25,8 @@ internal sealed record TokenizerFile(string Name, string? Path, byte[] Content)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new ZqfpException(TextCodes.TokenizerUnreadable, $"The tokenizer '{file}' cannot be read: {exception.Message}", file, exception);
+            throw new ZqfpException(TextCodes.TokenizerUnreadable, $"The tokenizer '{file}' cannot be read: {exception.Message}",
+                file, exception);
         }
     }
 
@@ -41,7 +42,8 @@ internal sealed record TokenizerFile(string Name, string? Path, byte[] Content)
         }
         catch (Exception exception) when (exception is IOException or NotSupportedException)
         {
-            throw new ZqfpException(TextCodes.TokenizerUnreadable, $"The tokenizer's stream cannot be read: {exception.Message}", path, exception);
+            throw new ZqfpException(TextCodes.TokenizerUnreadable, $"The tokenizer's stream cannot be read: {exception.Message}",
+                path, exception);
         }
     }
 

@@ -19,5 +19,6 @@ internal static class Repository
     public static string Reference(string relative) => System.IO.Path.Combine(ReferenceRoot, relative);
 
     private static string ReferenceRoot { get; } =
-        Environment.GetEnvironmentVariable("ZQFP_REFERENCE_DATA") ?? System.IO.Path.GetFullPath(System.IO.Path.Combine(Root, "..", "shared"));
+        Environment.GetEnvironmentVariable("ZQFP_REFERENCE_DATA")
+            ?? System.IO.Path.GetFullPath(System.IO.Path.Combine(Root, "..", "shared"));
 }

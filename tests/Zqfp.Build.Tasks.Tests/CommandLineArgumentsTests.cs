@@ -29,7 +29,10 @@ public class CommandLineArgumentsTests
     [UnixFact]
     public void A_real_process_receives_the_arguments_as_given()
     {
-        string[] arguments = ["", "a b", "\"", "\\", "a\\", "a\\\\\" b\\", "tab\there", "Größe ☃", "'single'", "$HOME `x` *", "-x=1;y@z"];
+        string[] arguments =
+        [
+            "", "a b", "\"", "\\", "a\\", "a\\\\\" b\\", "tab\there", "Größe ☃", "'single'", "$HOME `x` *", "-x=1;y@z"
+        ];
         var line = new CommandLineArguments().Add("-c").Add("for argument in \"$@\"; do printf '%s\\0' \"$argument\"; done").Add("sh");
         foreach (string argument in arguments)
         {

@@ -23,7 +23,8 @@ public sealed class ExternalDataFilesTests : IDisposable
         byte[] inFunction = Field(25, Field(7, Field(5, Field(10, Tensor("function.bin")))));
         byte[] sparse = Field(7, Field(15, Field(1, Tensor("values.bin")), Field(2, Tensor("indices.bin"))));
 
-        Assert.Equal(["a.bin", "b.bin", "branch.bin", "constant.bin", "function.bin", "indices.bin", "values.bin"], Names(inGraph, inNode, inBranch, inFunction, sparse));
+        Assert.Equal(["a.bin", "b.bin", "branch.bin", "constant.bin", "function.bin", "indices.bin", "values.bin"],
+            Names(inGraph, inNode, inBranch, inFunction, sparse));
     }
 
     [Fact]

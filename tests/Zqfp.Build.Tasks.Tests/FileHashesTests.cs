@@ -9,7 +9,8 @@ public sealed class FileHashesTests : IDisposable
 
     [Fact]
     public void Hashes_the_content() =>
-        Assert.Equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", new FileHashes(Cache).Of(_folder.File("a", "abc")));
+        Assert.Equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            new FileHashes(Cache).Of(_folder.File("a", "abc")));
 
     [Fact]
     public void A_missing_file_has_a_hash_of_its_own() =>
@@ -72,7 +73,8 @@ public sealed class FileHashesTests : IDisposable
     {
         File.WriteAllText(Cache, "nonsense\n\t\n\0");
 
-        Assert.Equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", new FileHashes(Cache).Of(_folder.File("a", "abc")));
+        Assert.Equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            new FileHashes(Cache).Of(_folder.File("a", "abc")));
     }
 
     public void Dispose() => _folder.Dispose();

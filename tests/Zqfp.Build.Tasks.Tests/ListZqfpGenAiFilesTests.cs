@@ -20,11 +20,14 @@ public sealed class ListZqfpGenAiFilesTests : IDisposable
 
         Assert.Equal(
             [
-                (adapter, "deep/adapters/a.bin"), (template, "deep/chat_template.jinja"), (Path.Combine(made, "genai_config.json"), "deep/genai_config.json"),
-                (Path.Combine(made, "tokenizer_config.json"), "deep/tokenizer_config.json"), (Path.Combine(made, "mine.so"), "deep/mine.so"),
+                (adapter, "deep/adapters/a.bin"), (template, "deep/chat_template.jinja"),
+                (Path.Combine(made, "genai_config.json"), "deep/genai_config.json"),
+                (Path.Combine(made, "tokenizer_config.json"), "deep/tokenizer_config.json"),
+                (Path.Combine(made, "mine.so"), "deep/mine.so"),
             ],
             List(project, ("For", "genai"), ("OperatorsLibrary", "libraries/mine.so")));
-        Assert.DoesNotContain(List(project, ("For", "genai"), ("Profile", "stock")), file => file.Link.EndsWith(".so", StringComparison.Ordinal));
+        Assert.DoesNotContain(List(project, ("For", "genai"), ("Profile", "stock")),
+            file => file.Link.EndsWith(".so", StringComparison.Ordinal));
         Assert.Empty(List(project));
     }
 

@@ -41,6 +41,7 @@ public sealed class MetadataPlaceTests : IDisposable
     public void A_project_that_cannot_be_read_is_named_without_a_line(string name, string? content)
     {
         string project = content is null ? Path.Combine(_folder.Path, name) : _folder.File(name, content);
-        Assert.Equal((project, 0), (MetadataPlace.Find(project, "Weights", "fp5").File, MetadataPlace.Find(project, "Weights", "fp5").Line));
+        Assert.Equal(
+            (project, 0), (MetadataPlace.Find(project, "Weights", "fp5").File, MetadataPlace.Find(project, "Weights", "fp5").Line));
     }
 }

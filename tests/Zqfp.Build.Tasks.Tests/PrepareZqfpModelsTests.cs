@@ -45,21 +45,25 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     [Fact]
     public void Spaces_around_a_value_are_none_of_it_but_those_of_a_text_are()
     {
-        ITaskItem model = Assert.Single(Run(Model(("Rank", " 4 "), ("DocumentSeparator", "\n\n"), ("DocumentMarker", " * "))).PreparedModels);
+        ITaskItem model =
+            Assert.Single(Run(Model(("Rank", " 4 "), ("DocumentSeparator", "\n\n"), ("DocumentMarker", " * "))).PreparedModels);
 
-        Assert.Equal(("4", "\n\n", " * "), (model.GetMetadata("Rank"), model.GetMetadata("DocumentSeparator"), model.GetMetadata("DocumentMarker")));
+        Assert.Equal(
+            ("4", "\n\n", " * "), (model.GetMetadata("Rank"), model.GetMetadata("DocumentSeparator"), model.GetMetadata("DocumentMarker")));
     }
 
     [Fact]
     public void A_recipe_gives_what_neither_the_item_nor_the_command_line_says()
     {
-        _folder.File("recipes/zqfp.json", """{ "tokenizer": "../model/tokenizer.json", "rank": 16, "weights": "fp8", "window": 64, "layerOverrides": ["a:rank=1", "b:rank=2"] }""");
+        _folder.File("recipes/zqfp.json",
+            """{ "tokenizer": "../model/tokenizer.json", "rank": 16, "weights": "fp8", "window": 64, "layerOverrides": ["a:rank=1", "b:rank=2"] }""");
         _engine.GlobalProperties["ZqfpWindow"] = "128";
 
         ITaskItem model = Assert.Single(Run(Model(("Tokenizer", ""), ("Recipe", "recipes/zqfp.json"), ("Rank", "4"))).PreparedModels);
 
         Assert.Equal(Path.Combine(_folder.Path, "model", "tokenizer.json"), model.GetMetadata("Tokenizer"));
-        Assert.Equal(("4", "fp8", "128", "a:rank=1;b:rank=2"), (model.GetMetadata("Rank"), model.GetMetadata("Weights"), model.GetMetadata("Window"), model.GetMetadata("LayerOverrides")));
+        Assert.Equal(("4", "fp8", "128", "a:rank=1;b:rank=2"),
+            (model.GetMetadata("Rank"), model.GetMetadata("Weights"), model.GetMetadata("Window"), model.GetMetadata("LayerOverrides")));
     }
 
     [Fact]
@@ -86,11 +90,13 @@ public sealed class PrepareZqfpModelsTests : IDisposable
         ITaskItem[] reported = Run(Model(("Report", value), ("Evaluation", "calibration.txt"))).ReportedModels;
 
         Assert.Equal(expected, reported.Length);
-        Assert.All(reported, model => Assert.Equal(["m.onnx.report.html", "m.onnx.report.md", "m.onnx.report.json"], ((ITaskItem2)model).GetMetadataValueEscaped("ReportFiles").Split(';').Select(Path.GetFileName)));
+        Assert.All(reported, model => Assert.Equal(["m.onnx.report.html", "m.onnx.report.md", "m.onnx.report.json"],
+            ((ITaskItem2)model).GetMetadataValueEscaped("ReportFiles").Split(';').Select(Path.GetFileName)));
     }
 
     [Fact]
-    public void A_model_without_a_gate_has_no_result_of_one() => Assert.Equal("", Run(Model()).ReportedModels.Single().GetMetadata("GateResult"));
+    public void A_model_without_a_gate_has_no_result_of_one() => Assert.Equal(
+        "", Run(Model()).ReportedModels.Single().GetMetadata("GateResult"));
 
     [Theory]
     [InlineData("Weights", "int8", true)]
@@ -137,7 +143,8 @@ public sealed class PrepareZqfpModelsTests : IDisposable
         File.SetLastWriteTimeUtc(Path.Combine(_folder.Path, "model/m.onnx"), DateTime.UtcNow.AddMinutes(1));
         Run(Model());
 
-        Assert.All(files.Where(file => !file.EndsWith("files.cache", StringComparison.Ordinal)), file => Assert.Equal(old, File.GetLastWriteTimeUtc(file)));
+        Assert.All(files.Where(file => !file.EndsWith("files.cache", StringComparison.Ordinal)),
+            file => Assert.Equal(old, File.GetLastWriteTimeUtc(file)));
     }
 
     [Fact]
@@ -177,7 +184,8 @@ public sealed class PrepareZqfpModelsTests : IDisposable
         // MSBuild splits the escaped value: the folder's own name may hold a semicolon.
         string[] files = ((ITaskItem2)model).GetMetadataValueEscaped("FurtherFiles").Split(';');
         Assert.Equal(["m.custom.onnx", "m.custom.onnx.data", "m.qdq.onnx", "m.qdq.onnx.data"], files.Select(Path.GetFileName));
-        Assert.All(files, file => Assert.EndsWith("/obj/model/m.onnx", Path.GetDirectoryName(file)!.Replace('\\', '/'), StringComparison.Ordinal));
+        Assert.All(
+            files, file => Assert.EndsWith("/obj/model/m.onnx", Path.GetDirectoryName(file)!.Replace('\\', '/'), StringComparison.Ordinal));
         Assert.Equal("", Assert.Single(Run(Model(("Profile", "qdq"))).PreparedModels).GetMetadata("FurtherFiles"));
     }
 
@@ -195,7 +203,8 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("MaxPerplexityIncreese", "'MaxPerplexityIncreese' of the ZqfpModel 'model/m.onnx' is no option. Did you mean 'MaxPerplexityIncrease'?")]
+    [InlineData("MaxPerplexityIncreese",
+        "'MaxPerplexityIncreese' of the ZqfpModel 'model/m.onnx' is no option. Did you mean 'MaxPerplexityIncrease'?")]
     [InlineData("Wights", "Did you mean 'Weights'?")]
     [InlineData("Banana", "'Banana' of the ZqfpModel 'model/m.onnx' is no option. Metadata of your own targets begins with an underscore.")]
     public void Metadata_that_is_no_option_is_one_coded_error(string name, string expected)
@@ -226,8 +235,10 @@ public sealed class PrepareZqfpModelsTests : IDisposable
         Run(Model(("MaxPerplexityIncrease", "5"), ("IncludeLayers", "*"), ("LayerOverrides", "a:rank=1;b:rank=x")));
 
         Assert.Equal(["ZQFP0016", "ZQFP0016"], _engine.Errors.Select(error => error.Code));
-        Assert.Contains(_engine.Errors, error => error.Message == "MaxPerplexityIncrease of the ZqfpModel 'model/m.onnx' is a percentage such as 5%, not '5'.");
-        Assert.Contains(_engine.Errors, error => error.Message!.StartsWith("LayerOverrides of the ZqfpModel 'model/m.onnx' sets format", StringComparison.Ordinal));
+        Assert.Contains(_engine.Errors,
+            error => error.Message == "MaxPerplexityIncrease of the ZqfpModel 'model/m.onnx' is a percentage such as 5%, not '5'.");
+        Assert.Contains(_engine.Errors,
+            error => error.Message!.StartsWith("LayerOverrides of the ZqfpModel 'model/m.onnx' sets format", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -236,7 +247,8 @@ public sealed class PrepareZqfpModelsTests : IDisposable
         _engine.GlobalProperties["ZqfpRank"] = "big";
         Run(Model(("Rank", "8")));
 
-        Assert.Equal("the property ZqfpRank, given to this build, is a whole number of at least 0, not 'big'.", Assert.Single(_engine.Errors).Message);
+        Assert.Equal("the property ZqfpRank, given to this build, is a whole number of at least 0, not 'big'.",
+            Assert.Single(_engine.Errors).Message);
     }
 
     [Fact]

@@ -9,7 +9,8 @@ public sealed class RecipeFileTests : IDisposable
     [Fact]
     public void Keys_are_the_metadata_in_camel_case_lists_are_joined_and_paths_start_at_the_recipe()
     {
-        string path = _folder.File("sub/zqfp.json", """{ "$schema": "s", "rank": 16, "maxPerplexityIncrease": "5%", "excludeLayers": ["\u0061", "b"] }""");
+        string path = _folder.File(
+            "sub/zqfp.json", """{ "$schema": "s", "rank": 16, "maxPerplexityIncrease": "5%", "excludeLayers": ["\u0061", "b"] }""");
         Assert.Equal(
             new Dictionary<string, string> { ["Rank"] = "16", ["MaxPerplexityIncrease"] = "5%", ["ExcludeLayers"] = "a;b" },
             RecipeFile.Read(path));
@@ -36,7 +37,8 @@ public sealed class RecipeFileTests : IDisposable
     [Theory]
     [InlineData("{ \"ranks\": 3 }", "'ranks' is no option. Did you mean 'rank'?")]
     [InlineData("{ \"maxPerplexityIncrease\": 5 }", "'maxPerplexityIncrease' is a percentage such as 5%, not '5'.")]
-    [InlineData("{ \"layerOverrides\": [\"a:rank=x\"] }", "'layerOverrides' sets format (fp4, fp8, int4, int8, e3m0, e5m2, float), group-size or rank, not 'rank=x'.")]
+    [InlineData("{ \"layerOverrides\": [\"a:rank=x\"] }",
+        "'layerOverrides' sets format (fp4, fp8, int4, int8, e3m0, e5m2, float), group-size or rank, not 'rank=x'.")]
     public void A_mistake_is_told_by_its_key(string content, string expected) =>
         Assert.Equal(expected, Assert.Throws<FormatException>(() => RecipeFile.Read(_folder.File("zqfp.json", content))).Message);
 }

@@ -13,7 +13,8 @@ public class ToolDiagnosticTests
     {
         ToolDiagnostic diagnostic = ToolDiagnostic.Parse(line)!;
 
-        Assert.Equal((isError, file, code, text, lineNumber, column), (diagnostic.IsError, diagnostic.File, diagnostic.Code, diagnostic.Text, diagnostic.Line, diagnostic.Column));
+        Assert.Equal((isError, file, code, text, lineNumber, column),
+            (diagnostic.IsError, diagnostic.File, diagnostic.Code, diagnostic.Text, diagnostic.Line, diagnostic.Column));
     }
 
     [Theory]

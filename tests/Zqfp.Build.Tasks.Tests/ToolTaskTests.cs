@@ -23,17 +23,20 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Quantize("exit 0", ("Weights", "fp4"), ("Rank", "0")));
 
         Assert.Equal(
-            ["tool.dll", "quantize", "/a folder/m.onnx", "--output", "/out/m.onnx", "--tokenizer", "/t;k.json", "--calibration", "/c.txt", "--weights", "fp4", "--rank", "0", "--work", "/layers", "--result", "/quantize.json", "--threads", "2"],
+            ["tool.dll", "quantize", "/a folder/m.onnx", "--output", "/out/m.onnx", "--tokenizer", "/t;k.json", "--calibration",
+                "/c.txt", "--weights", "fp4", "--rank", "0", "--work", "/layers", "--result", "/quantize.json", "--threads", "2"],
             Arguments);
     }
 
     [UnixFact]
     public void Quantize_repeats_an_option_for_each_entry_of_a_list()
     {
-        Assert.True(Quantize("exit 0", ("ExcludeLayers", " a* ;b ; "), ("LayerOverrides", "c:rank=4,format=fp8;d:format=float"), ("Profile", "custom;portable")));
+        Assert.True(Quantize("exit 0", ("ExcludeLayers", " a* ;b ; "), ("LayerOverrides", "c:rank=4,format=fp8;d:format=float"),
+            ("Profile", "custom;portable")));
 
         Assert.Equal(
-            ["--profile", "custom", "--profile", "portable", "--exclude", "a*", "--exclude", "b", "--override", "c:rank=4,format=fp8", "--override", "d:format=float"],
+            ["--profile", "custom", "--profile", "portable", "--exclude", "a*", "--exclude", "b", "--override",
+                "c:rank=4,format=fp8", "--override", "d:format=float"],
             Arguments[9..^6]);
     }
 
@@ -43,7 +46,8 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Gate("exit 0", ("MaxPerplexityIncrease", "5%"), ("Rank", "0")));
 
         Assert.Equal(
-            ["tool.dll", "gate", "/out/m.onnx", "--against", "/a folder/m.onnx", "--tokenizer", "/t;k.json", "--text", "/e.txt", "--max-increase", "5%", "--cache", "/cache", "--result", "/gate.json"],
+            ["tool.dll", "gate", "/out/m.onnx", "--against", "/a folder/m.onnx", "--tokenizer", "/t;k.json", "--text",
+                "/e.txt", "--max-increase", "5%", "--cache", "/cache", "--result", "/gate.json"],
             Arguments);
     }
 
@@ -59,7 +63,8 @@ public sealed class ToolTaskTests : IDisposable
 
         Assert.True(Gate("exit 0", ("Baseline", Path.GetFullPath(Path.Combine(_folder.Path, baseline))), ("Link", "model/m.onnx")));
 
-        Assert.Equal(expected.Replace("PROJECT", Path.GetFileName(_folder.Path), StringComparison.Ordinal), Arguments[Array.IndexOf(Arguments, "--baseline-name") + 1]);
+        Assert.Equal(expected.Replace("PROJECT", Path.GetFileName(_folder.Path), StringComparison.Ordinal),
+            Arguments[Array.IndexOf(Arguments, "--baseline-name") + 1]);
     }
 
     [UnixFact]
@@ -124,7 +129,8 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Replay(executed: false));
 
         Assert.Equal(2, _engine.Warnings.Count);
-        Assert.All(_engine.Warnings, warning => Assert.Equal(("ZQFP2003", "/m.onnx", "Größe {0} %3b; hm"), (warning.Code, warning.File, warning.Message)));
+        Assert.All(_engine.Warnings,
+            warning => Assert.Equal(("ZQFP2003", "/m.onnx", "Größe {0} %3b; hm"), (warning.Code, warning.File, warning.Message)));
     }
 
     [UnixFact]
@@ -152,7 +158,10 @@ public sealed class ToolTaskTests : IDisposable
     [UnixFact]
     public void The_report_has_the_gate_where_there_is_a_verdict_and_says_where_it_is_only_when_that_is_bad()
     {
-        string[] outputs = ["--output", "/out/m.onnx.report.html", "--output", "/out/m.onnx.report.md", "--output", "/out/m.onnx.report.json"];
+        string[] outputs =
+        [
+            "--output", "/out/m.onnx.report.html", "--output", "/out/m.onnx.report.md", "--output", "/out/m.onnx.report.json"
+        ];
         Assert.True(Report("/no such gate.json"));
         Assert.Equal(["tool.dll", "report", "/quantize.json", .. outputs], Arguments);
 
@@ -190,7 +199,8 @@ public sealed class ToolTaskTests : IDisposable
     public void The_verdict_of_an_earlier_run_does_not_outlive_the_next()
     {
         string gate = _folder.File("gate.json", "{}");
-        Assert.False(Execute(new ZqfpGate { EvaluationCache = "/cache", DotNetHost = Script("exit 14") }, [("Evaluation", "/e.txt")], gate));
+        Assert.False(Execute(new ZqfpGate { EvaluationCache = "/cache", DotNetHost = Script("exit 14") },
+            [("Evaluation", "/e.txt")], gate));
 
         Assert.False(File.Exists(gate));
     }
@@ -210,7 +220,9 @@ public sealed class ToolTaskTests : IDisposable
             [
                 ("Tokenizer", "/t;k.json"), ("Calibration", "/c.txt"), ("QuantizedModel", "/out/m.onnx"), ("WorkFolder", "/layers"),
                 ("QuantizeStamp", Stamp), ("QuantizeWarnings", Path.Combine(_folder.Path, "quantize.warnings")),
-                ("GateStamp", GateStamp), ("GateInputs", Path.Combine(_folder.Path, "gate.inputs")), ("QuantizeResult", "/quantize.json"), ("GateResult", gateResult ?? "/gate.json"), ("ReportStamp", Path.Combine(_folder.Path, "report.stamp")), ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
+                ("GateStamp", GateStamp), ("GateInputs", Path.Combine(_folder.Path, "gate.inputs")), ("QuantizeResult", "/quantize.json"),
+                ("GateResult", gateResult ?? "/gate.json"), ("ReportStamp", Path.Combine(_folder.Path, "report.stamp")),
+                ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
             ]))
         {
             model.SetMetadata(name, Escaping.Escape(value));
@@ -228,7 +240,13 @@ public sealed class ToolTaskTests : IDisposable
     private bool Replay(bool executed)
     {
         ITaskItem file = new TaskItem(Escaping.Escape(Path.Combine(_folder.Path, "quantize.warnings")));
-        return new ReplayZqfpWarnings { BuildEngine = _engine, HelpLinkBase = Help, WarningFiles = [file], Executed = executed ? [file] : [] }.Execute();
+        return new ReplayZqfpWarnings
+        {
+            BuildEngine = _engine,
+            HelpLinkBase = Help,
+            WarningFiles = [file],
+            Executed = executed ? [file] : []
+        }.Execute();
     }
 
     private bool Report(string? gateResult) =>

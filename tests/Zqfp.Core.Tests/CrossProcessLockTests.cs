@@ -41,7 +41,11 @@ public sealed class CrossProcessLockTests
         {
             string? told = "nobody";
             using var stop = new CancellationTokenSource();
-            Assert.Throws<OperationCanceledException>(() => CrossProcessLock.Acquire(name, Pause, holder => { told = holder; stop.Cancel(); }, stop.Token));
+            Assert.Throws<OperationCanceledException>(() => CrossProcessLock.Acquire(name, Pause, holder =>
+            {
+                told =
+                holder; stop.Cancel();
+            }, stop.Token));
             Assert.Null(told);
         }
 

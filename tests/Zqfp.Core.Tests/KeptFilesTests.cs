@@ -30,7 +30,8 @@ public sealed class KeptFilesTests : IDisposable
     [Fact]
     public void What_is_no_result_stays_however_old_for_the_folder_may_be_that_of_a_model()
     {
-        string[] others = ["0.json", "config.json", "tokenizer.json", $"{new string('g', 64)}.json", $"{new string('A', 64)}.json", $"{new string('a', 65)}.json", "notes.tmp", "zqfp.baseline.json"];
+        string[] others = ["0.json", "config.json", "tokenizer.json", $"{new string('g', 64)}.json", $"{new string('A', 64)}.json",
+            $"{new string('a', 65)}.json", "notes.tmp", "zqfp.baseline.json"];
         foreach (string name in others)
         {
             Write(name, days: 400);

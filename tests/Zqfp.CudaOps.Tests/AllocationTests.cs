@@ -51,13 +51,17 @@ public sealed class AllocationTests
         return least;
     }
 
-    /// <summary>x0 -> x1 -> .. -> y, each step by one node of the operator (and where it gives codes, one product that takes them).</summary>
+    /// <summary>
+    /// x0 -> x1 -> .. -> y, each step by one node of the operator (and where it gives codes, one product that takes them).
+    /// </summary>
     private static byte[] Chain(string name, int type, int rotation, int columns, int nodes)
     {
         byte[][] constants =
         [
-            Onnx.Tensor("w", Onnx.Float4E2M1, [columns, columns], new byte[columns * columns / 2]), Onnx.Tensor("e", Onnx.UInt8, [columns, 3], new byte[columns * 3]),
-            Onnx.Tensor("s", Onnx.Float, [columns], new byte[columns * 4]), Onnx.Tensor("a", Onnx.Float, [2, columns], new byte[columns * 8]),
+            Onnx.Tensor("w", Onnx.Float4E2M1, [columns, columns], new byte[columns * columns / 2]),
+            Onnx.Tensor("e", Onnx.UInt8, [columns, 3], new byte[columns * 3]),
+            Onnx.Tensor("s", Onnx.Float, [columns], new byte[columns * 4]),
+            Onnx.Tensor("a", Onnx.Float, [2, columns], new byte[columns * 8]),
             Onnx.Tensor("b", Onnx.Float, [columns, 2], new byte[columns * 8]),
         ];
         byte[][] attributes = [Onnx.Attribute("group_size", 32), Onnx.Attribute("dtype", type)];
@@ -77,6 +81,7 @@ public sealed class AllocationTests
             };
         }
         return Onnx.Model(
-            [.. Enumerable.Range(0, nodes).SelectMany(Step)], [Onnx.Value("x0", type, "m", columns)], [Onnx.Value("y", type, "m", columns)], constants);
+            [.. Enumerable.Range(0, nodes).SelectMany(Step)], [Onnx.Value("x0", type, "m", columns)],
+            [Onnx.Value("y", type, "m", columns)], constants);
     }
 }

@@ -14,9 +14,12 @@ public sealed class MatMulTests
     {
         (int M, int N, int K, int Group, int Rank, bool Bias)[] cases =
         [
-            (1, 64, 64, 64, 0, false), (1, 200, 768, 256, 8, true), (2, 65, 96, 32, 3, true), (3, 130, 300, 256, 0, false), (7, 1, 1, 1, 1, true),
-            (13, 96, 172, 64, 8, false), (6, 64, 1030, 1030, 0, true), (140, 70, 264, 24, 16, true), (5, 33, 40, 5, 0, true), (17, 8, 7, 256, 2, false),
-            (3, 20, 9, 1, 0, false), (1, 65, 100, 3, 1, true), (4, 3, 0, 16, 0, true), (2, 0, 32, 16, 0, true), (128, 1, 259, 258, 0, false),
+            (1, 64, 64, 64, 0, false), (1, 200, 768, 256, 8, true), (2, 65, 96, 32, 3, true), (3, 130, 300, 256, 0, false),
+            (7, 1, 1, 1, 1, true),
+            (13, 96, 172, 64, 8, false), (6, 64, 1030, 1030, 0, true), (140, 70, 264, 24, 16, true), (5, 33, 40, 5, 0, true),
+            (17, 8, 7, 256, 2, false),
+            (3, 20, 9, 1, 0, false), (1, 65, 100, 3, 1, true), (4, 3, 0, 16, 0, true), (2, 0, 32, 16, 0, true),
+            (128, 1, 259, 258, 0, false),
         ];
         foreach (var (m, n, k, group, rank, bias) in cases)
         {
@@ -36,7 +39,18 @@ public sealed class MatMulTests
     [MemberData(nameof(Operators))]
     public void Takes_float16_for_whatever_may_be_float16(string name)
     {
-        Check(new Product { Operator = name, M = 5, N = 66, K = 45, GroupSize = 16, Rank = 3, Bias = true, HalfInput = true, HalfConstants = true }.Fill(6));
+        Check(new Product
+        {
+            Operator = name,
+            M = 5,
+            N = 66,
+            K = 45,
+            GroupSize = 16,
+            Rank = 3,
+            Bias = true,
+            HalfInput = true,
+            HalfConstants = true
+        }.Fill(6));
     }
 
     [Theory]
@@ -44,7 +58,17 @@ public sealed class MatMulTests
     public void Gives_float16_rounded_from_the_float_result(string name)
     {
         Product exact = new Product { Operator = name, M = 9, N = 70, K = 64, GroupSize = 32, Rank = 4, Bias = true }.Fill(5);
-        Product rounded = new Product { Operator = name, M = 9, N = 70, K = 64, GroupSize = 32, Rank = 4, Bias = true, HalfOutput = true }.Fill(5);
+        Product rounded = new Product
+        {
+            Operator = name,
+            M = 9,
+            N = 70,
+            K = 64,
+            GroupSize = 32,
+            Rank = 4,
+            Bias = true,
+            HalfOutput = true
+        }.Fill(5);
         using InferenceSession exactSession = Load(exact), roundedSession = Load(rounded);
         Assert.Equal(exact.Run(exactSession).Select(value => (float)(Half)value), rounded.Run(roundedSession));
     }
@@ -88,12 +112,14 @@ public sealed class MatMulTests
     {
         foreach (int rows in new[] { 1, 2, 5, 15 })
         {
-            Product product = new Product { Operator = name, M = rows, N = 100, K = 530, GroupSize = 128, Rank = 5, Bias = true }.Fill(rows);
+            Product product = new Product { Operator = name, M = rows, N = 100, K = 530, GroupSize = 128, Rank = 5, Bias = true }
+                .Fill(rows);
             float[][] results =
             [
                 .. PanelMath.All.Select(math =>
                 {
-                    using SessionOptions options = new SessionOptions().Add(new OperatorDomain(LoadedOnnxRuntime.Find().Api, OperatorSets.Cpu(math)));
+                    using SessionOptions options = new SessionOptions()
+                        .Add(new OperatorDomain(LoadedOnnxRuntime.Find().Api, OperatorSets.Cpu(math)));
                     using var session = new InferenceSession(product.Model(), options);
                     return product.Run(session);
                 }),
@@ -142,7 +168,16 @@ public sealed class MatMulTests
     {
         foreach (int rows in new[] { 1, 5 })
         {
-            Product product = new Product { Operator = OperatorNames.MatMulW8A8, M = rows, N = 70, K = columns, GroupSize = group, Rank = 2, Bias = true }.Fill(2);
+            Product product = new Product
+            {
+                Operator = OperatorNames.MatMulW8A8,
+                M = rows,
+                N = 70,
+                K = columns,
+                GroupSize = group,
+                Rank = 2,
+                Bias = true
+            }.Fill(2);
             product.W[(3 * columns) + 5] = 0x7F;
             product.W[(69 * columns) + columns - 1] = 0xFF;
             using InferenceSession session = Load(product);
@@ -196,7 +231,8 @@ public sealed class MatMulTests
             [Onnx.Value("z", Onnx.Float, "m", 32), Onnx.Value("shape", Onnx.Int64, "rank")],
             [Onnx.Value("y", Onnx.Float, "n", "b", "a")],
             [
-                Onnx.Tensor("w", Onnx.UInt4, [4, 32], product.W), Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E), Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S)),
+                Onnx.Tensor("w", Onnx.UInt4, [4, 32], product.W), Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E),
+                Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S)),
                 Onnx.Tensor("zero", Onnx.Float, [1], new byte[4]),
             ]);
         using var session = new InferenceSession(model, Options());
@@ -213,19 +249,25 @@ public sealed class MatMulTests
         Product product = new Product { Operator = OperatorNames.MatMulW4A16, M = 2, N = 4, K = 32, GroupSize = 16 }.Fill(1);
         byte[][] constants =
         [
-            Onnx.Tensor("w", Onnx.UInt4, [4, 32], product.W), Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E), Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S)),
+            Onnx.Tensor("w", Onnx.UInt4, [4, 32], product.W), Onnx.Tensor("e", Onnx.UInt8, [4, 2], product.E),
+            Onnx.Tensor("s", Onnx.Float, [4], Onnx.Raw(product.S)),
         ];
-        FailsToRun("The last dimension of X must be K = 32; X is [1, 31].", OperatorNames.MatMulW4A16, constants, Onnx.Float, ["m", "k"], [1, 31]);
+        FailsToRun("The last dimension of X must be K = 32; X is [1, 31].", OperatorNames.MatMulW4A16, constants,
+            Onnx.Float, ["m", "k"], [1, 31]);
         FailsToRun("The last dimension of X must be K = 32; X is [].", OperatorNames.MatMulW4A16, constants, Onnx.Float, [], []);
-        FailsToRun("X must be of type Float or Float16; it is Int64.", OperatorNames.MatMulW4A16, constants, Onnx.Int64, ["m", 32], [1, 32]);
-        FailsToRun("Sx must hold one scale for each of the 2 tokens; it is [3, 1].", OperatorNames.MatMulW4A8, constants, Onnx.Float8E4M3FN, ["m", 32], [2, 32], [3, 1]);
+        FailsToRun("X must be of type Float or Float16; it is Int64.", OperatorNames.MatMulW4A16, constants, Onnx.Int64,
+            ["m", 32], [1, 32]);
+        FailsToRun("Sx must hold one scale for each of the 2 tokens; it is [3, 1].", OperatorNames.MatMulW4A8,
+            constants, Onnx.Float8E4M3FN, ["m", 32], [2, 32], [3, 1]);
     }
 
-    private static void Fails(string rule, byte[][] initializers, long groupSize = 16, long type = 1, string feed = "", string[]? more = null)
+    private static void Fails(
+        string rule, byte[][] initializers, long groupSize = 16, long type = 1, string feed = "", string[]? more = null)
     {
         byte[][] inputs = [Onnx.Value("x", Onnx.Float8E4M3FN, "m", 32), Onnx.Value("sx", Onnx.Float, "m", 1)];
         byte[] model = Onnx.Model(
-            [Onnx.Node("zqfp", OperatorNames.MatMulW4A8, ["x", "sx", "w", "e", "s", .. more ?? (feed == "bias" ? [feed] : [])], ["y"], Onnx.Attribute("group_size", groupSize), Onnx.Attribute("dtype", type))],
+            [Onnx.Node("zqfp", OperatorNames.MatMulW4A8, ["x", "sx", "w", "e", "s", .. more ?? (feed == "bias" ? [feed] : [])],
+                ["y"], Onnx.Attribute("group_size", groupSize), Onnx.Attribute("dtype", type))],
             feed.Length > 0 ? [.. inputs, Onnx.Value(feed, Onnx.Float, 4)] : inputs,
             [Onnx.Value("y", (int)type, "m", 4)],
             initializers);
@@ -235,10 +277,12 @@ public sealed class MatMulTests
         Assert.Contains("MatMulW4A8_of_y", error.Message);
     }
 
-    private static void FailsToRun(string rule, string name, byte[][] constants, int type, object[] dimensions, long[] shape, params long[] scaleShape)
+    private static void FailsToRun(
+        string rule, string name, byte[][] constants, int type, object[] dimensions, long[] shape, params long[] scaleShape)
     {
         bool isQuantized = scaleShape.Length > 0;
-        byte[] product = Onnx.Node("zqfp", name, [.. (string[])(isQuantized ? ["xq", "sx"] : ["x"]), "w", "e", "s"], ["y"], Onnx.Attribute("group_size", 16));
+        byte[] product = Onnx.Node("zqfp", name, [.. (string[])(isQuantized ? ["xq", "sx"] : ["x"]), "w", "e", "s"],
+            ["y"], Onnx.Attribute("group_size", 16));
         byte[] x = Onnx.Value("x", isQuantized ? Onnx.Float : type, dimensions);
         byte[] model = Onnx.Model(
             isQuantized ? [Onnx.Node("", "Cast", ["x"], ["xq"], Onnx.Attribute("to", type)), product] : [product],
@@ -246,10 +290,12 @@ public sealed class MatMulTests
             [Onnx.Value("y", Onnx.Float)],
             constants);
         using var session = new InferenceSession(model, Options());
-        using OrtValue input = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, isQuantized ? TensorElementType.Float : (TensorElementType)type, shape);
+        using OrtValue input = OrtValue.CreateAllocatedTensorValue(
+            OrtAllocator.DefaultInstance, isQuantized ? TensorElementType.Float : (TensorElementType)type, shape);
         input.GetTensorMutableRawData().Clear();
         using OrtValue scales = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementType.Float, scaleShape);
-        var error = Assert.Throws<OnnxRuntimeException>(() => session.Run(isQuantized ? ["x", "sx"] : ["x"], isQuantized ? [input, scales] : [input], ["y"]));
+        var error = Assert.Throws<OnnxRuntimeException>(
+            () => session.Run(isQuantized ? ["x", "sx"] : ["x"], isQuantized ? [input, scales] : [input], ["y"]));
         Assert.Contains("ZQFP4006: " + rule, error.Message);
         Assert.Contains(name + "_of_y", error.Message);
     }
@@ -265,7 +311,8 @@ public sealed class MatMulTests
 
         // A chain of n roundings is off by at most about n half units of the sum of magnitudes: chunks of 256, then their total,
         // then the low-rank sums of K / 4 and r, and the epilogue.
-        double chain = Math.Min(product.GroupSize, 256) + (2 * product.Groups) + (product.K / 256) + (product.Rank > 0 ? (product.K / 4) + product.Rank : 0) + 16;
+        double chain = Math.Min(product.GroupSize, 256) + (2 * product.Groups) + (product.K / 256)
+            + (product.Rank > 0 ? (product.K / 4) + product.Rank : 0) + 16;
         double bound = chain * Math.Pow(2, -24);
         for (int m = 0; m < product.M; m++)
         {
@@ -274,7 +321,8 @@ public sealed class MatMulTests
                 (double expected, double magnitude) = product.Expected(m, n);
                 Assert.True(
                     Math.Abs(y[(m * product.N) + n] - expected) <= bound * magnitude,
-                    $"{product.Operator} M {product.M} N {product.N} K {product.K} group {product.GroupSize}: ({m}, {n}) is {y[(m * product.N) + n]}, expected {expected} within {bound * magnitude}");
+                    $"{product.Operator} M {product.M} N {product.N} K {product.K} group {product.GroupSize}: ({m}, {n}) is "
+                    + $"{y[(m * product.N) + n]}, expected {expected} within {bound * magnitude}");
             }
         }
     }

@@ -71,7 +71,9 @@ public sealed class MemoryTests : IDisposable
         Assert.InRange(Environment.WorkingSet - warm, long.MinValue, 16L << 20);
     }
 
-    /// <summary>By how much a session that has run once makes the process larger: its own pages, and with them those of mapped files.</summary>
+    /// <summary>
+    /// By how much a session that has run once makes the process larger: its own pages, and with them those of mapped files.
+    /// </summary>
     private static (long Private, long All) Growth(string model)
     {
         using var x = OrtValue.CreateTensorValueFromMemory<float>(new float[K], [1, K]);
@@ -89,7 +91,9 @@ public sealed class MemoryTests : IDisposable
     private static (long Private, long Mapped) Resident()
     {
         long Bytes(string name) => 1024 * long.Parse(
-            File.ReadLines("/proc/self/status").Single(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2],
+            File.ReadLines("/proc/self/status")
+                .Single(line => line.StartsWith(name, StringComparison.Ordinal))
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2],
             CultureInfo.InvariantCulture);
         return (Bytes("RssAnon:"), Bytes("RssFile:"));
     }
@@ -119,11 +123,13 @@ public sealed class MemoryTests : IDisposable
         return (
             [
                 Onnx.Node("zqfp", OperatorNames.QuantizeTokens, ["x"], [$"q{i}", $"t{i}"]),
-                Onnx.Node("zqfp", OperatorNames.MatMulW4A8, [$"q{i}", $"t{i}", $"w{i}", $"e{i}", $"s{i}"], [$"y{i}"], Onnx.Attribute("group_size", GroupSize)),
+                Onnx.Node("zqfp", OperatorNames.MatMulW4A8, [$"q{i}", $"t{i}", $"w{i}", $"e{i}", $"s{i}"], [$"y{i}"],
+                    Onnx.Attribute("group_size", GroupSize)),
             ],
             [
                 External($"w{i}", Onnx.Float4E2M1, [N, K], $"quantized{i}", codes),
-                Onnx.Tensor($"e{i}", Onnx.UInt8, [N, K / GroupSize], new byte[N * K / GroupSize]), Onnx.Tensor($"s{i}", Onnx.Float, [N], new byte[N * sizeof(float)]),
+                Onnx.Tensor($"e{i}", Onnx.UInt8, [N, K / GroupSize], new byte[N * K / GroupSize]),
+                Onnx.Tensor($"s{i}", Onnx.Float, [N], new byte[N * sizeof(float)]),
             ]);
     }
 

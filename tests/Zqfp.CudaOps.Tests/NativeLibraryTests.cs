@@ -83,7 +83,8 @@ public sealed class NativeLibraryTests
             Execute("cc", "-O2", Repository.Path("src/Zqfp.CudaOps.Native/example/run_model.c"), "-o", program, "-ldl");
             string output = Execute(program, LoadedOnnxRuntime.Find().Path, Library, model, "2", $"{K}");
             float[] expected = Run(File.ReadAllBytes(model), new SessionOptions().AddZqfpOperators());
-            Assert.Equal(expected, output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => float.Parse(line, CultureInfo.InvariantCulture)));
+            Assert.Equal(expected,
+                output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => float.Parse(line, CultureInfo.InvariantCulture)));
         }
         finally
         {
@@ -108,7 +109,8 @@ public sealed class NativeLibraryTests
 
     private static string Execute(string program, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process =
+            Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

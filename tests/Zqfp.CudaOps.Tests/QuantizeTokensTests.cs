@@ -14,7 +14,10 @@ public sealed class QuantizeTokensTests
     public void Maps_each_tokens_largest_magnitude_to_448_and_rounds_the_rest(int rows, int columns)
     {
         var random = new Random(rows + columns);
-        float[] x = [.. Enumerable.Range(0, rows * columns).Select(_ => (float)((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-4, 4))))];
+        float[] x =
+        [
+            .. Enumerable.Range(0, rows * columns).Select(_ => (float)((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-4, 4))))
+        ];
         (byte[] codes, float[] scales) = Run<float>(x, rows, columns);
         for (int row = 0; row < rows; row++)
         {
@@ -160,7 +163,8 @@ public sealed class QuantizeTokensTests
         }
         Assert.Equal(halves.Select(half => (float)half), widened);
 
-        float[] values = [.. widened.SelectMany(value => new[] { value, Middle(value), MathF.BitIncrement(Middle(value)), MathF.BitDecrement(Middle(value)) })];
+        float[] values = [.. widened.SelectMany(
+            value => new[] { value, Middle(value), MathF.BitIncrement(Middle(value)), MathF.BitDecrement(Middle(value)) })];
         Half[] narrowed = new Half[values.Length];
         fixed (float* source = values)
         fixed (Half* destination = narrowed)
@@ -191,6 +195,7 @@ public sealed class QuantizeTokensTests
         using OrtValue input = TestSessions.Tensor(x, rows, columns);
         OrtValue[] outputs = session.Run(["x"], [input], ["xf", "sx"]);
         Assert.Equal([rows, 1], outputs[1].GetTensorTypeAndShape().Shape);
-        return ([.. outputs[0].GetTensorDataAsSpan<float>().ToArray().Select(value => (byte)Reference.NearestFp8(value))], outputs[1].GetTensorDataAsSpan<float>().ToArray());
+        return ([.. outputs[0].GetTensorDataAsSpan<float>().ToArray().Select(value => (byte)Reference.NearestFp8(value))],
+            outputs[1].GetTensorDataAsSpan<float>().ToArray());
     }
 }

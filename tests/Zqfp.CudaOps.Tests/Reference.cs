@@ -85,7 +85,8 @@ internal sealed class Product
             random.NextBytes(codes);
             return [.. codes.Select(code => (code & 127) == 127 ? (byte)0 : code)];
         }
-        float[] Floats(int count, double scale) => [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() - 0.5) * scale))];
+        float[] Floats(int count, double scale) =>
+            [.. Enumerable.Range(0, count).Select(_ => (float)((random.NextDouble() - 0.5) * scale))];
         X = Codes(M * K);
         FloatX = Rounded(Floats(M * K, 8), HalfInput);
         TokenScales = [.. Floats(M, 1).Select(scale => Math.Abs(scale) + 0.01f)];
@@ -188,7 +189,8 @@ internal sealed class Product
         leading = leading.Length > 0 ? leading : [M];
         using OrtValue x = HalfInput && !QuantizedActivations
             ? OrtValue.CreateTensorValueFromMemory<Float16>([.. FloatX.Select(value => (Float16)value)], [.. leading, K])
-            : OrtValue.CreateTensorValueFromMemory<float>(QuantizedActivations ? [.. X.Select(code => (float)Reference.Fp8(code))] : FloatX, [.. leading, K]);
+            : OrtValue.CreateTensorValueFromMemory<float>(QuantizedActivations ? [.. X.Select(code => (float)Reference.Fp8(code))] : FloatX,
+                [.. leading, K]);
         using var scales = OrtValue.CreateTensorValueFromMemory(TokenScales, [.. leading, 1]);
         using OrtValue y = session.Run(
             QuantizedActivations ? ["xf", "sx"] : ["x"], QuantizedActivations ? [x, scales] : [x], ["y"])[0];

@@ -30,7 +30,8 @@ public sealed class RoundTokensTests
     [Fact]
     public void Half_way_between_two_values_the_even_one_is_taken()
     {
-        foreach ((string name, TokenFormat format) in new[] { ("fp8_e4m3", TokenFormat.E4M3), ("fp8_e5m2", TokenFormat.E5M2), ("int8", TokenFormat.Int8) })
+        foreach ((string name,
+            TokenFormat format) in new[] { ("fp8_e4m3", TokenFormat.E4M3), ("fp8_e5m2", TokenFormat.E5M2), ("int8", TokenFormat.Int8) })
         {
             double[] values = Values(name);
             for (int i = 0; i + 1 < values.Length; i++)
@@ -70,7 +71,8 @@ public sealed class RoundTokensTests
     {
         "int8" => [.. Enumerable.Range(0, 128).Select(value => (double)value)],
         "fp8_e4m3" => [.. Enumerable.Range(0, 127).Select(Reference.Fp8)],
-        _ => [.. Enumerable.Range(0, 124).Select(code => code < 4 ? code * Math.Pow(2, -16) : (1 + ((code & 3) / 4.0)) * Math.Pow(2, (code >> 2) - 15))],
+        _ => [.. Enumerable.Range(0, 124)
+            .Select(code => code < 4 ? code * Math.Pow(2, -16) : (1 + ((code & 3) / 4.0)) * Math.Pow(2, (code >> 2) - 15))],
     };
 
     private static T[] Run<T>(string format, T[] x, int columns)

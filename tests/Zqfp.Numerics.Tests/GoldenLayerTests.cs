@@ -32,7 +32,8 @@ public sealed class GoldenLayerTests(ITestOutputHelper output)
         var file = new Safetensors(Repository.Reference(Layers));
         (float[] weights, int rows, int columns) = file[$"{layer}.W"];
         string key = $"{layer}.fp4.g{groupSize}.{constraint}";
-        QuantizedLayer result = LayerQuantizer.Quantize(weights, rows, columns, null, Options(groupSize, constraint, QuantizationMethod.Rtn));
+        QuantizedLayer result = LayerQuantizer.Quantize(
+            weights, rows, columns, null, Options(groupSize, constraint, QuantizationMethod.Rtn));
 
         float[] scales = file[$"{key}.scale"].Values;
         for (int i = 0; i < scales.Length; i++)
@@ -52,12 +53,14 @@ public sealed class GoldenLayerTests(ITestOutputHelper output)
         (float[] weights, int rows, int columns) = file[$"{layer}.W"];
         string key = $"{layer}.fp4.g{groupSize}.{constraint}";
         using Hessian hessian = Hessian.FromDense(file[$"{layer}.H"].Values, columns);
-        QuantizedLayer result = LayerQuantizer.Quantize(weights, rows, columns, hessian, Options(groupSize, constraint, QuantizationMethod.Gptq));
+        QuantizedLayer result = LayerQuantizer.Quantize(
+            weights, rows, columns, hessian, Options(groupSize, constraint, QuantizationMethod.Gptq));
 
         JsonElement losses = JsonDocument.Parse(File.ReadAllBytes(Repository.Reference(Losses))).RootElement.GetProperty(key);
         double expected = losses.GetProperty("gptq").GetDouble();
         int different = DifferentCodes(result.Weights, file[$"{key}.gptq"].Values);
-        output.WriteLine($"{key}: loss {result.Loss:g7} expected {expected:g7}, rtn {result.RtnLoss:g7} expected {losses.GetProperty("rtn").GetDouble():g7}, codes different {100.0 * different / weights.Length:f3} %");
+        output.WriteLine($"{key}: loss {result.Loss:g7} expected {expected:g7}, rtn {result.RtnLoss:g7} expected "
+            + $"{losses.GetProperty("rtn").GetDouble():g7}, codes different {100.0 * different / weights.Length:f3} %");
         Assert.InRange(result.RtnLoss!.Value / losses.GetProperty("rtn").GetDouble(), 0.9999, 1.0001);
         Assert.InRange(result.Loss / expected, 0.999, 1.001);
         Assert.InRange(different, 0, weights.Length / 1000);

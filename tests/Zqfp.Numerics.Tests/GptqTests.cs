@@ -47,7 +47,8 @@ public sealed class GptqTests
     {
         using Hessian hessian = RandomData.Hessian(columns, 7);
         float[] weights = RandomData.Uniform(rows * columns, 8);
-        QuantizedLayer layer = LayerQuantizer.Quantize(weights, rows, columns, hessian, Gptq with { GroupSize = groupSize, RefineSweeps = 1 });
+        QuantizedLayer layer = LayerQuantizer.Quantize(
+            weights, rows, columns, hessian, Gptq with { GroupSize = groupSize, RefineSweeps = 1 });
         float[] values = new float[weights.Length];
         layer.Weights.Dequantize(values);
         double expected = 0;
@@ -132,7 +133,8 @@ public sealed class GptqTests
         using Hessian hessian = gram.ToHessian();
         float[] weights = RandomData.Uniform(10 * 40, 2);
         QuantizedLayer layer = LayerQuantizer.Quantize("mlp", weights, 10, 40, hessian, Gptq with { RefineSweeps = 1 });
-        QuantizedLayer nearest = LayerQuantizer.Quantize("mlp", weights, 10, 40, null, Gptq with { Method = QuantizationMethod.Rtn, RefineSweeps = 0 });
+        QuantizedLayer nearest = LayerQuantizer.Quantize(
+            "mlp", weights, 10, 40, null, Gptq with { Method = QuantizationMethod.Rtn, RefineSweeps = 0 });
         (float[] values, float[] expected) = (new float[400], new float[400]);
         layer.Weights.Dequantize(values);
         nearest.Weights.Dequantize(expected);

@@ -69,7 +69,10 @@ public sealed class LayerQuantizerInputTests
         foreach (QuantizationOptions options in wrong)
         {
             ZqfpException error = AssertError("ZQFP2005", () => LayerQuantizer.Quantize("layer", new float[4], 2, 2, null, options));
-            Assert.Matches("(GroupSize|RowsPerAnchor|MaxExponent|Damping|BlockSize|Rank|Sweeps|Refits|MaxThreads|Method|ScaleSearch|Weighting|Constraint) is ", error.Message);
+            Assert.Matches(
+                "(GroupSize|RowsPerAnchor|MaxExponent|Damping|BlockSize|"
+                + "Rank|Sweeps|Refits|MaxThreads|Method|ScaleSearch|Weighting|Constraint) is ",
+                error.Message);
         }
     }
 

@@ -33,9 +33,11 @@ public sealed class LowRankTests
         using Hessian hessian = RandomData.Hessian(Columns, 1);
         float[] weights = RandomData.Uniform(Rows * Columns, 2);
         QuantizedLayer plain = LayerQuantizer.Quantize(weights, Rows, Columns, hessian, Options);
-        QuantizedLayer weighted = LayerQuantizer.Quantize(weights, Rows, Columns, hessian, Options with { LowRankWeighting = LowRankWeighting.ActivationWeighted });
+        QuantizedLayer weighted = LayerQuantizer.Quantize(
+            weights, Rows, Columns, hessian, Options with { LowRankWeighting = LowRankWeighting.ActivationWeighted });
         Assert.True(weighted.Loss < plain.Loss);
-        Assert.True(LayerQuantizer.Loss(weights, weighted.Weights, weighted.LowRank, null) > LayerQuantizer.Loss(weights, plain.Weights, plain.LowRank, null));
+        Assert.True(LayerQuantizer.Loss(weights, weighted.Weights, weighted.LowRank, null) > LayerQuantizer.Loss(
+            weights, plain.Weights, plain.LowRank, null));
     }
 
     [Theory]
@@ -99,7 +101,11 @@ public sealed class LowRankTests
             weights[i] += 4 * up[i / Columns] * down[i % Columns];
         }
 
-        QuantizationOptions options = Options with { Method = QuantizationMethod.Gptq, LowRankWeighting = LowRankWeighting.ActivationWeighted };
+        QuantizationOptions options = Options with
+        {
+            Method = QuantizationMethod.Gptq,
+            LowRankWeighting = LowRankWeighting.ActivationWeighted
+        };
         double once = LayerQuantizer.Quantize(weights, Rows, Columns, hessian, options).Loss;
         double refitted = LayerQuantizer.Quantize(weights, Rows, Columns, hessian, options with { LowRankRefits = 3 }).Loss;
         Assert.InRange(refitted, 0, once * 0.99);
@@ -113,7 +119,8 @@ public sealed class LowRankTests
         const int Rows = 70, Columns = 99;
         using Hessian hessian = RandomData.Hessian(Columns, 1);
         float[] weights = RandomData.Uniform(Rows * Columns, 2);
-        QuantizedLayer layer = LayerQuantizer.Quantize(weights, Rows, Columns, hessian, Options with { Method = QuantizationMethod.Gptq, LowRankWeighting = weighting });
+        QuantizedLayer layer = LayerQuantizer.Quantize(
+            weights, Rows, Columns, hessian, Options with { Method = QuantizationMethod.Gptq, LowRankWeighting = weighting });
         Assert.InRange(layer.Loss / LayerQuantizer.Loss(weights, layer.Weights, layer.LowRank, hessian), 0.9999, 1.0001);
     }
 
@@ -148,7 +155,8 @@ public sealed class LowRankTests
             {
                 for (int k = 0; k < columns; k++)
                 {
-                    gram[(i * rows) + j] += ((double)weights[(i * columns) + k] - values[(i * columns) + k]) * ((double)weights[(j * columns) + k] - values[(j * columns) + k]);
+                    gram[(i * rows) + j] += ((double)weights[(i * columns) + k] - values[(i * columns) + k])
+                        * ((double)weights[(j * columns) + k] - values[(j * columns) + k]);
                 }
             }
         }

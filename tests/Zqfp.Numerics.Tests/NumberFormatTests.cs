@@ -116,7 +116,10 @@ public sealed class NumberFormatTests
     public void Random_values_go_to_the_nearest_grid_point(string name)
     {
         NumberFormat format = NumberFormat.Parse(name);
-        float[] grid = [.. Enumerable.Range(0, format.CodeCount).Select(code => format.Decode((byte)code)).Where(v => MathF.Abs(v) <= format.MaxValue)];
+        float[] grid =
+        [
+            .. Enumerable.Range(0, format.CodeCount).Select(code => format.Decode((byte)code)).Where(v => MathF.Abs(v) <= format.MaxValue)
+        ];
         var random = new Random(7);
         for (int i = 0; i < 20_000; i++)
         {
@@ -143,10 +146,12 @@ public sealed class NumberFormatTests
         for (int i = 0; i < inputs.Length; i++)
         {
             byte expected = format.Encode(inputs[i]);
-            if (expected != codes[i] || BitConverter.SingleToInt32Bits(format.Decode(expected)) != BitConverter.SingleToInt32Bits(decoded[i])
+            if (expected != codes[i]
+                || BitConverter.SingleToInt32Bits(format.Decode(expected)) != BitConverter.SingleToInt32Bits(decoded[i])
                 || BitConverter.SingleToInt32Bits(rounded[i]) != BitConverter.SingleToInt32Bits(decoded[i]))
             {
-                Assert.Fail($"{inputs[i]:r} (0x{BitConverter.SingleToInt32Bits(inputs[i]):x8}): scalar {expected}, vector {codes[i]}, decoded {decoded[i]}, rounded {rounded[i]}");
+                Assert.Fail($"{inputs[i]:r} (0x{BitConverter.SingleToInt32Bits(inputs[i]):x8}): scalar {expected}, vector {codes[i]}, "
+                    + $"decoded {decoded[i]}, rounded {rounded[i]}");
             }
         }
     }
@@ -156,7 +161,8 @@ public sealed class NumberFormatTests
     [InlineData(" fp8 ", "E4M3")]
     [InlineData("e4m3fn", "E4M3")]
     [InlineData("int8", "INT8")]
-    public void Names_are_found_without_regard_to_case(string name, string expected) => Assert.Equal(expected, NumberFormat.Parse(name).Name);
+    public void Names_are_found_without_regard_to_case(string name, string expected) => Assert.Equal(
+        expected, NumberFormat.Parse(name).Name);
 
     [Fact]
     public void An_unknown_name_is_an_error_that_lists_the_formats()
@@ -183,7 +189,8 @@ public sealed class NumberFormatTests
         for (int i = 1; i < grid.Length; i++)
         {
             float middle = (grid[i - 1] + grid[i]) / 2;
-            inputs.AddRange([grid[i], MathF.BitDecrement(grid[i]), MathF.BitIncrement(grid[i]), middle, MathF.BitDecrement(middle), MathF.BitIncrement(middle)]);
+            inputs.AddRange([grid[i], MathF.BitDecrement(grid[i]), MathF.BitIncrement(grid[i]), middle, MathF.BitDecrement(middle),
+                MathF.BitIncrement(middle)]);
         }
 
         var random = new Random(11);
@@ -195,5 +202,6 @@ public sealed class NumberFormatTests
         return [.. inputs];
     }
 
-    private static float[] Values(NumberFormat format) => [.. Enumerable.Range(0, format.CodeCount).Select(code => format.Decode((byte)code))];
+    private static float[] Values(NumberFormat format) =>
+        [.. Enumerable.Range(0, format.CodeCount).Select(code => format.Decode((byte)code))];
 }

@@ -45,7 +45,8 @@ public sealed class ScaleTests
     [InlineData(PowerRounding.Ceil)]
     internal void M1_scales_are_powers_of_two(PowerRounding rounding)
     {
-        QuantizedMatrix matrix = Quantize(GroupsOfDifferentSize(4, 64, 16), 4, 64, Rtn with { GroupSize = 16, Constraint = ScaleConstraint.M1, Rounding = rounding });
+        QuantizedMatrix matrix = Quantize(
+            GroupsOfDifferentSize(4, 64, 16), 4, 64, Rtn with { GroupSize = 16, Constraint = ScaleConstraint.M1, Rounding = rounding });
         Assert.All(matrix.GroupScales!, scale => Assert.True(MathF.ILogB(scale) == Math.Log2(scale)));
     }
 
@@ -82,7 +83,8 @@ public sealed class ScaleTests
     [InlineData(172, -1, 1)]
     public void Ragged_last_groups_count(int columns, int groupSize, int groups)
     {
-        QuantizedMatrix matrix = Quantize(RandomData.Uniform(3 * columns, 1), 3, columns, Rtn with { GroupSize = groupSize, Constraint = ScaleConstraint.None });
+        QuantizedMatrix matrix = Quantize(RandomData.Uniform(3 * columns, 1), 3, columns,
+            Rtn with { GroupSize = groupSize, Constraint = ScaleConstraint.None });
         Assert.Equal(groups, matrix.Groups);
         Assert.Equal(groupSize == -1, matrix.GroupScales!.Distinct().Count() == 1);
     }
@@ -117,7 +119,8 @@ public sealed class ScaleTests
         weights[0] = 3;
         foreach (ScaleSearch search in new[] { ScaleSearch.None, ScaleSearch.Squared })
         {
-            QuantizedLayer layer = LayerQuantizer.Quantize(weights, 4, 8, null, Rtn with { GroupSize = 4, Constraint = constraint, ScaleSearch = search });
+            QuantizedLayer layer = LayerQuantizer.Quantize(
+                weights, 4, 8, null, Rtn with { GroupSize = 4, Constraint = constraint, ScaleSearch = search });
             float[] values = new float[32];
             layer.Weights.Dequantize(values);
             Assert.All(values.Skip(1), value => Assert.Equal(0, value));
@@ -142,7 +145,8 @@ public sealed class ScaleTests
     [Fact]
     public void A_scale_outside_float16_is_a_coded_error()
     {
-        var error = Assert.Throws<ZqfpException>(() => LayerQuantizer.Quantize("big", new float[] { 1e9f, 0 }, 1, 2, null, Rtn with { ScaleStorage = ScaleStorage.Float16 }));
+        var error = Assert.Throws<ZqfpException>(
+            () => LayerQuantizer.Quantize("big", new float[] { 1e9f, 0 }, 1, 2, null, Rtn with { ScaleStorage = ScaleStorage.Float16 }));
         Assert.Equal("ZQFP2006", error.Code);
         Assert.Contains("'big'", error.Message, StringComparison.Ordinal);
     }

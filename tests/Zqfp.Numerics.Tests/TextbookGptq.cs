@@ -3,7 +3,8 @@ namespace Zqfp.Numerics.Tests;
 /// <summary>GPTQ's recursion as its authors write it, unblocked and in double.</summary>
 internal static class TextbookGptq
 {
-    public static double[] Quantize(float[] weights, int rows, int columns, Hessian hessian, QuantizedMatrix scales, double damping, bool actOrder)
+    public static double[] Quantize(
+        float[] weights, int rows, int columns, Hessian hessian, QuantizedMatrix scales, double damping, bool actOrder)
     {
         int[] order = [.. Enumerable.Range(0, columns)];
         if (actOrder)

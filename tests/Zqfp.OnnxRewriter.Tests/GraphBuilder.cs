@@ -37,17 +37,25 @@ internal sealed class GraphBuilder
         return this;
     }
 
-    public GraphBuilder Shape(string name, params long[] dims) => Raw(name, DataType.Int64, [dims.Length], MemoryMarshal.AsBytes<long>(dims).ToArray());
+    public GraphBuilder Shape(string name, params long[] dims) => Raw(
+        name, DataType.Int64, [dims.Length], MemoryMarshal.AsBytes<long>(dims).ToArray());
 
     public GraphBuilder Node(string op, string[] inputs, string output, params AttributeProto[] attributes)
     {
-        Graph.Node.Add(new NodeProto { OpType = op, Name = "n_" + output, Input = { inputs }, Output = { output }, Attribute = { attributes } });
+        Graph.Node.Add(
+            new NodeProto { OpType = op, Name = "n_" + output, Input = { inputs }, Output = { output }, Attribute = { attributes } });
         return this;
     }
 
-    public static AttributeProto Int(string name, long value) => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
+    public static AttributeProto Int(string name, long value) => new()
+    {
+        Name = name,
+        I = value,
+        Type = AttributeProto.Types.AttributeType.Int
+    };
 
-    public static AttributeProto Ints(string name, params long[] values) => new() { Name = name, Ints = { values }, Type = AttributeProto.Types.AttributeType.Ints };
+    public static AttributeProto Ints(string name, params long[] values) =>
+        new() { Name = name, Ints = { values }, Type = AttributeProto.Types.AttributeType.Ints };
 
     /// <summary>A two-layer network: x -> q, k (same input) -> add -> o -> head -> logits, with a tied embedding.</summary>
     public static GraphBuilder Decoder() => new GraphBuilder()
@@ -71,7 +79,11 @@ internal sealed class GraphBuilder
 
     private GraphBuilder Declare(ICollection<ValueInfoProto> values, string name, long[] dims)
     {
-        var type = new TypeProto.Types.Tensor { ElemType = (int)(name == "ids" ? DataType.Int64 : DataType.Float), Shape = new TensorShapeProto() };
+        var type = new TypeProto.Types.Tensor
+        {
+            ElemType = (int)(name == "ids" ? DataType.Int64 : DataType.Float),
+            Shape = new TensorShapeProto()
+        };
         type.Shape.Dim.AddRange(dims.Select(dim => new TensorShapeProto.Types.Dimension { DimValue = dim }));
         values.Add(new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = type } });
         return this;

@@ -88,17 +88,26 @@ public sealed class HostileModelTests : IDisposable
     public void External_data_inside_a_node_is_ZQFP1011()
     {
         GraphBuilder builder = GraphBuilder.Decoder();
-        var tensor = new TensorProto { Name = "inside", DataType = (int)DataType.Float, Dims = { 4 }, DataLocation = DataLocation.External };
+        var tensor = new TensorProto
+        {
+            Name = "inside",
+            DataType = (int)DataType.Float,
+            Dims = { 4 },
+            DataLocation = DataLocation.External
+        };
         var body = new GraphProto { Name = "body", Initializer = { tensor } };
-        builder.Node("If", ["x"], "chosen", new AttributeProto { Name = "then_branch", G = body, Type = AttributeProto.Types.AttributeType.Graph });
+        builder.Node(
+            "If", ["x"], "chosen", new AttributeProto { Name = "then_branch", G = body, Type = AttributeProto.Types.AttributeType.Graph });
         AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", builder.Model)));
     }
 
     [Fact]
-    public void A_cycle_is_ZQFP1004() => AssertCode("ZQFP1004", () => Index(new GraphBuilder().Node("Relu", ["b"], "a").Node("Relu", ["a"], "b")));
+    public void A_cycle_is_ZQFP1004() => AssertCode(
+        "ZQFP1004", () => Index(new GraphBuilder().Node("Relu", ["b"], "a").Node("Relu", ["a"], "b")));
 
     [Fact]
-    public void A_value_nobody_makes_is_ZQFP1004() => AssertCode("ZQFP1004", () => Index(new GraphBuilder().Node("Relu", ["nowhere"], "a")));
+    public void A_value_nobody_makes_is_ZQFP1004() => AssertCode(
+        "ZQFP1004", () => Index(new GraphBuilder().Node("Relu", ["nowhere"], "a")));
 
     [Fact]
     public void A_value_made_twice_is_ZQFP1004() =>

@@ -6,12 +6,14 @@ public sealed class LinearFormsTests
     [Fact]
     public void A_MatMul_with_its_weight_on_the_left_becomes_a_layer_between_two_transpositions()
     {
-        GraphBuilder builder = new GraphBuilder().Input("x", 2, 3, 4).Output("logits", 2, 5, 4).Weight("w", [5, 3]).Node("MatMul", ["w", "x"], "logits");
+        GraphBuilder builder = new GraphBuilder().Input("x", 2, 3, 4).Output("logits", 2, 5, 4).Weight("w", [5, 3]).Node(
+            "MatMul", ["w", "x"], "logits");
         GraphIndex turned = LinearForms.Plain(new GraphIndex(builder.Graph, "m.onnx"), "m.onnx");
         Assert.Equal(["Transpose", "Transpose", "MatMul", "Transpose"], turned.Nodes.Select(node => node.OpType));
         Assert.Equal([0, 2, 1], turned.Nodes[0].Attribute.Single().Ints);
         LinearLayer layer = Assert.Single(LinearLayerFinder.Find(turned, "logits"));
-        Assert.Equal(("n_logits", "w", 3, 5, false), (layer.Name, layer.Weight, layer.InFeatures, layer.OutFeatures, layer.StoredInputMajor));
+        Assert.Equal(
+            ("n_logits", "w", 3, 5, false), (layer.Name, layer.Weight, layer.InFeatures, layer.OutFeatures, layer.StoredInputMajor));
         Assert.Equal("MatMul", Assert.Single(builder.Graph.Node).OpType);
     }
 
@@ -21,7 +23,10 @@ public sealed class LinearFormsTests
     [InlineData(0, 1, new[] { "Transpose", "MatMul", "Transpose" })]
     public void A_Gemm_is_turned_whichever_side_it_transposes(long transA, long transB, string[] expected)
     {
-        GraphBuilder builder = new GraphBuilder().Input("x", transB == 0 ? [3, 4] : [4, 3]).Output("logits", 5, 4).Weight("w", transA == 0 ? [5, 3] : [3, 5])
+        GraphBuilder builder = new GraphBuilder()
+            .Input("x", transB == 0 ? [3, 4] : [4, 3])
+            .Output("logits", 5, 4)
+            .Weight("w", transA == 0 ? [5, 3] : [3, 5])
             .Node("Gemm", ["w", "x"], "logits", GraphBuilder.Int("transA", transA), GraphBuilder.Int("transB", transB));
         GraphIndex turned = LinearForms.Plain(new GraphIndex(builder.Graph, "m.onnx"), "m.onnx");
         Assert.Equal(expected, turned.Nodes.Select(node => node.OpType));
@@ -33,7 +38,8 @@ public sealed class LinearFormsTests
     public void What_is_of_unknown_rank_or_constant_on_both_sides_stays()
     {
         GraphBuilder builder = new GraphBuilder().Input("x", 3, 4).Output("logits", 5, 4).Weight("w", [5, 3]).Weight("v", [3, 3])
-            .Node("Compress", ["x", "x"], "unknown").Node("MatMul", ["w", "unknown"], "a").Node("MatMul", ["v", "v"], "b").Node("MatMul", ["a", "b"], "logits");
+            .Node("Compress", ["x", "x"], "unknown").Node("MatMul", ["w", "unknown"], "a").Node("MatMul", ["v", "v"], "b").Node(
+                "MatMul", ["a", "b"], "logits");
         var graph = new GraphIndex(builder.Graph, "m.onnx");
         Assert.Same(graph, LinearForms.Plain(graph, "m.onnx"));
     }

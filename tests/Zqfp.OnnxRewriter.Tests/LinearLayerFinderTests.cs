@@ -63,14 +63,16 @@ public sealed class LinearLayerFinderTests
             .Weight("w", [2, 3]).Weight("b", [outFeatures])
             .Node("Gemm", ["x", "w", "b"], "logits", GraphBuilder.Int("transB", transB));
         LinearLayer layer = Assert.Single(Find(builder));
-        Assert.Equal((storedInputMajor, inFeatures, outFeatures, "b"), (layer.StoredInputMajor, layer.InFeatures, layer.OutFeatures, layer.Bias));
+        Assert.Equal((storedInputMajor, inFeatures, outFeatures, "b"),
+            (layer.StoredInputMajor, layer.InFeatures, layer.OutFeatures, layer.Bias));
     }
 
     [Fact]
     public void Leaves_a_gemm_that_scales_its_product()
     {
         GraphBuilder builder = new GraphBuilder().Input("x", 1, 2).Output("logits", 1, 2).Weight("w", [2, 2])
-            .Node("Gemm", ["x", "w"], "logits", new AttributeProto { Name = "alpha", F = 0.5f, Type = AttributeProto.Types.AttributeType.Float });
+            .Node("Gemm", ["x", "w"], "logits",
+                new AttributeProto { Name = "alpha", F = 0.5f, Type = AttributeProto.Types.AttributeType.Float });
         Assert.Empty(Find(builder));
     }
 
@@ -81,7 +83,11 @@ public sealed class LinearLayerFinderTests
     {
         float[] values = [.. Enumerable.Range(0, 200 * 3).Select(i => (float)(i % 101))];
         using var folder = new TemporaryFolder();
-        ModelProto model = new GraphBuilder().Input("x", 1, 200).Output("logits", 1, 3).Weight("w", [200, 3], values, type).Node("MatMul", ["x", "w"], "logits").Model;
+        ModelProto model = new GraphBuilder()
+            .Input("x", 1, 200)
+            .Output("logits", 1, 3)
+            .Weight("w", [200, 3], values, type)
+            .Node("MatMul", ["x", "w"], "logits").Model;
         using OnnxFile file = OnnxFile.Open(folder.Write("m.onnx", model));
         var graph = new GraphIndex(file.Graph, file.Path);
         float[] weight = WeightReader.Read(file, graph, Assert.Single(LinearLayerFinder.Find(graph, "logits")));
@@ -98,11 +104,17 @@ public sealed class LinearLayerFinderTests
     public void Sees_a_weight_through_reshape_cast_identity_and_transpose()
     {
         float[] values = [.. Enumerable.Range(0, 24).Select(i => (float)i)];
-        GraphBuilder builder = new GraphBuilder().Input("x", 1, 6).Output("logits", 1, 4).Weight("w", [2, 2, 6], values, DataType.Float16).Shape("shape", -1, 6)
-            .Node("Reshape", ["w", "shape"], "matrix").Node("Identity", ["matrix"], "same").Node("Cast", ["same"], "wide", GraphBuilder.Int("to", (long)DataType.Float))
+        GraphBuilder builder = new GraphBuilder()
+            .Input("x", 1, 6)
+            .Output("logits", 1, 4)
+            .Weight("w", [2, 2, 6], values, DataType.Float16)
+            .Shape("shape", -1, 6)
+            .Node("Reshape", ["w", "shape"], "matrix").Node("Identity", ["matrix"], "same")
+            .Node("Cast", ["same"], "wide", GraphBuilder.Int("to", (long)DataType.Float))
             .Node("Transpose", ["wide"], "turned", GraphBuilder.Ints("perm", 1, 0)).Node("MatMul", ["x", "turned"], "logits");
         LinearLayer layer = Assert.Single(Find(builder));
-        Assert.Equal(("w", 6, 4, false, DataType.Float), (layer.Weight, layer.InFeatures, layer.OutFeatures, layer.StoredInputMajor, layer.Type));
+        Assert.Equal(
+            ("w", 6, 4, false, DataType.Float), (layer.Weight, layer.InFeatures, layer.OutFeatures, layer.StoredInputMajor, layer.Type));
         Assert.Equal(values, Read(builder));
     }
 
@@ -112,7 +124,11 @@ public sealed class LinearLayerFinderTests
     [InlineData(-1, -1)]
     public void Leaves_a_weight_whose_shape_cannot_be_told(long rows, long columns)
     {
-        GraphBuilder builder = new GraphBuilder().Input("x", 1, 6).Output("logits", 1, 4).Weight("w", [2, 2, 6]).Shape("shape", rows, columns)
+        GraphBuilder builder = new GraphBuilder()
+            .Input("x", 1, 6)
+            .Output("logits", 1, 4)
+            .Weight("w", [2, 2, 6])
+            .Shape("shape", rows, columns)
             .Node("Reshape", ["w", "shape"], "matrix").Node("MatMul", ["x", "matrix"], "logits");
         Assert.Empty(Find(builder));
     }
@@ -130,7 +146,8 @@ public sealed class LinearLayerFinderTests
     {
         var tensor = new TensorProto { DataType = (int)DataType.Float, Dims = { 2, 3 }, FloatData = { 1, 2, 3, 4, 5, 6 } };
         GraphBuilder builder = new GraphBuilder().Input("x", 1, 2).Output("logits", 1, 3)
-            .Node("Constant", [], "w", new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor }).Node("MatMul", ["x", "w"], "logits");
+            .Node("Constant", [], "w", new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor })
+            .Node("MatMul", ["x", "w"], "logits");
         Assert.Equal("w", Assert.Single(Find(builder)).Weight);
         Assert.Equal([1, 4, 2, 5, 3, 6], Read(builder));
     }
@@ -156,13 +173,15 @@ public sealed class LinearLayerFinderTests
         // Codes [3, 2]: 1 2 / 3 -1 / -8 7. Blocks of 2 rows: scales 1 and 10 for rows 0 and 1, 100 and 1000 for row 2.
         Assert.Equal(
             [1, 3, -800, 20, -10, 7000],
-            Read(Dequantized(DataType.Int4, [3, 2], [0x21, 0xF3, 0x78], [2, 2], [1, 10, 100, 1000], GraphBuilder.Int("axis", 0), GraphBuilder.Int("block_size", 2))));
+            Read(Dequantized(DataType.Int4, [3, 2], [0x21, 0xF3, 0x78], [2, 2], [1, 10, 100, 1000], GraphBuilder.Int("axis", 0),
+                GraphBuilder.Int("block_size", 2))));
 
     [Fact]
     public void Reads_uint4_codes_in_blocks_with_zero_points()
     {
         // Codes [2, 3]: 1 2 3 / 15 0 8. Blocks of 2 columns, zero points 0 1 / 8 8.
-        GraphBuilder builder = Dequantized(DataType.Uint4, [2, 3], [0x21, 0xF3, 0x80], [2, 2], [1, 10, 2, 20], GraphBuilder.Int("axis", 1), GraphBuilder.Int("block_size", 2))
+        GraphBuilder builder = Dequantized(DataType.Uint4, [2, 3], [0x21, 0xF3, 0x80], [2, 2], [1, 10, 2, 20],
+            GraphBuilder.Int("axis", 1), GraphBuilder.Int("block_size", 2))
             .Raw("zero", DataType.Uint4, [2, 2], 0x10, 0x88);
         builder.Graph.Node[0].Input.Add("zero");
         Assert.Equal([1, 14, 2, -16, 20, 0], Read(builder));
@@ -196,14 +215,20 @@ public sealed class LinearLayerFinderTests
     public void A_packed_projection_is_one_layer()
     {
         GraphBuilder builder = new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4).Weight("qkv", [4, 12]).Weight("head", [4, 4])
-            .Node("MatMul", ["x", "qkv"], "packed").Node("Split", ["packed"], "q", GraphBuilder.Int("axis", -1), GraphBuilder.Int("num_outputs", 3));
+            .Node("MatMul", ["x", "qkv"], "packed").Node("Split", ["packed"], "q", GraphBuilder.Int("axis", -1),
+                GraphBuilder.Int("num_outputs", 3));
         builder.Graph.Node[1].Output.Add(["k", "v"]);
         builder.Node("Mul", ["q", "k"], "scores").Node("Add", ["scores", "v"], "mixed").Node("MatMul", ["mixed", "head"], "logits");
         Assert.Equal([("n_packed", 12), ("n_logits", 4)], Find(builder).Select(layer => (layer.Name, layer.OutFeatures)));
     }
 
-    private static GraphBuilder Dequantized(DataType type, long[] dims, byte[] codes, long[] scaleDims, float[] scales, params AttributeProto[] attributes) =>
-        new GraphBuilder().Input("x", 1, dims[0]).Output("logits", 1, dims[1]).Raw("codes", type, dims, codes).Weight("scales", scaleDims, scales)
+    private static GraphBuilder Dequantized(
+        DataType type, long[] dims, byte[] codes, long[] scaleDims, float[] scales, params AttributeProto[] attributes) =>
+        new GraphBuilder()
+            .Input("x", 1, dims[0])
+            .Output("logits", 1, dims[1])
+            .Raw("codes", type, dims, codes)
+            .Weight("scales", scaleDims, scales)
             .Node("DequantizeLinear", ["codes", "scales"], "w", attributes).Node("MatMul", ["x", "w"], "logits");
 
     /// <summary>The only layer's weight [N, K].</summary>

@@ -36,7 +36,8 @@ public sealed class ModelRewriterTests : IDisposable
         Assert.Equal(
             ["Gather", "QuantizeTokens", "MatMulW4A8", "MatMulW4A8", "Add", "QuantizeTokens", "MatMulW4A8", "Add", "Transpose", "MatMul"],
             saved.Node.Select(node => node.OpType));
-        Assert.Equal(["sum.zqfp.fp8", "sum.zqfp.scale", "n_product.zqfp.codes", "n_product.zqfp.exponents", "n_product.zqfp.scales", "o_bias"], saved.Node[6].Input);
+        Assert.Equal(["sum.zqfp.fp8", "sum.zqfp.scale", "n_product.zqfp.codes", "n_product.zqfp.exponents", "n_product.zqfp.scales",
+            "o_bias"], saved.Node[6].Input);
         Assert.Equal(["attended"], saved.Node[6].Output);
         string[] initializers = [.. saved.Initializer.Select(tensor => tensor.Name)];
         Assert.DoesNotContain("q", initializers);
@@ -65,7 +66,8 @@ public sealed class ModelRewriterTests : IDisposable
         _folder.Write("m.onnx", model);
         Save("m.onnx", "out.onnx");
         using OnnxFile saved = OnnxFile.Open(_folder.File("out.onnx"));
-        Assert.All(saved.Graph.Initializer, tensor => Assert.Equal(0, long.Parse(tensor.ExternalData.Single(entry => entry.Key == "offset").Value) % 4096));
+        Assert.All(saved.Graph.Initializer,
+            tensor => Assert.Equal(0, long.Parse(tensor.ExternalData.Single(entry => entry.Key == "offset").Value) % 4096));
         float[] read = new float[values.Length];
         saved.Read(saved.Graph.Initializer[0]).ReadFloats(0, read);
         Assert.Equal(values, read);
@@ -110,10 +112,12 @@ public sealed class ModelRewriterTests : IDisposable
     internal void A_weight_that_two_layers_share_is_stored_once(EmissionProfile profile)
     {
         _folder.Write("m.onnx", new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4).Weight("shared", [4, 4]).Weight("head", [4, 4])
-            .Node("MatMul", ["x", "shared"], "a").Node("Relu", ["a"], "b").Node("MatMul", ["b", "shared"], "c").Node("MatMul", ["c", "head"], "logits").Model);
+            .Node("MatMul", ["x", "shared"], "a").Node("Relu", ["a"], "b").Node("MatMul", ["b", "shared"], "c")
+            .Node("MatMul", ["c", "head"], "logits").Model);
         Save("m.onnx", "out.onnx", stages: 2, profile);
         GraphProto saved = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File("out.onnx"))).Graph;
-        Assert.Equal("n_a.zqfp.codes", Assert.Single(saved.Initializer, tensor => tensor.Name.EndsWith("codes", StringComparison.Ordinal)).Name);
+        Assert.Equal(
+            "n_a.zqfp.codes", Assert.Single(saved.Initializer, tensor => tensor.Name.EndsWith("codes", StringComparison.Ordinal)).Name);
         Assert.Equal(2, saved.Node.Count(node => node.Input.Contains("n_a.zqfp.codes")));
         Assert.DoesNotContain(saved.Initializer, tensor => tensor.Name == "shared");
         string[] made = [.. saved.Node.SelectMany(node => node.Output)];
@@ -124,7 +128,8 @@ public sealed class ModelRewriterTests : IDisposable
     public void Weights_that_are_quantized_differently_are_not_shared()
     {
         GraphBuilder builder = new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4).Weight("shared", [4, 4])
-            .Node("MatMul", ["x", "shared"], "a").Node("MatMul", ["a", "shared"], "b").Node("Transpose", ["shared"], "turned").Node("MatMul", ["b", "turned"], "logits");
+            .Node("MatMul", ["x", "shared"], "a").Node("MatMul", ["a", "shared"], "b").Node("Transpose", ["shared"], "turned").Node(
+                "MatMul", ["b", "turned"], "logits");
         var graph = new GraphIndex(builder.Graph, "test.onnx");
         IReadOnlyList<LinearLayer> layers = LinearLayerFinder.Find(graph, "logits");
         Assert.Equal([null, "n_a", null], SharedWeights.Mark(graph, layers, (_, _) => true).Select(layer => layer.SharesWeightOf));
@@ -138,12 +143,14 @@ public sealed class ModelRewriterTests : IDisposable
     {
         byte[] weights = new byte[32];
         _folder.Write("m.onnx", new GraphBuilder().Input("x", 1, 4).Output("logits", 1, 4)
-            .Raw("w", DataType.Bfloat16, [4, 4], weights).Raw("b", DataType.Bfloat16, [4], new byte[8]).Raw("head", DataType.Bfloat16, [4, 4], weights)
+            .Raw("w", DataType.Bfloat16, [4, 4], weights).Raw("b", DataType.Bfloat16, [4], new byte[8])
+            .Raw("head", DataType.Bfloat16, [4, 4], weights)
             .Node("MatMul", ["x", "w"], "product").Node("Add", ["product", "b"], "y").Node("MatMul", ["y", "head"], "logits").Model);
         Save("m.onnx", "out.onnx", stages: 1, profile);
         GraphProto saved = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File("out.onnx"))).Graph;
         Assert.Equal(["Cast", "QuantizeTokens", "MatMulW4A8", "Cast", "Add", "MatMul"], saved.Node.Select(node => node.OpType));
-        Assert.Equal([(long)DataType.Float, (long)DataType.Bfloat16], saved.Node.Where(node => node.OpType == "Cast").Select(node => node.Attribute.Single().I));
+        Assert.Equal([(long)DataType.Float, (long)DataType.Bfloat16],
+            saved.Node.Where(node => node.OpType == "Cast").Select(node => node.Attribute.Single().I));
         Assert.Equal((long)DataType.Float, saved.Node[2].Attribute.Single(attribute => attribute.Name == "dtype").I);
         Assert.Equal(["y.zqfp.product", "b"], saved.Node[4].Input);
         Assert.Equal(["y"], saved.Node[4].Output);
@@ -155,7 +162,8 @@ public sealed class ModelRewriterTests : IDisposable
         string Content(string from, string to)
         {
             Save(from, to, stages: 1);
-            return ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File(to))).MetadataProps.Single(entry => entry.Key == "zqfp.content").Value;
+            return ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File(to))).MetadataProps.Single(
+                entry => entry.Key == "zqfp.content").Value;
         }
 
         _folder.Write("m.onnx", GraphBuilder.Decoder().Model);
@@ -188,7 +196,8 @@ public sealed class ModelRewriterTests : IDisposable
         Assert.Equal("ZQFP1006", Assert.Throws<ZqfpException>(() => new ModelRewriter(file, graph).Replace([free])).Code);
     }
 
-    private void Save(string from, string to, int stages = 0, EmissionProfile profile = EmissionProfile.Custom, CancellationToken cancellation = default)
+    private void Save(
+        string from, string to, int stages = 0, EmissionProfile profile = EmissionProfile.Custom, CancellationToken cancellation = default)
     {
         using OnnxFile file = OnnxFile.Open(_folder.File(from));
         var graph = new GraphIndex(file.Graph, file.Path);

@@ -78,7 +78,14 @@ public sealed class ProfileTests : IDisposable
     {
         GraphBuilder builder = GraphBuilder.Decoder();
         builder.Model.OpsetImport[0].Version = 17;
-        builder.Graph.Node.Insert(1, new NodeProto { OpType = "ReduceMean", Name = "mean", Input = { "x" }, Output = { "x_mean" }, Attribute = { GraphBuilder.Ints("axes", -1) } });
+        builder.Graph.Node.Insert(1, new NodeProto
+        {
+            OpType = "ReduceMean",
+            Name = "mean",
+            Input = { "x" },
+            Output = { "x_mean" },
+            Attribute = { GraphBuilder.Ints("axes", -1) }
+        });
         builder.Graph.Output.Add(new ValueInfoProto { Name = "x_mean" });
         ModelProto saved = Save(EmissionProfile.Portable, builder);
         Assert.Equal(21, saved.OpsetImport.Single(import => import.Domain.Length == 0).Version);
@@ -175,7 +182,9 @@ public sealed class ProfileTests : IDisposable
         var graph = new GraphIndex(file.Graph, file.Path);
         var rewriter = new ModelRewriter(file, graph);
         rewriter.Require(profile);
-        foreach (IGrouping<string, LinearLayer> stage in LinearLayerFinder.Find(graph, "logits").Where(layer => !layer.IsHead).GroupBy(layer => layer.Input))
+        foreach (IGrouping<string, LinearLayer> stage in LinearLayerFinder.Find(graph, "logits")
+            .Where(layer => !layer.IsHead)
+            .GroupBy(layer => layer.Input))
         {
             rewriter.Replace([.. stage.Select(layer => change is null ? Tensors(layer) : change(Tensors(layer)))]);
         }

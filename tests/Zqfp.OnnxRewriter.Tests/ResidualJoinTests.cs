@@ -14,7 +14,8 @@ public sealed class ResidualJoinTests
     [InlineData("Reshape")]
     public void What_keeps_the_numbers_may_stand_between(string op)
     {
-        GraphBuilder builder = Stem().Shape("shape", 1, 2).Node(op, op == "Reshape" ? ["y", "shape"] : ["y"], "turned").Node("Add", ["stream", "turned"], "logits");
+        GraphBuilder builder = Stem().Shape("shape", 1, 2).Node(op, op == "Reshape" ? ["y", "shape"] : ["y"], "turned").Node(
+            "Add", ["stream", "turned"], "logits");
         Assert.Equal(new ResidualJoin("stream", "logits"), Find(builder, "y"));
     }
 
@@ -40,7 +41,13 @@ public sealed class ResidualJoinTests
     public void An_addition_fused_with_the_norm_gives_the_sum_as_its_fourth_output()
     {
         GraphBuilder builder = Stem().Weight("gamma", [2]);
-        var fused = new NodeProto { OpType = "SkipSimplifiedLayerNormalization", Domain = "com.microsoft", Input = { "stream", "y", "gamma" }, Output = { "normed", "", "", "sum" } };
+        var fused = new NodeProto
+        {
+            OpType = "SkipSimplifiedLayerNormalization",
+            Domain = "com.microsoft",
+            Input = { "stream", "y", "gamma" },
+            Output = { "normed", "", "", "sum" }
+        };
         builder.Graph.Node.Add(fused);
         builder.Node("Add", ["normed", "sum"], "logits");
         Assert.Equal(new ResidualJoin("stream", "sum"), Find(builder, "y"));

@@ -52,7 +52,8 @@ public sealed class StagePlannerTests
     {
         var graph = new GraphIndex(GraphBuilder.Decoder().Graph, "test.onnx");
         IReadOnlyList<LinearLayer> layers = LinearLayerFinder.Find(graph, "logits");
-        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(graph, layers, layers, "logits", stage => stage[0].Input == "sum" ? ["residual"] : [stage[0].Input]);
+        IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(
+            graph, layers, layers, "logits", stage => stage[0].Input == "sum" ? ["residual"] : [stage[0].Input]);
         Assert.Equal(["residual"], stages[1].Observes);
         Assert.Equal(["residual"], stages[1].Keeps);
         Assert.Empty(stages[2].Nodes);

@@ -21,7 +21,8 @@ public class BaselineBuildTests(PackagesFixture packages)
         Assert.Empty(project.Build().Succeeded().Summaries);
 
         // As if the model had been better once: each loss lower than what is measured now.
-        File.WriteAllText(baseline, System.Text.RegularExpressions.Regex.Replace(recorded, @"(?m)^(\s+)(\d)\.(\d+)(,?)$", "${1}0.${3}${4}"));
+        File.WriteAllText(
+            baseline, System.Text.RegularExpressions.Regex.Replace(recorded, @"(?m)^(\s+)(\d)\.(\d+)(,?)$", "${1}0.${3}${4}"));
         Assert.Contains(": error ZQFP3006: ", Assert.Single(project.Build().Errors), StringComparison.Ordinal);
 
         project.Build("-p:ZqfpUpdateBaseline=true").Succeeded();
@@ -32,7 +33,8 @@ public class BaselineBuildTests(PackagesFixture packages)
     public void A_recipe_holds_the_options_and_a_change_of_it_alone_quantizes_again()
     {
         TestProject project = packages.CreateProject("recipe");
-        project.Edit("Tokenizer=\"model/tokenizer.json\" Calibration=\"data/calibration.txt\" Evaluation=\"data/evaluation.txt\"", "Recipe=\"zqfp.json\"");
+        project.Edit("Tokenizer=\"model/tokenizer.json\" Calibration=\"data/calibration.txt\" Evaluation=\"data/evaluation.txt\"",
+            "Recipe=\"zqfp.json\"");
         project.Edit("Windows=\"2\" EvaluationWindows=\"2\" MaxPerplexityIncrease=\"50%\"", "");
         const string Recipe = """
             {

@@ -36,7 +36,9 @@ public class BuildTargetTests(PackagesFixture packages)
         TestProject project = packages.CopyBuilt("publish");
         project.Run("publish", "-c", "Debug", "-o", "published").Succeeded();
 
-        Assert.True(File.ReadAllBytes(project.QuantizedModel).AsSpan().SequenceEqual(File.ReadAllBytes(project.Path("published/model/model.onnx"))));
+        Assert.True(File.ReadAllBytes(project.QuantizedModel)
+            .AsSpan()
+            .SequenceEqual(File.ReadAllBytes(project.Path("published/model/model.onnx"))));
         Assert.True(File.Exists(project.Path("published/model/model.onnx.data")));
         Assert.Empty(Directory.GetFiles(project.Path("published"), "*Zqfp*"));
     }
@@ -68,7 +70,8 @@ public class BuildTargetTests(PackagesFixture packages)
     {
         TestProject project = packages.CreateProject("design time");
         project.Run("restore").Succeeded();
-        project.Build("--no-restore", "-t:Compile", "-p:DesignTimeBuild=true", "-p:SkipCompilerExecution=true", "-p:ProvideCommandLineArgs=true").Succeeded();
+        project.Build("--no-restore", "-t:Compile", "-p:DesignTimeBuild=true", "-p:SkipCompilerExecution=true",
+            "-p:ProvideCommandLineArgs=true").Succeeded();
 
         Assert.False(Directory.Exists(project.Path("obj/zqfp")));
     }
@@ -143,6 +146,7 @@ public class BuildTargetTests(PackagesFixture packages)
     private static void AssertClean(TestProject project)
     {
         Assert.False(Directory.Exists(project.Path("obj/zqfp")));
-        Assert.False(Directory.Exists(project.Path("bin")) && Directory.GetFiles(project.Path("bin"), "*.onnx*", SearchOption.AllDirectories).Length > 0);
+        Assert.False(Directory.Exists(project.Path("bin"))
+            && Directory.GetFiles(project.Path("bin"), "*.onnx*", SearchOption.AllDirectories).Length > 0);
     }
 }

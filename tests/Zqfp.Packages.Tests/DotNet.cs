@@ -6,7 +6,8 @@ namespace Zqfp.Packages.Tests;
 internal sealed record DotNetResult(int ExitCode, string Output)
 {
     /// <summary>Each error once: the build repeats them in its summary.</summary>
-    public string[] Errors => [.. Output.Split('\n').Where(line => line.Contains(": error ", StringComparison.Ordinal)).Select(line => line.Trim()).Distinct()];
+    public string[] Errors =>
+        [.. Output.Split('\n').Where(line => line.Contains(": error ", StringComparison.Ordinal)).Select(line => line.Trim()).Distinct()];
 
     /// <summary>The summary lines of models.</summary>
     public string[] Summaries => [.. Output.Split('\n').Where(line => line.Contains("bits per weight", StringComparison.Ordinal))];
@@ -30,7 +31,9 @@ internal static class DotNet
         return Finish(process);
     }
 
-    /// <summary>Runs <c>dotnet</c> where there is no network: on Linux in a network namespace that has none, where the system lets a user make one.</summary>
+    /// <summary>
+    /// Runs <c>dotnet</c> where there is no network: on Linux in a network namespace that has none, where the system lets a user make one.
+    /// </summary>
     /// <param name="folder">Where it runs.</param>
     /// <param name="packagesFolder">Where packages are restored to.</param>
     /// <param name="arguments">What it is told.</param>
@@ -50,7 +53,8 @@ internal static class DotNet
     public static TimeSpan Interrupt(string folder, string? packagesFolder, Func<bool> until, params string[] arguments)
     {
         // A process group of its own; and what a background job inherits, that Ctrl+C is ignored, is set right.
-        using Process process = Start("setsid", folder, packagesFolder, ["--wait", "env", "--default-signal=INT", "sh", "-c", "echo $$ > group.pid; exec \"$@\"", "sh", Host, .. arguments]);
+        using Process process = Start("setsid", folder, packagesFolder,
+            ["--wait", "env", "--default-signal=INT", "sh", "-c", "echo $$ > group.pid; exec \"$@\"", "sh", Host, .. arguments]);
         Task<DotNetResult> result = Task.Run(() => Finish(process));
         while (!until())
         {
@@ -76,7 +80,8 @@ internal static class DotNet
             return false;
         }
 
-        using Process trial = Process.Start(new ProcessStartInfo("unshare", ["--user", "--map-root-user", "--net", "true"]) { RedirectStandardError = true })!;
+        using Process trial = Process.Start(
+            new ProcessStartInfo("unshare", ["--user", "--map-root-user", "--net", "true"]) { RedirectStandardError = true })!;
         trial.WaitForExit();
         return trial.ExitCode == 0;
     });
@@ -126,5 +131,6 @@ internal static class DotNet
     }
 
     private static bool IsOfTheTestHost(string name) =>
-        name.StartsWith("MSBUILD", StringComparison.OrdinalIgnoreCase) || name.StartsWith("VSTEST", StringComparison.OrdinalIgnoreCase) || name is "CI" or "Configuration" or "Platform";
+        name.StartsWith("MSBUILD", StringComparison.OrdinalIgnoreCase) || name.StartsWith("VSTEST", StringComparison.OrdinalIgnoreCase)
+            || name is "CI" or "Configuration" or "Platform";
 }

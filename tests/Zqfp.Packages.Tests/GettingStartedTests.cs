@@ -43,7 +43,8 @@ public class GettingStartedTests(PackagesFixture packages)
 
         // 2: the gate fails, by the command of the guide.
         string gate = Assert.Single(Commands("2. A gate that fails"));
-        Assert.Contains(": error ZQFP3001: ", Assert.Single(Run(project, [.. gate.Split(' ')[1..], .. few]).Errors), StringComparison.Ordinal);
+        Assert.Contains(": error ZQFP3001: ", Assert.Single(Run(project, [.. gate.Split(' ')[1..], .. few]).Errors),
+            StringComparison.Ordinal);
 
         // 4: the program, exactly as printed.
         string program = Blocks.Single(block => block.Language == "csharp").Text;

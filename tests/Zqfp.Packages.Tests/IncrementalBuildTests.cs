@@ -29,7 +29,8 @@ public class IncrementalBuildTests(PackagesFixture packages)
 
         Assert.Equal(before, Times(project));
         Assert.Empty(result.Summaries);
-        int[] targets = [.. Regex.Matches(result.Output, "(?m)^ +([0-9]+) ms +_?Zqfp").Select(target => int.Parse(target.Groups[1].Value, CultureInfo.InvariantCulture))];
+        int[] targets = [.. Regex.Matches(result.Output, "(?m)^ +([0-9]+) ms +_?Zqfp")
+            .Select(target => int.Parse(target.Groups[1].Value, CultureInfo.InvariantCulture))];
         Assert.NotEmpty(targets);
         Assert.InRange(targets.Sum(), 0, 300);
     }
@@ -95,5 +96,6 @@ public class IncrementalBuildTests(PackagesFixture packages)
     }
 
     private static (DateTime Quantized, DateTime Gated, DateTime Model) Times(TestProject project) =>
-        (File.GetLastWriteTimeUtc(project.QuantizeStamp), File.GetLastWriteTimeUtc(project.GateStamp), File.GetLastWriteTimeUtc(project.QuantizedModel));
+        (File.GetLastWriteTimeUtc(project.QuantizeStamp), File.GetLastWriteTimeUtc(project.GateStamp),
+            File.GetLastWriteTimeUtc(project.QuantizedModel));
 }

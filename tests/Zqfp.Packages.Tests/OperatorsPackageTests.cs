@@ -61,9 +61,11 @@ public class OperatorsPackageTests(PackagesFixture packages)
         Assert.SkipUnless(PackagesFixture.HasLinker, "No C toolchain: the package has no native library.");
         TestProject project = packages.CreateProject("operators published");
         File.WriteAllText(project.ProjectFile, ProjectText);
-        File.WriteAllText(project.Path("Program.cs"), "System.Console.WriteLine(\"library \" + System.IO.File.Exists(Zqfp.CudaOps.ZqfpOps.LibraryPath));\n");
+        File.WriteAllText(project.Path("Program.cs"),
+            "System.Console.WriteLine(\"library \" + System.IO.File.Exists(Zqfp.CudaOps.ZqfpOps.LibraryPath));\n");
         string platform = NativeFiles().Single().Split('/')[1];
-        project.Run("publish", "-r", platform, "--self-contained", "false", "-p:UseAppHost=false", "-o", project.Path("published")).Succeeded();
+        project.Run("publish", "-r", platform, "--self-contained", "false", "-p:UseAppHost=false", "-o", project.Path("published"))
+            .Succeeded();
 
         Assert.Contains("library True", project.Run(project.Path("published/App.dll")).Succeeded().Output, StringComparison.Ordinal);
     }

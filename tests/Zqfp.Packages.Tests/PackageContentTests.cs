@@ -19,7 +19,8 @@ public class PackageContentTests(PackagesFixture packages)
         using ZipArchive package = ZipFile.OpenRead(Package(id));
         string actual = string.Concat(package.Entries
             .Select(entry => entry.FullName)
-            .Where(name => !name.StartsWith("_rels/", StringComparison.Ordinal) && !name.StartsWith("package/", StringComparison.Ordinal) && !name.Contains("runtimes/", StringComparison.Ordinal))
+            .Where(name => !name.StartsWith("_rels/", StringComparison.Ordinal) && !name.StartsWith("package/", StringComparison.Ordinal)
+                && !name.Contains("runtimes/", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal)
             .Select(name => name + "\n"));
         string snapshot = Repository.Path($"tests/Zqfp.Packages.Tests/Snapshots/{id}.txt");
@@ -35,7 +36,9 @@ public class PackageContentTests(PackagesFixture packages)
     [Fact]
     public void The_build_package_has_the_runtime_of_every_platform_and_no_execution_provider()
     {
-        string[] native = [.. Entries("Zqfp.Build.Tasks").Where(name => name.Contains("/runtimes/", StringComparison.Ordinal) && name.Contains("onnxruntime", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        string[] native = [.. Entries("Zqfp.Build.Tasks")
+            .Where(name => name.Contains("/runtimes/", StringComparison.Ordinal) && name.Contains("onnxruntime", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal)];
 
         Assert.Equal(
             [
@@ -57,7 +60,9 @@ public class PackageContentTests(PackagesFixture packages)
     [InlineData("any", null)]
     public void The_tool_of_a_platform_has_the_runtime_of_that_platform_alone(string platform, string? library)
     {
-        string[] native = [.. Entries($"dotnet-zqfp.{platform}").Select(name => name.Split('/')[^1]).Where(name => name.Contains("onnxruntime", StringComparison.Ordinal))];
+        string[] native = [.. Entries($"dotnet-zqfp.{platform}")
+            .Select(name => name.Split('/')[^1])
+            .Where(name => name.Contains("onnxruntime", StringComparison.Ordinal))];
 
         Assert.Equal(library is null ? [] : [library], native);
     }
@@ -95,7 +100,8 @@ public class PackageContentTests(PackagesFixture packages)
         TestProject project = packages.CreateProject("tool");
         project.Run("new", "tool-manifest").Succeeded();
         project.Run("tool", "install", "dotnet-zqfp").Succeeded();
-        DotNetResult result = project.Run("zqfp", "evaluate", "model/model.onnx", "--text", "data/evaluation.txt", "--tokenizer", "model/tokenizer.json", "--windows", "1", "--json").Succeeded();
+        DotNetResult result = project.Run("zqfp", "evaluate", "model/model.onnx", "--text", "data/evaluation.txt",
+            "--tokenizer", "model/tokenizer.json", "--windows", "1", "--json").Succeeded();
 
         Assert.Contains("\"perplexity\": ", result.Output, StringComparison.Ordinal);
     }
@@ -106,5 +112,6 @@ public class PackageContentTests(PackagesFixture packages)
         return [.. package.Entries.Select(entry => entry.FullName)];
     }
 
-    private string Package(string id) => Directory.GetFiles(packages.Feed, $"{id}.*.nupkg").Single(file => char.IsAsciiDigit(Path.GetFileName(file)[id.Length + 1]));
+    private string Package(string id) => Directory.GetFiles(packages.Feed, $"{id}.*.nupkg")
+        .Single(file => char.IsAsciiDigit(Path.GetFileName(file)[id.Length + 1]));
 }

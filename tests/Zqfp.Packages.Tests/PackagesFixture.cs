@@ -50,7 +50,9 @@ public sealed class PackagesFixture : IDisposable
 
     /// <summary>Whether this machine can link a native library; without, the packages have none, and what needs it is skipped.</summary>
     public static bool HasLinker { get; } = OperatingSystem.IsWindows()
-        || (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "clang")) || File.Exists(Path.Combine(folder, "gcc")));
+        || (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(':')
+            .Any(folder => File.Exists(Path.Combine(folder, "clang")) || File.Exists(Path.Combine(folder, "gcc")));
 
     public string Feed => Path.Combine(_folder, "feed");
 
@@ -75,7 +77,8 @@ public sealed class PackagesFixture : IDisposable
     internal static string Configuration { get; } = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
 
     private void Pack(string project, params string[] more) =>
-        DotNet.Run(Repository.Root, packagesFolder: null, ["pack", $"src/{project}", "-c", Configuration, "-o", Feed, .. HasLinker ? [] : (string[])["-p:ZqfpNativeLibraries=none"], .. more]).Succeeded();
+        DotNet.Run(Repository.Root, packagesFolder: null, ["pack", $"src/{project}", "-c", Configuration, "-o",
+            Feed, .. HasLinker ? [] : (string[])["-p:ZqfpNativeLibraries=none"], .. more]).Succeeded();
 }
 
 [CollectionDefinition(Name)]

@@ -14,7 +14,8 @@ public class ReportBuildTests(PackagesFixture packages)
         TestProject project = packages.CopyBuilt("reports");
 
         Assert.StartsWith("<!DOCTYPE html>", File.ReadAllText(project.OutputModel + ".report.html"), StringComparison.Ordinal);
-        Assert.StartsWith("## model.onnx: the gate passed\n", File.ReadAllText(project.OutputModel + ".report.md"), StringComparison.Ordinal);
+        Assert.StartsWith("## model.onnx: the gate passed\n", File.ReadAllText(project.OutputModel + ".report.md"),
+            StringComparison.Ordinal);
         JsonElement json = JsonDocument.Parse(File.ReadAllText(project.OutputModel + ".report.json")).RootElement;
         Assert.Equal(28, json.GetProperty("quantization").GetProperty("layers").GetArrayLength());
         Assert.True(json.GetProperty("gate").GetProperty("passed").GetBoolean());
@@ -26,7 +27,8 @@ public class ReportBuildTests(PackagesFixture packages)
 
         project.Edit("EvaluationWindows=", "PublishReport=\"true\" EvaluationWindows=");
         project.Run("publish", "-c", "Debug", "-o", "published").Succeeded();
-        Assert.Equal(["model.onnx", "model.onnx.data", "model.onnx.report.html", "model.onnx.report.json", "model.onnx.report.md"], Published(project));
+        Assert.Equal(["model.onnx", "model.onnx.data", "model.onnx.report.html", "model.onnx.report.json", "model.onnx.report.md"],
+            Published(project));
     }
 
     [Fact]
@@ -63,7 +65,9 @@ public class ReportBuildTests(PackagesFixture packages)
     }
 
     private static string[] Published(TestProject project) =>
-        [.. Directory.GetFiles(project.Path("published/model"), "model.onnx*").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+        [.. Directory.GetFiles(project.Path("published/model"), "model.onnx*")
+            .Select(file => Path.GetFileName(file))
+            .Order(StringComparer.Ordinal)];
 
     private static (DateTime Quantized, DateTime Gated) Times(TestProject project) =>
         (File.GetLastWriteTimeUtc(project.QuantizeStamp), File.GetLastWriteTimeUtc(project.GateStamp));

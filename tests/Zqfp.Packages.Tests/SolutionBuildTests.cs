@@ -13,7 +13,8 @@ public class SolutionBuildTests(PackagesFixture packages)
         TestProject[] projects = [.. names.Select(name => packages.CreateProject("solution/" + name))];
         foreach (TestProject project in projects)
         {
-            project.Edit("EvaluationWindows=", "Method=\"rtn\" Preset=\"paper\" Rank=\"0\" Baseline=\"../zqfp.baseline.json\" EvaluationWindows=");
+            project.Edit(
+                "EvaluationWindows=", "Method=\"rtn\" Preset=\"paper\" Rank=\"0\" Baseline=\"../zqfp.baseline.json\" EvaluationWindows=");
         }
 
         string folder = Path.GetDirectoryName(projects[0].Folder)!;
@@ -31,11 +32,13 @@ public class SolutionBuildTests(PackagesFixture packages)
               </Target>
             </Project>
             """);
-        DotNetResult result = DotNet.Run(folder, packages.PackagesFolder, "msbuild", "All.proj", "-m:3", "-t:Build", "-p:ZqfpUpdateBaseline=true").Succeeded();
+        DotNetResult result = DotNet.Run(folder, packages.PackagesFolder, "msbuild", "All.proj", "-m:3", "-t:Build",
+            "-p:ZqfpUpdateBaseline=true").Succeeded();
 
         Assert.Equal(3, result.Summaries.Length);
         using var baseline = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "zqfp.baseline.json")));
-        Assert.Equal(["one/model/model.onnx", "three/model/model.onnx", "two/model/model.onnx"], baseline.RootElement.EnumerateObject().Select(entry => entry.Name));
+        Assert.Equal(["one/model/model.onnx", "three/model/model.onnx", "two/model/model.onnx"],
+            baseline.RootElement.EnumerateObject().Select(entry => entry.Name));
         byte[] first = File.ReadAllBytes(projects[0].OutputModel + ".data");
         Assert.All(projects, project => Assert.True(first.AsSpan().SequenceEqual(File.ReadAllBytes(project.OutputModel + ".data"))));
 

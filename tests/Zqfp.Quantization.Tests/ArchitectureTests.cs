@@ -30,7 +30,8 @@ public sealed class ArchitectureTests
             string[] references = [.. XDocument.Load(path).Descendants("ProjectReference")
                 .Where(reference => (string?)reference.Attribute("ReferenceOutputAssembly") != "false")
                 .Select(reference => Path.GetFileNameWithoutExtension((string)reference.Attribute("Include")!))];
-            Assert.True(Allowed.ContainsKey(project), $"{project} is not in the architecture: describe it in docs/architecture.md and allow it here.");
+            Assert.True(Allowed.ContainsKey(project),
+                $"{project} is not in the architecture: describe it in docs/architecture.md and allow it here.");
             Assert.Subset(new HashSet<string>(Allowed[project]), new HashSet<string>(references));
         }
     }
@@ -43,7 +44,9 @@ public sealed class ArchitectureTests
             .Where(path => Path.GetExtension(path) is ".cs" or ".targets" or ".props")
             .SelectMany(path => Regex.Matches(File.ReadAllText(path), "ZQFP[0-9]{4}").Select(match => match.Value))
             .Distinct().Order(StringComparer.Ordinal)];
-        string[] pages = [.. Directory.GetFiles(Repository.Path("docs/diagnostics"), "*.md").Select(path => Path.GetFileNameWithoutExtension(path)!).Order(StringComparer.Ordinal)];
+        string[] pages = [.. Directory.GetFiles(Repository.Path("docs/diagnostics"), "*.md")
+            .Select(path => Path.GetFileNameWithoutExtension(path)!)
+            .Order(StringComparer.Ordinal)];
         Assert.Equal(pages, used);
     }
 }

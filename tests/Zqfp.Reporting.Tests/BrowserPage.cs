@@ -27,10 +27,14 @@ internal sealed partial record BrowserPage(string Console, int Requests, int Vis
         File.WriteAllText(path, html.Replace("</html>", Script + "</html>", StringComparison.Ordinal));
         string[] arguments =
         [
-            "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            $"--user-data-dir={Path.Combine(folder, "profile")}", $"--window-size={width},800", "--enable-logging=stderr", "--dump-dom", new Uri(path).AbsoluteUri,
+            "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync",
+            $"--user-data-dir={Path.Combine(folder, "profile")}", $"--window-size={width},800", "--enable-logging=stderr",
+            "--dump-dom", new Uri(path).AbsoluteUri,
         ];
-        using Process process = Process.Start(new ProcessStartInfo(BrowserFactAttribute.Browser!, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using Process process = Process.Start(new ProcessStartInfo(
+            BrowserFactAttribute.Browser!, arguments)
+        { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string dom = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

@@ -58,7 +58,11 @@ public sealed class ReportJobTests : IDisposable
     [Fact]
     public void An_older_result_that_does_not_tell_shared_weights_apart_has_no_negative_bytes()
     {
-        QuantizeReport older = Quantization with { QuantizedBytes = 3, Layers = [new LayerReport("one", 8, 4, 0, 4.5, 3), new LayerReport("two", 8, 4, 0, 4.5, null)] };
+        QuantizeReport older = Quantization with
+        {
+            QuantizedBytes = 3,
+            Layers = [new LayerReport("one", 8, 4, 0, 4.5, 3), new LayerReport("two", 8, 4, 0, 4.5, null)]
+        };
         string page = HtmlReport.Render(older, null);
 
         Assert.Contains("graph) 0.0 MB", page, StringComparison.Ordinal);
@@ -69,22 +73,28 @@ public sealed class ReportJobTests : IDisposable
     public void Ranges_are_drawn_once_for_the_layers_that_read_the_same_value()
     {
         var range = new ActivationRange(Largest: 80, TokenLow: 1, TokenMedian: 2, TokenHigh: 4, Rms: 0.5f, ChannelMedian: 4);
-        LayerReport[] layers = [.. ((string[])["layers.0.q", "layers.0.k", "layers.0.up", "layers.1.q"]).Select((name, i) => new LayerReport($"node_{i}", 8, 4, 0, 4.5, 1) { Module = name, Activations = i < 2 ? range : range with { Largest = 10 + i } })];
+        LayerReport[] layers = [.. ((string[])["layers.0.q", "layers.0.k", "layers.0.up", "layers.1.q"])
+            .Select((name, i) => new LayerReport(
+                $"node_{i}", 8, 4, 0, 4.5, 1) { Module = name, Activations = i < 2 ? range : range with { Largest = 10 + i } })];
         string page = HtmlReport.Render(Quantization with { Layers = layers }, null);
 
         Assert.Contains("<td class=\"name\">layers.0.q, k<td>", page, StringComparison.Ordinal);
         Assert.Equal(3, Regex.Count(page, "class=\"top\""));
-        Assert.Contains("<td class=\"n\">80.0<td class=\"n\">2.00<td class=\"n\">4.00<td class=\"n hot\">20.0", page, StringComparison.Ordinal);
+        Assert.Contains("<td class=\"n\">80.0<td class=\"n\">2.00<td class=\"n\">4.00<td class=\"n hot\">20.0",
+            page, StringComparison.Ordinal);
 
         // The axis runs from 0.1 to 100: 0.5, 2 and 80 have their places on it.
-        Assert.Contains("class=\"rms\" style=\"left:23.3%\"></i><i class=\"middle\" style=\"left:43.37%\"></i><i class=\"top\" style=\"left:96.77%\"", page, StringComparison.Ordinal);
+        Assert.Contains(
+            "class=\"rms\" style=\"left:23.3%\"></i><i class=\"middle\" style=\"left:43.37%\"></i><i class=\"top\" style=\"left:96.77%\"",
+            page, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Inputs_of_which_most_channels_never_speak_have_no_ratio()
     {
         var range = new ActivationRange(Largest: 8, TokenLow: 0, TokenMedian: 0, TokenHigh: 4, Rms: 0.5f, ChannelMedian: 0);
-        string page = HtmlReport.Render(Quantization with { Layers = [new LayerReport("layer", 8, 4, 0, 4.5, 1) { Activations = range }] }, null);
+        string page = HtmlReport.Render(
+            Quantization with { Layers = [new LayerReport("layer", 8, 4, 0, 4.5, 1) { Activations = range }] }, null);
         Assert.DoesNotMatch("NaN|Infinity|∞", page);
     }
 
@@ -109,7 +119,11 @@ public sealed class ReportJobTests : IDisposable
     public void A_browser_draws_it_without_a_word_to_console_or_network_wide_and_narrow()
     {
         var range = new ActivationRange(Largest: 80, TokenLow: 1, TokenMedian: 2, TokenHigh: 4, Rms: 0.5f, ChannelMedian: 4);
-        LayerReport[] layers = [.. Enumerable.Range(0, 6).Select(i => new LayerReport($"a_rather_long_name_of_a_node_that_has_no_spaces_{i}", 8, 4, 0, 4.5, 1 + i) { Module = $"model.layers.{i / 2}.mlp.part{i % 2}", Activations = range with { Largest = 80 + i } })];
+        LayerReport[] layers =
+        [
+            .. Enumerable.Range(0, 6).Select(i => new LayerReport($"a_rather_long_name_of_a_node_that_has_no_spaces_{i}",
+                8, 4, 0, 4.5, 1 + i) { Module = $"model.layers.{i / 2}.mlp.part{i % 2}", Activations = range with { Largest = 80 + i } })
+        ];
         string page = HtmlReport.Render(Quantization with { Layers = layers }, Gate with { MaxPerplexityIncrease = 0.05 });
         foreach (int width in (int[])[1100, 500])
         {
@@ -133,7 +147,8 @@ public sealed class ReportJobTests : IDisposable
         string path = Path.Combine(_folder, "quantize.json");
         File.WriteAllText(path, content);
         string output = Path.Combine(_folder, "report.html");
-        ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPaths = [output] }));
+        ZqfpException error =
+            Assert.Throws<ZqfpException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPaths = [output] }));
 
         Assert.Equal("ZQFP0011", error.Code);
         Assert.Contains("quantize --json", error.Message, StringComparison.Ordinal);
@@ -145,11 +160,14 @@ public sealed class ReportJobTests : IDisposable
     {
         string quantize = Path.Combine(_folder, "quantize.json");
         File.WriteAllText(quantize, JsonSerializer.Serialize(Quantization, JsonSerializerOptions.Web));
-        foreach (GateResult wrong in (GateResult[])[Gate with { Float = Result(4, []), Quantized = Result(4, []) }, Gate with { Float = Result(4, [1]) }])
+        foreach (GateResult wrong in (GateResult[])[Gate with { Float = Result(4, []), Quantized = Result(4, []) },
+            Gate with { Float = Result(4, [1]) }])
         {
             string gate = Path.Combine(_folder, "gate.json");
             File.WriteAllText(gate, JsonSerializer.Serialize(wrong, JsonSerializerOptions.Web));
-            ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = quantize, GatePath = gate, OutputPaths = [Path.Combine(_folder, "r.html")] }));
+            ZqfpException error =
+                Assert.Throws<ZqfpException>(() => ReportJob.Write(
+                    new ReportOptions { QuantizationPath = quantize, GatePath = gate, OutputPaths = [Path.Combine(_folder, "r.html")] }));
             Assert.Equal(("ZQFP0011", gate), (error.Code, error.File));
         }
     }
@@ -186,7 +204,9 @@ public sealed class ReportJobTests : IDisposable
     [Fact]
     public void The_summary_for_a_CI_job_names_layers_as_the_page_does()
     {
-        string text = MarkdownReport.Render(Quantization with { Layers = [new LayerReport("node_linear", 8, 4, 2, 4.5, 3) { Module = "model.layers.0.mlp.up_proj" }] }, null);
+        string text = MarkdownReport.Render(
+            Quantization with { Layers = [new LayerReport("node_linear", 8, 4, 2, 4.5, 3) { Module = "model.layers.0.mlp.up_proj" }] },
+            null);
         Assert.Contains("| `model.layers.0.mlp.up_proj` | 8 x 4 |", text, StringComparison.Ordinal);
     }
 
@@ -234,7 +254,13 @@ public sealed class ReportJobTests : IDisposable
     {
         string quantize = Path.Combine(_folder, "quantize.json");
         File.WriteAllText(quantize, JsonSerializer.Serialize(Quantization, JsonSerializerOptions.Web));
-        ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = quantize, OutputPaths = [Path.Combine(_folder, "r.html"), Path.Combine(_folder, "r.pdf")] }));
+        ZqfpException error =
+            Assert.Throws<ZqfpException>(
+                () => ReportJob.Write(new ReportOptions
+                {
+                    QuantizationPath = quantize,
+                    OutputPaths = [Path.Combine(_folder, "r.html"), Path.Combine(_folder, "r.pdf")]
+                }));
 
         Assert.Equal("ZQFP0002", error.Code);
         Assert.Equal(["quantize.json"], Directory.GetFiles(_folder).Select(Path.GetFileName));

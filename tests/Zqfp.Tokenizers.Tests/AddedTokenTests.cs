@@ -8,7 +8,8 @@ public class AddedTokenTests
     [InlineData("""{"content":"<x>"}""", "a <x> b", new[] { 'a', ' ', 262, ' ', 'b' })]
     [InlineData("""{"content":"<x>","lstrip":true}""", "a  <x> b", new[] { 'a', 262, ' ', 'b' })]
     [InlineData("""{"content":"<x>","rstrip":true}""", "a <x>  b", new[] { 'a', ' ', 262, 'b' })]
-    [InlineData("""{"content":"ab","single_word":true}""", "ab cab abc (ab)", new[] { 262, ' ', 'c', 'a', 'b', ' ', 'a', 'b', 'c', ' ', '(', 262, ')' })]
+    [InlineData("""{"content":"ab","single_word":true}""", "ab cab abc (ab)",
+        new[] { 262, ' ', 'c', 'a', 'b', ' ', 'a', 'b', 'c', ' ', '(', 262, ')' })]
     [InlineData("""{"content":"<x>"}""", "<x><x>", new[] { 262, 262 })]
     [InlineData("""{"content":"<x>"}""", "<x", new int[] { '<', 'x' })]
     public void Is_found_by_its_rules(string token, string text, int[] ids)

@@ -37,18 +37,23 @@ public class HostileTokenizerTests
     [InlineData("ZQFP0106", """{"model":{"type":"Unigram","unk_id":0,"vocab":[]}}""")]
     [InlineData("ZQFP0106", """{"model":{"type":"Unigram","unk_id":0,"vocab":[["a"]]}}""")]
     [InlineData("ZQFP0106", """{"model":{"type":"Unigram","unk_id":0,"vocab":{"a":0}}}""")]
-    [InlineData("ZQFP0106", """{"model":{"type":"BPE","vocab":{"a":0}},"post_processor":{"type":"BertProcessing","cls":["a"],"sep":["a",0]}}""")]
-    [InlineData("ZQFP0106", """{"model":{"type":"BPE","vocab":{"a":0}},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"b"}}]}}""")]
+    [InlineData("ZQFP0106",
+        """{"model":{"type":"BPE","vocab":{"a":0}},"post_processor":{"type":"BertProcessing","cls":["a"],"sep":["a",0]}}""")]
+    [InlineData("ZQFP0106",
+        """{"model":{"type":"BPE","vocab":{"a":0}},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"b"}}]}}""")]
     [InlineData("ZQFP0106", """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"Precompiled","precompiled_charsmap":"!"}}""")]
     [InlineData("ZQFP0116", """{"model":{"type":"BPE","vocab":{"a":0}},"post_processor":{"type":"Shuffling"}}""")]
     [InlineData("ZQFP0103", """{"model":{"type":"BPE","vocab":{"a":0},"dropout":0.1}}""")]
     [InlineData("ZQFP0103", """{"model":{"type":"BPE","vocab":{"a":0},"continuing_subword_prefix":"##"}}""")]
     [InlineData("ZQFP0103", """{"model":{"type":"BPE","vocab":{"a":0},"end_of_word_suffix":"</w>","byte_fallback":true}}""")]
     [InlineData("ZQFP0104", """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"Nmt"}}""")]
-    [InlineData("ZQFP0104", """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"Replace","pattern":{"Regex":"("},"content":""}}""")]
+    [InlineData("ZQFP0104",
+        """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"Replace","pattern":{"Regex":"("},"content":""}}""")]
     [InlineData("ZQFP0105", """{"model":{"type":"BPE","vocab":{"a":0}},"pre_tokenizer":{"type":"UnicodeScripts"}}""")]
-    [InlineData("ZQFP0105", """{"model":{"type":"BPE","vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{Klingon}+"},"behavior":"Isolated"}}""")]
-    [InlineData("ZQFP0105", """{"model":{"type":"BPE","vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Shuffled"}}""")]
+    [InlineData("ZQFP0105",
+        """{"model":{"type":"BPE","vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{Klingon}+"},"behavior":"Isolated"}}""")]
+    [InlineData("ZQFP0105",
+        """{"model":{"type":"BPE","vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Shuffled"}}""")]
     [InlineData("ZQFP0108", """{"model":{"type":"BPE","vocab":{"a":0}},"decoder":{"type":"CTC"}}""")]
     public void Is_refused_with_its_code(string code, string content)
     {
@@ -58,8 +63,10 @@ public class HostileTokenizerTests
     }
 
     [Theory]
-    [InlineData("Nmt", """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Nmt"}]}}""")]
-    [InlineData("normalizer.normalizers[1]", """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Nmt"}]}}""")]
+    [InlineData("Nmt",
+        """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Nmt"}]}}""")]
+    [InlineData("normalizer.normalizers[1]",
+        """{"model":{"type":"BPE","vocab":{"a":0}},"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Nmt"}]}}""")]
     [InlineData("WordLevel", """{"model":{"type":"WordLevel","vocab":{"a":0}}}""")]
     [InlineData("merge 1", """{"model":{"type":"BPE","vocab":{"a":0,"aa":1},"merges":["a a","a zz"]}}""")]
     [InlineData("'zz'", """{"model":{"type":"BPE","vocab":{"a":0,"aa":1},"merges":["a a","a zz"]}}""")]
@@ -153,7 +160,8 @@ public class HostileTokenizerTests
         Assert.Equal("ZQFP0107", Assert.Throws<ZqfpException>(() => (Model() with { Pieces = noUnknown }).Load()).Code);
         List<SentencePiece> unused = [.. Model().Pieces, new SentencePiece("zz", 0, PieceKind.Unused)];
         Assert.Equal("ZQFP0103", Assert.Throws<ZqfpException>(() => (Model() with { Pieces = unused }).Load()).Code);
-        Assert.Equal("zz".Length, (Model() with { Pieces = unused, Kind = SentencePieceKind.Unigram }).Load().Decode([unused.Count - 1]).Length);
+        Assert.Equal(
+            "zz".Length, (Model() with { Pieces = unused, Kind = SentencePieceKind.Unigram }).Load().Decode([unused.Count - 1]).Length);
     }
 
     private static TinySentencePiece Model() => new()

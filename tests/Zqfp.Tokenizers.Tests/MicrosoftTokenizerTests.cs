@@ -36,7 +36,8 @@ public class MicrosoftTokenizerTests
     {
         using JsonDocument json = JsonDocument.Parse(tokenizerJson);
         JsonElement model = json.RootElement.GetProperty("model");
-        var options = new BpeOptions(model.GetProperty("vocab").EnumerateObject().Select(entry => KeyValuePair.Create(entry.Name, entry.Value.GetInt32())))
+        var options = new BpeOptions(
+            model.GetProperty("vocab").EnumerateObject().Select(entry => KeyValuePair.Create(entry.Name, entry.Value.GetInt32())))
         {
             Merges = [.. model.GetProperty("merges").EnumerateArray().Select(merge =>
                 merge.ValueKind == JsonValueKind.Array ? $"{merge[0].GetString()} {merge[1].GetString()}" : merge.GetString()!)],

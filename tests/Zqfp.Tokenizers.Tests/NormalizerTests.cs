@@ -4,7 +4,9 @@ namespace Zqfp.Tokenizers.Tests;
 
 public class NormalizerTests
 {
-    /// <summary>What Hugging Face tokenizers makes of these texts with the same rules: clusters first, and the shortest rule of each.</summary>
+    /// <summary>
+    /// What Hugging Face tokenizers makes of these texts with the same rules: clusters first, and the shortest rule of each.
+    /// </summary>
     [Theory]
     [InlineData("AbA", "aba")]
     [InlineData("\uFB01ne \u00BD", "fine 1/2")]
@@ -21,7 +23,8 @@ public class NormalizerTests
     public void Precompiled_rules_apply_to_grapheme_clusters(string text, string normalized)
     {
         byte[] rules = TinySentencePiece.BuildCharsMap(
-            ("A", "a"), ("\uFB01", "fi"), ("\u00BD", "1/2"), ("\u00E9", "e"), ("e\u0301", "E"), ("\r\n", " "), ("\u200B", ""), ("\u3000", " "),
+            ("A", "a"), ("\uFB01", "fi"), ("\u00BD", "1/2"), ("\u00E9", "e"), ("e\u0301", "E"), ("\r\n", " "),
+            ("\u200B", ""), ("\u3000", " "),
             ("\uAC00", "ga"), ("\U0001F600", ":)"), ("ab", "X"));
         JsonObject json = TinyTokenizers.ByteLevel();
         json["normalizer"] = new JsonObject { ["type"] = "Precompiled", ["precompiled_charsmap"] = Convert.ToBase64String(rules) };

@@ -15,7 +15,8 @@ public class OffsetTests
         IReadOnlyList<EncodedToken> tokens = _bytes.EncodeToTokens("hello<|endoftext|> hello!", out string? normalized);
         Assert.Null(normalized);
         Assert.Equal(
-            [new(259, "hello", 0..5), new(261, "<|endoftext|>", 5..18), new(260, "\u0120hello", 18..24), new EncodedToken('!', "!", 24..25)],
+            [new(259, "hello", 0..5), new(261, "<|endoftext|>", 5..18), new(260, "\u0120hello", 18..24),
+                new EncodedToken('!', "!", 24..25)],
             tokens);
     }
 
@@ -106,11 +107,13 @@ public class OffsetTests
     public void Normalization_and_pre_tokenization_can_be_left_out()
     {
         Assert.Equal([264], _pieces.EncodeToIds("ab", considerNormalization: false));
-        Assert.Equal([0..2], _pieces.EncodeToTokens("ab", out string? normalized, considerNormalization: false).Select(token => token.Offset));
+        Assert.Equal(
+            [0..2], _pieces.EncodeToTokens("ab", out string? normalized, considerNormalization: false).Select(token => token.Offset));
         Assert.Null(normalized);
         JsonObject json = TinyTokenizers.ByteLevel();
         json["model"]!["vocab"]!["o\u0120hello"] = 262;
-        json["model"]!["merges"] = new JsonArray(new JsonArray("h", "e"), new JsonArray("l", "l"), new JsonArray("he", "ll"), new JsonArray("hell", "o"),
+        json["model"]!["merges"] = new JsonArray(new JsonArray("h", "e"), new JsonArray("l", "l"), new JsonArray("he", "ll"),
+            new JsonArray("hell", "o"),
             new JsonArray("\u0120", "hello"), new JsonArray("o", "\u0120hello"));
         PretrainedTokenizer crossing = TinyTokenizers.Load(json);
         Assert.Equal(['o', 260], crossing.EncodeToIds("o hello"));

@@ -2,7 +2,9 @@ using System.Text.Json;
 
 namespace Zqfp.Tokenizers.Tests;
 
-/// <summary>Normalizers, models, post-processors and decoders over one hard text, with the ids that Hugging Face <c>tokenizers</c> gives.</summary>
+/// <summary>
+/// Normalizers, models, post-processors and decoders over one hard text, with the ids that Hugging Face <c>tokenizers</c> gives.
+/// </summary>
 public class StageCaseTests
 {
     private static readonly string Folder = Repository.Path("tests/Zqfp.Tokenizers.Tests/Cases");

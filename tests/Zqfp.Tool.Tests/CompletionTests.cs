@@ -18,7 +18,8 @@ public sealed class CompletionTests : IDisposable
         ToolProcess result = ToolProcess.Run($"[suggest:{typed.Length}]", typed);
 
         Assert.Equal(0, result.ExitCode);
-        Assert.Subset(result.Output.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries).ToHashSet(), expected.Split(' ').ToHashSet());
+        Assert.Subset(result.Output.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries).ToHashSet(),
+            expected.Split(' ').ToHashSet());
     }
 
     [Theory]

@@ -62,7 +62,8 @@ public sealed partial class GenAiTests : IDisposable
         get
         {
             string extension = OperatingSystem.IsWindows() ? "dll" : OperatingSystem.IsMacOS() ? "dylib" : "so";
-            return Repository.Path($"artifacts/publish/Zqfp.CudaOps.Native/release_{RuntimeInformation.RuntimeIdentifier}/zqfp_ops.{extension}");
+            return Repository.Path(
+                $"artifacts/publish/Zqfp.CudaOps.Native/release_{RuntimeInformation.RuntimeIdentifier}/zqfp_ops.{extension}");
         }
     }
 
@@ -103,7 +104,8 @@ public sealed partial class GenAiTests : IDisposable
     {
         string output = Path.Combine(_folder, profile);
         string[] library = profile == "custom" ? ["--operators-library", Library] : [];
-        ToolProcess result = ToolProcess.Run(["quantize", source, "-o", output, "--for", "genai", "--profile", profile, .. library, .. options]);
+        ToolProcess result =
+            ToolProcess.Run(["quantize", source, "-o", output, "--for", "genai", "--profile", profile, .. library, .. options]);
         Assert.True(result.ExitCode == 0, result.Error);
         return output;
     }
@@ -113,7 +115,8 @@ public sealed partial class GenAiTests : IDisposable
         string configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
         string sample = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", "GenAi", configuration, "GenAi.dll"));
         using Process process = Process.Start(new ProcessStartInfo(
-            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [sample, folder, prompt, tokens.ToString(CultureInfo.InvariantCulture)])
+            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
+            [sample, folder, prompt, tokens.ToString(CultureInfo.InvariantCulture)])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -31,14 +31,19 @@ public sealed class JobTests : IDisposable
     [Fact]
     public void Quantize_then_gate_passes_and_a_stricter_limit_fails()
     {
-        ToolProcess quantized = ToolProcess.Run("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration", Calibration, "--windows", "4");
+        ToolProcess quantized = ToolProcess.Run("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration",
+            Calibration, "--windows", "4");
 
         Assert.True(quantized.ExitCode == 0, quantized.Error);
         Assert.Single(quantized.Output.TrimEnd().Split('\n'));
-        Assert.Equal(["model.onnx", "model.onnx.data"], Directory.GetFiles(Path.GetDirectoryName(Output)!).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["model.onnx", "model.onnx.data"],
+            Directory.GetFiles(Path.GetDirectoryName(Output)!).Select(Path.GetFileName).Order(StringComparer.Ordinal));
 
         string cache = Path.Combine(_folder, "cache");
-        string[] gate = ["gate", Output, "--against", Model, "--text", Evaluation, "--tokenizer", Tokenizer, "--windows", "4", "--cache", cache];
+        string[] gate =
+        [
+            "gate", Output, "--against", Model, "--text", Evaluation, "--tokenizer", Tokenizer, "--windows", "4", "--cache", cache
+        ];
         ToolProcess passed = ToolProcess.Run([.. gate, "--max-increase", "50%"]);
         Assert.True(passed.ExitCode == 0, passed.Error);
         Assert.Contains("perplexity", Assert.Single(passed.Output.TrimEnd().Split('\n')), StringComparison.Ordinal);
@@ -59,7 +64,8 @@ public sealed class JobTests : IDisposable
         Assert.Equal(0, verified.ExitCode);
         Assert.True(JsonDocument.Parse(verified.Output).RootElement.GetProperty("identical").GetBoolean());
 
-        ToolProcess evaluated = ToolProcess.Run("evaluate", Model, "--against", Model, "--text", Evaluation, "--tokenizer", Tokenizer, "--window", "32", "--windows", "8", "--json");
+        ToolProcess evaluated = ToolProcess.Run("evaluate", Model, "--against", Model, "--text", Evaluation, "--tokenizer",
+            Tokenizer, "--window", "32", "--windows", "8", "--json");
         Assert.Equal(0, evaluated.ExitCode);
         JsonElement comparison = JsonDocument.Parse(evaluated.Output).RootElement.GetProperty("against");
         Assert.Equal(0, comparison.GetProperty("perplexityIncrease").GetDouble());
@@ -73,9 +79,11 @@ public sealed class JobTests : IDisposable
         ToolProcess inspected = ToolProcess.Run("inspect", Model);
         Assert.Equal((0, ""), (inspected.ExitCode, inspected.Error));
         Assert.Contains("28 of 29 products would be quantized", inspected.Output, StringComparison.Ordinal);
-        Assert.Equal(29, JsonDocument.Parse(ToolProcess.Run("inspect", Model, "--json").Output).RootElement.GetProperty("layers").GetArrayLength());
+        Assert.Equal(
+            29, JsonDocument.Parse(ToolProcess.Run("inspect", Model, "--json").Output).RootElement.GetProperty("layers").GetArrayLength());
 
-        ToolProcess planned = ToolProcess.Run("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration", Calibration, "--windows", "4", "--dry-run", "--json");
+        ToolProcess planned = ToolProcess.Run("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration",
+            Calibration, "--windows", "4", "--dry-run", "--json");
         Assert.Equal((0, ""), (planned.ExitCode, planned.Error));
         Assert.Equal(4, JsonDocument.Parse(planned.Output).RootElement.GetProperty("calibrationWindows").GetInt32());
         Assert.Contains("assumed: no text is named", ToolProcess.Run("plan", Model).Output, StringComparison.Ordinal);
@@ -86,7 +94,8 @@ public sealed class JobTests : IDisposable
     public void The_doctor_fails_only_where_quantizing_is_impossible()
     {
         Assert.Equal(0, ToolProcess.Run("doctor").ExitCode);
-        ToolProcess broken = ToolProcess.Run(new Dictionary<string, string> { ["ZQFP_ONNXRUNTIME"] = Path.Combine(_folder, "none.so") }, "doctor", "--json");
+        ToolProcess broken = ToolProcess.Run(new Dictionary<string, string> { ["ZQFP_ONNXRUNTIME"] = Path.Combine(_folder, "none.so") },
+            "doctor", "--json");
 
         Assert.Equal(14, broken.ExitCode);
         JsonElement json = JsonDocument.Parse(broken.Output).RootElement;
@@ -101,20 +110,23 @@ public sealed class JobTests : IDisposable
     [InlineData(null, "corrupt.json", null, 10, "ZQFP0")]
     [InlineData(null, null, "missing.txt", 10, "ZQFP0")]
     [InlineData(null, null, "empty.txt", 10, "ZQFP0")]
-    public void A_bad_input_is_one_coded_error_and_nothing_is_written(string? model, string? tokenizer, string? calibration, int exitCode, string code)
+    public void A_bad_input_is_one_coded_error_and_nothing_is_written(
+        string? model, string? tokenizer, string? calibration, int exitCode, string code)
     {
         File.WriteAllText(Path.Combine(_folder, "corrupt.onnx"), "version https://git-lfs.github.com/spec/v1\n");
         File.WriteAllText(Path.Combine(_folder, "corrupt.json"), "{ \"model\": ");
         File.WriteAllText(Path.Combine(_folder, "empty.txt"), "");
 
         ToolProcess result = ToolProcess.Run(
-            "quantize", Bad(model) ?? Model, "-o", Output, "--tokenizer", Bad(tokenizer) ?? Tokenizer, "--calibration", Bad(calibration) ?? Calibration, "--windows", "2");
+            "quantize", Bad(model) ?? Model, "-o", Output, "--tokenizer", Bad(tokenizer) ?? Tokenizer, "--calibration",
+            Bad(calibration) ?? Calibration, "--windows", "2");
 
         string error = Assert.Single(result.Errors);
         Assert.Contains($" : error {code}", error, StringComparison.Ordinal);
         Assert.Equal((exitCode, ""), (result.ExitCode, result.Output));
         Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
-        Assert.False(Directory.Exists(Path.GetDirectoryName(Output)) && Directory.EnumerateFileSystemEntries(Path.GetDirectoryName(Output)!).Any());
+        Assert.False(
+            Directory.Exists(Path.GetDirectoryName(Output)) && Directory.EnumerateFileSystemEntries(Path.GetDirectoryName(Output)!).Any());
     }
 
     [UnixFact]
@@ -141,7 +153,8 @@ public sealed class JobTests : IDisposable
         {
             process = ToolProcess.Start("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration", Calibration);
             Assert.Equal(
-                $"Waiting for another quantization to end: process {Environment.ProcessId}, which writes '{Path.GetFullPath("other/model.onnx")}'.",
+                $"Waiting for another quantization to end: process {Environment.ProcessId}, which writes "
+                + $"'{Path.GetFullPath("other/model.onnx")}'.",
                 process.StandardError.ReadLine());
             Interrupt(process);
             Assert.Equal(130, ToolProcess.Finish(process).ExitCode);
@@ -159,7 +172,8 @@ public sealed class JobTests : IDisposable
         using (QuantizationLock.Acquire("other/model.onnx", CancellationToken.None))
         {
             ToolProcess result = ToolProcess.Run(
-                "quantize", Bad(model) ?? Model, "-o", Output, "--tokenizer", Bad(tokenizer) ?? Tokenizer, "--calibration", Bad(calibration) ?? Calibration);
+                "quantize", Bad(model) ?? Model, "-o", Output, "--tokenizer", Bad(tokenizer) ?? Tokenizer, "--calibration",
+                Bad(calibration) ?? Calibration);
             Assert.Contains(code, Assert.Single(result.Errors), StringComparison.Ordinal);
             Assert.DoesNotContain("Waiting", result.Error, StringComparison.Ordinal);
         }
@@ -194,7 +208,8 @@ public sealed class JobTests : IDisposable
     public void A_correction_larger_than_the_weights_is_a_warning_with_the_bits()
     {
         ToolProcess result = ToolProcess.Run("plan", Model, "--rank", "1000");
-        Assert.Matches(@"warning ZQFP0017: The low-rank corrections take \d+\.\d bits a weight beside the 4\.0 of the weights", result.Error);
+        Assert.Matches(@"warning ZQFP0017: The low-rank corrections take \d+\.\d bits a weight beside the 4\.0 of the weights",
+            result.Error);
         Assert.DoesNotContain("ZQFP0017", ToolProcess.Run("plan", Model).Error, StringComparison.Ordinal);
     }
 

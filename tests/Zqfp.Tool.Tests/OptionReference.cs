@@ -26,7 +26,9 @@ internal static class OptionReference
 
     private static string Table(IEnumerable<ToolOption> options, Func<ToolOption, string>? ofWhich)
     {
-        string heading = ofWhich is null ? "| option | default | meaning |\n|---|---|---|\n" : "| option | of | default | meaning |\n|---|---|---|---|\n";
+        string heading = ofWhich is null
+            ? "| option | default | meaning |\n|---|---|---|\n"
+            : "| option | of | default | meaning |\n|---|---|---|---|\n";
         return heading + string.Concat(options.Select(option => ofWhich is null
             ? Row(Form(option), Default(option), Meaning(option))
             : Row(Form(option), ofWhich(option), Default(option), Meaning(option))));
@@ -34,7 +36,8 @@ internal static class OptionReference
 
     private static string Row(params string[] cells) => $"| {string.Join(" | ", cells)} |\n";
 
-    private static string Form(ToolOption option) => $"`{option.Name}{(option.ValueName.Length == 0 ? "" : " ")}{Escape(option.ValueName)}`";
+    private static string Form(ToolOption option) =>
+        $"`{option.Name}{(option.ValueName.Length == 0 ? "" : " ")}{Escape(option.ValueName)}`";
 
     /// <summary>In a project nothing else says which words there are.</summary>
     private static string Values(ToolOption option) =>
@@ -52,5 +55,6 @@ internal static class OptionReference
         .Where(command => int.IsPow2((int)command) && option.IsOf(command))
         .Select(command => $"`{command.ToString().ToLowerInvariant()}`"));
 
-    private static string Escape(string text) => text.Replace("|", "\\|", StringComparison.Ordinal).Replace("*", "\\*", StringComparison.Ordinal);
+    private static string Escape(string text) => text.Replace("|", "\\|", StringComparison.Ordinal).Replace(
+        "*", "\\*", StringComparison.Ordinal);
 }

@@ -9,9 +9,12 @@ public sealed class RecipeTests : IDisposable
     [Fact]
     public void A_recipe_stands_for_the_options_of_the_command_and_paths_start_at_its_folder()
     {
-        string recipe = Write("""{ "$schema": "x", "calibration": "data/c.txt", "rank": 16, "includeLayers": ["a*", "b"], "maxPerplexityIncrease": "5%", "window": 128 }""");
+        string recipe =
+            Write(
+                """{ "$schema": "x", "calibration": "data/c.txt", "rank": 16, "includeLayers": ["a*", "b"], "maxPerplexityIncrease": "5%", "window": 128 }""");
         Assert.Equal(
-            ["quantize", "m.onnx", "--recipe", recipe, $"--calibration={Path.Combine(_folder, "data/c.txt")}", "--rank=16", "--include=a*", "--include=b", "--window=128"],
+            ["quantize", "m.onnx", "--recipe", recipe, $"--calibration={Path.Combine(_folder, "data/c.txt")}",
+                "--rank=16", "--include=a*", "--include=b", "--window=128"],
             RecipeOptions.Expand(["quantize", "m.onnx", "--recipe", recipe]));
         Assert.Equal(
             ["gate", $"--recipe={recipe}", "--max-increase=5%", "--window=128"],
@@ -31,7 +34,8 @@ public sealed class RecipeTests : IDisposable
     public void A_colon_stands_for_an_equals_sign()
     {
         string recipe = Write("""{ "rank": 16, "weights": "fp8" }""");
-        Assert.Equal(["plan", $"--recipe:{recipe}", "--rank:4", "--weights=fp8"], RecipeOptions.Expand(["plan", $"--recipe:{recipe}", "--rank:4"]));
+        Assert.Equal(["plan", $"--recipe:{recipe}", "--rank:4", "--weights=fp8"],
+            RecipeOptions.Expand(["plan", $"--recipe:{recipe}", "--rank:4"]));
     }
 
     [Fact]

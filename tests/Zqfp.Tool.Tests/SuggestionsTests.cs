@@ -12,14 +12,21 @@ public class SuggestionsTests
     [InlineData("verfy", "verify")]
     [InlineData("banana", null)]
     public void The_nearest_command_is_suggested_when_it_is_near(string word, string? expected) =>
-        Assert.Equal(expected, Suggestions.For(word, new RootCommand { new Command("quantize"), new Command("evaluate"), new Command("gate"), new Command("verify") }));
+        Assert.Equal(expected, Suggestions.For(
+            word, new RootCommand { new Command("quantize"), new Command("evaluate"), new Command("gate"), new Command("verify") }));
 
     [Theory]
     [InlineData("--tokeniser", "--tokenizer")]
     [InlineData("--wights", "--weights")]
     [InlineData("--banana", null)]
     public void The_nearest_option_is_suggested_when_it_is_near(string word, string? expected) =>
-        Assert.Equal(expected, Suggestions.For(word, new Command("quantize") { new Option<string>("--tokenizer"), new Option<string>("--weights"), new Option<string>("--output", "-o") }));
+        Assert.Equal(expected,
+            Suggestions.For(word, new Command("quantize")
+            {
+                new Option<string>("--tokenizer"),
+                new Option<string>("--weights"),
+                new Option<string>("--output", "-o")
+            }));
 
     [Theory]
     [InlineData("", "", 0)]

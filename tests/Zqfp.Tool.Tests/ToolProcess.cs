@@ -6,7 +6,8 @@ namespace Zqfp.Tool.Tests;
 internal sealed record ToolProcess(int ExitCode, string Output, string Error)
 {
     private static readonly string Assembly = Path.GetFullPath(Path.Combine(
-        AppContext.BaseDirectory, "..", "..", "Zqfp.Tool", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "dotnet-zqfp.dll"));
+        AppContext.BaseDirectory, "..", "..", "Zqfp.Tool", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)),
+        "dotnet-zqfp.dll"));
 
     /// <summary>Lines of standard error that are errors.</summary>
     public string[] Errors => [.. Error.Split('\n').Where(line => line.Contains(" : error ", StringComparison.Ordinal))];

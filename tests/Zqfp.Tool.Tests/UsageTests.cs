@@ -95,7 +95,8 @@ public class UsageTests
     {
         Assert.Equal((2, ""), (result.ExitCode, result.Output));
         Assert.All(result.Errors, error => Assert.StartsWith("dotnet-zqfp : error ZQFP0900: ", error, StringComparison.Ordinal));
-        Assert.Contains(result.Errors, error => error.Contains(option, StringComparison.Ordinal) && error.Contains(expected, StringComparison.Ordinal));
+        Assert.Contains(
+            result.Errors, error => error.Contains(option, StringComparison.Ordinal) && error.Contains(expected, StringComparison.Ordinal));
         Assert.Contains("--help", result.Errors[0], StringComparison.Ordinal);
     }
 }

@@ -8,7 +8,8 @@ public class WrappingTests
     [InlineData("a line of words that is broken at its spaces", 30, "a line of words that is broken\n  at its spaces")]
     [InlineData("  an indented line of words goes on further in", 32, "  an indented line of words goes\n    on further in")]
     [InlineData("one\ntwo", 40, "one\ntwo")]
-    [InlineData("a name_that_is_far_longer_than_a_whole_line_of_text stays whole", 30, "a\n  name_that_is_far_longer_than_a_whole_line_of_text\n  stays whole")]
+    [InlineData("a name_that_is_far_longer_than_a_whole_line_of_text stays whole", 30,
+        "a\n  name_that_is_far_longer_than_a_whole_line_of_text\n  stays whole")]
     [InlineData("a terminal this narrow breaks lines itself", 20, "a terminal this narrow breaks lines itself")]
     public void Lines_are_broken_at_spaces(string text, int width, string expected) => Assert.Equal(expected, Wrapping.Wrap(text, width));
 
@@ -25,6 +26,7 @@ public class WrappingTests
         var table = new TextTable(["what", "size", "found"], 1);
         table.Add("first", "10", "words that need a second line here");
         table.Add("second", "7", "few");
-        Assert.Equal("what    size  found\nfirst     10  words that need a second\n              line here\nsecond     7  few\n", table.ToString(40));
+        Assert.Equal("what    size  found\nfirst     10  words that need a second\n              line here\nsecond     7  few\n",
+            table.ToString(40));
     }
 }

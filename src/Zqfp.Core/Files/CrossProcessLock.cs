@@ -16,7 +16,8 @@ internal sealed class CrossProcessLock : IDisposable
 
     /// <summary>The file that stands for a name.</summary>
     public static string FilePath(string name) =>
-        Path.Combine(Path.GetTempPath(), name.Length == 0 ? $"zqfp-{Environment.UserName}.lock" : $"zqfp-{Environment.UserName}-{name}.lock");
+        Path.Combine(
+            Path.GetTempPath(), name.Length == 0 ? $"zqfp-{Environment.UserName}.lock" : $"zqfp-{Environment.UserName}-{name}.lock");
 
     /// <summary>The name of a lock that protects the file at <paramref name="path"/>.</summary>
     public static string NameOf(string path) =>
@@ -25,7 +26,9 @@ internal sealed class CrossProcessLock : IDisposable
     /// <summary>Waits for the lock.</summary>
     /// <param name="name">What is locked; empty for the work of this user as a whole.</param>
     /// <param name="pause">How long to wait between two attempts.</param>
-    /// <param name="waiting">Called once when another process holds it, with what that said of itself; null where that cannot be read.</param>
+    /// <param name="waiting">
+    /// Called once when another process holds it, with what that said of itself; null where that cannot be read.
+    /// </param>
     /// <param name="cancellation">Ends the waiting.</param>
     /// <param name="holder">What this process says of itself to those that wait; null for nothing.</param>
     /// <exception cref="OperationCanceledException">Cancellation was asked for meanwhile.</exception>

@@ -14,7 +14,10 @@ internal sealed class KeptFiles(string folder, string extension)
     /// <summary>What was not used for so long goes in any case.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(30);
 
-    /// <summary>What was used within so short a time stays in any case: another process may be about to read it, or somebody to go on with a stopped run.</summary>
+    /// <summary>
+    /// What was used within so short a time stays in any case: another process may be about to read it, or somebody to go on with a stopped
+    /// run.
+    /// </summary>
     public static readonly TimeSpan Shortest = TimeSpan.FromDays(1);
 
     private readonly HashSet<string> _used = new(StringComparer.Ordinal);
@@ -33,7 +36,9 @@ internal sealed class KeptFiles(string folder, string extension)
         }
     }
 
-    /// <summary>Removes what is unused for too long, and the longest unused of what takes more than <paramref name="bytes"/> together.</summary>
+    /// <summary>
+    /// Removes what is unused for too long, and the longest unused of what takes more than <paramref name="bytes"/> together.
+    /// </summary>
     /// <param name="bytes">Bytes that unused files may take.</param>
     public void Prune(long bytes)
     {

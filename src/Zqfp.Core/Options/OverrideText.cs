@@ -22,7 +22,9 @@ internal sealed class OverrideText
     /// <summary>Keys (<c>format</c>, <c>group-size</c>, <c>rank</c>) and values.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Changes { get; }
 
-    /// <summary>What is wrong with a text, or null. The formats' words are <paramref name="formats"/> and <see cref="KeepFloat"/>.</summary>
+    /// <summary>
+    /// What is wrong with a text, or null. The formats' words are <paramref name="formats"/> and <see cref="KeepFloat"/>.
+    /// </summary>
     public static string? Problem(string text, IReadOnlyList<string> formats)
     {
         if (text.LastIndexOf(':') <= 0)

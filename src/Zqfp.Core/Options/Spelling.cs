@@ -3,7 +3,9 @@ namespace Zqfp;
 /// <summary>What a mistyped word was probably meant to be.</summary>
 internal static class Spelling
 {
-    /// <summary>The candidate nearest to <paramref name="word"/>, or null where none is near: more than a third of its letters would have to change.</summary>
+    /// <summary>
+    /// The candidate nearest to <paramref name="word"/>, or null where none is near: more than a third of its letters would have to change.
+    /// </summary>
     public static string? Nearest(string word, IEnumerable<string> candidates)
     {
         string? nearest = null;

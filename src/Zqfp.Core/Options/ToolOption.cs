@@ -72,7 +72,9 @@ internal sealed class ToolOption(
         _ => "PATTERN",
     };
 
-    /// <summary>Whether there may be several values: separated by semicolons in metadata, an array in a recipe, repeated on the command line.</summary>
+    /// <summary>
+    /// Whether there may be several values: separated by semicolons in metadata, an array in a recipe, repeated on the command line.
+    /// </summary>
     public bool IsList => Kind is OptionKind.ChoiceList or OptionKind.List or OptionKind.Overrides;
 
     /// <summary>Whether a command takes it.</summary>
@@ -81,13 +83,17 @@ internal sealed class ToolOption(
     /// <summary>Whether a command demands it.</summary>
     public bool IsRequiredBy(OptionCommands command) => (requiredBy & command) != 0;
 
-    /// <summary>What is wrong with one value, to be put behind the option's name, such as "is a percentage such as 5%, not '5'"; or null.</summary>
+    /// <summary>
+    /// What is wrong with one value, to be put behind the option's name, such as "is a percentage such as 5%, not '5'"; or null.
+    /// </summary>
     public string? Problem(string value)
     {
         string? expected = Kind switch
         {
             OptionKind.Flag when !bool.TryParse(value, out _) => "is true or false",
-            OptionKind.Whole when !IsWhole(value) => Minimum == int.MinValue ? "is a whole number" : $"is a whole number of at least {Minimum}",
+            OptionKind.Whole when !IsWhole(value) => Minimum == int.MinValue
+                ? "is a whole number"
+                : $"is a whole number of at least {Minimum}",
             OptionKind.Fraction when !(IsNumber(value, out double number) && number <= 1) => "is a number from 0 to 1",
             OptionKind.Positive when !(IsNumber(value, out double number) && number > 0) => "is a positive number",
             OptionKind.Percentage when !IsPercentage(value) => "is a percentage such as 5%",
@@ -104,7 +110,8 @@ internal sealed class ToolOption(
     private bool IsWhole(string value) =>
         int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) && number >= Minimum;
 
-    private static bool IsPercentage(string value) => value.Length > 0 && value[value.Length - 1] == '%' && IsNumber(value.Substring(0, value.Length - 1), out _);
+    private static bool IsPercentage(string value) => value.Length > 0 && value[value.Length - 1] == '%'
+        && IsNumber(value.Substring(0, value.Length - 1), out _);
 
     /// <summary>A number of 0 or more, written as in any country: with a point and no separators.</summary>
     private static bool IsNumber(string value, out double number) =>

@@ -14,7 +14,9 @@ internal static unsafe class OperatorCallbacks
     private const int DefaultMemory = 0;
     private const int CpuInputMemory = -2;
 
-    /// <summary>Makes an operator's table, which stays with the process: ONNX Runtime keeps the pointer, and never says when it is done.</summary>
+    /// <summary>
+    /// Makes an operator's table, which stays with the process: ONNX Runtime keeps the pointer, and never says when it is done.
+    /// </summary>
     public static NativeOperator* CreateTable(OrtApi api, OrtOperator one)
     {
         var native = (NativeOperator*)NativeMemory.AllocZeroed((nuint)sizeof(NativeOperator));
@@ -40,7 +42,8 @@ internal static unsafe class OperatorCallbacks
         return native;
     }
 
-    private static NativeOperator.Definition Of(NativeOperator* native) => (NativeOperator.Definition)GCHandle.FromIntPtr(native->Handle).Target!;
+    private static NativeOperator.Definition Of(NativeOperator* native) =>
+        (NativeOperator.Definition)GCHandle.FromIntPtr(native->Handle).Target!;
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static byte* GetName(NativeOperator* native) => native->Name;
@@ -61,13 +64,19 @@ internal static unsafe class OperatorCallbacks
     private static nuint GetOutputTypeCount(NativeOperator* native) => (nuint)Of(native).Operator.Outputs.Count;
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int GetInputCharacteristic(NativeOperator* native, nuint index) => Of(native).Operator.Inputs[(int)index].Optional ? Optional : Required;
+    private static int GetInputCharacteristic(NativeOperator* native, nuint index) => Of(native).Operator.Inputs[(int)index].Optional
+        ? Optional
+        : Required;
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int GetOutputCharacteristic(NativeOperator* native, nuint index) => Of(native).Operator.Outputs[(int)index].Optional ? Optional : Required;
+    private static int GetOutputCharacteristic(NativeOperator* native, nuint index) => Of(native).Operator.Outputs[(int)index].Optional
+        ? Optional
+        : Required;
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static int GetInputMemoryType(NativeOperator* native, nuint index) => Of(native).Operator.Inputs[(int)index].OnCpu ? CpuInputMemory : DefaultMemory;
+    private static int GetInputMemoryType(NativeOperator* native, nuint index) => Of(native).Operator.Inputs[(int)index].OnCpu
+        ? CpuInputMemory
+        : DefaultMemory;
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int GetStartVersion(NativeOperator* native) => 1;

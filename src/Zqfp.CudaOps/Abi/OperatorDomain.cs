@@ -23,7 +23,8 @@ internal sealed unsafe class OperatorDomain
         foreach (OrtOperator one in operators)
         {
             api.Check(
-                ((delegate* unmanaged[Cdecl]<void*, NativeOperator*, void*>)api[OrtSlot.CustomOpDomainAdd])(domain, OperatorCallbacks.CreateTable(api, one)),
+                ((delegate* unmanaged[Cdecl]<void*, NativeOperator*, void*>)api[OrtSlot.CustomOpDomainAdd])(
+                    domain, OperatorCallbacks.CreateTable(api, one)),
                 $"adding the operator {OperatorNames.Domain}.{one.Name}");
         }
 

@@ -29,7 +29,8 @@ internal readonly unsafe ref struct OrtKernelContext
         get
         {
             nuint count;
-            _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.KernelContextGetInputCount])(_context, &count), "counting inputs");
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.KernelContextGetInputCount])(_context, &count),
+                "counting inputs");
             return (int)count;
         }
     }
@@ -40,7 +41,8 @@ internal readonly unsafe ref struct OrtKernelContext
         get
         {
             void* stream;
-            _api.Check(((delegate* unmanaged[Cdecl]<void*, void**, void*>)_api[OrtSlot.KernelContextGetGpuComputeStream])(_context, &stream), "getting the CUDA stream");
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, void**, void*>)_api[OrtSlot.KernelContextGetGpuComputeStream])(
+                _context, &stream), "getting the CUDA stream");
             return (nint)stream;
         }
     }
@@ -53,7 +55,8 @@ internal readonly unsafe ref struct OrtKernelContext
             return default;
         }
         void* value;
-        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint, void**, void*>)_api[OrtSlot.KernelContextGetInput])(_context, (nuint)index, &value), "reading an input");
+        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint, void**, void*>)_api[OrtSlot.KernelContextGetInput])(
+            _context, (nuint)index, &value), "reading an input");
         return value is null ? default : new OrtTensorView(_api, value);
     }
 
@@ -88,7 +91,8 @@ internal readonly unsafe ref struct OrtKernelContext
         }
         var loop = new ParallelLoop { Body = &ParallelLoop.RunBody<TBody>, State = Unsafe.AsPointer(ref local) };
         _api.Check(
-            ((delegate* unmanaged[Cdecl]<void*, delegate* unmanaged[Cdecl]<void*, nuint, void>, nuint, nuint, void*, void*>)_api[OrtSlot.KernelContextParallelFor])(
+            ((delegate* unmanaged[Cdecl]<void*, delegate* unmanaged[Cdecl]<void*, nuint, void>, nuint, nuint, void*,
+                void*>)_api[OrtSlot.KernelContextParallelFor])(
                 _context, &ParallelLoop.RunIndex, (nuint)count, 0, &loop),
             "running a parallel loop");
         loop.Rethrow();

@@ -34,7 +34,8 @@ internal readonly unsafe ref struct OrtKernelInfo
     public bool HasInput(int index)
     {
         nuint count;
-        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputCount])(_info, &count), "counting inputs");
+        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputCount])(_info, &count),
+            "counting inputs");
         if (index >= (int)count)
         {
             return false;
@@ -42,7 +43,8 @@ internal readonly unsafe ref struct OrtKernelInfo
         // An input left out has an empty name, which takes one byte.
         nuint size = 0;
         _api.Check(
-            ((delegate* unmanaged[Cdecl]<void*, nuint, byte*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputName])(_info, (nuint)index, null, &size),
+            ((delegate* unmanaged[Cdecl]<void*, nuint, byte*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputName])(
+                _info, (nuint)index, null, &size),
             "reading an input's name");
         return size > 1;
     }
@@ -52,7 +54,8 @@ internal readonly unsafe ref struct OrtKernelInfo
     {
         using NativeText text = NativeText.Utf8(name);
         long value;
-        return _api.Succeeded(((delegate* unmanaged[Cdecl]<void*, byte*, long*, void*>)_api[OrtSlot.KernelInfoGetAttributeInt64])(_info, text.Pointer, &value))
+        return _api.Succeeded(((delegate* unmanaged[Cdecl]<void*, byte*, long*, void*>)_api[OrtSlot.KernelInfoGetAttributeInt64])(
+            _info, text.Pointer, &value))
             ? value
             : otherwise;
     }
@@ -84,7 +87,8 @@ internal readonly unsafe ref struct OrtKernelInfo
     {
         int isConstant;
         void* value;
-        bool known = _api.Succeeded(((delegate* unmanaged[Cdecl]<void*, nuint, int*, void**, void*>)_api[OrtSlot.KernelInfoGetConstantInputTensor])(
+        bool known =
+            _api.Succeeded(((delegate* unmanaged[Cdecl]<void*, nuint, int*, void**, void*>)_api[OrtSlot.KernelInfoGetConstantInputTensor])(
             _info, (nuint)index, &isConstant, &value));
         return known && isConstant != 0 && value is not null ? new OrtTensorView(_api, value) : default;
     }

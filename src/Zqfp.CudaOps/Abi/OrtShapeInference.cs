@@ -22,10 +22,12 @@ internal readonly unsafe ref struct OrtShapeInference
         elementType = OrtElementType.Undefined;
         dimensions = [];
         nuint count;
-        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.ShapeInferContextGetInputCount])(_context, &count), "inferring shapes");
+        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.ShapeInferContextGetInputCount])(_context, &count),
+            "inferring shapes");
         void* info;
         if (index >= (int)count
-            || !_api.Succeeded(((delegate* unmanaged[Cdecl]<void*, nuint, void**, void*>)_api[OrtSlot.ShapeInferContextGetInputTypeShape])(_context, (nuint)index, &info))
+            || !_api.Succeeded(((delegate* unmanaged[Cdecl]<void*, nuint, void**, void*>)_api[OrtSlot.ShapeInferContextGetInputTypeShape])(
+                _context, (nuint)index, &info))
             || info is null)
         {
             return false;
@@ -45,7 +47,8 @@ internal readonly unsafe ref struct OrtShapeInference
     {
         using NativeText text = NativeText.Utf8(name);
         void* attribute;
-        if (!_api.Succeeded(((delegate* unmanaged[Cdecl]<void*, byte*, void**, void*>)_api[OrtSlot.ShapeInferContextGetAttribute])(_context, text.Pointer, &attribute)))
+        if (!_api.Succeeded(((delegate* unmanaged[Cdecl]<void*, byte*, void**, void*>)_api[OrtSlot.ShapeInferContextGetAttribute])(
+            _context, text.Pointer, &attribute)))
         {
             return otherwise;
         }
@@ -73,11 +76,15 @@ internal readonly unsafe ref struct OrtShapeInference
             }
 
             nuint rank = (nuint)dimensions.Count;
-            _api.Check(((delegate* unmanaged[Cdecl]<void*, int, void*>)_api[OrtSlot.SetTensorElementType])(info, (int)elementType), "inferring shapes");
-            _api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)_api[OrtSlot.SetDimensions])(info, sizes, rank), "inferring shapes");
-            _api.Check(((delegate* unmanaged[Cdecl]<void*, byte**, nuint, void*>)_api[OrtSlot.SetSymbolicDimensions])(info, names, rank), "inferring shapes");
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, int, void*>)_api[OrtSlot.SetTensorElementType])(info, (int)elementType),
+                "inferring shapes");
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)_api[OrtSlot.SetDimensions])(info, sizes, rank),
+                "inferring shapes");
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, byte**, nuint, void*>)_api[OrtSlot.SetSymbolicDimensions])(info, names, rank),
+                "inferring shapes");
             _api.Check(
-                ((delegate* unmanaged[Cdecl]<void*, nuint, void*, void*>)_api[OrtSlot.ShapeInferContextSetOutputTypeShape])(_context, (nuint)index, info),
+                ((delegate* unmanaged[Cdecl]<void*, nuint, void*, void*>)_api[OrtSlot.ShapeInferContextSetOutputTypeShape])(
+                    _context, (nuint)index, info),
                 "inferring shapes");
         }
         finally

@@ -7,7 +7,8 @@ internal static unsafe class OrtTensorInfo
     public static OrtElementType ElementType(OrtApi api, void* info)
     {
         int type;
-        api.Check(((delegate* unmanaged[Cdecl]<void*, int*, void*>)api[OrtSlot.GetTensorElementType])(info, &type), "reading a tensor's type");
+        api.Check(((delegate* unmanaged[Cdecl]<void*, int*, void*>)api[OrtSlot.GetTensorElementType])(info, &type),
+            "reading a tensor's type");
         return (OrtElementType)type;
     }
 
@@ -44,7 +45,8 @@ internal static unsafe class OrtTensorInfo
     private static int Rank(OrtApi api, void* info)
     {
         nuint rank;
-        api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)api[OrtSlot.GetDimensionsCount])(info, &rank), "reading a tensor's rank");
+        api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)api[OrtSlot.GetDimensionsCount])(info, &rank),
+            "reading a tensor's rank");
         return (int)rank;
     }
 }

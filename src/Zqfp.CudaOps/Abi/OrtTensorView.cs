@@ -20,12 +20,14 @@ internal readonly unsafe ref struct OrtTensorView
     internal OrtTensorView(OrtApi api, void* value)
     {
         void* info;
-        api.Check(((delegate* unmanaged[Cdecl]<void*, void**, void*>)api[OrtSlot.GetTensorTypeAndShape])(value, &info), "reading a tensor's shape");
+        api.Check(((delegate* unmanaged[Cdecl]<void*, void**, void*>)api[OrtSlot.GetTensorTypeAndShape])(value, &info),
+            "reading a tensor's shape");
         try
         {
             ElementType = OrtTensorInfo.ElementType(api, info);
             nuint rank;
-            api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)api[OrtSlot.GetDimensionsCount])(info, &rank), "reading a tensor's rank");
+            api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)api[OrtSlot.GetDimensionsCount])(info, &rank),
+                "reading a tensor's rank");
             if (rank > MaxRank)
             {
                 throw new NotSupportedException($"A tensor of {rank} dimensions; at most {MaxRank} are supported.");
@@ -33,7 +35,8 @@ internal readonly unsafe ref struct OrtTensorView
             _rank = (int)rank;
             fixed (Sizes* sizes = &_sizes)
             {
-                api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)api[OrtSlot.GetDimensions])(info, (long*)sizes, rank), "reading a tensor's shape");
+                api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)api[OrtSlot.GetDimensions])(info, (long*)sizes, rank),
+                    "reading a tensor's shape");
             }
         }
         finally

@@ -237,7 +237,8 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyOne(float* x, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8), a2 = Vector256.Load(sums + 16), a3 = Vector256.Load(sums + 24);
+        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8), a2 = Vector256.Load(sums + 16),
+            a3 = Vector256.Load(sums + 24);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector256<float> value = Vector256.Create(x[column]);

@@ -170,7 +170,8 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
                 Sse.Prefetch0(words + Ahead + 16);
                 Sse.Prefetch0(words + Ahead + 32);
                 Sse.Prefetch0(words + Ahead + 48);
-                Vector512<float> x0 = Vector512.Create(values[0]), x1 = Vector512.Create(values[1]), x2 = Vector512.Create(values[2]), x3 = Vector512.Create(values[3]);
+                Vector512<float> x0 = Vector512.Create(values[0]), x1 = Vector512.Create(values[1]), x2 = Vector512.Create(values[2]),
+                    x3 = Vector512.Create(values[3]);
                 Step(tables, ref c0, w0, x0, x1, x2, x3);
                 Step(tables, ref c1, w1, x0, x1, x2, x3);
                 Step(tables, ref c2, w2, x0, x1, x2, x3);
@@ -236,7 +237,8 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     /// <summary>A sum goes on by four columns of sixteen rows, each a fused multiply-add, in the order of the columns.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Step<TLookup>(
-        TLookup tables, ref Vector512<float> sum, Vector512<int> words, Vector512<float> x0, Vector512<float> x1, Vector512<float> x2, Vector512<float> x3)
+        TLookup tables, ref Vector512<float> sum, Vector512<int> words, Vector512<float> x0, Vector512<float> x1,
+        Vector512<float> x2, Vector512<float> x3)
         where TLookup : struct, IFp8Lookup
     {
         tables.Values(words, out Vector512<float> v0, out Vector512<float> v1, out Vector512<float> v2, out Vector512<float> v3);
@@ -251,12 +253,18 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
     {
         float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
-        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32), a3 = Vector512.Load(sums + 48);
-        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + 16), b2 = Vector512.Load(sums + Width + 32), b3 = Vector512.Load(sums + Width + 48);
-        Vector512<float> c0 = Vector512.Load(sums + (2 * Width)), c1 = Vector512.Load(sums + (2 * Width) + 16), c2 = Vector512.Load(sums + (2 * Width) + 32), c3 = Vector512.Load(sums + (2 * Width) + 48);
-        Vector512<float> d0 = Vector512.Load(sums + (3 * Width)), d1 = Vector512.Load(sums + (3 * Width) + 16), d2 = Vector512.Load(sums + (3 * Width) + 32), d3 = Vector512.Load(sums + (3 * Width) + 48);
-        Vector512<float> e0 = Vector512.Load(sums + (4 * Width)), e1 = Vector512.Load(sums + (4 * Width) + 16), e2 = Vector512.Load(sums + (4 * Width) + 32), e3 = Vector512.Load(sums + (4 * Width) + 48);
-        Vector512<float> f0 = Vector512.Load(sums + (5 * Width)), f1 = Vector512.Load(sums + (5 * Width) + 16), f2 = Vector512.Load(sums + (5 * Width) + 32), f3 = Vector512.Load(sums + (5 * Width) + 48);
+        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32),
+            a3 = Vector512.Load(sums + 48);
+        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + 16), b2 = Vector512.Load(sums + Width + 32),
+            b3 = Vector512.Load(sums + Width + 48);
+        Vector512<float> c0 = Vector512.Load(sums + (2 * Width)), c1 = Vector512.Load(sums + (2 * Width) + 16),
+            c2 = Vector512.Load(sums + (2 * Width) + 32), c3 = Vector512.Load(sums + (2 * Width) + 48);
+        Vector512<float> d0 = Vector512.Load(sums + (3 * Width)), d1 = Vector512.Load(sums + (3 * Width) + 16),
+            d2 = Vector512.Load(sums + (3 * Width) + 32), d3 = Vector512.Load(sums + (3 * Width) + 48);
+        Vector512<float> e0 = Vector512.Load(sums + (4 * Width)), e1 = Vector512.Load(sums + (4 * Width) + 16),
+            e2 = Vector512.Load(sums + (4 * Width) + 32), e3 = Vector512.Load(sums + (4 * Width) + 48);
+        Vector512<float> f0 = Vector512.Load(sums + (5 * Width)), f1 = Vector512.Load(sums + (5 * Width) + 16),
+            f2 = Vector512.Load(sums + (5 * Width) + 32), f3 = Vector512.Load(sums + (5 * Width) + 48);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector512<float> w0 = Vector512.Load(panel);
@@ -306,8 +314,10 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     private static void MultiplyTwo(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
     {
         float* x1 = x + stride;
-        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32), a3 = Vector512.Load(sums + 48);
-        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + 16), b2 = Vector512.Load(sums + Width + 32), b3 = Vector512.Load(sums + Width + 48);
+        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32),
+            a3 = Vector512.Load(sums + 48);
+        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + 16), b2 = Vector512.Load(sums + Width + 32),
+            b3 = Vector512.Load(sums + Width + 48);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector512<float> w0 = Vector512.Load(panel);
@@ -332,7 +342,8 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyOne(float* x, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32), a3 = Vector512.Load(sums + 48);
+        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32),
+            a3 = Vector512.Load(sums + 48);
         for (nint column = 0; column < columns; column++, panel += Width)
         {
             Vector512<float> value = Vector512.Create(x[column]);
@@ -346,7 +357,8 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
 
     /// <summary>A row's sums are kept for the columns that follow, or, with scales, added to the totals.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(Vector512<float> s0, Vector512<float> s1, Vector512<float> s2, Vector512<float> s3, float* sums, float* scales, float* totals)
+    private static void Finish(
+        Vector512<float> s0, Vector512<float> s1, Vector512<float> s2, Vector512<float> s3, float* sums, float* scales, float* totals)
     {
         if (scales is not null)
         {

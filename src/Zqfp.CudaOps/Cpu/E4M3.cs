@@ -55,11 +55,13 @@ internal static class E4M3
     {
         Vector256<int> bits = value.AsInt32();
         Vector256<int> magnitude = bits & Vector256.Create(int.MaxValue);
-        Vector256<int> subnormal = (magnitude.AsSingle() + Vector256.Create(SubnormalRounder)).AsInt32() - Vector256.Create(SubnormalRounder).AsInt32();
+        Vector256<int> subnormal = (magnitude.AsSingle() + Vector256.Create(SubnormalRounder))
+            .AsInt32() - Vector256.Create(SubnormalRounder).AsInt32();
         Vector256<int> odd = Vector256.ShiftRightLogical(magnitude, 20) & Vector256<int>.One;
         Vector256<int> normal = Vector256.ShiftRightArithmetic(magnitude - Vector256.Create(ExponentShift - 0x7FFFF) + odd, 20);
         Vector256<int> code = Vector256.ConditionalSelect(
-            Vector256.LessThan(magnitude, Vector256.Create(SmallestNormalBits)), subnormal, Vector256.Min(normal, Vector256.Create(MaxCode)));
+            Vector256.LessThan(magnitude, Vector256.Create(SmallestNormalBits)), subnormal,
+            Vector256.Min(normal, Vector256.Create(MaxCode)));
         code = Vector256.ConditionalSelect(Vector256.GreaterThan(magnitude, Vector256.Create(0x7F800000)), Vector256.Create(NaNCode), code);
         return code | (Vector256.ShiftRightLogical(bits, 24) & Vector256.Create(0x80));
     }
@@ -70,11 +72,13 @@ internal static class E4M3
     {
         Vector512<int> bits = value.AsInt32();
         Vector512<int> magnitude = bits & Vector512.Create(int.MaxValue);
-        Vector512<int> subnormal = (magnitude.AsSingle() + Vector512.Create(SubnormalRounder)).AsInt32() - Vector512.Create(SubnormalRounder).AsInt32();
+        Vector512<int> subnormal = (magnitude.AsSingle() + Vector512.Create(SubnormalRounder))
+            .AsInt32() - Vector512.Create(SubnormalRounder).AsInt32();
         Vector512<int> odd = Vector512.ShiftRightLogical(magnitude, 20) & Vector512<int>.One;
         Vector512<int> normal = Vector512.ShiftRightArithmetic(magnitude - Vector512.Create(ExponentShift - 0x7FFFF) + odd, 20);
         Vector512<int> code = Vector512.ConditionalSelect(
-            Vector512.LessThan(magnitude, Vector512.Create(SmallestNormalBits)), subnormal, Vector512.Min(normal, Vector512.Create(MaxCode)));
+            Vector512.LessThan(magnitude, Vector512.Create(SmallestNormalBits)), subnormal,
+            Vector512.Min(normal, Vector512.Create(MaxCode)));
         code = Vector512.ConditionalSelect(Vector512.GreaterThan(magnitude, Vector512.Create(0x7F800000)), Vector512.Create(NaNCode), code);
         return code | (Vector512.ShiftRightLogical(bits, 24) & Vector512.Create(0x80));
     }
@@ -98,7 +102,8 @@ internal static class E4M3
         Vector256<int> normal = Vector256.ShiftLeft(magnitude, 20) + Vector256.Create(ExponentShift);
         Vector256<int> subnormal = (Vector256.ConvertToSingle(magnitude) * SubnormalUnit).AsInt32();
         Vector256<int> value = Vector256.ConditionalSelect(Vector256.LessThan(magnitude, Vector256.Create(8)), subnormal, normal);
-        value = Vector256.ConditionalSelect(Vector256.Equals(magnitude, Vector256.Create(NaNCode)), Vector256.Create(float.NaN).AsInt32(), value);
+        value = Vector256.ConditionalSelect(Vector256.Equals(magnitude, Vector256.Create(NaNCode)),
+            Vector256.Create(float.NaN).AsInt32(), value);
         return (value | Vector256.ShiftLeft(code & Vector256.Create(0x80), 24)).AsSingle();
     }
 
@@ -110,7 +115,8 @@ internal static class E4M3
         Vector512<int> normal = Vector512.ShiftLeft(magnitude, 20) + Vector512.Create(ExponentShift);
         Vector512<int> subnormal = (Vector512.ConvertToSingle(magnitude) * SubnormalUnit).AsInt32();
         Vector512<int> value = Vector512.ConditionalSelect(Vector512.LessThan(magnitude, Vector512.Create(8)), subnormal, normal);
-        value = Vector512.ConditionalSelect(Vector512.Equals(magnitude, Vector512.Create(NaNCode)), Vector512.Create(float.NaN).AsInt32(), value);
+        value = Vector512.ConditionalSelect(Vector512.Equals(magnitude, Vector512.Create(NaNCode)),
+            Vector512.Create(float.NaN).AsInt32(), value);
         return (value | Vector512.ShiftLeft(code & Vector512.Create(0x80), 24)).AsSingle();
     }
 

@@ -25,14 +25,16 @@ internal readonly struct Fp8FloatLookup : IFp8Lookup
     public Fp8FloatLookup()
     {
         _mantissas = Vector512.Create(0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7f);
-        _units = Vector512.Create(1f / 512, 1f / 512, 1f / 256, 1f / 128, 1f / 64, 1f / 32, 1f / 16, 1f / 8, 1f / 4, 1f / 2, 1, 2, 4, 8, 16, 32);
+        _units = Vector512.Create(1f / 512, 1f / 512, 1f / 256, 1f / 128, 1f / 64, 1f / 32, 1f / 16, 1f / 8, 1f / 4,
+            1f / 2, 1, 2, 4, 8, 16, 32);
         _negativeUnits = -_units;
         _bases = Vector512.Create(0, 1f / 64, 1f / 32, 1f / 16, 1f / 8, 1f / 4, 1f / 2, 1, 2, 4, 8, 16, 32, 64, 128, 256);
         _negativeBases = -_bases;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Values(Vector512<int> words, out Vector512<float> v0, out Vector512<float> v1, out Vector512<float> v2, out Vector512<float> v3)
+    public void Values(
+        Vector512<int> words, out Vector512<float> v0, out Vector512<float> v1, out Vector512<float> v2, out Vector512<float> v3)
     {
         v0 = Value(words, words >>> 3);
         v1 = Value(words >>> 8, words >>> 11);
@@ -59,7 +61,8 @@ internal readonly struct Fp8ByteLookup : IFp8Lookup
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Values(Vector512<int> words, out Vector512<float> v0, out Vector512<float> v1, out Vector512<float> v2, out Vector512<float> v3)
+    public void Values(
+        Vector512<int> words, out Vector512<float> v0, out Vector512<float> v1, out Vector512<float> v2, out Vector512<float> v3)
     {
         Vector512<byte> codes = words.AsByte();
         Vector512<ushort> low = Avx512Vbmi.PermuteVar64x8x2(_low0, codes, _low1).AsUInt16();

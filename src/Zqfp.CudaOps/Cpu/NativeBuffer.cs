@@ -7,7 +7,9 @@ internal sealed unsafe partial class NativeBuffer : SafeHandle
 {
     private const int Alignment = 64;
 
-    /// <summary>Linux gives large pages to those who ask, from buffers of this size on; weights are then read with fewer misses of the TLB.</summary>
+    /// <summary>
+    /// Linux gives large pages to those who ask, from buffers of this size on; weights are then read with fewer misses of the TLB.
+    /// </summary>
     private const long LargePage = 2 << 20;
 
     public NativeBuffer(long byteLength)

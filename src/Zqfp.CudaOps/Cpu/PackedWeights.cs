@@ -61,7 +61,8 @@ internal sealed unsafe class PackedWeights : IDisposable
     /// <param name="rows">N.</param>
     /// <param name="layout">The columns.</param>
     public static PackedWeights FromExponents(
-        WeightFormat format, ReadOnlySpan<byte> codes, ReadOnlySpan<byte> exponents, ReadOnlySpan<float> rowScales, int rows, GroupLayout layout)
+        WeightFormat format, ReadOnlySpan<byte> codes, ReadOnlySpan<byte> exponents, ReadOnlySpan<float> rowScales,
+        int rows, GroupLayout layout)
     {
         var packed = new PackedWeights(format, rows, layout);
         fixed (byte* firstExponent = exponents)
@@ -80,7 +81,8 @@ internal sealed unsafe class PackedWeights : IDisposable
     /// <param name="scales">[N, groups].</param>
     /// <param name="rows">N.</param>
     /// <param name="layout">The columns.</param>
-    public static PackedWeights FromScales(WeightFormat format, ReadOnlySpan<byte> codes, ReadOnlySpan<float> scales, int rows, GroupLayout layout)
+    public static PackedWeights FromScales(
+        WeightFormat format, ReadOnlySpan<byte> codes, ReadOnlySpan<float> scales, int rows, GroupLayout layout)
     {
         var packed = new PackedWeights(format, rows, layout);
         fixed (float* firstScale = scales)
@@ -215,7 +217,8 @@ internal sealed unsafe class PackedWeights : IDisposable
         for (long i = 0; i < count; i += Vector256<uint>.Count)
         {
             // A magnitude of 127 carries into the place of the sign.
-            Vector256<uint> carried = ((Vector256.Load(words + i) & Vector256.Create(Magnitudes)) + Vector256.Create(Ones)) & Vector256.Create(Signs);
+            Vector256<uint> carried =
+                ((Vector256.Load(words + i) & Vector256.Create(Magnitudes)) + Vector256.Create(Ones)) & Vector256.Create(Signs);
             if (carried == Vector256<uint>.Zero)
             {
                 continue;

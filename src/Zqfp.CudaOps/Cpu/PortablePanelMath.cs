@@ -51,9 +51,11 @@ internal sealed unsafe class PortablePanelMath : PanelMath
         }
     }
 
-    public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals) => MultiplyRow(x, weights, panel, totals);
+    public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals) => MultiplyRow(
+        x, weights, panel, totals);
 
-    public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals) => MultiplyRow(x, weights, panel, totals);
+    public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals) => MultiplyRow(
+        x, weights, panel, totals);
 
     public override void Project(float* x, float* a, int length, int rows, float* results)
     {

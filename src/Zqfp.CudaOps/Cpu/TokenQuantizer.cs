@@ -99,7 +99,9 @@ internal static unsafe class TokenQuantizer
     }
 
     /// <summary>The scale that maps a row's largest magnitude to <paramref name="largestValue"/>; 1 where it would be zero.</summary>
-    public static float Scale(float largestMagnitude, float largestValue) => largestMagnitude / largestValue is var scale && scale == 0 ? 1 : scale;
+    public static float Scale(float largestMagnitude, float largestValue) => largestMagnitude / largestValue is var scale && scale == 0
+        ? 1
+        : scale;
 
     /// <summary>max|x| of a row; NaN where one is in it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

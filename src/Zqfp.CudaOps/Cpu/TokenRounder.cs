@@ -71,7 +71,8 @@ internal static unsafe class TokenRounder
             case TokenFormat.Int8:
                 // NaN compares false and so passes through both selections.
                 Vector256<float> rounded = Vector256.Round(value, MidpointRounding.ToEven);
-                rounded = Vector256.ConditionalSelect(Vector256.GreaterThan(rounded, Vector256.Create(127f)), Vector256.Create(127f), rounded);
+                rounded = Vector256.ConditionalSelect(Vector256.GreaterThan(rounded, Vector256.Create(127f)),
+                    Vector256.Create(127f), rounded);
                 return Vector256.ConditionalSelect(Vector256.LessThan(rounded, Vector256.Create(-127f)), Vector256.Create(-127f), rounded);
             default:
                 float* lanes = stackalloc float[8];

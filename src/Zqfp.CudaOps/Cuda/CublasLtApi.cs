@@ -19,7 +19,8 @@ internal sealed unsafe class CublasLtApi
     public readonly delegate* unmanaged<nint, int> PreferenceDestroy;
     public readonly delegate* unmanaged<nint, int, void*, nuint, int> PreferenceSet;
     public readonly delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, CublasLtHeuristic*, int*, int> Heuristic;
-    public readonly delegate* unmanaged<nint, nint, void*, ulong, nint, ulong, nint, void*, ulong, nint, ulong, nint, void*, ulong, nuint, nint, int> MatMul;
+    public readonly delegate* unmanaged<nint, nint, void*, ulong, nint, ulong, nint, void*, ulong, nint, ulong,
+        nint, void*, ulong, nuint, nint, int> MatMul;
 
     private CublasLtApi(nint library)
     {
@@ -35,9 +36,11 @@ internal sealed unsafe class CublasLtApi
         PreferenceCreate = (delegate* unmanaged<nint*, int>)Export("cublasLtMatmulPreferenceCreate");
         PreferenceDestroy = (delegate* unmanaged<nint, int>)Export("cublasLtMatmulPreferenceDestroy");
         PreferenceSet = (delegate* unmanaged<nint, int, void*, nuint, int>)Export("cublasLtMatmulPreferenceSetAttribute");
-        Heuristic = (delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, CublasLtHeuristic*, int*, int>)Export("cublasLtMatmulAlgoGetHeuristic");
+        Heuristic = (delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, CublasLtHeuristic*, int*,
+            int>)Export("cublasLtMatmulAlgoGetHeuristic");
         MatMul =
-            (delegate* unmanaged<nint, nint, void*, ulong, nint, ulong, nint, void*, ulong, nint, ulong, nint, void*, ulong, nuint, nint, int>)Export("cublasLtMatmul");
+            (delegate* unmanaged<nint, nint, void*, ulong, nint, ulong, nint, void*, ulong, nint, ulong, nint,
+                void*, ulong, nuint, nint, int>)Export("cublasLtMatmul");
     }
 
     /// <summary>Whether the library can be loaded.</summary>
@@ -54,13 +57,15 @@ internal sealed unsafe class CublasLtApi
     {
         if (result != 0)
         {
-            throw new ZqfpException("ZQFP4107", $"{what} failed in cuBLASLt with status {result}. Row-wise FP8 scales need cuBLASLt 12.9 or later.");
+            throw new ZqfpException(
+                "ZQFP4107", $"{what} failed in cuBLASLt with status {result}. Row-wise FP8 scales need cuBLASLt 12.9 or later.");
         }
     }
 
     private static CublasLtApi? TryLoad()
     {
-        nint library = NativeLibraryFinder.Find("libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so", "cublasLt64_13.dll", "cublasLt64_12.dll");
+        nint library = NativeLibraryFinder.Find("libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so", "cublasLt64_13.dll",
+            "cublasLt64_12.dll");
         if (library == 0)
         {
             return null;

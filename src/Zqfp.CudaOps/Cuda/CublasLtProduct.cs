@@ -102,7 +102,8 @@ internal sealed unsafe class CublasLtProduct : IDisposable
         fixed (CublasLtHeuristic* algorithm = &_algorithms[Algorithm])
         {
             CublasLtApi.Check(
-                api.MatMul(_library.Handle, _description, &one, w, _layoutW, x, _layoutX, &zero, y, _layoutY, y, _layoutY, algorithm->Algorithm, _library.Workspace, _library.WorkspaceSize, stream),
+                api.MatMul(_library.Handle, _description, &one, w, _layoutW, x, _layoutX, &zero, y, _layoutY, y,
+                    _layoutY, algorithm->Algorithm, _library.Workspace, _library.WorkspaceSize, stream),
                 $"A {_kind} product");
         }
     }

@@ -38,7 +38,8 @@ internal sealed unsafe class CudaModule : IDisposable
         // The default limit, 48 KB, counts the static part too.
         if (sharedBytes > 0)
         {
-            _driver.Check(_driver.FunctionSetAttribute(function, MaxDynamicSharedSize, sharedBytes), $"Giving {name} {sharedBytes} bytes of shared memory");
+            _driver.Check(_driver.FunctionSetAttribute(function, MaxDynamicSharedSize, sharedBytes),
+                $"Giving {name} {sharedBytes} bytes of shared memory");
         }
 
         return new CudaKernel(_driver, function, name, sharedBytes);

@@ -22,7 +22,8 @@ internal sealed class DeviceLinear : IDisposable
         {
             var layout = new PackedLayout(Rows, Columns, constants.PackedGroupSize, !constants.GroupScales.IsEmpty);
             _packed = DeviceWeight.Create(context, new WeightData(
-                layout, constants.Codes, constants.Exponents, constants.RowScales, constants.GroupScales, constants.Bias, constants.LowRankA, constants.LowRankB, constants.Rank));
+                layout, constants.Codes, constants.Exponents, constants.RowScales, constants.GroupScales, constants.Bias,
+                constants.LowRankA, constants.LowRankB, constants.Rank));
             _factorA = _packed.LowRankA;
             _owned = [];
             return;
@@ -34,11 +35,16 @@ internal sealed class DeviceLinear : IDisposable
             : DeviceMemory.From(context, constants.GroupScales.Span);
         DeviceMemory? rowScales = constants.GroupScales.IsEmpty ? DeviceMemory.From(context, constants.RowScales.Span) : null;
         DeviceMemory? bias = constants.Bias.IsEmpty ? null : DeviceMemory.From(context, constants.Bias.Span);
-        _factorA = Rank == 0 ? null : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankA.Span, constants.Rank, Columns, Rank, Columns));
-        DeviceMemory? factorB = Rank == 0 ? null : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankB.Span, Rows, constants.Rank, Rows, Rank));
+        _factorA = Rank == 0
+            ? null
+            : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankA.Span, constants.Rank, Columns, Rank, Columns));
+        DeviceMemory? factorB = Rank == 0
+            ? null
+            : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankB.Span, Rows, constants.Rank, Rows, Rank));
         _owned = [codes, groupScales, rowScales, bias, _factorA, factorB];
         _simple = new SimpleWeight(
-            codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, factorB?.Address ?? 0, Rank, Rows, Columns, constants.GroupSize);
+            codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, factorB?.Address ?? 0,
+            Rank, Rows, Columns, constants.GroupSize);
     }
 
     /// <summary>N.</summary>
@@ -67,7 +73,9 @@ internal sealed class DeviceLinear : IDisposable
     /// <summary>Y [M, N] = Sx * (W xq + B (A xq)) + bias, put into the stream.</summary>
     /// <param name="kernels">The device's kernels.</param>
     /// <param name="stream">Stream handle.</param>
-    /// <param name="tokens">Codes and scales; with a low-rank branch also room for A xq [M, <see cref="Rank"/>], which is computed here.</param>
+    /// <param name="tokens">
+    /// Codes and scales; with a low-rank branch also room for A xq [M, <see cref="Rank"/>], which is computed here.
+    /// </param>
     /// <param name="output">Y.</param>
     /// <param name="kind">Element type of Y.</param>
     public void Multiply(HopperKernels kernels, nint stream, DeviceTokens tokens, ulong output, ElementKind kind)

@@ -24,7 +24,8 @@ internal sealed record WeightData(
 /// <summary>A quantized linear layer on the device, packed once for all kernels.</summary>
 internal sealed class DeviceWeight : IDisposable
 {
-    private DeviceWeight(PackedLayout layout, int rank, DeviceMemory blocks, DeviceMemory rowScales, DeviceMemory? bias, DeviceMemory? a, DeviceMemory? b)
+    private DeviceWeight(
+        PackedLayout layout, int rank, DeviceMemory blocks, DeviceMemory rowScales, DeviceMemory? bias, DeviceMemory? a, DeviceMemory? b)
     {
         Layout = layout;
         Rank = rank;
@@ -76,7 +77,9 @@ internal sealed class DeviceWeight : IDisposable
             DeviceMemory.From<byte>(context, packed),
             DeviceMemory.From<float>(context, rowScales),
             data.Bias.IsEmpty ? null : DeviceMemory.From(context, data.Bias.Span),
-            rank == 0 ? null : DeviceMemory.From<Half>(context, PadRows(data.LowRankA.Span, data.Rank, layout.Columns, rank, layout.Columns)),
+            rank == 0
+                ? null
+                : DeviceMemory.From<Half>(context, PadRows(data.LowRankA.Span, data.Rank, layout.Columns, rank, layout.Columns)),
             rank == 0 ? null : DeviceMemory.From<Half>(context, PadRows(data.LowRankB.Span, layout.Rows, data.Rank, layout.Rows, rank)));
     }
 

@@ -34,7 +34,8 @@ internal static class GemmTuning
         int wanted = ((layout.RowBlocks * cluster) + context.Multiprocessors - 1) / context.Multiprocessors;
         int blocks = cluster == 4 ? MostBlocks : Math.Clamp(wanted, 2, MostBlocks);
         int stages = width switch { 8 => 8, 16 => 6, _ => 16 };
-        return new GemmTile(width, 1, cluster, 1, blocks, wanted > MostBlocks).WithDeepestRing(layout, context.SharedMemoryPerBlock, stages, rank);
+        return new GemmTile(width, 1, cluster, 1, blocks, wanted > MostBlocks).WithDeepestRing(
+            layout, context.SharedMemoryPerBlock, stages, rank);
     }
 
     /// <summary>Tiles of 128 tokens: bound by the tensor cores, so one block a multiprocessor, as tall as there is work for.</summary>

@@ -38,7 +38,8 @@ internal sealed class HopperKernels : IDisposable
         if (context.ComputeCapability != 90)
         {
             throw new ZqfpException("ZQFP4103",
-                $"{context.Name} has compute capability {context.ComputeCapability / 10}.{context.ComputeCapability % 10}; the kernels need 9.0 (H100, H200). Run the operators on the CPU.");
+                $"{context.Name} has compute capability {context.ComputeCapability / 10}.{context.ComputeCapability % 10}; the kernels "
+                + "need 9.0 (H100, H200). Run the operators on the CPU.");
         }
 
         _context = context;
@@ -83,7 +84,8 @@ internal sealed class HopperKernels : IDisposable
         if (!fits)
         {
             throw new ZqfpException("ZQFP4108",
-                $"A xq of tokens of {columns} columns cannot be computed while they are quantized: K must be a multiple of 8 and at most {8 * QuantizeThreads * MostVectors}, and X aligned to 16 bytes.");
+                $"A xq of tokens of {columns} columns cannot be computed while they are quantized: K must be a multiple of 8 and at most "
+                + $"{8 * QuantizeThreads * MostVectors}, and X aligned to 16 bytes.");
         }
 
         int rank = tokens.Projection == 0 ? weight?.Rank ?? 0 : 0;
@@ -116,15 +118,19 @@ internal sealed class HopperKernels : IDisposable
     /// <param name="output">Y.</param>
     /// <param name="kind">Element type of Y.</param>
     /// <param name="tile">How to cut the work; <see cref="GemmTuning.Choose"/> knows a good one.</param>
-    /// <param name="overlap">Start before the previous kernel has ended: the weights are then already on their way when the tokens are ready.</param>
-    public void Multiply(nint stream, DeviceWeight weight, DeviceTokens tokens, ulong output, ElementKind kind, GemmTile tile, bool overlap = false)
+    /// <param name="overlap">
+    /// Start before the previous kernel has ended: the weights are then already on their way when the tokens are ready.
+    /// </param>
+    public void Multiply(
+        nint stream, DeviceWeight weight, DeviceTokens tokens, ulong output, ElementKind kind, GemmTile tile, bool overlap = false)
     {
         ArgumentNullException.ThrowIfNull(weight);
         PackedLayout layout = weight.Layout;
         int projectors = tokens.Projection == 0 || weight.Rank == 0 ? 0 : Projection.Blocks(layout.Columns, weight.Rank, tile);
         if (projectors > 0 && tokens.Count > tile.Tokens)
         {
-            throw new ArgumentException($"A product that computes A xq takes one tile of tokens; {tokens.Count} do not fit {tile.Tokens}.", nameof(tile));
+            throw new ArgumentException($"A product that computes A xq takes one tile of tokens; {tokens.Count} do not fit {tile.Tokens}.",
+                nameof(tile));
         }
 
         CudaKernel kernel = Kernel("w4a8_gemm", "w4a8_gemm.cu", tile.SharedBytes(layout, weight.Rank), GemmDefinitions(weight, kind, tile));
@@ -154,7 +160,8 @@ internal sealed class HopperKernels : IDisposable
         int tiles = (layout.RowBlocks + tile.Warpgroups - 1) / tile.Warpgroups;
         int tokenTiles = (tokens.Count + tile.Tokens - 1) / tile.Tokens;
         int resident = Math.Max(1, _context.Multiprocessors * tile.BlocksPerMultiprocessor / tile.Cluster / tokenTiles);
-        LaunchSize size = new(projectors + (tile.Persistent ? Math.Min(tiles, resident) : tiles), tile.Cluster, tokenTiles, tile.Threads, tile.Cluster);
+        LaunchSize size = new(projectors + (tile.Persistent ? Math.Min(tiles, resident) : tiles), tile.Cluster,
+            tokenTiles, tile.Threads, tile.Cluster);
         kernel.Launch(stream, size, ref arguments, overlap);
     }
 
@@ -230,7 +237,14 @@ internal sealed class HopperKernels : IDisposable
         CudaKernel kernel = Kernel("simple_gemm", "simple_gemm.cu", 0,
             [$"SCALED={(layer.RowScales == 0 ? 1 : 0)}", $"SUM={(inDouble ? "double" : "float")}", $"OUTPUT={kind}"]);
         KernelArguments arguments = default;
-        arguments.Add(new SimpleArguments { Weight = layer, Tokens = tokens.Codes, TokenScales = tokens.Scales, LowRankX = tokens.LowRank, Output = output });
+        arguments.Add(new SimpleArguments
+        {
+            Weight = layer,
+            Tokens = tokens.Codes,
+            TokenScales = tokens.Scales,
+            LowRankX = tokens.LowRank,
+            Output = output
+        });
         kernel.Launch(stream, new LaunchSize((layer.Rows + 7) / 8, tokens.Count, 1, 256), ref arguments);
     }
 

@@ -50,7 +50,8 @@ internal sealed unsafe class NvrtcApi
     /// <param name="headers">Text of the files it may include, by name.</param>
     /// <param name="options">Compiler options.</param>
     /// <returns>The binary, empty when compilation failed, and the compiler's log.</returns>
-    public (byte[] Cubin, string Log) Compile(string name, string source, IReadOnlyDictionary<string, string> headers, IReadOnlyList<string> options)
+    public (byte[] Cubin, string Log) Compile(
+        string name, string source, IReadOnlyDictionary<string, string> headers, IReadOnlyList<string> options)
     {
         using NativeStrings texts = new();
         byte** headerTexts = texts.Array(headers.Values);
@@ -94,13 +95,15 @@ internal sealed unsafe class NvrtcApi
     {
         if (result != 0)
         {
-            throw new ZqfpException("ZQFP4105", $"NVRTC call failed with {result} on kernel source {name}; its installation may be incomplete (libnvrtc-builtins).");
+            throw new ZqfpException("ZQFP4105",
+                $"NVRTC call failed with {result} on kernel source {name}; its installation may be incomplete (libnvrtc-builtins).");
         }
     }
 
     private static NvrtcApi? TryLoad()
     {
-        nint library = NativeLibraryFinder.Find("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "nvrtc64_130_0.dll", "nvrtc64_120_0.dll");
+        nint library = NativeLibraryFinder.Find("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "nvrtc64_130_0.dll",
+            "nvrtc64_120_0.dll");
         if (library == 0)
         {
             return null;

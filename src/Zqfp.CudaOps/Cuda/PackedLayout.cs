@@ -54,7 +54,8 @@ internal sealed record PackedLayout
         if (!Supports(rows, columns, groupSize, floatScales))
         {
             throw new ZqfpException("ZQFP4108",
-                $"a {rows} x {columns} weight in groups of {groupSize} does not fit the packed layout, which needs K % 16 = 0 and groups of "
+                $"a {rows} x {columns} weight in groups of {groupSize} does not fit the packed layout, which needs K % 16 = 0 and groups "
+                + "of "
                 + "32, 64, 128 or a multiple of 256 columns (with float scales 128 or more). Such layers run on the simple kernel.");
         }
 
@@ -108,7 +109,9 @@ internal sealed record PackedLayout
         {
             if (exponent > MaxExponent)
             {
-                throw new ZqfpException("ZQFP4108", $"a group exponent of {exponent} is outside what E4M3 holds exactly (0..{MaxExponent}); the layer runs on the simple kernel.");
+                throw new ZqfpException("ZQFP4108",
+                    $"a group exponent of {exponent} is outside what E4M3 holds exactly (0..{MaxExponent}); the layer runs on the simple "
+                    + "kernel.");
             }
         }
 
@@ -126,7 +129,8 @@ internal sealed record PackedLayout
     /// <returns>The E4M3 byte of 2^-6 times the code's value, and 2^12 times the group's scale without S.</returns>
     public (byte Operand, float Scale) Decode(ReadOnlySpan<byte> packed, int row, int column)
     {
-        ReadOnlySpan<byte> block = packed.Slice(checked((int)(((((long)row / BlockRows) * ColumnBlocks) + (column / BlockColumns)) * BlockBytes)), BlockBytes);
+        ReadOnlySpan<byte> block = packed.Slice(
+            checked((int)(((((long)row / BlockRows) * ColumnBlocks) + (column / BlockColumns)) * BlockBytes)), BlockBytes);
         (int offset, int place) = Locate(row % BlockRows, column % BlockColumns);
         uint word = MemoryMarshal.Read<uint>(block[offset..]);
         uint operands = (place < 4 ? word : (word >> 2) ^ (word << 2)) & CodeBits;
@@ -191,7 +195,8 @@ internal sealed record PackedLayout
                     if (column < Columns)
                     {
                         int inBlock = column % BlockColumns / BlockGroup;
-                        writeScale(row, column / GroupSize, BlockOf(packed, rowBlock, column / BlockColumns)[(CodeBytes + (ScaleIndex(local, inBlock) * scaleBytes))..]);
+                        writeScale(row, column / GroupSize,
+                            BlockOf(packed, rowBlock, column / BlockColumns)[(CodeBytes + (ScaleIndex(local, inBlock) * scaleBytes))..]);
                     }
                 }
             }
@@ -220,7 +225,9 @@ internal sealed record PackedLayout
         }
     }
 
-    private byte Code(ReadOnlySpan<byte> codes, int column) => column < Columns ? (byte)((codes[column / 2] >> (4 * (column % 2))) & 15) : (byte)0;
+    private byte Code(ReadOnlySpan<byte> codes, int column) => column < Columns
+        ? (byte)((codes[column / 2] >> (4 * (column % 2))) & 15)
+        : (byte)0;
 
     private Span<byte> BlockOf(byte[] packed, int rowBlock, int columnBlock) =>
         packed.AsSpan(checked((int)((((long)rowBlock * ColumnBlocks) + columnBlock) * BlockBytes)), BlockBytes);

@@ -35,7 +35,8 @@ internal struct TensorMap
             uint* box = stackalloc uint[2] { 128, (uint)boxRows };
             uint* steps = stackalloc uint[2] { 1, 1 };
             context.Driver.Check(
-                context.Driver.TensorMapEncodeTiled(map, UInt8, 2, address, sizes, &stride, box, steps, 0, Swizzle128Bytes, PromoteTo256Bytes, 0),
+                context.Driver.TensorMapEncodeTiled(map, UInt8, 2, address, sizes, &stride, box, steps, 0, Swizzle128Bytes,
+                    PromoteTo256Bytes, 0),
                 $"Describing a {rows} x {columns} matrix to the copy engine");
             return *map;
         }

@@ -77,7 +77,8 @@ internal static class CudaProvider
 
         public override IReadOnlyList<OrtParameter> Outputs => MatMulSignature.Outputs;
 
-        public override OrtKernel CreateKernel(in OrtKernelInfo info) => new ProductKernel(signature, device, DeviceMatMulLayer.Load(signature, device, info));
+        public override OrtKernel CreateKernel(in OrtKernelInfo info) => new ProductKernel(
+            signature, device, DeviceMatMulLayer.Load(signature, device, info));
 
         public override void InferShapes(in OrtShapeInference inference) => MatMulShapes.Infer(signature, inference);
     }

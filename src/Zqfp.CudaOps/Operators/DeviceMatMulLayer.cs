@@ -62,7 +62,8 @@ internal sealed class DeviceMatMulLayer : IDisposable
             constants.Rank == 0 ? default : Floats(constants.FactorA, "A"),
             constants.Rank == 0 ? default : Floats(constants.FactorB, "B"),
             constants.Rank);
-        return new DeviceMatMulLayer(device, linear, constants.OutputType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16);
+        return new DeviceMatMulLayer(
+            device, linear, constants.OutputType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16);
     }
 
     /// <summary>Takes the layer off the device.</summary>

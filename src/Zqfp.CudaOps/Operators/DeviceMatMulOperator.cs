@@ -13,7 +13,8 @@ internal sealed class DeviceMatMulOperator(MatMulSignature signature, DeviceSess
 
     public override IReadOnlyList<OrtParameter> Outputs => MatMulSignature.Outputs;
 
-    public override OrtKernel CreateKernel(in OrtKernelInfo info) => new Kernel(signature, device, DeviceMatMulLayer.Load(signature, device, info));
+    public override OrtKernel CreateKernel(in OrtKernelInfo info) => new Kernel(
+        signature, device, DeviceMatMulLayer.Load(signature, device, info));
 
     public override void InferShapes(in OrtShapeInference inference) => MatMulShapes.Infer(signature, inference);
 

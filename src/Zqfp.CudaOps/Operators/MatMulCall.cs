@@ -45,7 +45,8 @@ internal readonly ref struct MatMulCall
             tokenScales = context.Input(1);
             if (tokenScales.ElementCount != tokens)
             {
-                throw new ZqfpException("ZQFP4006", $"Sx must hold one scale for each of the {tokens} tokens; it is {Require.Text(tokenScales.Shape)}.");
+                throw new ZqfpException(
+                    "ZQFP4006", $"Sx must hold one scale for each of the {tokens} tokens; it is {Require.Text(tokenScales.Shape)}.");
             }
         }
         else

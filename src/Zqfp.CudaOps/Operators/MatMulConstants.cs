@@ -48,7 +48,9 @@ internal readonly ref struct MatMulConstants
         OrtTensorView weights = Require.Constant(info, signature.WeightsInput, "W");
         if (!signature.Accepts(weights.ElementType))
         {
-            throw new ZqfpException("ZQFP4006", $"W must be of type {(signature.Weights == WeightFormat.E4M3 ? "FLOAT8E4M3FN" : "FLOAT4E2M1 or UINT4")}; it is {weights.ElementType}.");
+            throw new ZqfpException("ZQFP4006",
+                $"W must be of type {(signature.Weights == WeightFormat.E4M3 ? "FLOAT8E4M3FN" : "FLOAT4E2M1 or UINT4")}; it is "
+                + $"{weights.ElementType}.");
         }
         if (weights.Shape.Length != 2)
         {

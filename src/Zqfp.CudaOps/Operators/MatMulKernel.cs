@@ -11,13 +11,19 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
     /// <summary>Up to so many rows the weights are decoded anew for each, which costs less than writing them to cache.</summary>
     private const int FewRows = 2;
 
-    /// <summary>Columns decoded at a time: 16 KiB of floats, which a first-level cache holds while all rows are multiplied with them.</summary>
+    /// <summary>
+    /// Columns decoded at a time: 16 KiB of floats, which a first-level cache holds while all rows are multiplied with them.
+    /// </summary>
     private const int DecodedColumns = 64;
 
-    /// <summary>Rows that share decoded columns: at most so many, for their totals to stay in cache, and at least so many, to make decoding cheap.</summary>
+    /// <summary>
+    /// Rows that share decoded columns: at most so many, for their totals to stay in cache, and at least so many, to make decoding cheap.
+    /// </summary>
     private const int MostRowsInBlock = 128, LeastRowsInBlock = 24;
 
-    /// <summary>What the rows of a block take at most: with this they stay in a second-level cache while panel after panel is multiplied with them.</summary>
+    /// <summary>
+    /// What the rows of a block take at most: with this they stay in a second-level cache while panel after panel is multiplied with them.
+    /// </summary>
     private const int BlockBytes = 1 << 20;
 
     /// <summary>Rows the inner loop takes at once.</summary>
@@ -53,7 +59,8 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             };
             double elements = (double)rows * weights.Layout.RowStride;
             KernelLoop.Run(context, rows, new ReadRows(job), elements * (ReadCost + (projection * ProjectCost)));
-            int mostRows = Math.Clamp(BlockBytes / sizeof(float) / Math.Max(weights.Layout.RowStride, 1), LeastRowsInBlock, MostRowsInBlock);
+            int mostRows = Math.Clamp(BlockBytes / sizeof(float) / Math.Max(weights.Layout.RowStride, 1), LeastRowsInBlock,
+                MostRowsInBlock);
             int blocks = (rows + mostRows - 1) / mostRows;
             int rowsPerBlock = (((rows + blocks - 1) / blocks) + RowStep - 1) / RowStep * RowStep;
             KernelLoop.Run(context, weights.Panels * blocks, new MultiplyPanels(job, rowsPerBlock), elements * weights.Rows * MultiplyCost);
@@ -89,7 +96,8 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             for (int group = 0; group < layout.Groups; group++)
             {
                 int start = group * layout.GroupSize;
-                Read(job, ((long)row * layout.Columns) + start, destination + layout.GroupStart(group), Math.Min(layout.GroupSize, layout.Columns - start));
+                Read(job, ((long)row * layout.Columns) + start, destination + layout.GroupStart(group),
+                    Math.Min(layout.GroupSize, layout.Columns - start));
             }
         }
         layer.LowRank?.Project(math, destination, job.Projections + ((long)row * layer.LowRank.ResultLength));
@@ -141,7 +149,8 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
                         int columns = Math.Min(DecodedColumns, chunk.Length - done);
                         bool isLast = done + columns == chunk.Length;
                         Decode(panel, chunk.Start + done, columns, decoded);
-                        math.Multiply(x + chunk.Start + done, stride, rows, decoded, columns, sums, isLast ? weights.Scales(panel, chunk.Group) : null, totals);
+                        math.Multiply(x + chunk.Start + done, stride, rows, decoded, columns, sums,
+                            isLast ? weights.Scales(panel, chunk.Group) : null, totals);
                     }
                 }
             }

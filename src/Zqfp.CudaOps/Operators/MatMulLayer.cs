@@ -6,7 +6,8 @@ namespace Zqfp.CudaOps;
 /// <param name="Bias">N values filled up to whole panels.</param>
 /// <param name="LowRank">The low-rank branch, if there is one.</param>
 /// <param name="OutputType">Float or float16.</param>
-internal sealed record MatMulLayer(PackedWeights Weights, NativeBuffer Bias, LowRankBranch? LowRank, OrtElementType OutputType) : IDisposable
+internal sealed record MatMulLayer(PackedWeights Weights, NativeBuffer Bias, LowRankBranch? LowRank, OrtElementType OutputType)
+    : IDisposable
 {
     /// <summary>Reads and packs the constants of a node.</summary>
     /// <exception cref="ZqfpException">The node breaks a rule of the operator.</exception>
@@ -27,7 +28,8 @@ internal sealed record MatMulLayer(PackedWeights Weights, NativeBuffer Bias, Low
     {
         Span<byte> codes = constants.Weights.AsSpan<byte>();
         return signature.PowerOfTwoScales
-            ? PackedWeights.FromExponents(signature.Weights, codes, constants.Scales.AsSpan<byte>(), constants.RowScales.AsSpan<float>(), constants.Rows, constants.Layout)
+            ? PackedWeights.FromExponents(signature.Weights, codes, constants.Scales.AsSpan<byte>(), constants.RowScales.AsSpan<float>(),
+                constants.Rows, constants.Layout)
             : PackedWeights.FromScales(signature.Weights, codes, constants.Scales.AsSpan<float>(), constants.Rows, constants.Layout);
     }
 

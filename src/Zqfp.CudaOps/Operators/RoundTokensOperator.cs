@@ -51,7 +51,8 @@ internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator
             int rows = checked((int)OrtElementTypes.ElementCount(shape[..^1]));
             bool isHalf = x.ElementType == OrtElementType.Float16;
             int columns = checked((int)shape[^1]);
-            KernelLoop.Run(context, rows, new Rows(scratch, format, x.DataPointer, y.DataPointer, isHalf, columns), (double)rows * columns * ElementCost);
+            KernelLoop.Run(context, rows, new Rows(scratch, format, x.DataPointer, y.DataPointer, isHalf, columns),
+                (double)rows * columns * ElementCost);
         }
 
         private readonly struct Rows(ScratchPool scratch, TokenFormat format, nint x, nint y, bool isHalf, int columns) : IParallelBody

@@ -24,7 +24,8 @@ internal sealed record BaselineEntry(double Perplexity, double FloatPerplexity, 
         [.. quantized.WindowLosses.Select(loss => Math.Round(loss, Decimals))]);
 
     /// <summary>A later result against this one.</summary>
-    public Comparison Compare(EvaluationResult quantized) => Comparison.Of(quantized with { Perplexity = Perplexity, WindowLosses = WindowLosses }, quantized);
+    public Comparison Compare(EvaluationResult quantized) => Comparison.Of(
+        quantized with { Perplexity = Perplexity, WindowLosses = WindowLosses }, quantized);
 }
 
 /// <summary>
@@ -83,7 +84,8 @@ internal sealed class GateBaseline
             var models = new SortedDictionary<string, BaselineEntry>(StringComparer.Ordinal);
             if (Path.Exists(path))
             {
-                Dictionary<string, BaselineEntry?> read = JsonSerializer.Deserialize<Dictionary<string, BaselineEntry?>>(File.ReadAllText(path), Json) ?? throw new JsonException("The file is empty.");
+                Dictionary<string, BaselineEntry?> read = JsonSerializer.Deserialize<Dictionary<string, BaselineEntry?>>(
+                    File.ReadAllText(path), Json) ?? throw new JsonException("The file is empty.");
                 foreach ((string name, BaselineEntry? entry) in read)
                 {
                     models.Add(name, entry ?? throw new JsonException($"The entry of '{name}' is empty."));
@@ -94,7 +96,9 @@ internal sealed class GateBaseline
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new ZqfpException("ZQFP0013", $"The baseline cannot be read: {e.Message} Take it from version control again, or delete it and record a new one.", path, e);
+            throw new ZqfpException("ZQFP0013",
+                $"The baseline cannot be read: {e.Message} Take it from version control again, or delete it and record a new one.",
+                path, e);
         }
     }
 
@@ -102,7 +106,8 @@ internal sealed class GateBaseline
     /// <exception cref="ZqfpException">ZQFP3007: there is none, or of other tokens.</exception>
     public BaselineEntry Find(string name, EvaluationResult quantized)
     {
-        const string Record = "Look at the new result, then record it with --update-baseline (in a build: -p:ZqfpUpdateBaseline=true) and commit the file.";
+        const string Record =
+            "Look at the new result, then record it with --update-baseline (in a build: -p:ZqfpUpdateBaseline=true) and commit the file.";
         if (!_models.TryGetValue(name, out BaselineEntry? entry))
         {
             throw new ZqfpException("ZQFP3007", $"The baseline has no entry for '{name}'. {Record}", _path);
@@ -110,7 +115,8 @@ internal sealed class GateBaseline
 
         return entry.Text == quantized.TextHash && entry.Window == quantized.Window && entry.WindowLosses.Count == quantized.Windows
             ? entry
-            : throw new ZqfpException("ZQFP3007", $"The baseline of '{name}' was measured on {entry.WindowLosses.Count} windows of {entry.Window} tokens that are not those of now: the text, the tokenizer or the windows changed. {Record}", _path);
+            : throw new ZqfpException("ZQFP3007", $"The baseline of '{name}' was measured on {entry.WindowLosses.Count} windows of "
+                + $"{entry.Window} tokens that are not those of now: the text, the tokenizer or the windows changed. {Record}", _path);
     }
 
     private void Write()

@@ -12,9 +12,11 @@ namespace Zqfp.Evaluation;
 /// <param name="Warnings">What is above its limit, but within the noise.</param>
 internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnostic> Warnings)
 {
-    private const string FloatAdvice = "Put more work into it (preset best), raise the rank (32), use smaller groups (128), or accept the loss with a higher limit.";
+    private const string FloatAdvice =
+        "Put more work into it (preset best), raise the rank (32), use smaller groups (128), or accept the loss with a higher limit.";
 
-    private const string BaselineAdvice = "Find what changed, or accept the new result with --update-baseline (in a build: -p:ZqfpUpdateBaseline=true).";
+    private const string BaselineAdvice =
+        "Find what changed, or accept the new result with --update-baseline (in a build: -p:ZqfpUpdateBaseline=true).";
 
     /// <summary>Decides.</summary>
     /// <param name="options">The limits.</param>
@@ -32,7 +34,8 @@ internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnosti
 
         if (failure is null && options.MaxPerplexity is { } most && !(quantized.Perplexity <= most))
         {
-            failure = Fail("ZQFP3001", string.Create(CultureInfo.InvariantCulture, $"Perplexity is {quantized.Perplexity:F3}, more than the {most} allowed. {FloatAdvice}"));
+            failure = Fail("ZQFP3001", string.Create(
+                CultureInfo.InvariantCulture, $"Perplexity is {quantized.Perplexity:F3}, more than the {most} allowed. {FloatAdvice}"));
         }
 
         if (failure is null && regression is not null)
@@ -55,7 +58,9 @@ internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnosti
                 return Fail(code, $"{rose}. {advice}");
             }
 
-            string text = string.Create(CultureInfo.InvariantCulture, $"{rose}, but this text of {quantized.Windows} windows cannot tell it from the limit, so the gate passes. {WindowsNeeded(measured, limit, quantized.Windows)}");
+            string text = string.Create(CultureInfo.InvariantCulture,
+                $"{rose}, but this text of {quantized.Windows} windows cannot tell it from the limit, so the gate passes. "
+                + $"{WindowsNeeded(measured, limit, quantized.Windows)}");
             warnings.Add(new Diagnostic("ZQFP3004", DiagnosticSeverity.Warning, text, options.ModelPath));
             return null;
         }
@@ -66,7 +71,8 @@ internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnosti
     /// <summary>The increase and its interval, such as <c>+3.49 % (95 % interval +3.31 % to +3.67 %)</c>.</summary>
     public static string Describe(Comparison comparison) =>
         comparison.IncreaseInterval is { } interval
-            ? $"{SignedPercent.Short(comparison.PerplexityIncrease)} (95 % interval {SignedPercent.Short(interval.Low)} to {SignedPercent.Short(interval.High)})"
+            ? $"{SignedPercent.Short(comparison.PerplexityIncrease)} (95 % interval {SignedPercent.Short(interval.Low)} to "
+                + $"{SignedPercent.Short(interval.High)})"
             : SignedPercent.Short(comparison.PerplexityIncrease);
 
     /// <summary>The interval narrows with the root of the number of windows.</summary>

@@ -8,7 +8,9 @@ namespace Zqfp.Evaluation;
 internal static class GateJob
 {
     /// <summary>Evaluates both models, or takes their cached results, and applies the limits.</summary>
-    /// <exception cref="ZqfpException">The gate could not be decided; the code says why. A failed gate is a result, not an exception.</exception>
+    /// <exception cref="ZqfpException">
+    /// The gate could not be decided; the code says why. A failed gate is a result, not an exception.
+    /// </exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static GateResult Run(GateOptions options, IJobObserver observer, CancellationToken cancellation)
     {
@@ -39,7 +41,8 @@ internal static class GateJob
     /// One after the other, each from the cache where it is there: the paired difference needs only the windows' losses. Side by
     /// side only where the divergence is asked for.
     /// </summary>
-    private static (EvaluationResult Float, EvaluationResult Quantized, Divergence? Divergence) Evaluate(GateOptions options, IJobObserver observer, CancellationToken cancellation)
+    private static (EvaluationResult Float, EvaluationResult Quantized, Divergence? Divergence) Evaluate(
+        GateOptions options, IJobObserver observer, CancellationToken cancellation)
     {
         ModelFacts reference = ModelFacts.Read(options.FloatModelPath, options.Logits);
         ModelFacts facts = ModelFacts.Read(options.ModelPath, options.Logits);
@@ -48,16 +51,22 @@ internal static class GateJob
         var cache = new EvaluationCache(options.CacheFolder);
         if (options.Divergence)
         {
-            PairedEvaluation pair = cache.GetOrCompare(Evaluation(options, options.ModelPath), options.FloatModelPath, "Evaluating both models", observer, cancellation);
+            PairedEvaluation pair = cache.GetOrCompare(Evaluation(options, options.ModelPath), options.FloatModelPath,
+                "Evaluating both models", observer, cancellation);
             return (pair.Reference, pair.Model, pair.Divergence);
         }
 
-        EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), reference, "Evaluating the float model", observer, cancellation);
-        return (floating, cache.GetOrEvaluate(Evaluation(options, options.ModelPath), facts, "Evaluating the quantized model", observer, cancellation), null);
+        EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), reference,
+            "Evaluating the float model", observer, cancellation);
+        return (floating, cache.GetOrEvaluate(Evaluation(options, options.ModelPath), facts, "Evaluating the quantized model",
+            observer, cancellation), null);
     }
 
-    /// <summary>The quantized model against its accepted result; null where there is no baseline, or where this result becomes it.</summary>
-    private static Comparison? AgainstBaseline(GateOptions options, EvaluationResult floating, EvaluationResult quantized, CancellationToken cancellation)
+    /// <summary>
+    /// The quantized model against its accepted result; null where there is no baseline, or where this result becomes it.
+    /// </summary>
+    private static Comparison? AgainstBaseline(
+        GateOptions options, EvaluationResult floating, EvaluationResult quantized, CancellationToken cancellation)
     {
         if (options.BaselinePath is null)
         {
@@ -87,7 +96,8 @@ internal static class GateJob
         Device = options.Device,
     };
 
-    private static string Summarize(GateOptions options, EvaluationResult floating, EvaluationResult quantized, Comparison comparison, Comparison? regression)
+    private static string Summarize(
+        GateOptions options, EvaluationResult floating, EvaluationResult quantized, Comparison comparison, Comparison? regression)
     {
         Dictionary<string, string> properties = Properties(options.ModelPath);
         string recipe = properties.GetValueOrDefault(ModelProperties.RecipeKey, "not quantized by zqfp");
@@ -95,12 +105,15 @@ internal static class GateJob
         string bits = properties.GetValueOrDefault(ModelProperties.BitsKey, "?");
         string limit = options.MaxPerplexityIncrease is { } most ? $", limit {SignedPercent.Short(most)}" : "";
         string divergence = comparison.Divergence is { } apart
-            ? string.Create(CultureInfo.InvariantCulture, $"; KL divergence {apart.KullbackLeibler:0.####}, top-1 agreement {100 * apart.Top1Agreement:0.#} %")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"; KL divergence {apart.KullbackLeibler:0.####}, top-1 agreement {100 * apart.Top1Agreement:0.#} %")
             : "";
         string against = regression is null ? "" : $"; {GateDecision.Describe(regression)} against the baseline";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{Path.GetFileName(options.ModelPath)}: {recipe}; {layers} layers at {bits} bits per weight; {Megabytes(options.FloatModelPath)} -> {Megabytes(options.ModelPath)}; perplexity {floating.Perplexity:F3} -> {quantized.Perplexity:F3}, {GateDecision.Describe(comparison)}{limit}{divergence}{against}");
+            $"{Path.GetFileName(options.ModelPath)}: {recipe}; {layers} layers at {bits} bits per weight; "
+            + $"{Megabytes(options.FloatModelPath)} -> {Megabytes(options.ModelPath)}; perplexity {floating.Perplexity:F3} -> "
+            + $"{quantized.Perplexity:F3}, {GateDecision.Describe(comparison)}{limit}{divergence}{against}");
     }
 
     private static Dictionary<string, string> Properties(string modelPath)

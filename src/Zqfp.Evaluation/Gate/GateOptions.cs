@@ -18,7 +18,9 @@ internal sealed record GateOptions
     /// <summary>The text, or token ids.</summary>
     public required string TextPath { get; init; }
 
-    /// <summary>The model's tokenizer; may be null where the text is token ids, or where the model is a GenAI folder that has one.</summary>
+    /// <summary>
+    /// The model's tokenizer; may be null where the text is token ids, or where the model is a GenAI folder that has one.
+    /// </summary>
     public string? TokenizerPath { get; init; }
 
     /// <summary>How the text is read.</summary>
@@ -45,7 +47,9 @@ internal sealed record GateOptions
     /// <summary>The model's name in the baseline; null for its file name.</summary>
     public string? BaselineName { get; init; }
 
-    /// <summary>Largest allowed increase of perplexity over the baseline's, as a fraction; judged as <see cref="MaxPerplexityIncrease"/> is.</summary>
+    /// <summary>
+    /// Largest allowed increase of perplexity over the baseline's, as a fraction; judged as <see cref="MaxPerplexityIncrease"/> is.
+    /// </summary>
     public double MaxRegression { get; init; }
 
     /// <summary>Whether this result becomes the baseline. The other limits still hold.</summary>

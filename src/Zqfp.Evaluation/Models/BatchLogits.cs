@@ -23,7 +23,9 @@ internal sealed class BatchLogits : IDisposable
     /// <summary>Logits of one token.</summary>
     public int Vocabulary { get; }
 
-    /// <summary>Takes over <paramref name="value"/>, which the model at <paramref name="path"/> gave for <paramref name="batch"/>.</summary>
+    /// <summary>
+    /// Takes over <paramref name="value"/>, which the model at <paramref name="path"/> gave for <paramref name="batch"/>.
+    /// </summary>
     /// <exception cref="ZqfpException">ZQFP1008: not the logits of every token. ZQFP1012: an element type that is not known.</exception>
     public static BatchLogits Of(OrtValue value, TokenBatch batch, string path)
     {
@@ -33,15 +35,20 @@ internal sealed class BatchLogits : IDisposable
             long[] shape = tensor.Shape;
             if (shape is not [var rows, var length, var vocabulary] || rows < batch.Windows || length != batch.Length)
             {
-                throw new ZqfpException("ZQFP1008", $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity needs the logits of every token. Export it without pruning the head to the last token.", path);
+                throw new ZqfpException("ZQFP1008",
+                    $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: perplexity "
+                    + "needs the logits of every token. Export it without pruning the head to the last token.", path);
             }
 
             if (tensor.ElementDataType is not (TensorElementType.Float or TensorElementType.Float16))
             {
-                throw new ZqfpException("ZQFP1012", $"The logits have type {tensor.ElementDataType}; evaluation knows float and float16. Export the model in one of these.", path);
+                throw new ZqfpException("ZQFP1012",
+                    $"The logits have type {tensor.ElementDataType}; evaluation knows float and float16. Export the model in one of these.",
+                    path);
             }
 
-            return new BatchLogits(value, tensor.ElementDataType == TensorElementType.Float16, checked((int)(length * vocabulary)), (int)vocabulary);
+            return new BatchLogits(value, tensor.ElementDataType == TensorElementType.Float16, checked((int)(length * vocabulary)),
+                (int)vocabulary);
         }
         catch (ZqfpException)
         {

@@ -40,7 +40,8 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
             default:
                 throw new ZqfpException(
                     "ZQFP1005",
-                    $"Input '{name}' is none of input_ids, attention_mask, position_ids, cache_position, past_* and the like: what to feed it is unknown. Export the model with those inputs alone.",
+                    $"Input '{name}' is none of input_ids, attention_mask, position_ids, cache_position, past_* and the like: what to feed "
+                    + "it is unknown. Export the model with those inputs alone.",
                     model.Path);
         }
     }
@@ -60,16 +61,20 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
     {
         long[]? shape = dims.Count switch
         {
-            4 when Known(dims, 1) is { } heads && (Known(dims, 3) ?? model.HeadSize) is { } size => [Known(dims, 0) ?? rows, heads, Known(dims, 2) ?? 0, size],
+            4 when Known(dims, 1) is { } heads && (Known(dims, 3) ?? model.HeadSize) is { } size => [Known(dims, 0) ?? rows,
+                heads, Known(dims, 2) ?? 0, size],
             3 when Known(dims, 2) is { } width => [Known(dims, 0) ?? rows, Known(dims, 1) ?? 0, width],
             _ => null,
         };
         string declared = string.Join(", ", dims.Select(dim => dim?.ToString(CultureInfo.InvariantCulture) ?? "?"));
         return shape ?? throw new ZqfpException(
             "ZQFP1005",
-            $"Cache input '{name}' has the shape [{declared}]; expected [batch, heads, past, head size] with the number of heads known, and the head size known there or from the attention nodes.",
+            $"Cache input '{name}' has the shape [{declared}]; expected [batch, heads, past, head size] with the number of heads known, "
+            + "and the head size known there or from the attention nodes.",
             model.Path);
     }
 
-    private static long? Known(IReadOnlyList<int?> dims, int index) => index >= 0 && index < dims.Count && dims[index] is >= 0 and var size ? size : null;
+    private static long? Known(IReadOnlyList<int?> dims, int index) => index >= 0 && index < dims.Count && dims[index] is >= 0 and var size
+        ? size
+        : null;
 }

@@ -34,7 +34,8 @@ internal sealed unsafe class MappedWeights : IDisposable
         _api = LoadedOnnxRuntime.Find().Api;
         void* memory;
         const int DeviceAllocator = 0, DefaultMemory = 0;
-        _api.Check(((delegate* unmanaged[Cdecl]<int, int, void**, void*>)_api[CreateCpuMemoryInfo])(DeviceAllocator, DefaultMemory, &memory), "describing CPU memory");
+        _api.Check(((delegate* unmanaged[Cdecl]<int, int, void**, void*>)_api[CreateCpuMemoryInfo])(
+            DeviceAllocator, DefaultMemory, &memory), "describing CPU memory");
         _memory = memory;
         try
         {
@@ -70,13 +71,15 @@ internal sealed unsafe class MappedWeights : IDisposable
     {
         for (int i = 0; i < _names.Count; i++)
         {
-            _api.Check(((delegate* unmanaged[Cdecl]<void*, nint, nint, void*>)_api[AddInitializer])(options, _names[i], _values[i]), "giving a shared initializer");
+            _api.Check(((delegate* unmanaged[Cdecl]<void*, nint, nint, void*>)_api[AddInitializer])(options, _names[i], _values[i]),
+                "giving a shared initializer");
         }
 
         fixed (nint* names = CollectionsMarshal.AsSpan(_names), values = CollectionsMarshal.AsSpan(_values))
         {
             _api.Check(
-                ((delegate* unmanaged[Cdecl]<void*, nint*, nint*, nuint, void*>)_api[AddExternalInitializers])(options, names, values, (nuint)_names.Count),
+                ((delegate* unmanaged[Cdecl]<void*, nint*, nint*, nuint, void*>)_api[AddExternalInitializers])(
+                    options, names, values, (nuint)_names.Count),
                 "giving external initializers");
         }
     }

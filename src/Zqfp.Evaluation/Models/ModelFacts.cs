@@ -11,7 +11,10 @@ namespace Zqfp.Evaluation;
 /// <param name="UsesBfloat16">Whether it computes in bfloat16.</param>
 internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize, bool UsesBfloat16)
 {
-    /// <summary>Reads the facts from the model's structure, of a model whose data files are whole: ONNX Runtime would say less about one that is not.</summary>
+    /// <summary>
+    /// Reads the facts from the model's structure, of a model whose data files are whole: ONNX Runtime would say less about one that is
+    /// not.
+    /// </summary>
     /// <param name="path">The model.</param>
     /// <param name="logits">The output that holds the logits; null to choose it.</param>
     /// <exception cref="ZqfpException">ZQFP1007, ZQFP1014, ZQFP1015: as <see cref="LogitsFinder.Find"/>.</exception>
@@ -32,14 +35,18 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
         int? vocabulary = last is { HasDimValue: true, DimValue: <= int.MaxValue and var size } ? (int)size : null;
         if (last is { HasDimValue: true } && vocabulary is null or 0)
         {
-            throw new ZqfpException("ZQFP1007", $"Output '{output.Name}' is declared with {last.DimValue} logits a token, which no language model has. Export the model again.", file.Path);
+            throw new ZqfpException("ZQFP1007",
+                $"Output '{output.Name}' is declared with {last.DimValue} logits a token, which no language model has. Export the model "
+                + "again.",
+                file.Path);
         }
 
         return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph), Float32Graph.UsesBfloat16(graph.Graph))
         {
             FixedWindow = Fixed(graph, "input_ids", 1),
             FixedBatch = Fixed(graph, "input_ids", 0),
-            PastLength = graph.Inputs.Where(input => input.Type?.TensorType?.Shape?.Dim.Count == 4 && input.Name.StartsWith("past", StringComparison.Ordinal))
+            PastLength = graph.Inputs.Where(
+                input => input.Type?.TensorType?.Shape?.Dim.Count == 4 && input.Name.StartsWith("past", StringComparison.Ordinal))
                 .Select(input => Fixed(graph, input.Name, 2) ?? 0).FirstOrDefault(),
         };
     }
@@ -59,12 +66,14 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
     {
         if (FixedWindow is { } length && length != window)
         {
-            throw new ZqfpException("ZQFP1016", $"The model takes {length} tokens at a time, and windows of {window} were asked for. Use --window {length}.", Path);
+            throw new ZqfpException("ZQFP1016",
+                $"The model takes {length} tokens at a time, and windows of {window} were asked for. Use --window {length}.", Path);
         }
     }
 
     private static int? Fixed(GraphIndex graph, string input, int dimension) =>
-        graph.Inputs.FirstOrDefault(value => value.Name == input)?.Type?.TensorType?.Shape?.Dim.ElementAtOrDefault(dimension) is { HasDimValue: true, DimValue: > 0 and <= int.MaxValue and var size }
+        graph.Inputs.FirstOrDefault(value => value.Name == input)?.Type?.TensorType?.Shape?.Dim.ElementAtOrDefault(dimension)
+            is { HasDimValue: true, DimValue: > 0 and <= int.MaxValue and var size }
             ? (int)size
             : null;
 }

@@ -11,9 +11,11 @@ namespace Zqfp.Evaluation;
 internal sealed record ModelInput(string Name, TensorElementType ElementType, IReadOnlyList<int?> Dimensions, IReadOnlyList<string> Symbols)
 {
     /// <summary>The inputs of a session, in its order. Those that are no tensors have no dimensions.</summary>
-    public static IReadOnlyList<ModelInput> Of(InferenceSession session) => [.. session.InputNames.Select(name => Of(name, session.InputMetadata[name]))];
+    public static IReadOnlyList<ModelInput> Of(InferenceSession session) =>
+        [.. session.InputNames.Select(name => Of(name, session.InputMetadata[name]))];
 
     private static ModelInput Of(string name, NodeMetadata metadata) => metadata.IsTensor
-        ? new(name, metadata.ElementDataType, [.. metadata.Dimensions.Select(size => size < 0 ? (int?)null : size)], metadata.SymbolicDimensions)
+        ? new(name, metadata.ElementDataType, [.. metadata.Dimensions.Select(size => size < 0 ? (int?)null : size)],
+            metadata.SymbolicDimensions)
         : new(name, TensorElementType.DataTypeMax, [], []);
 }

@@ -24,7 +24,9 @@ internal sealed class ModelSession : IDisposable
     /// <summary>The model's inputs.</summary>
     public IReadOnlyList<ModelInput> Inputs { get; }
 
-    /// <summary>Opens a model file; one that computes in bfloat16 computes in float32 here, because the CPU has no kernels for it.</summary>
+    /// <summary>
+    /// Opens a model file; one that computes in bfloat16 computes in float32 here, because the CPU has no kernels for it.
+    /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="options">How it runs, without operators.</param>
     /// <param name="device">Where it computes.</param>

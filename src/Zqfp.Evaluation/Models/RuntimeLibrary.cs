@@ -3,7 +3,9 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.Evaluation;
 
-/// <summary>Starts ONNX Runtime: the library named in <c>ZQFP_ONNXRUNTIME</c>, else the one the package finds beside the application.</summary>
+/// <summary>
+/// Starts ONNX Runtime: the library named in <c>ZQFP_ONNXRUNTIME</c>, else the one the package finds beside the application.
+/// </summary>
 internal static class RuntimeLibrary
 {
     /// <summary>The environment variable that names a library file, before every other place.</summary>
@@ -38,7 +40,8 @@ internal static class RuntimeLibrary
             var options = new EnvironmentCreationOptions { logId = "zqfp", logLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
             return OrtEnv.CreateInstanceWithOptions(ref options);
         }
-        catch (TypeInitializationException e) when (e.InnerException is DllNotFoundException or BadImageFormatException or EntryPointNotFoundException)
+        catch (TypeInitializationException e) when (e.InnerException is DllNotFoundException or BadImageFormatException
+            or EntryPointNotFoundException)
         {
             throw NotFound(e.InnerException);
         }
@@ -49,7 +52,9 @@ internal static class RuntimeLibrary
         catch (Exception e) when (e is TypeInitializationException or OnnxRuntimeException or NotSupportedException)
         {
             string why = (e.InnerException ?? e).Message;
-            throw new ZqfpException("ZQFP4004", $"ONNX Runtime does not start: {why} Put a library of version 1.31 or later beside the application, or name one in {PathVariable}.", inner: e);
+            throw new ZqfpException("ZQFP4004",
+                $"ONNX Runtime does not start: {why} Put a library of version 1.31 or later beside the application, or name one in "
+                + $"{PathVariable}.", inner: e);
         }
     }
 
@@ -57,7 +62,8 @@ internal static class RuntimeLibrary
     {
         if (!File.Exists(path))
         {
-            throw new ZqfpException("ZQFP4003", $"There is no ONNX Runtime library '{path}', which the environment variable {PathVariable} names. Correct the path.", path);
+            throw new ZqfpException("ZQFP4003",
+                $"There is no ONNX Runtime library '{path}', which the environment variable {PathVariable} names. Correct the path.", path);
         }
 
         nint library;
@@ -67,7 +73,8 @@ internal static class RuntimeLibrary
         }
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
-            throw new ZqfpException("ZQFP4003", $"'{path}' does not load as a library of this platform ({RuntimeInformation.RuntimeIdentifier}): {e.Message}", path, e);
+            throw new ZqfpException("ZQFP4003",
+                $"'{path}' does not load as a library of this platform ({RuntimeInformation.RuntimeIdentifier}): {e.Message}", path, e);
         }
 
         return NativeLibrary.TryGetExport(library, "OrtGetApiBase", out _)
@@ -77,7 +84,9 @@ internal static class RuntimeLibrary
 
     private static ZqfpException NotFound(Exception cause) => new(
         "ZQFP4003",
-        $"ONNX Runtime's native library was not found or does not load on this platform ({RuntimeInformation.RuntimeIdentifier}): {cause.Message} "
-        + $"Reference the package Microsoft.ML.OnnxRuntime, put the library beside the application, or name it in the environment variable {PathVariable}.",
+        $"ONNX Runtime's native library was not found or does not load on this platform ({RuntimeInformation.RuntimeIdentifier}): "
+        + $"{cause.Message} "
+        + "Reference the package Microsoft.ML.OnnxRuntime, put the library beside the application, or name it in the environment variable "
+        + $"{PathVariable}.",
         inner: cause);
 }

@@ -5,7 +5,9 @@ namespace Zqfp.Evaluation;
 
 /// <summary>How a session runs.</summary>
 /// <param name="Threads">Threads that compute one operator; 0 for one a processor.</param>
-/// <param name="AllowsSpinning">False: threads that wait sleep instead of spinning, which is kinder to whatever else runs on the machine.</param>
+/// <param name="AllowsSpinning">
+/// False: threads that wait sleep instead of spinning, which is kinder to whatever else runs on the machine.
+/// </param>
 internal sealed record SessionSettings(int Threads, bool AllowsSpinning = true)
 {
     /// <summary>Options of ONNX Runtime with our operators, which the caller disposes once the session is made.</summary>

@@ -22,5 +22,6 @@ internal sealed record TokenBatch(int[] Ids, int Windows, int Length)
     public static IReadOnlyList<TokenBatch> Group(IReadOnlyList<int[]> windows, int outputsPerToken = 1, int? most = null) =>
         windows.Count == 0
             ? []
-            : [.. windows.Chunk(most ?? Math.Max(1, Math.Min(TokensPerBatch, OutputsPerBatch / outputsPerToken) / windows[0].Length)).Select(chunk => new TokenBatch([.. chunk.SelectMany(ids => ids)], chunk.Length, chunk[0].Length))];
+            : [.. windows.Chunk(most ?? Math.Max(1, Math.Min(TokensPerBatch, OutputsPerBatch / outputsPerToken) / windows[0].Length))
+                .Select(chunk => new TokenBatch([.. chunk.SelectMany(ids => ids)], chunk.Length, chunk[0].Length))];
 }

@@ -19,7 +19,8 @@ internal sealed class TokenFeeds(ModelFacts model)
             TensorElementType.Bool => Create(input, fed, value => value != 0),
             TensorElementType.Float => Create(input, fed, value => (float)value),
             TensorElementType.Float16 => Create(input, fed, value => (Float16)(float)value),
-            _ => throw new ZqfpException("ZQFP1005", $"Input '{input.Name}' has element type {input.ElementType}; expected int64 or int32.", model.Path),
+            _ => throw new ZqfpException("ZQFP1005", $"Input '{input.Name}' has element type {input.ElementType}; expected int64 or int32.",
+                model.Path),
         };
     }
 

@@ -51,7 +51,9 @@ internal sealed record Comparison
         return new Comparison
         {
             PerplexityIncrease = Math.Exp(mean) - 1,
-            IncreaseInterval = Interval.OfMean(differences) is { } interval ? new Interval(Math.Exp(interval.Low) - 1, Math.Exp(interval.High) - 1) : null,
+            IncreaseInterval = Interval.OfMean(differences) is { } interval
+                ? new Interval(Math.Exp(interval.Low) - 1, Math.Exp(interval.High) - 1)
+                : null,
             LossDifference = mean,
             LossDifferenceError = Interval.StandardError(differences),
             WorstWindows =

@@ -21,7 +21,8 @@ internal static class EvaluateJob
     }
 
     /// <summary>Evaluates a model on windows that are cut already.</summary>
-    internal static EvaluationResult Run(EvaluateOptions options, ModelFacts facts, TokenWindowSet windows, string phase, IJobObserver observer, CancellationToken cancellation)
+    internal static EvaluationResult Run(EvaluateOptions options, ModelFacts facts, TokenWindowSet windows, string phase,
+        IJobObserver observer, CancellationToken cancellation)
     {
         RequireFits(options, facts);
         using var model = new LanguageModel(facts, options.Threads, options.Device);
@@ -30,7 +31,8 @@ internal static class EvaluateJob
         {
             observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
             using BatchLogits logits = model.Run(batch, cancellation);
-            losses.AddRange(ForEachWindow(batch, options.Threads, i => TokenLoss.Mean(logits.Window(i), batch.Window(i), logits.Vocabulary)));
+            losses.AddRange(
+                ForEachWindow(batch, options.Threads, i => TokenLoss.Mean(logits.Window(i), batch.Window(i), logits.Vocabulary)));
             RequireFinite(losses, facts);
         }
 
@@ -40,16 +42,19 @@ internal static class EvaluateJob
 
     /// <summary>Evaluates two models side by side, so that their predictions can be compared token by token.</summary>
     internal static PairedEvaluation RunPair(
-        EvaluateOptions options, ModelFacts reference, ModelFacts facts, TokenWindowSet windows, string phase, IJobObserver observer, CancellationToken cancellation)
+        EvaluateOptions options, ModelFacts reference, ModelFacts facts, TokenWindowSet windows, string phase,
+        IJobObserver observer, CancellationToken cancellation)
     {
         RequireFits(options, facts);
         using var first = new LanguageModel(reference, options.Threads, options.Device, isAlone: false);
         using var second = new LanguageModel(facts, options.Threads, options.Device, isAlone: false);
-        RequireSameVocabulary(first.MeasureVocabulary(options.Window, cancellation), second.MeasureVocabulary(options.Window, cancellation), facts, reference);
+        RequireSameVocabulary(first.MeasureVocabulary(options.Window, cancellation), second.MeasureVocabulary(options.Window, cancellation),
+            facts, reference);
         List<double> referenceLosses = [];
         List<double> losses = [];
         LogitDifference total = default;
-        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, 2 * (facts.Vocabulary ?? 1), facts.FixedBatch ?? reference.FixedBatch))
+        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, 2 * (facts.Vocabulary ?? 1),
+            facts.FixedBatch ?? reference.FixedBatch))
         {
             observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
             using BatchLogits expected = first.Run(batch, cancellation);
@@ -84,7 +89,10 @@ internal static class EvaluateJob
     {
         if (first != second)
         {
-            throw new ZqfpException("ZQFP3005", $"The model knows {second} tokens and '{reference.Path}' knows {first}: their predictions cannot be compared. Name the model it was made from.", facts.Path);
+            throw new ZqfpException("ZQFP3005",
+                $"The model knows {second} tokens and '{reference.Path}' knows {first}: their predictions cannot be compared. Name the "
+                + "model it was made from.",
+                facts.Path);
         }
     }
 
@@ -92,7 +100,8 @@ internal static class EvaluateJob
     internal static T[] ForEachWindow<T>(TokenBatch batch, int threads, Func<int, T> compute)
     {
         T[] results = new T[batch.Windows];
-        Parallel.For(0, batch.Windows, new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : -1 }, i => results[i] = compute(i));
+        Parallel.For(0, batch.Windows, new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : -1 },
+            i => results[i] = compute(i));
         return results;
     }
 
@@ -112,7 +121,8 @@ internal static class EvaluateJob
         long outputs = (long)options.Window * (facts.Vocabulary ?? 1);
         if (outputs > int.MaxValue / sizeof(float))
         {
-            throw new ZqfpException("ZQFP3003", $"The logits of one window of {options.Window} tokens exceed 2 GiB. Use a shorter --window.", facts.Path);
+            throw new ZqfpException(
+                "ZQFP3003", $"The logits of one window of {options.Window} tokens exceed 2 GiB. Use a shorter --window.", facts.Path);
         }
     }
 
@@ -120,7 +130,9 @@ internal static class EvaluateJob
     {
         if (losses.Exists(loss => !double.IsFinite(loss)))
         {
-            throw new ZqfpException("ZQFP3002", "The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.", facts.Path);
+            throw new ZqfpException("ZQFP3002",
+                "The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.",
+                facts.Path);
         }
     }
 }

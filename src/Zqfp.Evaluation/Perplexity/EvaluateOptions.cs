@@ -15,7 +15,9 @@ internal sealed record EvaluateOptions
     /// <summary>The text, or token ids.</summary>
     public required string TextPath { get; init; }
 
-    /// <summary>The model's tokenizer; may be null where the text is token ids, or where the model is a GenAI folder that has one.</summary>
+    /// <summary>
+    /// The model's tokenizer; may be null where the text is token ids, or where the model is a GenAI folder that has one.
+    /// </summary>
     public string? TokenizerPath { get; init; }
 
     /// <summary>How the text is read.</summary>

@@ -22,7 +22,8 @@ internal sealed class EvaluationCache(string? folder)
         GetOrEvaluate(options, ModelFacts.Read(options.ModelPath, options.Logits), phase, observer, cancellation);
 
     /// <summary>The result for a model whose facts are known, from the folder or by evaluating.</summary>
-    public EvaluationResult GetOrEvaluate(EvaluateOptions options, ModelFacts facts, string phase, IJobObserver observer, CancellationToken cancellation)
+    public EvaluationResult GetOrEvaluate(
+        EvaluateOptions options, ModelFacts facts, string phase, IJobObserver observer, CancellationToken cancellation)
     {
         TokenWindowSet windows = LoadWindows(options, facts, cancellation);
         string? path = folder is null ? null : PathOf(windows, options, ContentHash.OfModel(options.ModelPath));
@@ -37,7 +38,8 @@ internal sealed class EvaluationCache(string? folder)
     }
 
     /// <summary>Both models' results and how far their predictions are apart, from the folder or by evaluating both side by side.</summary>
-    public PairedEvaluation GetOrCompare(EvaluateOptions options, string againstPath, string phase, IJobObserver observer, CancellationToken cancellation)
+    public PairedEvaluation GetOrCompare(
+        EvaluateOptions options, string againstPath, string phase, IJobObserver observer, CancellationToken cancellation)
     {
         ModelFacts reference = ModelFacts.Read(againstPath, options.Logits);
         ModelFacts facts = ModelFacts.Read(options.ModelPath, options.Logits);
@@ -52,7 +54,8 @@ internal sealed class EvaluationCache(string? folder)
         string referenceFile = PathOf(windows, options, referenceHash);
         string modelFile = PathOf(windows, options, modelHash);
         string divergenceFile = PathOf(windows, options, referenceHash, modelHash);
-        if (Read<EvaluationResult>(referenceFile) is { } knownReference && Read<EvaluationResult>(modelFile) is { } knownModel && Read<Divergence>(divergenceFile) is { } knownDivergence)
+        if (Read<EvaluationResult>(referenceFile) is { } knownReference && Read<EvaluationResult>(modelFile) is { } knownModel
+            && Read<Divergence>(divergenceFile) is { } knownDivergence)
         {
             return Checked(new PairedEvaluation(knownReference, knownModel, knownDivergence));
         }
@@ -72,7 +75,8 @@ internal sealed class EvaluationCache(string? folder)
     }
 
     /// <summary>
-    /// Refuses what could not be compared by what the files say, before a text is read: it may hold tokens that one of the two does not know.
+    /// Refuses what could not be compared by what the files say, before a text is read: it may hold tokens that one of the two does not
+    /// know.
     /// </summary>
     /// <exception cref="ZqfpException">ZQFP3005: the vocabularies differ.</exception>
     public static void RequireSameVocabulary(ModelFacts facts, ModelFacts reference)
@@ -84,7 +88,8 @@ internal sealed class EvaluationCache(string? folder)
     }
 
     private static TokenWindowSet LoadWindows(EvaluateOptions options, ModelFacts facts, CancellationToken cancellation) =>
-        TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading, cancellation: cancellation);
+        TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, options.Reading,
+            cancellation: cancellation);
 
     private string PathOf(TokenWindowSet windows, EvaluateOptions options, params byte[][] models) =>
         Path.Combine(folder!, Key(windows, options, models) + Extension);
@@ -105,7 +110,8 @@ internal sealed class EvaluationCache(string? folder)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            observer.Warn(new Diagnostic("ZQFP0007", DiagnosticSeverity.Warning, $"The evaluation cache cannot be written, so the next evaluation measures again: {e.Message}", path));
+            observer.Warn(new Diagnostic("ZQFP0007", DiagnosticSeverity.Warning,
+                $"The evaluation cache cannot be written, so the next evaluation measures again: {e.Message}", path));
         }
     }
 

@@ -1,6 +1,8 @@
 namespace Zqfp.Evaluation;
 
-/// <summary>A model's perplexity on a text, by GPTQ's protocol: exp of the mean negative log-likelihood of each window's last L - 1 tokens.</summary>
+/// <summary>
+/// A model's perplexity on a text, by GPTQ's protocol: exp of the mean negative log-likelihood of each window's last L - 1 tokens.
+/// </summary>
 internal sealed record EvaluationResult
 {
     /// <summary>exp(total loss / predictions).</summary>

@@ -8,7 +8,9 @@ internal sealed record Interval(double Low, double High)
     /// <summary>With fewer values than this no interval is given: it would rest on the guess that they are spread evenly.</summary>
     public const int LeastValues = 8;
 
-    /// <summary>The interval of the mean of <paramref name="values"/> by Student's t, or null for fewer than <see cref="LeastValues"/>.</summary>
+    /// <summary>
+    /// The interval of the mean of <paramref name="values"/> by Student's t, or null for fewer than <see cref="LeastValues"/>.
+    /// </summary>
     public static Interval? OfMean(IReadOnlyList<double> values)
     {
         if (values.Count < LeastValues || StandardError(values) is not { } error)

@@ -6,10 +6,13 @@ namespace Zqfp.Evaluation;
 /// <param name="Rows">Rows compared, each the logits of one token.</param>
 /// <param name="Largest">Largest absolute difference of two logits.</param>
 /// <param name="Sum">Sum of the absolute differences.</param>
-/// <param name="Divergence">Sum over rows of the Kullback-Leibler divergence of the second model's distribution from the first's, in nats.</param>
+/// <param name="Divergence">
+/// Sum over rows of the Kullback-Leibler divergence of the second model's distribution from the first's, in nats.
+/// </param>
 /// <param name="LargestDivergence">The largest of a row.</param>
 /// <param name="Agreements">Rows whose likeliest token is the same.</param>
-internal readonly record struct LogitDifference(long Rows, double Largest, double Sum, double Divergence, double LargestDivergence, long Agreements)
+internal readonly record struct LogitDifference(
+    long Rows, double Largest, double Sum, double Divergence, double LargestDivergence, long Agreements)
 {
     /// <summary>Compares rows of logits.</summary>
     /// <param name="reference">The first model's, [rows, vocabulary].</param>
@@ -39,7 +42,8 @@ internal readonly record struct LogitDifference(long Rows, double Largest, doubl
     /// <summary>
     /// sum p (log p - log q) with both rows shifted to a maximum of 0, so that what is summed is small where the rows are close.
     /// </summary>
-    private static LogitDifference Row(ReadOnlySpan<float> reference, ReadOnlySpan<float> other, Span<float> difference, Span<float> scratch)
+    private static LogitDifference Row(
+        ReadOnlySpan<float> reference, ReadOnlySpan<float> other, Span<float> difference, Span<float> scratch)
     {
         TensorPrimitives.Subtract(reference, other, difference);
         double largest = TensorPrimitives.MaxMagnitude(difference);

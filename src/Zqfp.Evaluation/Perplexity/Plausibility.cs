@@ -7,7 +7,8 @@ namespace Zqfp.Evaluation;
 internal static class Plausibility
 {
     private static readonly string[] QuantizedOperators =
-        ["DequantizeLinear", "MatMulInteger", "QLinearMatMul", "ConvInteger", "QLinearConv", "DynamicQuantizeMatMul", "MatMulNBits", "MatMulBnb4", "QMoE", "GatherBlockQuantized"];
+        ["DequantizeLinear", "MatMulInteger", "QLinearMatMul", "ConvInteger", "QLinearConv", "DynamicQuantizeMatMul",
+            "MatMulNBits", "MatMulBnb4", "QMoE", "GatherBlockQuantized"];
 
     /// <summary>
     /// Warns (ZQFP1019) where perplexity is above the number of tokens that the model knows, which guessing each of them alike would give.
@@ -19,7 +20,9 @@ internal static class Plausibility
             observer.Warn(new Diagnostic(
                 "ZQFP1019",
                 DiagnosticSeverity.Warning,
-                string.Create(CultureInfo.InvariantCulture, $"Perplexity {result.Perplexity:F1} is above the vocabulary of {vocabulary}: guessing would do better. The tokenizer or the text is probably another model's, or '{facts.Logits}' does not hold the logits."),
+                string.Create(CultureInfo.InvariantCulture,
+                    $"Perplexity {result.Perplexity:F1} is above the vocabulary of {vocabulary}: guessing would do better. The tokenizer "
+                    + $"or the text is probably another model's, or '{facts.Logits}' does not hold the logits."),
                 facts.Path));
         }
 
@@ -37,13 +40,20 @@ internal static class Plausibility
 
         if (RealPath.AreSame(floatPath, quantizedPath))
         {
-            observer.Warn(new Diagnostic("ZQFP1017", DiagnosticSeverity.Warning, "The model is gated against itself and has no quantized layer: the gate says nothing. Name the model that quantizing wrote.", quantizedPath));
+            observer.Warn(new Diagnostic("ZQFP1017", DiagnosticSeverity.Warning,
+                "The model is gated against itself and has no quantized layer: the gate says nothing. Name the model that quantizing "
+                + "wrote.",
+                quantizedPath));
             return;
         }
 
         throw IsQuantized(floatPath)
-            ? new ZqfpException("ZQFP1018", $"The model that is gated has no quantized layer, and the float model '{floatPath}' has: the two seem to be swapped.", quantizedPath)
-            : new ZqfpException("ZQFP1017", "The model that is gated has no quantized layer, so there is no loss to measure. Name the model that quantizing wrote.", quantizedPath);
+            ? new ZqfpException("ZQFP1018",
+                $"The model that is gated has no quantized layer, and the float model '{floatPath}' has: the two seem to be swapped.",
+                quantizedPath)
+            : new ZqfpException("ZQFP1017",
+                "The model that is gated has no quantized layer, so there is no loss to measure. Name the model that quantizing wrote.",
+                quantizedPath);
     }
 
     private static bool IsQuantized(string path)

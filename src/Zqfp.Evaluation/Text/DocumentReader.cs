@@ -81,7 +81,8 @@ internal static class DocumentReader
         {
             using var document = JsonDocument.Parse(line);
             JsonElement root = document.RootElement;
-            if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty(field, out JsonElement text) && text.ValueKind == JsonValueKind.String)
+            if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty(field, out JsonElement text)
+                && text.ValueKind == JsonValueKind.String)
             {
                 return text.GetString()!;
             }
@@ -94,7 +95,8 @@ internal static class DocumentReader
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            throw new ZqfpException(TextCodes.JsonLineInvalid, $"Line {number} of '{file}' is not valid JSON: {exception.Message}", inner: exception);
+            throw new ZqfpException(TextCodes.JsonLineInvalid, $"Line {number} of '{file}' is not valid JSON: {exception.Message}",
+                inner: exception);
         }
     }
 
@@ -103,7 +105,8 @@ internal static class DocumentReader
         try
         {
             // Recognizes byte order marks; without one the bytes must be UTF-8, and what is not (a PDF, an archive) is refused.
-            using var reader = new StreamReader(file, new UTF8Encoding(false, throwOnInvalidBytes: true), detectEncodingFromByteOrderMarks: true);
+            using var reader = new StreamReader(file, new UTF8Encoding(false, throwOnInvalidBytes: true),
+                detectEncodingFromByteOrderMarks: true);
             return reader.ReadToEnd();
         }
         catch (DecoderFallbackException exception)

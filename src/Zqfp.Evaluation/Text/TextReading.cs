@@ -9,7 +9,9 @@ internal sealed record TextReading
     /// <summary>Splits plain text into documents, see <see cref="TextSourceOptions.DocumentMarker"/>; null for one document.</summary>
     public string? DocumentMarker { get; init; }
 
-    /// <summary>Text put between documents, see <see cref="TextSourceOptions.DocumentSeparator"/>; null for the tokenizer's own way.</summary>
+    /// <summary>
+    /// Text put between documents, see <see cref="TextSourceOptions.DocumentSeparator"/>; null for the tokenizer's own way.
+    /// </summary>
     public string? DocumentSeparator { get; init; }
 
     /// <summary>Where the beginning-of-sequence token is put.</summary>

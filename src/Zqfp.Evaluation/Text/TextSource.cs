@@ -18,7 +18,9 @@ internal static class TextSource
     /// The model's tokenizer, of any kind; null is allowed for pre-tokenized data. Special tokens that it would put around a text are
     /// left out: the source places them itself.
     /// </param>
-    /// <param name="cancellation">Ends reading and tokenizing; heard within a second with our own tokenizers, else between documents.</param>
+    /// <param name="cancellation">
+    /// Ends reading and tokenizing; heard within a second with our own tokenizers, else between documents.
+    /// </param>
     /// <exception cref="ZqfpException">ZQFP0109 to ZQFP0115.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static TokenStream Load(TextSourceOptions options, Tokenizer? tokenizer, CancellationToken cancellation = default)
@@ -70,7 +72,8 @@ internal static class TextSource
     }
 
     /// <summary>Where documents are separated by text, joins them, so that they are tokenized as one.</summary>
-    private static IEnumerable<SourceDocument> Join(IEnumerable<SourceDocument> documents, TextSourceOptions options, TextTokenizer? tokenizer)
+    private static IEnumerable<SourceDocument> Join(
+        IEnumerable<SourceDocument> documents, TextSourceOptions options, TextTokenizer? tokenizer)
     {
         string? separator = options.DocumentSeparator ?? (tokenizer?.EndId is null ? BlankLine : null);
         var joined = new StringBuilder();
@@ -117,7 +120,8 @@ internal static class TextSource
             if (tokenizer is null)
             {
                 throw new ZqfpException(TextCodes.TokenizerLacks,
-                    $"'{document.File}' is text, but no tokenizer was given. Name the model's tokenizer.json or tokenizer.model, or give pre-tokenized data.");
+                    $"'{document.File}' is text, but no tokenizer was given. Name the model's tokenizer.json or tokenizer.model, or give "
+                    + "pre-tokenized data.");
             }
 
             AppendText(document.Text!, options, tokenizer, beginning, ids);
@@ -164,7 +168,8 @@ internal static class TextSource
                 : tokenizer.VocabularySize is { } size ? $"The tokenizer has {size} ids: give the model's own tokenizer."
                 : "Give the model's own tokenizer.";
             throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
-                $"Token {ids[position]}{spelling} at position {position - from} of '{file}' is outside the model's vocabulary of {rows}. {advice}");
+                $"Token {ids[position]}{spelling} at position {position - from} of '{file}' is outside the model's vocabulary of {rows}. "
+                + $"{advice}");
         }
     }
 
@@ -172,6 +177,7 @@ internal static class TextSource
     {
         return tokenizer?.BeginningId ?? throw new ZqfpException(TextCodes.TokenizerLacks,
             $"'{options.Path}' should get a beginning-of-sequence token (--bos {options.Beginning.ToString().ToLowerInvariant()}), but "
-            + (tokenizer is null ? "no tokenizer was given" : "the tokenizer names none") + ". Choose --bos none, or a tokenizer that has one.");
+            + (tokenizer is null ? "no tokenizer was given" : "the tokenizer names none")
+            + ". Choose --bos none, or a tokenizer that has one.");
     }
 }

@@ -47,7 +47,8 @@ internal sealed class TextTokenizer(Tokenizer tokenizer, CancellationToken cance
     {
         SentencePieceTokenizer pieces => pieces.EncodeToIds(text, addBeginningOfSentence: false, addEndOfSentence: false),
         BertTokenizer bert => bert.EncodeToIds(text, addSpecialTokens: false),
-        BpeTokenizer { BeginningOfSentenceToken: not null } bpe => [.. bpe.EncodeToIds(text).SkipWhile((id, index) => index == 0 && id == BeginningId)],
+        BpeTokenizer { BeginningOfSentenceToken: not null } bpe =>
+            [.. bpe.EncodeToIds(text).SkipWhile((id, index) => index == 0 && id == BeginningId)],
         _ => tokenizer.EncodeToIds(text),
     };
 

@@ -20,7 +20,9 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
     /// <param name="reading">How the text is read; null for the usual way.</param>
     /// <param name="seed">Draws the windows from all of the text by this seed; null takes the first ones.</param>
     /// <param name="cancellation">Ends reading and tokenizing.</param>
-    /// <exception cref="ZqfpException">ZQFP01nn: the text or the tokenizer cannot be used, does not fit the model, or fills no window.</exception>
+    /// <exception cref="ZqfpException">
+    /// ZQFP01nn: the text or the tokenizer cannot be used, does not fit the model, or fills no window.
+    /// </exception>
     public static TokenWindowSet Load(
         string textPath,
         string? tokenizerPath,

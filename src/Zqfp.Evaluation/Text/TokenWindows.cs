@@ -105,7 +105,8 @@ internal static class TokenWindows
     {
         if (length < 2)
         {
-            throw new ZqfpException(TextCodes.OptionsInvalid, $"A window of {length} token(s) predicts nothing. Give a length of 2 or more.", source);
+            throw new ZqfpException(
+                TextCodes.OptionsInvalid, $"A window of {length} token(s) predicts nothing. Give a length of 2 or more.", source);
         }
 
         if (max is < 1)

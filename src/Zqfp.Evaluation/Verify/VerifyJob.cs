@@ -6,7 +6,9 @@ namespace Zqfp.Evaluation;
 internal static class VerifyJob
 {
     /// <summary>Compares two models, of whatever graphs and inputs.</summary>
-    /// <exception cref="ZqfpException">A model or the text cannot be used, or the models do not fit each other; the code says why.</exception>
+    /// <exception cref="ZqfpException">
+    /// A model or the text cannot be used, or the models do not fit each other; the code says why.
+    /// </exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static VerifyResult Run(VerifyOptions options, IJobObserver observer, CancellationToken cancellation)
     {
@@ -21,11 +23,15 @@ internal static class VerifyJob
         EvaluateJob.RequireSameVocabulary(vocabulary, second.MeasureVocabulary(probe, cancellation), facts, reference);
         IReadOnlyList<int[]> windows = options.TextPath is null
             ? TokenWindows.Random(vocabulary, options.Window, options.Windows, options.Seed)
-            : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts with { Vocabulary = vocabulary }, cancellation: cancellation).Windows;
-        LogitDifference total = Compare(first, second, TokenBatch.Group(windows, 2 * vocabulary, facts.FixedBatch ?? reference.FixedBatch), vocabulary, options, observer, cancellation);
+            : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows,
+                facts with { Vocabulary = vocabulary }, cancellation: cancellation).Windows;
+        LogitDifference total = Compare(first, second, TokenBatch.Group(windows, 2 * vocabulary, facts.FixedBatch ?? reference.FixedBatch),
+            vocabulary, options, observer, cancellation);
         if (!double.IsFinite(total.Sum) || !double.IsFinite(total.Divergence))
         {
-            throw new ZqfpException("ZQFP3002", "The logits of one of the models are not finite. Check the models; if one is float16, export it in float32.", options.ModelPath);
+            throw new ZqfpException("ZQFP3002",
+                "The logits of one of the models are not finite. Check the models; if one is float16, export it in float32.",
+                options.ModelPath);
         }
 
         return new VerifyResult
@@ -46,7 +52,8 @@ internal static class VerifyJob
     }
 
     private static LogitDifference Compare(
-        LanguageModel first, LanguageModel second, IReadOnlyList<TokenBatch> batches, int vocabulary, VerifyOptions options, IJobObserver observer, CancellationToken cancellation)
+        LanguageModel first, LanguageModel second, IReadOnlyList<TokenBatch> batches, int vocabulary, VerifyOptions options,
+        IJobObserver observer, CancellationToken cancellation)
     {
         LogitDifference total = default;
         int done = 0;
@@ -56,7 +63,8 @@ internal static class VerifyJob
             observer.Report(new JobProgress("Comparing", done, all, "windows"));
             using BatchLogits expected = first.Run(batch, cancellation);
             using BatchLogits actual = second.Run(batch, cancellation);
-            total = EvaluateJob.ForEachWindow(batch, options.Threads, i => LogitDifference.Measure(expected.Window(i), actual.Window(i), vocabulary))
+            total = EvaluateJob.ForEachWindow(
+                batch, options.Threads, i => LogitDifference.Measure(expected.Window(i), actual.Window(i), vocabulary))
                 .Aggregate(total, (sum, difference) => sum + difference);
             done += batch.Windows;
         }

@@ -186,7 +186,9 @@ internal static class BlockHadamard
         ApplyScalar(source[(int)i..], target[(int)i..], block);
     }
 
-    /// <summary>Strides 1 to 8. A lane whose stride bit is set takes the other's value less its own; the product with -1 is exact.</summary>
+    /// <summary>
+    /// Strides 1 to 8. A lane whose stride bit is set takes the other's value less its own; the product with -1 is exact.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Within(Vector512<float> v)
     {

@@ -68,6 +68,7 @@ internal sealed unsafe class CrossAccumulator(int rows, int columns, int threads
         (int row, int column) = Math.DivRem(index, _right.Count);
         const int Tile = TokenTiles.Tile;
         float* target = _sums.Data + ((long)row * Tile * _sums.Stride) + (column * Tile);
-        TileKernel.MultiplyAdd(_left.Data(row), TokenTiles.Stride, _right.Data(column), TokenTiles.Stride, target, _sums.Stride, Tile, Tile, _pending);
+        TileKernel.MultiplyAdd(_left.Data(row), TokenTiles.Stride, _right.Data(column), TokenTiles.Stride, target,
+            _sums.Stride, Tile, Tile, _pending);
     }
 }

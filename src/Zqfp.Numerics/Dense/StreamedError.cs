@@ -60,7 +60,8 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
         {
             LoadRows(tile, scratch);
             TileKernel.MultiplyAdd(
-                scratch.Rows.Data, _rowStride, right.Data + ((long)tile * TileRows * width), width, lane.Data, width, _paddedColumns, width, TileRows);
+                scratch.Rows.Data, _rowStride, right.Data + ((long)tile * TileRows * width), width, lane.Data,
+                width, _paddedColumns, width, TileRows);
         });
 
     private AlignedBuffer SumOverTiles(int width, Action<int, Scratch, AlignedBuffer> body)
@@ -152,7 +153,8 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
             for (int k = 0; k < c; k += Block)
             {
                 TileKernel.MultiplyAdd(
-                    hessian.Data + ((long)k * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)k * ColumnStride), ColumnStride, sums.Data, ColumnStride, width, TileRows, Block);
+                    hessian.Data + ((long)k * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)k * ColumnStride),
+                    ColumnStride, sums.Data, ColumnStride, width, TileRows, Block);
             }
 
             Span<float> sum = sums.Slice(0, width * ColumnStride);
@@ -160,7 +162,8 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
             loss += 2 * VectorMath.Dot(sum, errors);
             sums.Clear();
             TileKernel.MultiplyAdd(
-                hessian.Data + ((long)c * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)c * ColumnStride), ColumnStride, sums.Data, ColumnStride, width, TileRows, width);
+                hessian.Data + ((long)c * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)c * ColumnStride),
+                ColumnStride, sums.Data, ColumnStride, width, TileRows, width);
             loss += VectorMath.Dot(sum, errors);
         }
 

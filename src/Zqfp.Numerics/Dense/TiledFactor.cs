@@ -60,7 +60,9 @@ internal sealed unsafe class TiledFactor : IDisposable
         return null;
     }
 
-    /// <summary>U's tile of rows <paramref name="k"/> and columns <paramref name="c"/>, k &lt;= c; of a diagonal tile only k &lt; c counts.</summary>
+    /// <summary>
+    /// U's tile of rows <paramref name="k"/> and columns <paramref name="c"/>, k &lt;= c; of a diagonal tile only k &lt; c counts.
+    /// </summary>
     public float* Tile(int k, int c) => _tiles.Data + (((c * (c + 1L) / 2) + k) * TileLength);
 
     public void Dispose() => _tiles.Dispose();
@@ -87,7 +89,8 @@ internal sealed unsafe class TiledFactor : IDisposable
                 return false;
             }
 
-            new Workers(threads, cancellationToken).For(row, () => new AlignedBuffer(TileLength), (i, scratch) => Solve(Tile(i, row), inverse.Data, scratch));
+            new Workers(threads, cancellationToken).For(row, () => new AlignedBuffer(TileLength),
+                (i, scratch) => Solve(Tile(i, row), inverse.Data, scratch));
         }
 
         return true;
@@ -161,7 +164,8 @@ internal sealed unsafe class TiledFactor : IDisposable
 
                 for (int a = 0; a < TileSize; a += Transposing.Lines)
                 {
-                    Transposing.RowsToColumns(new ReadOnlySpan<float>(tile + (a * Stride), Transposing.Lines * Stride), Stride, TileSize, scratch.Data + a, Stride, null);
+                    Transposing.RowsToColumns(new ReadOnlySpan<float>(tile + (a * Stride), Transposing.Lines * Stride),
+                        Stride, TileSize, scratch.Data + a, Stride, null);
                 }
 
                 new Span<float>(scratch.Data, TileLength).CopyTo(new Span<float>(tile, TileLength));

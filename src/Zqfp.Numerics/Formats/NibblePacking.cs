@@ -17,7 +17,8 @@ internal static class NibblePacking
     {
         if (packed.Length < (codes.Length + 1) / 2)
         {
-            throw new ArgumentException($"{codes.Length} codes need {(codes.Length + 1) / 2} bytes; the span holds {packed.Length}.", nameof(packed));
+            throw new ArgumentException($"{codes.Length} codes need {(codes.Length + 1) / 2} bytes; the span holds {packed.Length}.",
+                nameof(packed));
         }
 
         int i = 0;
@@ -44,7 +45,8 @@ internal static class NibblePacking
     {
         if (packed.Length < (codes.Length + 1) / 2)
         {
-            throw new ArgumentException($"{codes.Length} codes need {(codes.Length + 1) / 2} bytes; the span holds {packed.Length}.", nameof(packed));
+            throw new ArgumentException($"{codes.Length} codes need {(codes.Length + 1) / 2} bytes; the span holds {packed.Length}.",
+                nameof(packed));
         }
 
         for (int i = 0; i < codes.Length; i++)

@@ -143,7 +143,9 @@ internal sealed partial class NumberFormat
         }
     }
 
-    /// <summary>Eight codes (in the low bits of each lane) and the values they stand for; NaN is not allowed in <paramref name="value"/>.</summary>
+    /// <summary>
+    /// Eight codes (in the low bits of each lane) and the values they stand for; NaN is not allowed in <paramref name="value"/>.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal (Vector256<int> Codes, Vector256<float> Values) RoundFinite(Vector256<float> value)
     {
@@ -153,7 +155,8 @@ internal sealed partial class NumberFormat
         Vector256<float> magic = (exponent + Vector256.Create((uint)_shift << 23)).AsSingle();
         Vector256<float> sum = magnitude + magic;
         Vector256<float> rounded = (sum - magic) | sign;
-        Vector256<int> code = (Vector256.ShiftRightLogical(exponent - Vector256.Create(_minExponent), _shift) + sum.AsUInt32() - magic.AsUInt32()).AsInt32();
+        Vector256<int> code =
+            (Vector256.ShiftRightLogical(exponent - Vector256.Create(_minExponent), _shift) + sum.AsUInt32() - magic.AsUInt32()).AsInt32();
         return (ApplySign(code, sign.AsInt32()), rounded);
     }
 

@@ -70,7 +70,8 @@ internal static unsafe class Basis
     }
 
     /// <summary>H X for an X [H's padded size, width]; a copy of X without a Hessian.</summary>
-    public static AlignedBuffer MultiplyHessian(Hessian? hessian, AlignedBuffer right, int width, int threads, CancellationToken cancellationToken)
+    public static AlignedBuffer MultiplyHessian(
+        Hessian? hessian, AlignedBuffer right, int width, int threads, CancellationToken cancellationToken)
     {
         var product = new AlignedBuffer(right.Length);
         if (hessian is null)
@@ -106,7 +107,8 @@ internal static unsafe class Basis
         for (int k = 0; k < length; k += 256)
         {
             TileKernel.MultiplyAdd(
-                a.Data + ((long)k * width), width, b.Data + ((long)k * width), width, product.Data, width, width, width, Math.Min(256, length - k));
+                a.Data + ((long)k * width), width, b.Data + ((long)k * width), width, product.Data, width, width,
+                width, Math.Min(256, length - k));
         }
 
         double[] result = new double[width * width];

@@ -42,7 +42,8 @@ internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian
     // Row vectors U_r^T E are scaled to the square root of their norm and columns U_r to the same, so that both factors have
     // the same range.
     private void Component(
-        AlignedBuffer rowBasis, AlignedBuffer projected, int width, ReadOnlySpan<double> vector, int index, int rank, float[] down, float[] up)
+        AlignedBuffer rowBasis, AlignedBuffer projected, int width, ReadOnlySpan<double> vector, int index, int rank,
+        float[] down, float[] up)
     {
         float[] weights = new float[width];
         for (int j = 0; j < width; j++)

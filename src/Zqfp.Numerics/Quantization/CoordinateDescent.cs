@@ -49,7 +49,8 @@ internal sealed unsafe class CoordinateDescent : IDisposable
             {
                 int depth = Math.Min(Block, _hessian.PaddedSize - k);
                 TileKernel.MultiplyAdd(
-                    Row(k) + start, _hessian.Stride, _errors.Data + ((long)k * _stride), _stride, _gradient.Data, _stride, width, _tileRows, depth);
+                    Row(k) + start, _hessian.Stride, _errors.Data + ((long)k * _stride), _stride, _gradient.Data,
+                    _stride, width, _tileRows, depth);
             }
 
             int end = Math.Min(start + Block, _hessian.Size);
@@ -58,7 +59,8 @@ internal sealed unsafe class CoordinateDescent : IDisposable
                 if (sub > start)
                 {
                     TileKernel.MultiplyAdd(
-                        Row(start) + sub, _hessian.Stride, _changes.Data, _stride, _gradient.Data + ((sub - start) * _stride), _stride, SubBlock, _tileRows, sub - start);
+                        Row(start) + sub, _hessian.Stride, _changes.Data, _stride, _gradient.Data + ((sub - start) * _stride),
+                        _stride, SubBlock, _tileRows, sub - start);
                 }
 
                 for (int c = sub; c < Math.Min(sub + SubBlock, end); c++)
@@ -143,7 +145,8 @@ internal sealed unsafe class CoordinateDescent : IDisposable
             change &= better;
             (error + change).Store(errors + r);
             change.Store(changes + r);
-            Codes.Store(Vector256.ConditionalSelect(better.AsInt32(), newCodes, Codes.Load(codes.Slice(r, Vector256<float>.Count))), codes[r..]);
+            Codes.Store(Vector256.ConditionalSelect(better.AsInt32(), newCodes, Codes.Load(codes.Slice(r, Vector256<float>.Count))),
+                codes[r..]);
             (Vector256<double> low, Vector256<double> high) = Vector256.Widen(cost & better);
             gain += low + high;
         }

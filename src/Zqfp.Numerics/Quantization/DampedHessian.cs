@@ -26,7 +26,8 @@ internal sealed class DampedHessian : IDisposable
 
     /// <summary>Factors; raises the damping tenfold, up to the mean of the diagonal, until that succeeds.</summary>
     /// <exception cref="ZqfpException">ZQFP2004: it never did.</exception>
-    public static DampedHessian Create(Hessian hessian, QuantizationOptions options, LayerWarnings warnings, CancellationToken cancellationToken)
+    public static DampedHessian Create(
+        Hessian hessian, QuantizationOptions options, LayerWarnings warnings, CancellationToken cancellationToken)
     {
         int size = hessian.Size;
         float[] diagonal = hessian.Diagonal();
@@ -41,7 +42,8 @@ internal sealed class DampedHessian : IDisposable
         double mean = diagonal.Average(value => (double)value);
         for (double share = options.Damping; share <= LastDamping; share = Math.Max(share * 10, FirstRaise))
         {
-            if (TiledFactor.TryCreate(hessian, order, dead, share * mean, options.BlockSize, options.Threads, cancellationToken) is { } factor)
+            if (TiledFactor.TryCreate(hessian, order, dead, share * mean, options.BlockSize, options.Threads,
+                cancellationToken) is { } factor)
             {
                 if (share != options.Damping)
                 {
@@ -54,10 +56,13 @@ internal sealed class DampedHessian : IDisposable
 
         throw new ZqfpException(
             DiagnosticCodes.HessianNotPositiveDefinite,
-            "The Hessian cannot be factored, not even with the mean of its diagonal added. It must be symmetric and positive semidefinite, as a sum of x x^T is.");
+            "The Hessian cannot be factored, not even with the mean of its diagonal added. It must be symmetric and positive semidefinite, "
+            + "as a sum of x x^T is.");
     }
 
-    /// <summary>The factorization's pivots, column by column. A dead column has the least of the others: it must not decide a group's scale.</summary>
+    /// <summary>
+    /// The factorization's pivots, column by column. A dead column has the least of the others: it must not decide a group's scale.
+    /// </summary>
     public float[] ColumnPivots()
     {
         float[] pivots = new float[Factor.Size];

@@ -134,7 +134,8 @@ internal sealed unsafe class GptqSweep : IDisposable
         for (int k = 0; k < block; k++)
         {
             TileKernel.MultiplyAdd(
-                _factor.Tile(k, block), _factor.Stride, _errors.Data + ((long)k * size * _stride), _stride, _adjusted.Data, _stride, size, _tileRows, size);
+                _factor.Tile(k, block), _factor.Stride, _errors.Data + ((long)k * size * _stride), _stride, _adjusted.Data,
+                _stride, size, _tileRows, size);
         }
 
         float* upper = _factor.Tile(block, block);
@@ -145,7 +146,8 @@ internal sealed unsafe class GptqSweep : IDisposable
         {
             if (start > 0)
             {
-                TileKernel.MultiplyAdd(upper + start, _factor.Stride, errors, _stride, _adjusted.Data + (start * _stride), _stride, SubBlock, _tileRows, start);
+                TileKernel.MultiplyAdd(upper + start, _factor.Stride, errors, _stride, _adjusted.Data + (start * _stride),
+                    _stride, SubBlock, _tileRows, start);
             }
 
             int end = Math.Min(start + SubBlock, columns);

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Zqfp.Numerics;
 
 /// <summary>Checks of what a layer's quantization is given.</summary>
@@ -11,13 +13,17 @@ internal static class LayerInput
         {
             throw new ZqfpException(
                 DiagnosticCodes.WeightsNotFinite,
-                FormattableString.Invariant($"The weight at row {bad / columns}, column {bad % columns} is {weights[bad]}. Repair the model or exclude the layer."));
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"The weight at row {bad / columns}, column {bad % columns} is {weights[bad]}. "
+                    + $"Repair the model or exclude the layer."));
         }
 
         if (hessian is not null && !hessian.IsFinite())
         {
             throw new ZqfpException(
-                DiagnosticCodes.HessianNotFinite, "The Hessian holds NaN or infinity. Look for NaN or overflow in the calibration activations.");
+                DiagnosticCodes.HessianNotFinite,
+                "The Hessian holds NaN or infinity. Look for NaN or overflow in the calibration activations.");
         }
     }
 

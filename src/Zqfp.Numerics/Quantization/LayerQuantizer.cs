@@ -6,7 +6,8 @@ internal static class LayerQuantizer
     /// <summary>Quantizes a layer that has no name.</summary>
     /// <inheritdoc cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, CancellationToken)"/>
     public static QuantizedLayer Quantize(
-        ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options, CancellationToken cancellationToken = default) =>
+        ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options,
+        CancellationToken cancellationToken = default) =>
         Quantize("(unnamed)", weights, rows, columns, hessian, options, cancellationToken);
 
     /// <summary>Quantizes a layer. The result depends on nothing but the arguments; not on the number of threads.</summary>

@@ -14,7 +14,8 @@ internal sealed class LayerRun : IDisposable
     private float[]? _columnWeights;
 
     public LayerRun(
-        string layer, ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options, CancellationToken cancellationToken)
+        string layer, ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options,
+        CancellationToken cancellationToken)
     {
         _weights = weights;
         _rows = rows;
@@ -90,7 +91,8 @@ internal sealed class LayerRun : IDisposable
     private LowRankFactors Fit(QuantizedMatrix quantized)
     {
         Hessian? weighting = _options.LowRankWeighting == LowRankWeighting.ActivationWeighted ? _hessian : null;
-        return new LowRankSolver(Error(quantized, null), weighting, _options.Threads, _cancellationToken).Fit(_options.Rank, _options.LowRankStorage);
+        return new LowRankSolver(Error(quantized, null), weighting, _options.Threads, _cancellationToken).Fit(
+            _options.Rank, _options.LowRankStorage);
     }
 
     private double? RtnLoss() => _options.MeasureRtnLoss

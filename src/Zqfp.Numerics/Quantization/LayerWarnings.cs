@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Zqfp.Numerics;
 
 /// <summary>Collects a layer's warnings, each kind once.</summary>
@@ -5,15 +7,19 @@ internal sealed class LayerWarnings(string layer)
 {
     private readonly SortedDictionary<string, string> _messages = new(StringComparer.Ordinal);
 
-    public void DampingRaised(double from, double to) => _messages[DiagnosticCodes.DampingRaised] = FormattableString.Invariant(
-        $"Layer '{layer}': the Hessian could not be factored with a damping of {from}; {to} was used. More calibration tokens, or a larger Damping, avoid this.");
+    public void DampingRaised(double from, double to) => _messages[DiagnosticCodes.DampingRaised] = string.Create(
+        CultureInfo.InvariantCulture,
+        $"Layer '{layer}': the Hessian could not be factored with a damping of {from}; {to} was used. More "
+        + $"calibration tokens, or a larger Damping, avoid this.");
 
     public void ExponentsClamped(int clamped, int groups, int maxExponent)
     {
         if (clamped > 0)
         {
-            _messages[DiagnosticCodes.ExponentClamped] = FormattableString.Invariant(
-                $"Layer '{layer}': {clamped} of {groups} groups need an exponent above {maxExponent} and got {maxExponent}, so their small weights lose precision. They matter little unless there are many; if so, use the constraint M1 or None.");
+            _messages[DiagnosticCodes.ExponentClamped] = string.Create(
+                CultureInfo.InvariantCulture,
+                $"Layer '{layer}': {clamped} of {groups} groups need an exponent above {maxExponent} and got {maxExponent}, "
+                + $"so their small weights lose precision. They matter little unless there are many; if so, use the constraint M1 or None.");
         }
     }
 
@@ -21,8 +27,10 @@ internal sealed class LayerWarnings(string layer)
     {
         if (dead > 0)
         {
-            _messages[DiagnosticCodes.DeadColumns] = FormattableString.Invariant(
-                $"Layer '{layer}': {dead} of {columns} input columns were 0 for every calibration token; their weights are rounded to nearest. If that is no property of the model, calibrate with more varied text.");
+            _messages[DiagnosticCodes.DeadColumns] = string.Create(
+                CultureInfo.InvariantCulture,
+                $"Layer '{layer}': {dead} of {columns} input columns were 0 for every calibration token; their "
+                + $"weights are rounded to nearest. If that is no property of the model, calibrate with more varied text.");
         }
     }
 

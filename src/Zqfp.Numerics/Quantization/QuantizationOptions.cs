@@ -12,7 +12,9 @@ internal sealed record QuantizationOptions
     /// <summary>Format of the weights.</summary>
     public NumberFormat Format { get; init; } = NumberFormat.E2M1;
 
-    /// <summary>Input columns that share a scale; the last group of a row may be shorter. Or <see cref="WholeRow"/>, <see cref="WholeTensor"/>.</summary>
+    /// <summary>
+    /// Input columns that share a scale; the last group of a row may be shorter. Or <see cref="WholeRow"/>, <see cref="WholeTensor"/>.
+    /// </summary>
     public int GroupSize { get; init; } = 256;
 
     /// <summary>What the scales may be.</summary>
@@ -90,15 +92,18 @@ internal sealed record QuantizationOptions
         Require(Enum.IsDefined(LowRankWeighting), nameof(LowRankWeighting), LowRankWeighting, "a defined value");
         Require(Enum.IsDefined(LowRankStorage), nameof(LowRankStorage), LowRankStorage, "a defined value");
         Require(hasHessian || Method != QuantizationMethod.Gptq, nameof(Method), Method, "Rtn, as no Hessian is given");
-        Require(hasHessian || ScaleSearch is ScaleSearch.None or ScaleSearch.Squared, nameof(ScaleSearch), ScaleSearch, "None or Squared, as no Hessian is given");
-        Require(hasHessian || Rank == 0 || LowRankWeighting == LowRankWeighting.Plain, nameof(LowRankWeighting), LowRankWeighting, "Plain, as no Hessian is given");
+        Require(hasHessian || ScaleSearch is ScaleSearch.None or ScaleSearch.Squared, nameof(ScaleSearch), ScaleSearch,
+            "None or Squared, as no Hessian is given");
+        Require(hasHessian || Rank == 0 || LowRankWeighting == LowRankWeighting.Plain, nameof(LowRankWeighting),
+            LowRankWeighting, "Plain, as no Hessian is given");
     }
 
     private static void Require(bool condition, string name, object value, string expected)
     {
         if (!condition)
         {
-            throw new ZqfpException(DiagnosticCodes.InvalidOption, FormattableString.Invariant($"{name} is {value}; it must be {expected}."));
+            throw new ZqfpException(
+                DiagnosticCodes.InvalidOption, FormattableString.Invariant($"{name} is {value}; it must be {expected}."));
         }
     }
 }

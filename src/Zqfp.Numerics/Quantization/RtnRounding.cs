@@ -24,7 +24,8 @@ internal static class RtnRounding
                 {
                     int start = group * scales.GroupSize;
                     int length = Math.Min(scales.GroupSize, columns - start);
-                    format.Encode(values.AsSpan(start, length), scales.Effective[((first + r) * scales.Groups) + group], codes.AsSpan((r * columns) + start, length));
+                    format.Encode(values.AsSpan(start, length), scales.Effective[((first + r) * scales.Groups) + group],
+                        codes.AsSpan((r * columns) + start, length));
                 }
             }
 

@@ -91,7 +91,9 @@ internal sealed class ScaleCalculator
             for (int i = 0; i < free.Length; i++)
             {
                 effective.Span[i] = free[i] == 0 ? 1
-                    : Store(_options.Constraint == ScaleConstraint.M1 ? ScaleSearcher.PowerCandidates(free[i], _options.Rounding)[0] : free[i]);
+                    : Store(_options.Constraint == ScaleConstraint.M1
+                        ? ScaleSearcher.PowerCandidates(free[i], _options.Rounding)[0]
+                        : free[i]);
             }
 
             return;

@@ -14,7 +14,9 @@ internal static unsafe class FloatTarget
     /// <summary>The lambdas tried, beside none.</summary>
     public static readonly double[] Ridges = [10, 3, 1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001];
 
-    /// <summary>After so many lambdas without progress smaller ones are not tried: the error on the held-out tokens has one valley.</summary>
+    /// <summary>
+    /// After so many lambdas without progress smaller ones are not tried: the error on the held-out tokens has one valley.
+    /// </summary>
     private const int Patience = 2;
 
     /// <summary>Chooses lambda.</summary>
@@ -108,10 +110,12 @@ internal static unsafe class FloatTarget
 
             VectorMath.Scale(sum, 2);
             Multiply(c, width);
-            error += VectorMath.Dot(sum, change) - (2 * VectorMath.Dot(new Span<float>(gap.Tile(tile) + ((long)c * gap.Stride), change.Length), change));
+            error += VectorMath.Dot(
+                sum, change) - (2 * VectorMath.Dot(new Span<float>(gap.Tile(tile) + ((long)c * gap.Stride), change.Length), change));
 
             void Multiply(int k, int depth) => TileKernel.MultiplyAdd(
-                held.Data + ((long)k * held.Stride) + c, held.Stride, changes.Data + ((long)k * gap.Stride), gap.Stride, sums.Data, gap.Stride, width, gap.TileRows, depth);
+                held.Data + ((long)k * held.Stride) + c, held.Stride, changes.Data + ((long)k * gap.Stride), gap.Stride,
+                sums.Data, gap.Stride, width, gap.TileRows, depth);
         }
 
         return error;

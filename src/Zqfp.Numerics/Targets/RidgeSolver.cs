@@ -3,7 +3,10 @@ using System.Runtime.Intrinsics;
 namespace Zqfp.Numerics;
 
 /// <summary>Solves D (H + damping) = R for tiles of rows, given the factors (I + U) D (I + U)^T of H + damping.</summary>
-/// <remarks>Two triangular sweeps over blocks of columns, as GPTQ's: the products between blocks are the kernel's, the rest is vectorized across rows.</remarks>
+/// <remarks>
+/// Two triangular sweeps over blocks of columns, as GPTQ's: the products between blocks are the kernel's, the rest is vectorized across
+/// rows.
+/// </remarks>
 internal sealed unsafe class RidgeSolver : IDisposable
 {
     private const int SubBlock = 32;
@@ -45,7 +48,8 @@ internal sealed unsafe class RidgeSolver : IDisposable
             float* block = solution + ((long)j * size * stride);
             for (int k = j + 1; k < _factor.Blocks; k++)
             {
-                TileKernel.MultiplyAdd(Turned(j, k), _factor.Stride, negated + ((long)k * size * stride), stride, block, stride, size, gap.TileRows, size);
+                TileKernel.MultiplyAdd(Turned(j, k), _factor.Stride, negated + ((long)k * size * stride), stride,
+                    block, stride, size, gap.TileRows, size);
             }
 
             Backward(j, block, negated + ((long)j * size * stride), stride, gap.TileRows);
@@ -57,7 +61,8 @@ internal sealed unsafe class RidgeSolver : IDisposable
             float* block = solution + ((long)j * size * stride);
             for (int k = 0; k < j; k++)
             {
-                TileKernel.MultiplyAdd(_factor.Tile(k, j), _factor.Stride, negated + ((long)k * size * stride), stride, block, stride, size, gap.TileRows, size);
+                TileKernel.MultiplyAdd(_factor.Tile(k, j), _factor.Stride, negated + ((long)k * size * stride),
+                    stride, block, stride, size, gap.TileRows, size);
             }
 
             Forward(j, block, negated + ((long)j * size * stride), stride, gap.TileRows);
@@ -79,7 +84,8 @@ internal sealed unsafe class RidgeSolver : IDisposable
             if (next < size)
             {
                 TileKernel.MultiplyAdd(
-                    upper + ((long)next * _factor.Stride) + start, _factor.Stride, negated + (next * stride), stride, block + (start * stride), stride, SubBlock, rows, size - next);
+                    upper + ((long)next * _factor.Stride) + start, _factor.Stride, negated + (next * stride), stride,
+                    block + (start * stride), stride, SubBlock, rows, size - next);
             }
 
             for (int c = next - 1; c >= start; c--)
@@ -99,7 +105,8 @@ internal sealed unsafe class RidgeSolver : IDisposable
         {
             if (start > 0)
             {
-                TileKernel.MultiplyAdd(upper + start, _factor.Stride, negated, stride, block + (start * stride), stride, SubBlock, rows, start);
+                TileKernel.MultiplyAdd(upper + start, _factor.Stride, negated, stride, block + (start * stride),
+                    stride, SubBlock, rows, start);
             }
 
             for (int c = start; c < start + SubBlock; c++)

@@ -87,7 +87,8 @@ internal sealed unsafe class TargetGap : IDisposable
     {
         for (int tile = 0; tile < Tiles; tile++)
         {
-            VectorMath.AddScaled(new Span<float>(Tile(tile), checked((int)TileLength)), 1, new Span<float>(other.Tile(tile), (int)TileLength));
+            VectorMath.AddScaled(new Span<float>(Tile(tile), checked((int)TileLength)), 1,
+                new Span<float>(other.Tile(tile), (int)TileLength));
         }
     }
 

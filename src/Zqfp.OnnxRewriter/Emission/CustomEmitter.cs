@@ -20,7 +20,9 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
 
     public override string? Refusal(QuantizedLayerTensors layer) =>
         Operator(layer) is null
-            ? $"No operator multiplies {layer.CodesType} weights with {(layer.Exponents is null ? "free group scales" : "power-of-two group ratios")} and activations rounded to {layer.Activations}."
+            ? $"No operator multiplies {layer.CodesType} weights with "
+                + $"{(layer.Exponents is null ? "free group scales" : "power-of-two group ratios")} and activations rounded to "
+                + $"{layer.Activations}."
             : null;
 
     public override IEnumerable<NodeProto> Prepare(QuantizedLayerTensors first)

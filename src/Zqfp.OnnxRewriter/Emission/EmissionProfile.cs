@@ -1,7 +1,8 @@
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
-/// In which operators a quantized model is written. All profiles have the same weights; all but <see cref="Stock"/> round activations alike.
+/// In which operators a quantized model is written. All profiles have the same weights; all but <see cref="Stock"/> round activations
+/// alike.
 /// </summary>
 internal enum EmissionProfile
 {
@@ -14,7 +15,9 @@ internal enum EmissionProfile
     /// </summary>
     Stock,
 
-    /// <summary>The same operators with 4-bit integer initializers and function bodies of standard operators: any ONNX Runtime runs it.</summary>
+    /// <summary>
+    /// The same operators with 4-bit integer initializers and function bodies of standard operators: any ONNX Runtime runs it.
+    /// </summary>
     Portable,
 
     /// <summary>Standard ONNX only: blocked DequantizeLinear of FP4 weights.</summary>

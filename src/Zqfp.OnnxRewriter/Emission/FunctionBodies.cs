@@ -5,7 +5,9 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>The operators of domain <c>zqfp</c> in terms of standard ones, which is also their definition in <c>docs/operators.md</c>.</summary>
+/// <summary>
+/// The operators of domain <c>zqfp</c> in terms of standard ones, which is also their definition in <c>docs/operators.md</c>.
+/// </summary>
 /// <remarks>
 /// The rounding is spelled Div, Cast, Cast, Mul rather than QuantizeLinear, DequantizeLinear: ONNX Runtime's fusions around
 /// FP8 QDQ pairs fail to load.
@@ -205,7 +207,13 @@ internal static class FunctionBodies
     private static NodeProto Constant<T>(string output, DataType type, long[] dims, T[] values)
         where T : unmanaged
     {
-        var tensor = new TensorProto { DataType = (int)type, Dims = { dims }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values)) };
-        return Node("Constant", [], output, new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor });
+        var tensor = new TensorProto
+        {
+            DataType = (int)type,
+            Dims = { dims },
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values))
+        };
+        return Node(
+            "Constant", [], output, new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor });
     }
 }

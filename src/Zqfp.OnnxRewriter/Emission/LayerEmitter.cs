@@ -63,15 +63,16 @@ internal abstract class LayerEmitter
         return marker;
     }
 
-    protected static NodeProto Node(string domain, string op, string name, IEnumerable<string> inputs, IEnumerable<string> outputs, params AttributeProto[] attributes) => new()
-    {
-        Name = name,
-        Domain = domain,
-        OpType = op,
-        Input = { inputs },
-        Output = { outputs },
-        Attribute = { attributes },
-    };
+    protected static NodeProto Node(string domain, string op, string name, IEnumerable<string> inputs, IEnumerable<string> outputs,
+        params AttributeProto[] attributes) => new()
+        {
+            Name = name,
+            Domain = domain,
+            OpType = op,
+            Input = { inputs },
+            Output = { outputs },
+            Attribute = { attributes },
+        };
 
     /// <summary>A node of ONNX's own operators, named after its output.</summary>
     protected NodeProto Standard(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
@@ -80,7 +81,9 @@ internal abstract class LayerEmitter
     protected NodeProto Cast(string input, string output, DataType type) =>
         Standard("Cast", [input], output, Attributes.Make("to", (long)type));
 
-    /// <summary>Name of what belongs to one layer's weight, such as <c>q_proj.zqfp.codes</c>: that of the layer it was quantized for.</summary>
+    /// <summary>
+    /// Name of what belongs to one layer's weight, such as <c>q_proj.zqfp.codes</c>: that of the layer it was quantized for.
+    /// </summary>
     protected string Part(LinearLayer layer, string part) => $"{layer.SharesWeightOf ?? layer.Name}{Marker}{part}";
 
     /// <summary>Name of a value derived from what layers read, such as <c>x.zqfp.fp8</c>.</summary>

@@ -30,7 +30,8 @@ internal static class ModelProperties
     public static string Version { get; } = typeof(ModelProperties).Assembly.GetName().Version!.ToString(3);
 
     /// <summary>The properties to add, all but the content's hash.</summary>
-    public static IEnumerable<KeyValuePair<string, string>> Make(string recipe, EmissionProfile profile, int layers, double bitsPerWeight) =>
+    public static IEnumerable<KeyValuePair<string, string>> Make(
+        string recipe, EmissionProfile profile, int layers, double bitsPerWeight) =>
     [
         new(VersionKey, Version),
         new(RecipeKey, recipe),

@@ -13,7 +13,10 @@ internal static class OpsetRaiser
 {
     private const long Oldest = 13;
 
-    private static readonly HashSet<string> AxesBecameInput = ["ReduceMax", "ReduceMin", "ReduceMean", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"];
+    private static readonly HashSet<string> AxesBecameInput =
+    [
+        "ReduceMax", "ReduceMin", "ReduceMean", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"
+    ];
 
     /// <summary>Why <paramref name="graph"/> cannot be raised from one operator set to another, or null.</summary>
     public static string? Refusal(GraphProto graph, long from, long target)
@@ -25,16 +28,21 @@ internal static class OpsetRaiser
 
         if (from < Oldest)
         {
-            return $"The model uses operator set {from}; this profile needs {target}, and only sets from {Oldest} can be raised. Export it with a newer operator set, or use the profile 'custom'.";
+            return $"The model uses operator set {from}; this profile needs {target}, and only sets from {Oldest} can be raised. Export it "
+                + "with a newer operator set, or use the profile 'custom'.";
         }
 
-        NodeProto? node = graph.Node.FirstOrDefault(node => node.Domain.Length == 0 && (node.OpType == "GroupNormalization" || node.Attribute.Any(attribute => attribute.G is not null)));
+        NodeProto? node = graph.Node.FirstOrDefault(node =>
+            node.Domain.Length == 0 && (node.OpType == "GroupNormalization" || node.Attribute.Any(attribute => attribute.G is not null)));
         return node is null
             ? null
-            : $"Node '{node.Name}' ({node.OpType}) cannot be raised from operator set {from} to {target}. Export the model with operator set {target}, or use the profile 'custom'.";
+            : $"Node '{node.Name}' ({node.OpType}) cannot be raised from operator set {from} to {target}. Export the model with operator "
+                + $"set {target}, or use the profile 'custom'.";
     }
 
-    /// <summary>Rewrites <paramref name="model"/> for operator set <paramref name="target"/>; does nothing where it has that or a newer one.</summary>
+    /// <summary>
+    /// Rewrites <paramref name="model"/> for operator set <paramref name="target"/>; does nothing where it has that or a newer one.
+    /// </summary>
     /// <param name="model">A model for which there is no <see cref="Refusal"/>.</param>
     /// <param name="target">The operator set wanted.</param>
     public static void Raise(ModelProto model, long target)
@@ -68,7 +76,13 @@ internal static class OpsetRaiser
         {
             string name = $"{node.Output[0]}.zqfp.axes";
             long[] values = [.. axes.Ints];
-            graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)DataType.Int64, Dims = { values.Length }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(values)) });
+            graph.Initializer.Add(new TensorProto
+            {
+                Name = name,
+                DataType = (int)DataType.Int64,
+                Dims = { values.Length },
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(values))
+            });
             node.Attribute.Remove(axes);
             node.Input.Add(name);
         }

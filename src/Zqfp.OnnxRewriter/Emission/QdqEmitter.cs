@@ -106,7 +106,8 @@ internal sealed class QdqEmitter : LayerEmitter
         (long rows, long columns, long groups) = Shape(layer);
         DataType codes = layer.CodesType == WeightCodes.Fp4E2M1 ? DataType.Float4E2M1 : DataType.Float8E4M3Fn;
         yield return (Part(linear, "codes"), new TensorData(codes, [rows, columns], layer.Codes));
-        yield return (Part(linear, "scales"), new TensorData(DataType.Float, [rows, groups], Bytes<float>(GroupScales(layer, (int)groups))));
+        yield return (Part(linear, "scales"),
+            new TensorData(DataType.Float, [rows, groups], Bytes<float>(GroupScales(layer, (int)groups))));
         foreach ((string Name, TensorData Data) constant in StandardRotation.Initializers(layer.Rotation))
         {
             yield return constant;

@@ -30,7 +30,9 @@ internal enum WeightCodes
     Simulated,
 }
 
-/// <summary>What replaces one linear layer's weight: codes, scales and low-rank factors, as the operators of domain <c>zqfp</c> read them.</summary>
+/// <summary>
+/// What replaces one linear layer's weight: codes, scales and low-rank factors, as the operators of domain <c>zqfp</c> read them.
+/// </summary>
 internal sealed record QuantizedLayerTensors
 {
     /// <summary>The layer replaced.</summary>

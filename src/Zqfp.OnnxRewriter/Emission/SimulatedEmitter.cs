@@ -31,7 +31,12 @@ internal sealed class SimulatedEmitter : LayerEmitter
 
         if (Format(first.Activations) is { } format)
         {
-            AttributeProto attribute = new() { Name = "format", S = ByteString.CopyFromUtf8(format), Type = AttributeProto.Types.AttributeType.String };
+            AttributeProto attribute = new()
+            {
+                Name = "format",
+                S = ByteString.CopyFromUtf8(format),
+                Type = AttributeProto.Types.AttributeType.String
+            };
             string name = Derived(value, OperatorNames.RoundTokens);
             yield return Node(OperatorNames.Domain, OperatorNames.RoundTokens, name, [unrounded], [Derived(value, "rounded")], attribute);
         }

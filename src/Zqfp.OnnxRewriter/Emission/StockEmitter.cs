@@ -9,7 +9,9 @@ namespace Zqfp.OnnxRewriter;
 /// the low-rank branch as two MatMuls.
 /// </summary>
 /// <remarks>
-/// <para>Twice an E2M1 value is an integer of at most 12, so the codes 128 + 2v under the block scales S 2^-k / 2 are the FP4 weights exactly.</para>
+/// <para>
+/// Twice an E2M1 value is an integer of at most 12, so the codes 128 + 2v under the block scales S 2^-k / 2 are the FP4 weights exactly.
+/// </para>
 /// <para>
 /// What MatMulNBits cannot hold, FP8 weights and FP4 groups that are no multiple of 16, is a constant subgraph that looks the codes up
 /// in a table of their values; ONNX Runtime folds it to a float weight when it loads the model.
@@ -20,7 +22,9 @@ namespace Zqfp.OnnxRewriter;
 /// float32, because the operator's scales have the type of its input and those of float16 would be inexact.
 /// </para>
 /// </remarks>
-/// <param name="accuracyLevel">What MatMulNBits may round its input to: 1 float32, 2 float16, 3 bfloat16, 4 int8; 0 leaves the choice to the runtime.</param>
+/// <param name="accuracyLevel">
+/// What MatMulNBits may round its input to: 1 float32, 2 float16, 3 bfloat16, 4 int8; 0 leaves the choice to the runtime.
+/// </param>
 internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
 {
     private const string Fp4Values = "zqfp.e2m1_values";
@@ -100,13 +104,15 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
         if (layout.BlockSize > 0)
         {
             yield return (Part(linear, "codes"), StockWeights.Blocked(layer, layout));
-            yield return (Part(linear, "scales"), new TensorData(DataType.Float, [(long)layout.Rows * layout.Blocks], Bytes<float>(BlockScales(layer, layout))));
+            yield return (Part(linear, "scales"),
+                new TensorData(DataType.Float, [(long)layout.Rows * layout.Blocks], Bytes<float>(BlockScales(layer, layout))));
         }
         else
         {
             (long rows, _, long groups) = Shape(layer);
             yield return (Part(linear, "codes"), StockWeights.Indices(layer, layout));
-            yield return (Part(linear, "scales"), new TensorData(DataType.Float, [rows, groups, 1], Bytes<float>(GroupScales(layer, (int)groups))));
+            yield return (Part(linear, "scales"),
+                new TensorData(DataType.Float, [rows, groups, 1], Bytes<float>(GroupScales(layer, (int)groups))));
             yield return (Part(linear, "group"), Integers(1, 1, layout.GroupSize));
             yield return (Part(linear, "columns"), Integers(layout.Columns));
         }
@@ -198,7 +204,8 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
 
     /// <summary>The values of all codes of a format.</summary>
     private static TensorData Values(NumberFormat format) =>
-        new(DataType.Float, [format.CodeCount], Bytes<float>(Enumerable.Range(0, format.CodeCount).Select(code => format.Decode((byte)code)).ToArray()));
+        new(DataType.Float, [format.CodeCount],
+            Bytes<float>(Enumerable.Range(0, format.CodeCount).Select(code => format.Decode((byte)code)).ToArray()));
 
     private static TensorData Integers(params long[] values) => new(DataType.Int64, [values.Length], Bytes<long>(values));
 }

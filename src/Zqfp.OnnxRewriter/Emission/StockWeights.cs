@@ -12,7 +12,10 @@ internal static class StockWeights
     public const byte ZeroPoint = 128;
 
     /// <summary>128 + 2 v for the value v of every FP4 code: twice an E2M1 value is an integer of at most 12.</summary>
-    private static readonly byte[] Doubled = [.. Enumerable.Range(0, 16).Select(code => (byte)(ZeroPoint + (2 * NumberFormat.E2M1.Decode((byte)code))))];
+    private static readonly byte[] Doubled =
+    [
+        .. Enumerable.Range(0, 16).Select(code => (byte)(ZeroPoint + (2 * NumberFormat.E2M1.Decode((byte)code))))
+    ];
 
     /// <summary>The weight as MatMulNBits reads it, [N, blocks, block]: columns behind K are zero.</summary>
     public static TensorData Blocked(QuantizedLayerTensors layer, StockLayout layout)
@@ -51,7 +54,10 @@ internal static class StockWeights
 
     private static ReadOnlySpan<byte> Identity => [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-    /// <summary>Looks up <paramref name="bytes"/>.Length codes, two to a byte with the first in the low half, beginning at code <paramref name="start"/>.</summary>
+    /// <summary>
+    /// Looks up <paramref name="bytes"/>.Length codes, two to a byte with the first in the low half, beginning at code
+    /// <paramref name="start"/>.
+    /// </summary>
     private static void Expand(ReadOnlyMemory<byte> codes, long start, ReadOnlySpan<byte> table, Span<byte> bytes)
     {
         if (bytes.IsEmpty)

@@ -40,7 +40,8 @@ internal sealed class GenAiFolder
         ((string[])["tokenizer.json", "tokenizer.model"]).Select(name => System.IO.Path.Combine(Path, name)).FirstOrDefault(File.Exists);
 
     /// <summary>The library of operators that the configuration asks for, or null.</summary>
-    public string? OperatorLibrary => Decoder["session_options"] is JsonObject options && options[LibraryKey] is JsonValue value && value.TryGetValue(out string? name) ? name : null;
+    public string? OperatorLibrary => Decoder["session_options"] is JsonObject options && options[LibraryKey] is JsonValue value
+        && value.TryGetValue(out string? name) ? name : null;
 
     private JsonObject Decoder => (JsonObject)_config["model"]!["decoder"]!;
 
@@ -61,14 +62,16 @@ internal sealed class GenAiFolder
         string file = System.IO.Path.Combine(folder, ConfigName);
         if (!File.Exists(file))
         {
-            throw new ZqfpException("ZQFP0130", $"There is no {ConfigName} in '{folder}'. Name a folder that ONNX Runtime GenAI's model builder made.", path);
+            throw new ZqfpException(
+                "ZQFP0130", $"There is no {ConfigName} in '{folder}'. Name a folder that ONNX Runtime GenAI's model builder made.", path);
         }
 
         JsonObject config = Read(file);
         var opened = new GenAiFolder(folder, config, ModelNameIn(config, file));
         if (!File.Exists(opened.ModelPath))
         {
-            throw new ZqfpException("ZQFP0130", $"The configuration names the model '{opened.ModelName}', which is not in the folder.", file);
+            throw new ZqfpException(
+                "ZQFP0130", $"The configuration names the model '{opened.ModelName}', which is not in the folder.", file);
         }
 
         if (!Directory.Exists(path) && System.IO.Path.GetFileName(path) != ConfigName && !RealPath.AreSame(path, opened.ModelPath))
@@ -89,7 +92,10 @@ internal sealed class GenAiFolder
         {
             if (OperatorLibrary is { } other && other != library)
             {
-                throw new ZqfpException("ZQFP0133", $"The configuration asks for the operators of '{other}', and ONNX Runtime GenAI loads one library. Use --profile stock or portable, which need none of ours.", ConfigPath);
+                throw new ZqfpException("ZQFP0133",
+                    $"The configuration asks for the operators of '{other}', and ONNX Runtime GenAI loads one library. Use --profile stock "
+                    + "or portable, which need none of ours.",
+                    ConfigPath);
             }
 
             var decoder = (JsonObject)config["model"]!["decoder"]!;
@@ -114,8 +120,14 @@ internal sealed class GenAiFolder
     {
         try
         {
-            var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false };
-            return JsonNode.Parse(File.ReadAllText(file), documentOptions: options) as JsonObject ?? throw new JsonException("It must be an object.");
+            var options = new JsonDocumentOptions
+            {
+                CommentHandling = JsonCommentHandling.Skip,
+                AllowTrailingCommas = true,
+                AllowDuplicateProperties = false
+            };
+            return JsonNode.Parse(File.ReadAllText(file), documentOptions: options) as JsonObject
+                ?? throw new JsonException("It must be an object.");
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
@@ -132,7 +144,9 @@ internal sealed class GenAiFolder
 
         if (decoder["filename"] is not JsonValue value || !value.TryGetValue(out string? name) || name.Length == 0)
         {
-            string why = decoder.ContainsKey("pipeline") ? "has a pipeline of models instead of 'model.decoder.filename'; only a decoder of one model is quantized" : "has no 'model.decoder.filename'";
+            string why = decoder.ContainsKey("pipeline")
+                ? "has a pipeline of models instead of 'model.decoder.filename'; only a decoder of one model is quantized"
+                : "has no 'model.decoder.filename'";
             throw new ZqfpException("ZQFP0130", $"The configuration {why}.", file);
         }
 

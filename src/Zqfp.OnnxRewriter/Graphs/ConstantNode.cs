@@ -14,14 +14,25 @@ internal static class ConstantNode
             return null;
         }
 
-        AttributeProto? attribute = node.Attribute.FirstOrDefault(attribute => attribute.Name.StartsWith("value", StringComparison.Ordinal) || attribute.Name == "sparse_value");
+        AttributeProto? attribute = node.Attribute.FirstOrDefault(
+            attribute => attribute.Name.StartsWith("value", StringComparison.Ordinal) || attribute.Name == "sparse_value");
         return attribute?.Name switch
         {
             "value" => attribute.T,
             "value_int" => new TensorProto { DataType = (int)DataType.Int64, Int64Data = { attribute.I } },
-            "value_ints" => new TensorProto { DataType = (int)DataType.Int64, Dims = { attribute.Ints.Count }, Int64Data = { attribute.Ints } },
+            "value_ints" => new TensorProto
+            {
+                DataType = (int)DataType.Int64,
+                Dims = { attribute.Ints.Count },
+                Int64Data = { attribute.Ints }
+            },
             "value_float" => new TensorProto { DataType = (int)DataType.Float, FloatData = { attribute.F } },
-            "value_floats" => new TensorProto { DataType = (int)DataType.Float, Dims = { attribute.Floats.Count }, FloatData = { attribute.Floats } },
+            "value_floats" => new TensorProto
+            {
+                DataType = (int)DataType.Float,
+                Dims = { attribute.Floats.Count },
+                FloatData = { attribute.Floats }
+            },
             "sparse_value" => SparseTensor.ToDense(attribute.SparseTensor, node.Output[0]),
             _ => null,
         };

@@ -6,8 +6,8 @@ namespace Zqfp.OnnxRewriter;
 /// Puts the bodies of a model's own functions in the place of their calls, so that the linear layers inside them are layers of the graph.
 /// </summary>
 /// <remarks>
-/// A function stays a function where its operators have kernels of their own (domain <c>zqfp</c>), where it needs other versions of operator
-/// sets than the model, or where it is called from inside a subgraph.
+/// A function stays a function where its operators have kernels of their own (domain <c>zqfp</c>), where it needs other versions of
+/// operator sets than the model, or where it is called from inside a subgraph.
 /// </remarks>
 internal static class FunctionInliner
 {
@@ -78,7 +78,8 @@ internal static class FunctionInliner
         }
     }
 
-    private static void Expand(NodeProto node, Dictionary<(string, string), FunctionProto> functions, FreshNames names, List<NodeProto> nodes, int depth)
+    private static void Expand(
+        NodeProto node, Dictionary<(string, string), FunctionProto> functions, FreshNames names, List<NodeProto> nodes, int depth)
     {
         if (depth == 0 || nodes.Count > MaxNodes || !functions.TryGetValue((node.Domain, node.OpType), out FunctionProto? function))
         {
@@ -96,10 +97,18 @@ internal static class FunctionInliner
         List<NodeProto> passed = [];
         for (int i = 0; i < function.Output.Count; i++)
         {
-            string output = node.Output.ElementAtOrDefault(i) is { Length: > 0 } given ? given : names.Make($"{prefix}/{function.Output[i]}");
+            string output = node.Output.ElementAtOrDefault(i) is { Length: > 0 } given
+                ? given
+                : names.Make($"{prefix}/{function.Output[i]}");
             if (!renamed.TryAdd(function.Output[i], output))
             {
-                passed.Add(new NodeProto { OpType = "Identity", Name = names.Make($"{prefix}/{function.Output[i]}"), Input = { renamed[function.Output[i]] }, Output = { output } });
+                passed.Add(new NodeProto
+                {
+                    OpType = "Identity",
+                    Name = names.Make($"{prefix}/{function.Output[i]}"),
+                    Input = { renamed[function.Output[i]] },
+                    Output = { output }
+                });
             }
         }
 
@@ -115,12 +124,15 @@ internal static class FunctionInliner
         nodes.AddRange(passed);
     }
 
-    /// <summary>Puts the call's attributes, or the function's defaults, where the body refers to them; what neither has is left out.</summary>
+    /// <summary>
+    /// Puts the call's attributes, or the function's defaults, where the body refers to them; what neither has is left out.
+    /// </summary>
     private static void Resolve(NodeProto node, NodeProto call, FunctionProto function)
     {
         foreach (AttributeProto attribute in node.Attribute.Where(attribute => attribute.RefAttrName.Length > 0).ToArray())
         {
-            AttributeProto? given = call.Attribute.Concat(function.AttributeProto).FirstOrDefault(known => known.Name == attribute.RefAttrName);
+            AttributeProto? given = call.Attribute.Concat(function.AttributeProto)
+                .FirstOrDefault(known => known.Name == attribute.RefAttrName);
             node.Attribute.Remove(attribute);
             if (given is not null)
             {
@@ -136,7 +148,9 @@ internal static class FunctionInliner
         }
     }
 
-    /// <summary>Renames what a node and its subgraphs read and make; a name that is not known yet is one the function's body makes.</summary>
+    /// <summary>
+    /// Renames what a node and its subgraphs read and make; a name that is not known yet is one the function's body makes.
+    /// </summary>
     private static void Rename(NodeProto node, Dictionary<string, string> renamed, Func<string, string> fresh)
     {
         for (int i = 0; i < node.Input.Count; i++)
@@ -148,7 +162,9 @@ internal static class FunctionInliner
         {
             // What a subgraph makes itself hides the outer value of that name.
             Dictionary<string, string> inside = new(renamed, StringComparer.Ordinal);
-            foreach (string local in graph.Input.Select(input => input.Name).Concat(graph.Initializer.Select(tensor => tensor.Name)).Concat(graph.Node.SelectMany(inner => inner.Output)))
+            foreach (string local in graph.Input.Select(input => input.Name)
+                .Concat(graph.Initializer.Select(tensor => tensor.Name))
+                .Concat(graph.Node.SelectMany(inner => inner.Output)))
             {
                 inside.Remove(local);
             }

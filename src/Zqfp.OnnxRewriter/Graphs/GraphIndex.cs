@@ -27,7 +27,8 @@ internal sealed class GraphIndex
             }
         }
 
-        _regions = graph.Initializer.Where(tensor => Region(tensor).Length > 0).ToLookup(Region, tensor => tensor.Name, StringComparer.Ordinal);
+        _regions = graph.Initializer.Where(tensor => Region(tensor).Length > 0).ToLookup(
+            Region, tensor => tensor.Name, StringComparer.Ordinal);
         foreach (ValueInfoProto value in graph.Input.Concat(graph.ValueInfo).Concat(graph.Output))
         {
             _values[value.Name] = value;
@@ -80,7 +81,9 @@ internal sealed class GraphIndex
     /// <summary>The initializer of this name, or null.</summary>
     public TensorProto? Initializer(string value) => _initializers.GetValueOrDefault(value);
 
-    /// <summary>What <paramref name="value"/> always is: an initializer, or the tensor of a Constant node; null where it is neither.</summary>
+    /// <summary>
+    /// What <paramref name="value"/> always is: an initializer, or the tensor of a Constant node; null where it is neither.
+    /// </summary>
     public TensorProto? Constant(string value) => Initializer(value) ?? ConstantNode.Value(Producer(value));
 
     /// <summary><paramref name="value"/> and the other initializers that lie in the same place of the same data file.</summary>
@@ -105,7 +108,9 @@ internal sealed class GraphIndex
 
     /// <summary>Where an initializer lies in a data file; empty where it is in the structure.</summary>
     private static string Region(TensorProto tensor) => tensor.DataLocation == TensorProto.Types.DataLocation.External
-        ? string.Join('|', tensor.ExternalData.Where(entry => entry.Key is "location" or "offset" or "length").OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key}={entry.Value}"))
+        ? string.Join('|', tensor.ExternalData.Where(entry => entry.Key is "location" or "offset" or "length")
+            .OrderBy(entry => entry.Key, StringComparer.Ordinal)
+            .Select(entry => $"{entry.Key}={entry.Value}"))
         : string.Empty;
 
     private static IEnumerable<string> CapturedBy(GraphProto graph)
@@ -114,12 +119,17 @@ internal sealed class GraphIndex
         local.UnionWith(graph.Input.Select(input => input.Name));
         local.UnionWith(graph.Initializer.Select(tensor => tensor.Name));
         local.UnionWith(graph.Node.SelectMany(node => node.Output));
-        return graph.Node.SelectMany(ReadBy).Concat(graph.Output.Select(output => output.Name)).Where(name => !local.Contains(name)).Distinct();
+        return graph.Node.SelectMany(ReadBy)
+            .Concat(graph.Output.Select(output => output.Name))
+            .Where(name => !local.Contains(name))
+            .Distinct();
     }
 
     /// <summary>A node as an error should call it.</summary>
     public static string Describe(NodeProto node) =>
-        node.Name.Length > 0 ? $"node '{node.Name}' ({node.OpType})" : $"the {node.OpType} node that makes '{node.Output.FirstOrDefault()}'";
+        node.Name.Length > 0
+            ? $"node '{node.Name}' ({node.OpType})"
+            : $"the {node.OpType} node that makes '{node.Output.FirstOrDefault()}'";
 
     /// <summary>Depth-first from each node in the file's order: linear in the size of the graph, whatever that order is.</summary>
     private List<NodeProto> Sort(string file)

@@ -2,7 +2,9 @@ using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>Finds the nodes that make sequences or optionals: such values can be carried from one run of a graph to another by nothing.</summary>
+/// <summary>
+/// Finds the nodes that make sequences or optionals: such values can be carried from one run of a graph to another by nothing.
+/// </summary>
 internal static class NonTensors
 {
     private static readonly HashSet<string> Makers =
@@ -16,7 +18,8 @@ internal static class NonTensors
         values.UnionWith(graph.Inputs.Where(input => IsNonTensor(input.Type)).Select(input => input.Name));
         foreach (NodeProto node in graph.Nodes)
         {
-            bool[] made = [.. node.Output.Select((output, i) => output.Length > 0 && (IsNonTensor(graph.TypeOf(output)) || Makes(node, i, values.Contains)))];
+            bool[] made = [.. node.Output.Select(
+                (output, i) => output.Length > 0 && (IsNonTensor(graph.TypeOf(output)) || Makes(node, i, values.Contains)))];
             values.UnionWith(node.Output.Where((_, i) => made[i]));
             if (made.Contains(true))
             {

@@ -26,7 +26,9 @@ internal static class PlainModel
         }
 
         LiftConstants(model.Graph);
-        foreach (TensorShapeProto.Types.Dimension dim in model.Graph.Input.Concat(model.Graph.Output).Concat(model.Graph.ValueInfo).SelectMany(value => value.Type?.TensorType?.Shape?.Dim ?? []))
+        foreach (TensorShapeProto.Types.Dimension dim in model.Graph.Input.Concat(model.Graph.Output)
+            .Concat(model.Graph.ValueInfo)
+            .SelectMany(value => value.Type?.TensorType?.Shape?.Dim ?? []))
         {
             if (dim.HasDimValue && dim.DimValue < 0)
             {
@@ -35,13 +37,16 @@ internal static class PlainModel
         }
     }
 
-    /// <summary>Constant nodes that hold float tensors become initializers of the same name: weights, biases and tables stand in one place.</summary>
+    /// <summary>
+    /// Constant nodes that hold float tensors become initializers of the same name: weights, biases and tables stand in one place.
+    /// </summary>
     private static void LiftConstants(GraphProto graph)
     {
         List<NodeProto> others = [];
         foreach (NodeProto node in graph.Node)
         {
-            if (ConstantNode.Value(node) is { Dims.Count: > 0 } value && (TensorTypes.IsFloat((DataType)value.DataType) || value.Dims.Count > 1))
+            if (ConstantNode.Value(node) is { Dims.Count: > 0 } value
+                && (TensorTypes.IsFloat((DataType)value.DataType) || value.Dims.Count > 1))
             {
                 TensorProto tensor = value.Clone();
                 tensor.Name = node.Output[0];
@@ -62,7 +67,8 @@ internal static class PlainModel
 
     private static void NameDefaultDomain(ModelProto model)
     {
-        foreach (OperatorSetIdProto import in model.OpsetImport.Concat(model.Functions.SelectMany(function => function.OpsetImport)).Where(import => import.Domain == SpelledDefault))
+        foreach (OperatorSetIdProto import in model.OpsetImport.Concat(model.Functions.SelectMany(function => function.OpsetImport))
+            .Where(import => import.Domain == SpelledDefault))
         {
             import.Domain = string.Empty;
         }

@@ -5,7 +5,9 @@ namespace Zqfp.OnnxRewriter;
 /// <summary>Walks along the edges of a graph.</summary>
 internal static class Reachability
 {
-    /// <summary>The nodes that <paramref name="values"/> depend on, not looking behind values for which <paramref name="stop"/> holds.</summary>
+    /// <summary>
+    /// The nodes that <paramref name="values"/> depend on, not looking behind values for which <paramref name="stop"/> holds.
+    /// </summary>
     public static HashSet<NodeProto> Ancestors(GraphIndex graph, IEnumerable<string> values, Func<string, bool> stop)
     {
         HashSet<NodeProto> found = new(ReferenceEqualityComparer.Instance);

@@ -13,7 +13,8 @@ internal static class SparseTensor
     /// <summary>The dense tensor of this name, or null where the sparse one cannot be read: external, too large, or inconsistent.</summary>
     public static TensorProto? ToDense(SparseTensorProto? sparse, string name)
     {
-        if (sparse?.Values is not { } values || sparse.Indices is not { } indices || IsExternal(values) || IsExternal(indices) || IntTensor.Read(indices) is not { } positions)
+        if (sparse?.Values is not { } values || sparse.Indices is not { } indices || IsExternal(values) || IsExternal(indices)
+            || IntTensor.Read(indices) is not { } positions)
         {
             return null;
         }
@@ -45,7 +46,13 @@ internal static class SparseTensor
             bytes.Slice(i * size, size).CopyTo(dense.AsSpan((int)position * size));
         }
 
-        return new TensorProto { Name = name, DataType = values.DataType, Dims = { sparse.Dims }, RawData = UnsafeByteOperations.UnsafeWrap(dense) };
+        return new TensorProto
+        {
+            Name = name,
+            DataType = values.DataType,
+            Dims = { sparse.Dims },
+            RawData = UnsafeByteOperations.UnsafeWrap(dense)
+        };
     }
 
     private static bool IsExternal(TensorProto tensor) => tensor.DataLocation == DataLocation.External;

@@ -35,7 +35,9 @@ internal static class AttentionHeads
         return null;
     }
 
-    /// <summary>Columns of the constant matrix behind <paramref name="value"/>, through a bias, a norm of each head or a rotation.</summary>
+    /// <summary>
+    /// Columns of the constant matrix behind <paramref name="value"/>, through a bias, a norm of each head or a rotation.
+    /// </summary>
     private static long? ProjectionWidth(GraphIndex graph, string value)
     {
         for (NodeProto? node = graph.Producer(value); node is not null; node = node.Input.Count > 0 ? graph.Producer(node.Input[0]) : null)
@@ -45,7 +47,8 @@ internal static class AttentionHeads
                 return ProductNode.Outputs(graph, node);
             }
 
-            if (node.OpType is not ("Add" or "RotaryEmbedding" or "Reshape" or "Cast" or "SimplifiedLayerNormalization" or "RMSNormalization" or "LayerNormalization"))
+            if (node.OpType is not ("Add" or "RotaryEmbedding" or "Reshape" or "Cast" or "SimplifiedLayerNormalization"
+                or "RMSNormalization" or "LayerNormalization"))
             {
                 return null;
             }

@@ -11,7 +11,8 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="Type">The element type the reader sees.</param>
 /// <param name="Path">The values from the reader's input back to the constant.</param>
 internal sealed record ConstantWeight(
-    TensorProto Tensor, Dequantization? Dequantization, IReadOnlyList<long> Dims, bool Transposed, DataType Type, IReadOnlyList<string> Path)
+    TensorProto Tensor, Dequantization? Dequantization, IReadOnlyList<long> Dims, bool Transposed, DataType Type,
+    IReadOnlyList<string> Path)
 {
     /// <summary>The name of the constant.</summary>
     public string Name => Path[^1];
@@ -28,7 +29,9 @@ internal sealed record ConstantWeight(
     {
         ConstantWeight? weight = TraceShape(graph, value);
         bool isRead = weight is not null && TensorTypes.IsFloat(weight.Type)
-            && (weight.Dequantization is null ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType) : TensorTypes.IsInteger((DataType)weight.Tensor.DataType));
+            && (weight.Dequantization is null
+                ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType)
+                : TensorTypes.IsInteger((DataType)weight.Tensor.DataType));
         return isRead ? weight : null;
     }
 
@@ -61,7 +64,8 @@ internal sealed record ConstantWeight(
 
     /// <summary>Whether <paramref name="node"/> is one that a weight is seen through, its first input being the weight.</summary>
     public static bool PassesThrough(NodeProto node) =>
-        node.Domain.Length == 0 && node.Input.Count > 0 && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "DequantizeLinear";
+        node.Domain.Length == 0 && node.Input.Count > 0
+            && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "DequantizeLinear";
 
     /// <summary>What <paramref name="node"/> makes of the weight, or null where that is nothing this type can say.</summary>
     private ConstantWeight? After(GraphIndex graph, NodeProto node)
@@ -75,7 +79,9 @@ internal sealed record ConstantWeight(
             case "Transpose" when Dims.Count == 2:
                 return Attributes.Ints(node, "perm") is [0, 1] ? this : this with { Transposed = !Transposed };
             case "Reshape" when !Transposed && node.Input.Count > 1 && graph.Constant(node.Input[1]) is { } shape:
-                return Reshaping.Resolve(Dims, shape, Attributes.Int(node, "allowzero", 0) != 0) is { } dims ? this with { Dims = dims } : null;
+                return Reshaping.Resolve(Dims, shape, Attributes.Int(node, "allowzero", 0) != 0) is { } dims
+                    ? this with { Dims = dims }
+                    : null;
             case "DequantizeLinear" when !Transposed && node.Input.Count > 1 && Dequantization is null && Type == (DataType)Tensor.DataType:
                 return Dequantization.Of(graph, node, Dims) is { } dequantization
                     ? this with { Dequantization = dequantization, Type = dequantization.Type }

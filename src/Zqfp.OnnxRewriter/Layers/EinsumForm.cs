@@ -25,11 +25,13 @@ internal static class EinsumForm
             return null;
         }
 
-        // Batch labels come first in activation and output, the contracted ones last in the activation, the weight's own last in the output.
+        // Batch labels come first in activation and output, the contracted ones last in the activation, the weight's own last in the
+        // output.
         string contracted = string.Concat(activation.Where(labels.Contains));
         string batch = activation[..^contracted.Length];
         string own = string.Concat(output.Where(labels.Contains));
-        bool isLinear = contracted.Length > 0 && own.Length > 0 && contracted.All(label => !output.Contains(label, StringComparison.Ordinal))
+        bool isLinear = contracted.Length > 0 && own.Length > 0
+            && contracted.All(label => !output.Contains(label, StringComparison.Ordinal))
             && activation == batch + contracted && output == batch + own && labels.Length == contracted.Length + own.Length
             && (labels == contracted + own || labels == own + contracted) && labels.Distinct().Count() == labels.Length;
         if (!isLinear)
@@ -47,7 +49,8 @@ internal static class EinsumForm
         string product = form.Product("MatMul", [rows, isInputMajor ? matrix : form.TransposeLast(matrix, 2)]);
         if (own.Length > 1)
         {
-            form.Reshape(product, [.. Enumerable.Repeat(0L, batch.Length), .. own.Select(label => dims[labels.IndexOf(label, StringComparison.Ordinal)])]);
+            form.Reshape(product,
+                [.. Enumerable.Repeat(0L, batch.Length), .. own.Select(label => dims[labels.IndexOf(label, StringComparison.Ordinal)])]);
         }
 
         return form.End();
@@ -64,7 +67,8 @@ internal static class EinsumForm
     {
         string equation = (Attributes.Text(node, "equation") ?? string.Empty).Replace(" ", string.Empty, StringComparison.Ordinal);
         string[] sides = equation.Split("->");
-        return sides is [var inputs, var output] && inputs.Split(',') is [var left, var right] && (inputs + output).All(c => c == ',' || char.IsAsciiLetter(c))
+        return sides is [var inputs, var output] && inputs.Split(',') is [var left, var right]
+            && (inputs + output).All(c => c == ',' || char.IsAsciiLetter(c))
             ? (left, right, output)
             : null;
     }

@@ -38,7 +38,13 @@ internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
     /// <summary>Gives a value the shape <paramref name="dims"/>: 0 keeps a dimension, -1 stands for what is left.</summary>
     public string Reshape(string value, params long[] dims)
     {
-        TensorProto shape = new() { Name = Fresh("shape"), DataType = (int)DataType.Int64, Dims = { dims.Length }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(dims)) };
+        TensorProto shape = new()
+        {
+            Name = Fresh("shape"),
+            DataType = (int)DataType.Int64,
+            Dims = { dims.Length },
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(dims))
+        };
         Initializers.Add(shape);
         return Add("Reshape", "reshaped", [value, shape.Name]);
     }

@@ -5,22 +5,27 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// Says the products with a constant weight that graphs spell in other ways as a MatMul or Gemm with the weight on the right, which
-/// <see cref="LinearLayerFinder"/> finds: Gemm with factors, transposed input or an unusual bias, FusedMatMul, Einsum, Conv with a kernel of
-/// one position, weights with leading dimensions of 1, and weights on the left, <c>Y = W X = (X^T W^T)^T</c>.
+/// <see cref="LinearLayerFinder"/> finds: Gemm with factors, transposed input or an unusual bias, FusedMatMul, Einsum, Conv with a kernel
+/// of one position, weights with leading dimensions of 1, and weights on the left, <c>Y = W X = (X^T W^T)^T</c>.
 /// </summary>
 internal static class LinearForms
 {
     private const string Microsoft = "com.microsoft";
 
-    /// <summary>The graph with such products said plainly; <paramref name="graph"/> itself, which never changes, where there are none.</summary>
-    /// <remarks>Where a form depends on the rank of the activation, it must be known: declared, or that of a Transpose or Reshape that makes it.</remarks>
+    /// <summary>
+    /// The graph with such products said plainly; <paramref name="graph"/> itself, which never changes, where there are none.
+    /// </summary>
+    /// <remarks>
+    /// Where a form depends on the rank of the activation, it must be known: declared, or that of a Transpose or Reshape that makes it.
+    /// </remarks>
     /// <param name="graph">The graph.</param>
     /// <param name="file">The file to name in errors.</param>
     /// <param name="wanted">Names of the products to say plainly, as layers are named; null for all.</param>
     public static GraphIndex Plain(GraphIndex graph, string file, IReadOnlySet<string>? wanted = null) =>
         Replace(Replace(graph, file, wanted, Spell), file, wanted, TurnLeft);
 
-    private static GraphIndex Replace(GraphIndex graph, string file, IReadOnlySet<string>? wanted, Func<GraphIndex, NodeProto, LinearFormBuilder, LinearFormBuilder?> form)
+    private static GraphIndex Replace(GraphIndex graph, string file, IReadOnlySet<string>? wanted,
+        Func<GraphIndex, NodeProto, LinearFormBuilder, LinearFormBuilder?> form)
     {
         Dictionary<NodeProto, LinearFormBuilder> replaced = new(ReferenceEqualityComparer.Instance);
         FreshNames? names = null;
@@ -41,7 +46,8 @@ internal static class LinearForms
         GraphProto changed = GraphShell.Of(graph.Graph);
         changed.Initializer.AddRange(graph.Graph.Initializer);
         changed.Initializer.AddRange(replaced.Values.SelectMany(built => built.Initializers));
-        changed.Node.AddRange(graph.Nodes.SelectMany(node => replaced.TryGetValue(node, out LinearFormBuilder? built) ? built.Nodes : [node]));
+        changed.Node.AddRange(
+            graph.Nodes.SelectMany(node => replaced.TryGetValue(node, out LinearFormBuilder? built) ? built.Nodes : [node]));
         return new GraphIndex(changed, file);
     }
 
@@ -62,7 +68,8 @@ internal static class LinearForms
         string? bias = node.Input.ElementAtOrDefault(2) is { Length: > 0 } name ? name : null;
         ConstantWeight? right = ConstantWeight.Trace(graph, node.Input[1]);
         ConstantWeight? weight = right ?? ConstantWeight.Trace(graph, node.Input[0]);
-        bool isPlain = alpha == 1 && (right is null || !transA) && (bias is null || (right is not null && beta == 1 && IsVector(graph.Initializer(bias))));
+        bool isPlain = alpha == 1 && (right is null || !transA)
+            && (bias is null || (right is not null && beta == 1 && IsVector(graph.Initializer(bias))));
         if (weight is null || isPlain)
         {
             return null;
@@ -129,7 +136,8 @@ internal static class LinearForms
     private static LinearFormBuilder? WeightWithLeadingOnes(GraphIndex graph, NodeProto node, LinearFormBuilder form)
     {
         TensorProto? tensor = graph.Initializer(node.Input[1]);
-        if (tensor is null || tensor.Dims.Count < 3 || tensor.Dims.SkipLast(2).Any(dim => dim != 1) || !TensorTypes.IsFloat((DataType)tensor.DataType)
+        if (tensor is null || tensor.Dims.Count < 3 || tensor.Dims.SkipLast(2).Any(dim => dim != 1)
+            || !TensorTypes.IsFloat((DataType)tensor.DataType)
             || ValueRank.Of(graph, node.Input[0]) is not { } rank || rank < tensor.Dims.Count)
         {
             return null;
@@ -143,7 +151,8 @@ internal static class LinearForms
     private static LinearFormBuilder? Conv(GraphIndex graph, NodeProto node, LinearFormBuilder form)
     {
         TensorProto? tensor = graph.Initializer(node.Input[1]);
-        bool isPlain = tensor is { Dims.Count: > 2 } && tensor.Dims.Skip(2).All(dim => dim == 1) && TensorTypes.IsFloat((DataType)tensor.DataType)
+        bool isPlain = tensor is { Dims.Count: > 2 } && tensor.Dims.Skip(2).All(dim => dim == 1)
+            && TensorTypes.IsFloat((DataType)tensor.DataType)
             && Attributes.Int(node, "group", 1) == 1
             && Attributes.Ints(node, "strides")?.All(stride => stride == 1) != false
             && Attributes.Ints(node, "pads")?.All(pad => pad == 0) != false;

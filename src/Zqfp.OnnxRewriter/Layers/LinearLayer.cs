@@ -9,7 +9,9 @@ internal sealed record LinearLayer
     /// <summary>The name of the layer's node, or of its output where the node has none. Unique in the graph.</summary>
     public required string Name { get; init; }
 
-    /// <summary>The module of the training framework that it was, such as <c>model.layers.0.mlp.down_proj</c>; null where the exporter did not say.</summary>
+    /// <summary>
+    /// The module of the training framework that it was, such as <c>model.layers.0.mlp.down_proj</c>; null where the exporter did not say.
+    /// </summary>
     public string? Module { get; init; }
 
     /// <summary>What people call it: the module where that is known, else the name.</summary>

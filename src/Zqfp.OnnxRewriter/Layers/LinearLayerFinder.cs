@@ -26,7 +26,9 @@ internal static class LinearLayerFinder
         return MarkHeads(graph, found, logits);
     }
 
-    /// <summary>The node's name, or its output's; a number behind it where another layer has it. An unnamed node does not take a named one's name.</summary>
+    /// <summary>
+    /// The node's name, or its output's; a number behind it where another layer has it. An unnamed node does not take a named one's name.
+    /// </summary>
     private static string Unique(NodeProto node, HashSet<string> names, HashSet<string> named)
     {
         string wanted = node.Name.Length > 0 ? node.Name : node.Output[0];
@@ -43,12 +45,14 @@ internal static class LinearLayerFinder
     {
         bool isGemm = node.OpType == "Gemm" && node.Domain.Length == 0;
         bool isMatMul = node.OpType == "MatMul" && node.Domain.Length == 0;
-        if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight || QuantizedNames.IsPart(weight.Name))
+        if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight
+            || QuantizedNames.IsPart(weight.Name))
         {
             return null;
         }
 
-        if (isGemm && (Attributes.Int(node, "transA", 0) != 0 || Attributes.Float(node, "alpha", 1) != 1 || Attributes.Float(node, "beta", 1) != 1))
+        if (isGemm && (Attributes.Int(node, "transA", 0) != 0 || Attributes.Float(node, "alpha", 1) != 1
+            || Attributes.Float(node, "beta", 1) != 1))
         {
             return null;
         }
@@ -92,7 +96,9 @@ internal static class LinearLayerFinder
     private static string? Module(NodeProto node)
     {
         string? scopes = node.MetadataProps.FirstOrDefault(entry => entry.Key == "pkg.torch.onnx.name_scopes")?.Value;
-        return scopes?.Trim('[', ']').Split(',').SkipLast(1).LastOrDefault()?.Trim(' ', '\'', '"') is { Length: > 0 } module ? module : null;
+        return scopes?.Trim('[', ']').Split(',').SkipLast(1).LastOrDefault()?.Trim(' ', '\'', '"') is { Length: > 0 } module
+            ? module
+            : null;
     }
 
     /// <summary>The Add of a constant [N] that alone reads the product, if there is one.</summary>
@@ -106,7 +112,9 @@ internal static class LinearLayerFinder
     private static bool IsBias(GraphIndex graph, string value, long outFeatures) =>
         graph.Initializer(value) is { Dims: [var length] } && length == outFeatures;
 
-    /// <summary>Whether the constant, or what nodes on the way to a product make of it, has another reader, such as an embedding's Gather.</summary>
+    /// <summary>
+    /// Whether the constant, or what nodes on the way to a product make of it, has another reader, such as an embedding's Gather.
+    /// </summary>
     private static bool HasOtherReader(GraphIndex graph, string constant)
     {
         Stack<string> open = new([constant]);
@@ -136,7 +144,8 @@ internal static class LinearLayerFinder
     {
         HashSet<NodeProto> products = new(layers.Select(layer => layer.Nodes[0]), ReferenceEqualityComparer.Instance);
         HashSet<string> outputs = [.. layers.Select(layer => layer.Output)];
-        outputs.UnionWith(graph.Nodes.Where(node => !products.Contains(node) && ProductNode.Outputs(graph, node) is not null).SelectMany(node => node.Output));
+        outputs.UnionWith(graph.Nodes.Where(node => !products.Contains(node) && ProductNode.Outputs(graph, node) is not null)
+            .SelectMany(node => node.Output));
         HashSet<NodeProto> afterLastLayer = Reachability.Ancestors(graph, [logits], outputs.Contains);
         return [.. layers.Select(layer => layer with
         {

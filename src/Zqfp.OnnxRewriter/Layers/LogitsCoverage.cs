@@ -25,8 +25,8 @@ internal static class LogitsCoverage
     }
 
     /// <summary>
-    /// Whether all that the logits depend on comes through the node. An expert works on picked tokens too, but the residual stream passes it
-    /// by; and what picks expert weights, or a part of a mask, leaves the rest of the way open.
+    /// Whether all that the logits depend on comes through the node. An expert works on picked tokens too, but the residual stream passes
+    /// it by; and what picks expert weights, or a part of a mask, leaves the rest of the way open.
     /// </summary>
     private static bool IsOnEveryPath(GraphIndex graph, NodeProto pick, HashSet<string> body, string logits)
     {
@@ -40,7 +40,9 @@ internal static class LogitsCoverage
         return !passesBy;
     }
 
-    /// <summary>Whether the node takes some positions of the second dimension. A Slice from the beginning is what exporters write for all of them.</summary>
+    /// <summary>
+    /// Whether the node takes some positions of the second dimension. A Slice from the beginning is what exporters write for all of them.
+    /// </summary>
     private static bool PicksTokens(GraphIndex graph, NodeProto node) => node switch
     {
         { Domain.Length: > 0 } => false,

@@ -13,7 +13,9 @@ internal static class LogitsFinder
     /// <param name="graph">The graph.</param>
     /// <param name="file">The file to name in errors.</param>
     /// <param name="named">The output that the user says it is; null to choose.</param>
-    /// <exception cref="ZqfpException">ZQFP1007: no output can be it. ZQFP1014: several can. ZQFP1015: no output has the name given.</exception>
+    /// <exception cref="ZqfpException">
+    /// ZQFP1007: no output can be it. ZQFP1014: several can. ZQFP1015: no output has the name given.
+    /// </exception>
     public static ValueInfoProto Find(GraphIndex graph, string file, string? named)
     {
         IReadOnlyList<ValueInfoProto> outputs = graph.Graph.Output;
@@ -29,14 +31,22 @@ internal static class LogitsFinder
         }
 
         long? vocabulary = EmbeddingRows(graph);
-        Candidate[] candidates = [.. outputs.Where(CanBe).Select(output => Candidate.Of(graph, output, vocabulary)).Where(candidate => !candidate.IsContradicted)];
+        Candidate[] candidates =
+        [
+            .. outputs.Where(CanBe).Select(output => Candidate.Of(graph, output, vocabulary)).Where(candidate => !candidate.IsContradicted)
+        ];
         int most = candidates.Length > 0 ? candidates.Max(candidate => candidate.Evidence) : 0;
         Candidate[] best = [.. candidates.Where(candidate => candidate.Evidence == most)];
         return best switch
         {
             [var one] => one.Output,
-            [] => throw new ZqfpException("ZQFP1007", $"None of the model's outputs ({List(outputs)}) can be logits: it is no language model, or it was exported without its head.", file),
-            _ => throw new ZqfpException("ZQFP1014", $"Several outputs can be the logits: {List(best.Select(candidate => candidate.Output))}. Name the right one with --logits.", file),
+            [] => throw new ZqfpException("ZQFP1007",
+                $"None of the model's outputs ({List(outputs)}) can be logits: it is no language model, or it was exported without its "
+                + "head.",
+                file),
+            _ => throw new ZqfpException("ZQFP1014",
+                $"Several outputs can be the logits: {List(best.Select(candidate => candidate.Output))}. Name the right one with --logits.",
+                file),
         };
     }
 
@@ -44,7 +54,8 @@ internal static class LogitsFinder
     internal static long? EmbeddingRows(GraphIndex graph)
     {
         HashSet<NodeProto> ofIds = Reachability.Descendants(graph, graph.Consumers("input_ids"));
-        foreach (NodeProto node in graph.Nodes.Where(ofIds.Contains).Where(node => node.OpType is "Gather" or "GatherBlockQuantized" or "EmbedLayerNormalization"))
+        foreach (NodeProto node in graph.Nodes.Where(ofIds.Contains)
+            .Where(node => node.OpType is "Gather" or "GatherBlockQuantized" or "EmbedLayerNormalization"))
         {
             (int table, int ids) = node.OpType == "EmbedLayerNormalization" ? (2, 0) : (0, 1);
             if (node.Input.Count > table && ReadsIds(graph, node.Input[ids]) && Attributes.Int(node, "axis", 0) == 0
@@ -61,7 +72,11 @@ internal static class LogitsFinder
     {
         while (value != "input_ids")
         {
-            if (graph.Producer(value) is not { OpType: "Cast" or "Reshape" or "Identity" or "Unsqueeze" or "Squeeze" or "Flatten" or "Clip" or "Where" } node)
+            if (graph.Producer(value) is not
+                {
+                    OpType: "Cast" or "Reshape" or "Identity" or "Unsqueeze" or "Squeeze"
+                or "Flatten" or "Clip" or "Where"
+                } node)
             {
                 return false;
             }
@@ -72,7 +87,10 @@ internal static class LogitsFinder
         return true;
     }
 
-    /// <summary>The width of the product that makes <paramref name="value"/>, through what may stand behind a head: casts, scalings, a soft cap, picked tokens.</summary>
+    /// <summary>
+    /// The width of the product that makes <paramref name="value"/>, through what may stand behind a head: casts, scalings, a soft cap,
+    /// picked tokens.
+    /// </summary>
     internal static long? HeadWidth(GraphIndex graph, string value)
     {
         Stack<string> open = new([value]);
@@ -91,7 +109,8 @@ internal static class LogitsFinder
 
             switch (node.OpType)
             {
-                case "Cast" or "Identity" or "Reshape" or "Transpose" or "Slice" or "Gather" or "GatherND" or "Squeeze" or "Unsqueeze" or "Tanh" or "Softmax" or "LogSoftmax" or "Clip" or "DequantizeLinear":
+                case "Cast" or "Identity" or "Reshape" or "Transpose" or "Slice" or "Gather" or "GatherND" or "Squeeze"
+                    or "Unsqueeze" or "Tanh" or "Softmax" or "LogSoftmax" or "Clip" or "DequantizeLinear":
                     open.Push(node.Input[0]);
                     break;
                 case "Mul" or "Div":
@@ -124,7 +143,8 @@ internal static class LogitsFinder
             bool isNamed = output.Name.Contains("logits", StringComparison.OrdinalIgnoreCase);
 
             // A head may have a few rows more than the embedding, or fewer, for padding; hidden states are far from both.
-            bool fits = vocabulary is { } rows && (width ?? declared) is { } length && Math.Abs(length - rows) <= Math.Max(256, rows / 50) && length * 2 > rows;
+            bool fits = vocabulary is { } rows && (width ?? declared) is { } length && Math.Abs(length - rows) <= Math.Max(256, rows / 50)
+                && length * 2 > rows;
             bool isOther = vocabulary is not null && (width ?? declared) is not null && !fits;
             int evidence = (fits && width is not null ? 4 : 0) + (isNamed ? 2 : 0) + (width is not null || fits ? 1 : 0);
             return new Candidate(output, evidence, isOther && !isNamed);

@@ -16,11 +16,15 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
     /// <param name="layers">The linear layers found in it.</param>
     /// <param name="logits">The output that they were found for.</param>
     /// <param name="functions">The model's functions that were not inlined.</param>
-    public static IReadOnlyList<OverlookedProduct> Find(GraphIndex graph, IReadOnlyList<LinearLayer> layers, string logits, IReadOnlyList<FunctionProto> functions)
+    public static IReadOnlyList<OverlookedProduct> Find(
+        GraphIndex graph, IReadOnlyList<LinearLayer> layers, string logits, IReadOnlyList<FunctionProto> functions)
     {
         HashSet<NodeProto> taken = new(layers.SelectMany(layer => layer.Nodes), ReferenceEqualityComparer.Instance);
         HashSet<NodeProto> live = Reachability.Ancestors(graph, [logits], stop: _ => false);
-        NodeProto[] products = [.. graph.Nodes.Where(node => ProductNode.Is(node) && !taken.Contains(node) && WeightsOf(graph, node).Any())];
+        NodeProto[] products =
+        [
+            .. graph.Nodes.Where(node => ProductNode.Is(node) && !taken.Contains(node) && WeightsOf(graph, node).Any())
+        ];
         HashSet<string> outputs = [.. layers.Select(layer => layer.Output), .. products.SelectMany(node => node.Output)];
         HashSet<NodeProto> afterLast = Reachability.Ancestors(graph, [logits], outputs.Contains);
         List<OverlookedProduct> found = [];
@@ -30,7 +34,8 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
             {
                 bool isHead = node.Output.Any(output => output == logits || graph.Consumers(output).Any(afterLast.Contains));
                 found.AddRange(WeightsOf(graph, node).Select(weight => new OverlookedProduct(
-                    NameOf(node), node.OpType, weight.Tensor, live.Contains(node) ? Explain(node, weight) : "the logits do not depend on it", isHead)));
+                    NameOf(node), node.OpType, weight.Tensor,
+                    live.Contains(node) ? Explain(node, weight) : "the logits do not depend on it", isHead)));
             }
 
             foreach (GraphProto body in Subgraphs.Of(node))
@@ -38,11 +43,13 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
                 Inside(graph, [body], $"inside the body of {GraphIndex.Describe(node)}", found);
             }
 
-            if (functions.FirstOrDefault(function => function.Domain == node.Domain && function.Name == node.OpType && function.Domain != OperatorNames.Domain) is { } called
+            if (functions.FirstOrDefault(function => function.Domain == node.Domain && function.Name == node.OpType
+                && function.Domain != OperatorNames.Domain) is { } called
                 && called.Node.Any(ProductNode.Is))
             {
                 string reason = $"inside the function {called.Name}, which needs other operator sets than the model";
-                found.AddRange(WeightsOf(graph, node).Select(weight => new OverlookedProduct(NameOf(node), node.OpType, weight.Tensor, reason)));
+                found.AddRange(
+                    WeightsOf(graph, node).Select(weight => new OverlookedProduct(NameOf(node), node.OpType, weight.Tensor, reason)));
             }
         }
 
@@ -78,7 +85,8 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
 
             if (body.Node.FirstOrDefault(node => node.Output.Contains(value)) is { } node)
             {
-                return ConstantNode.Value(node) ?? (node.Input.Count > 0 && IsSeenThrough(node) ? Constant(graph, bodies, node.Input[0]) : null);
+                return ConstantNode.Value(node)
+                    ?? (node.Input.Count > 0 && IsSeenThrough(node) ? Constant(graph, bodies, node.Input[0]) : null);
             }
         }
 
@@ -86,7 +94,9 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
     }
 
     private static IEnumerable<(TensorProto Tensor, int Input, NodeProto? Picker)> WeightsOf(GraphIndex graph, NodeProto node) =>
-        node.Input.Select((input, i) => Behind(graph, input) is var (tensor, picker) && IsMatrix(tensor) ? (tensor, i, picker) : default((TensorProto, int, NodeProto?)?))
+        node.Input.Select((input, i) => Behind(graph, input) is var (tensor, picker) && IsMatrix(tensor)
+            ? (tensor, i, picker)
+            : default((TensorProto, int, NodeProto?)?))
             .OfType<(TensorProto, int, NodeProto?)>();
 
     private static bool IsMatrix(TensorProto tensor) => tensor.Dims.Count(dim => dim > 1) >= 2;
@@ -112,14 +122,18 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
     }
 
     private static bool IsSeenThrough(NodeProto node) =>
-        ConstantWeight.PassesThrough(node) || (node.Domain.Length == 0 && node.OpType is "Gather" or "GatherND" or "Slice" or "Split" or "Squeeze" or "Unsqueeze" or "Expand");
+        ConstantWeight.PassesThrough(node) || (node.Domain.Length == 0
+            && node.OpType is "Gather" or "GatherND" or "Slice" or "Split" or "Squeeze" or "Unsqueeze" or "Expand");
 
     private static string NameOf(NodeProto node) => node.Name.Length > 0 ? node.Name : node.Output[0];
 
     private static string Explain(NodeProto node, (TensorProto Tensor, int Input, NodeProto? Picker) weight)
     {
         var type = (DataType)weight.Tensor.DataType;
-        string integer = type is DataType.Int8 or DataType.Uint8 ? "INT8" : type is DataType.Int4 or DataType.Uint4 ? "INT4" : TensorTypes.Name(type);
+        string integer = type is DataType.Int8 or DataType.Uint8
+            ? "INT8"
+            : type is DataType.Int4 or DataType.Uint4 ? "INT4"
+            : TensorTypes.Name(type);
         return node.OpType switch
         {
             _ when node.Domain == OperatorNames.Domain || QuantizedNames.IsPart(weight.Tensor.Name) => "quantized already",
@@ -129,11 +143,13 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
             "MoE" => "experts of a MoE operator, all in one constant of 3 dimensions",
             "Attention" or "QAttention" or "DecoderAttention" or "LongformerAttention" => $"the projection inside a fused {node.OpType}",
             _ when !TensorTypes.IsFloat(type) => $"already {integer}: {node.OpType}",
-            _ when weight.Picker is { } picker => $"experts in one constant of {weight.Tensor.Dims.Count} dimensions, picked by {picker.OpType}",
+            _ when weight.Picker is { } picker =>
+                $"experts in one constant of {weight.Tensor.Dims.Count} dimensions, picked by {picker.OpType}",
             "Conv" or "FusedConv" => $"a {node.OpType} with a kernel of several positions, groups, strides or padding",
             "Einsum" => $"an Einsum that is no plain product: {Attributes.Text(node, "equation")}",
             _ when weight.Tensor.Dims.Count != 2 => $"its constant has {weight.Tensor.Dims.Count} dimensions instead of 2",
-            "MatMul" or "FusedMatMul" when weight.Input == 0 => "its constant is the left factor, and the dimensions of the other are not known",
+            "MatMul" or "FusedMatMul"
+                when weight.Input == 0 => "its constant is the left factor, and the dimensions of the other are not known",
             _ => $"a {node.OpType} of a form that is not known",
         };
     }

@@ -5,12 +5,17 @@ namespace Zqfp.OnnxRewriter;
 /// <summary>The operators that multiply activations with a weight, in whatever form and precision the weight is.</summary>
 internal static class ProductNode
 {
-    private static readonly HashSet<string> Standard = ["MatMul", "Gemm", "MatMulInteger", "QLinearMatMul", "Conv", "ConvInteger", "QLinearConv", "Einsum"];
+    private static readonly HashSet<string> Standard =
+    [
+        "MatMul", "Gemm", "MatMulInteger", "QLinearMatMul", "Conv", "ConvInteger", "QLinearConv", "Einsum"
+    ];
 
     private static readonly HashSet<string> Microsoft =
     [
-        "FusedMatMul", "TransposeMatMul", "FusedGemm", "FusedConv", "MatMulNBits", "MatMulBnb4", "MatMulFpQ4", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm",
-        "MatMulBlockQuantizedFp4Weight", "MatMulBlockQuantizedFp8Weight", "GemmFloat8", "MoE", "QMoE", "Attention", "QAttention", "DecoderAttention",
+        "FusedMatMul", "TransposeMatMul", "FusedGemm", "FusedConv", "MatMulNBits", "MatMulBnb4", "MatMulFpQ4",
+        "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm",
+        "MatMulBlockQuantizedFp4Weight", "MatMulBlockQuantizedFp8Weight", "GemmFloat8", "MoE", "QMoE", "Attention",
+        "QAttention", "DecoderAttention",
         "LongformerAttention",
     ];
 
@@ -66,10 +71,15 @@ internal static class ProductNode
 
     private static long? EinsumRows(GraphIndex graph, NodeProto node)
     {
-        string[] sides = (Attributes.Text(node, "equation") ?? string.Empty).Replace(" ", string.Empty, StringComparison.Ordinal).Split("->");
+        string[] sides = (Attributes.Text(node, "equation") ?? string.Empty)
+            .Replace(" ", string.Empty, StringComparison.Ordinal)
+            .Split("->");
         string[] labels = sides[0].Split(',');
-        int constant = labels.Length == 2 && node.Input.Count == 2 ? Enumerable.Range(0, 2).FirstOrDefault(i => graph.Initializer(node.Input[i]) is not null, -1) : -1;
-        return constant >= 0 && sides is [_, [.., var last]] && labels[constant].IndexOf(last, StringComparison.Ordinal) is >= 0 and var place
+        int constant = labels.Length == 2 && node.Input.Count == 2
+            ? Enumerable.Range(0, 2).FirstOrDefault(i => graph.Initializer(node.Input[i]) is not null, -1)
+            : -1;
+        return constant >= 0 && sides is [_, [.., var last]]
+            && labels[constant].IndexOf(last, StringComparison.Ordinal) is >= 0 and var place
             && graph.Initializer(node.Input[constant])!.Dims.ElementAtOrDefault(place) is > 0 and var size
             ? size
             : null;

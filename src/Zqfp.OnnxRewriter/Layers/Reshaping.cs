@@ -5,7 +5,9 @@ namespace Zqfp.OnnxRewriter;
 /// <summary>The shape that a Reshape gives.</summary>
 internal static class Reshaping
 {
-    /// <summary>The dimensions of a tensor of <paramref name="dims"/> once reshaped, or null where the shape is unknown or does not fit.</summary>
+    /// <summary>
+    /// The dimensions of a tensor of <paramref name="dims"/> once reshaped, or null where the shape is unknown or does not fit.
+    /// </summary>
     /// <param name="dims">The dimensions before.</param>
     /// <param name="shape">The constant that Reshape reads: -1 stands for what is left, 0 for the dimension before.</param>
     /// <param name="allowZero">Whether 0 stands for itself.</param>

@@ -8,7 +8,8 @@ internal static class SharedWeights
     /// <param name="graph">The graph.</param>
     /// <param name="layers">The layers to quantize, in the order they are.</param>
     /// <param name="isAlike">Whether two layers are to be quantized in the same way; others do not share.</param>
-    public static IReadOnlyList<LinearLayer> Mark(GraphIndex graph, IReadOnlyList<LinearLayer> layers, Func<LinearLayer, LinearLayer, bool> isAlike)
+    public static IReadOnlyList<LinearLayer> Mark(
+        GraphIndex graph, IReadOnlyList<LinearLayer> layers, Func<LinearLayer, LinearLayer, bool> isAlike)
     {
         List<LinearLayer> marked = [];
         Dictionary<(string Weight, bool StoredInputMajor), List<LinearLayer>> owners = [];

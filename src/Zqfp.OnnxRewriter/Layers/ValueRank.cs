@@ -34,7 +34,8 @@ internal static class ValueRank
                     return Of(graph, node.Input[1]) + table - 1;
                 case "MatMul" when graph.Constant(node.Input[1]) is { Dims.Count: 2 }:
                 case "Transpose" or "Cast" or "Identity" or "Relu" or "Gelu" or "FastGelu" or "Sigmoid" or "Tanh" or "Erf" or "Softmax"
-                    or "LayerNormalization" or "SimplifiedLayerNormalization" or "SkipLayerNormalization" or "SkipSimplifiedLayerNormalization" or "RMSNormalization":
+                    or "LayerNormalization" or "SimplifiedLayerNormalization" or "SkipLayerNormalization"
+                    or "SkipSimplifiedLayerNormalization" or "RMSNormalization":
                     value = node.Input[0];
                     break;
                 case "Add" or "Mul" or "Sub" or "Div":

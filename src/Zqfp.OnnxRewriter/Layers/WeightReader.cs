@@ -15,7 +15,10 @@ internal static class WeightReader
         long count = (long)layer.OutFeatures * layer.InFeatures;
         if (count > Array.MaxLength)
         {
-            throw new ZqfpException("ZQFP1013", $"Layer '{layer.Name}' has {count} weights, more than the {Array.MaxLength} that can be quantized in one piece. Exclude it.", file.Path);
+            throw new ZqfpException("ZQFP1013",
+                $"Layer '{layer.Name}' has {count} weights, more than the {Array.MaxLength} that can be quantized in one piece. Exclude "
+                + "it.",
+                file.Path);
         }
 
         var numbers = new WeightNumbers(file, ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!);

@@ -6,9 +6,10 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
-/// Makes graphs that compute in float16 or bfloat16 compute in float32. ONNX Runtime's CPU library has no kernels for bfloat16, and computes
-/// float16 graphs in float32 but for the values that enter and leave them: those of a slice would be rounded, and could overflow, where the
-/// whole model does neither. Every value is at least as exact as before; weights stay as they are and are cast when the model is loaded.
+/// Makes graphs that compute in float16 or bfloat16 compute in float32. ONNX Runtime's CPU library has no kernels for bfloat16, and
+/// computes float16 graphs in float32 but for the values that enter and leave them: those of a slice would be rounded, and could overflow,
+/// where the whole model does neither. Every value is at least as exact as before; weights stay as they are and are cast when the model is
+/// loaded.
 /// </summary>
 internal static class Float32Graph
 {
@@ -23,7 +24,8 @@ internal static class Float32Graph
     /// <param name="weights">The content of initializers that are marked as external, by name.</param>
     /// <param name="keeps">Whether an initializer of this name keeps its type, because its reader asks for it.</param>
     /// <returns>That content under the names that the initializers have now.</returns>
-    internal static Dictionary<string, TensorData> Widen(ModelProto model, IReadOnlyDictionary<string, TensorData> weights, Func<string, bool> keeps)
+    internal static Dictionary<string, TensorData> Widen(
+        ModelProto model, IReadOnlyDictionary<string, TensorData> weights, Func<string, bool> keeps)
     {
         Dictionary<string, TensorData> renamed = weights.ToDictionary(StringComparer.Ordinal);
         GraphProto graph = model.Graph;
@@ -33,7 +35,13 @@ internal static class Float32Graph
         {
             string name = tensor.Name;
             tensor.Name = $"{name}.zqfp.narrow";
-            graph.Node.Add(new NodeProto { OpType = "Cast", Input = { tensor.Name }, Output = { name }, Attribute = { Attributes.Make("to", (long)DataType.Float) } });
+            graph.Node.Add(new NodeProto
+            {
+                OpType = "Cast",
+                Input = { tensor.Name },
+                Output = { name },
+                Attribute = { Attributes.Make("to", (long)DataType.Float) }
+            });
             if (renamed.Remove(name, out TensorData? content))
             {
                 renamed.Add(tensor.Name, content);
@@ -129,11 +137,13 @@ internal static class Float32Graph
         || graph.Node.Any(node => Uses(node, isType));
 
     private static bool Uses(NodeProto node, Func<long, bool> isType) => node.Attribute.Any(attribute =>
-        (NamesType(attribute) && isType(attribute.I)) || isType(attribute.T?.DataType ?? 0) || Subgraphs.Of(attribute).Any(graph => Uses(graph, isType)));
+        (NamesType(attribute) && isType(attribute.I)) || isType(attribute.T?.DataType ?? 0)
+            || Subgraphs.Of(attribute).Any(graph => Uses(graph, isType)));
 
     private static bool IsType(AttributeProto attribute) => NamesType(attribute) && Is(attribute.I);
 
-    private static bool NamesType(AttributeProto attribute) => attribute.Type == AttributeType.Int && TypeAttributes.Contains(attribute.Name);
+    private static bool NamesType(AttributeProto attribute) => attribute.Type == AttributeType.Int
+        && TypeAttributes.Contains(attribute.Name);
 
     private static bool Is(long type) => type is (long)DataType.Bfloat16 or (long)DataType.Float16;
 }

@@ -43,7 +43,8 @@ internal sealed record ResidualJoin(string Stream, string Sum)
     {
         bool isAdd = node is { OpType: "Add", Domain: "" };
         bool isFused = node is { OpType: "SkipLayerNormalization" or "SkipSimplifiedLayerNormalization", Domain: "com.microsoft" };
-        if (!(isAdd || isFused) || node.Input.Take(2).Count(input => input == value) != 1 || (isFused && (node.Output.Count < 4 || node.Output[3].Length == 0)))
+        if (!(isAdd || isFused) || node.Input.Take(2).Count(input => input == value) != 1
+            || (isFused && (node.Output.Count < 4 || node.Output[3].Length == 0)))
         {
             return null;
         }

@@ -19,7 +19,9 @@ internal static class StagePlanner
     /// <param name="layers">The layers to quantize.</param>
     /// <param name="allLinear">Every linear layer of the graph, quantized or not.</param>
     /// <param name="logits">The output that calibration is for.</param>
-    /// <param name="observes">What is to be looked at before a stage's layers are quantized, at least one value; null for what they read.</param>
+    /// <param name="observes">
+    /// What is to be looked at before a stage's layers are quantized, at least one value; null for what they read.
+    /// </param>
     public static IReadOnlyList<CalibrationStage> Plan(
         GraphIndex graph,
         IReadOnlyList<LinearLayer> layers,
@@ -39,7 +41,10 @@ internal static class StagePlanner
             string[] observed = [.. (observes?.Invoke(stage) ?? [group.Key]).Distinct()];
             HashSet<NodeProto> slice = Reachability.Ancestors(graph, observed, kept.Contains);
             done.UnionWith(slice.Where(costly.Contains));
-            string[] reads = [.. slice.SelectMany(GraphIndex.ReadBy).Concat(observed).Where(kept.Contains).Distinct().Order(StringComparer.Ordinal)];
+            string[] reads =
+            [
+                .. slice.SelectMany(GraphIndex.ReadBy).Concat(observed).Where(kept.Contains).Distinct().Order(StringComparer.Ordinal)
+            ];
             string[] keeps =
             [
                 .. slice.Where(node => costly.Contains(node) && !repeated.Contains(node))

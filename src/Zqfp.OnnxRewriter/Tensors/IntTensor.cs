@@ -11,8 +11,12 @@ internal static class IntTensor
     public static long[]? Read(TensorProto tensor) => tensor switch
     {
         { DataLocation: DataLocation.External } => null,
-        { DataType: (int)DataType.Int64 } => tensor.HasRawData ? MemoryMarshal.Cast<byte, long>(tensor.RawData.Span).ToArray() : [.. tensor.Int64Data],
-        { DataType: (int)DataType.Int32 } => tensor.HasRawData ? Widen(MemoryMarshal.Cast<byte, int>(tensor.RawData.Span)) : [.. tensor.Int32Data.Select(value => (long)value)],
+        { DataType: (int)DataType.Int64 } => tensor.HasRawData
+            ? MemoryMarshal.Cast<byte, long>(tensor.RawData.Span).ToArray()
+            : [.. tensor.Int64Data],
+        { DataType: (int)DataType.Int32 } => tensor.HasRawData
+            ? Widen(MemoryMarshal.Cast<byte, int>(tensor.RawData.Span))
+            : [.. tensor.Int32Data.Select(value => (long)value)],
         _ => null,
     };
 

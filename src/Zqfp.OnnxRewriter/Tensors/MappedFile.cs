@@ -36,7 +36,9 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>A part of the file. It must not be used after <see cref="Dispose"/>.</summary>
     public ReadOnlyMemory<byte> Slice(long offset, int count) => Slice<byte>(offset, count);
 
-    /// <summary>A part of the file as <paramref name="count"/> numbers in this machine's order. It must not be used after <see cref="Dispose"/>.</summary>
+    /// <summary>
+    /// A part of the file as <paramref name="count"/> numbers in this machine's order. It must not be used after <see cref="Dispose"/>.
+    /// </summary>
     public ReadOnlyMemory<T> Slice<T>(long offset, int count)
         where T : unmanaged
     {
@@ -67,7 +69,9 @@ internal sealed unsafe class MappedFile : IDisposable
         }
     }
 
-    /// <summary>As <see cref="Read(long, Span{byte})"/>, from a part that <see cref="Slice(long, int)"/> gave; false for any other memory.</summary>
+    /// <summary>
+    /// As <see cref="Read(long, Span{byte})"/>, from a part that <see cref="Slice(long, int)"/> gave; false for any other memory.
+    /// </summary>
     internal static bool TryRead(ReadOnlyMemory<byte> slice, Span<byte> destination)
     {
         if (!MemoryMarshal.TryGetMemoryManager(slice, out View<byte>? view, out int start, out _))

@@ -5,7 +5,9 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>Finds the bytes of a model's tensors, inline or in external files, and refuses whatever points outside the model's folder.</summary>
+/// <summary>
+/// Finds the bytes of a model's tensors, inline or in external files, and refuses whatever points outside the model's folder.
+/// </summary>
 internal sealed class TensorStore : IDisposable
 {
     private readonly string _modelPath;
@@ -42,7 +44,8 @@ internal sealed class TensorStore : IDisposable
         ReadOnlyMemory<byte> bytes = tensor.HasRawData ? tensor.RawData.Memory : TypedBytes(tensor);
         return bytes.Length == expected
             ? new TensorData(type, dims, bytes)
-            : throw Refuse("ZQFP1003", $"Initializer '{tensor.Name}' of shape [{string.Join(", ", dims)}] needs {expected} bytes and has {bytes.Length}.");
+            : throw Refuse("ZQFP1003",
+                $"Initializer '{tensor.Name}' of shape [{string.Join(", ", dims)}] needs {expected} bytes and has {bytes.Length}.");
     }
 
     public void Dispose()
@@ -66,12 +69,16 @@ internal sealed class TensorStore : IDisposable
         MappedFile file = Map(tensor.Name, location);
         if (length != expected)
         {
-            throw Refuse("ZQFP1003", $"Initializer '{tensor.Name}' of shape [{string.Join(", ", dims)}] needs {expected} bytes; its external data says {length}.");
+            throw Refuse("ZQFP1003",
+                $"Initializer '{tensor.Name}' of shape [{string.Join(", ", dims)}] needs {expected} bytes; its external data says "
+                + $"{length}.");
         }
 
         if (offset < 0 || offset > file.Length || length > file.Length - offset)
         {
-            throw Refuse("ZQFP1002", $"Initializer '{tensor.Name}' lies at {offset}..{(Int128)offset + length} of '{location}', which has {file.Length} bytes. The file is truncated or belongs to another model.");
+            throw Refuse("ZQFP1002",
+                $"Initializer '{tensor.Name}' lies at {offset}..{(Int128)offset + length} of '{location}', which has {file.Length} bytes. "
+                + "The file is truncated or belongs to another model.");
         }
 
         return new TensorData(type, dims, length, (start, count) => file.Slice(offset + start, count)) { Address = file.AddressOf(offset) };
@@ -88,7 +95,8 @@ internal sealed class TensorStore : IDisposable
         bool inside = !Path.IsPathRooted(location) && !location.Split('/', '\\').Contains("..");
         if (!inside || LeavesFolderThroughLink(path))
         {
-            throw Refuse("ZQFP1002", $"Initializer '{tensor}' points to '{location}', outside the model's folder. Put the data beside the model.");
+            throw Refuse(
+                "ZQFP1002", $"Initializer '{tensor}' points to '{location}', outside the model's folder. Put the data beside the model.");
         }
 
         if (!File.Exists(path))
@@ -169,7 +177,8 @@ internal sealed class TensorStore : IDisposable
 
         return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long value)
             ? value
-            : throw Refuse("ZQFP1002", $"External data of initializer '{tensor.Name}' has the {key} '{text}', which is not a number of bytes.");
+            : throw Refuse(
+                "ZQFP1002", $"External data of initializer '{tensor.Name}' has the {key} '{text}', which is not a number of bytes.");
     }
 
     private static string? Entry(TensorProto tensor, string key) =>

@@ -34,7 +34,8 @@ internal sealed class ActivationMeter(int columns)
         float[] tokens = [.. _tokens.Order()];
         float[] channels = [.. _channels.Select(MathF.Abs).Order()];
         double squares = Enumerable.Range(0, columns).Sum(i => (double)hessian.Row(i)[i]) / (2.0 * columns);
-        return new ActivationRange(tokens[^1], Quantile(tokens, Tail), Quantile(tokens, 0.5), Quantile(tokens, 1 - Tail), (float)Math.Sqrt(squares), Quantile(channels, 0.5));
+        return new ActivationRange(tokens[^1], Quantile(tokens, Tail), Quantile(tokens, 0.5), Quantile(tokens, 1 - Tail),
+            (float)Math.Sqrt(squares), Quantile(channels, 0.5));
     }
 
     /// <summary>A value that is there, not one between two.</summary>

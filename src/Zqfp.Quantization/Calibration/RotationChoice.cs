@@ -4,7 +4,9 @@ using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization;
 
-/// <summary>Chooses whether a stage's inputs are rotated: by the error that its layers' outputs would have on the held-out windows.</summary>
+/// <summary>
+/// Chooses whether a stage's inputs are rotated: by the error that its layers' outputs would have on the held-out windows.
+/// </summary>
 /// <remarks>
 /// Both bases are tried on a sample of the tokens, and on some rows of each weight, which are independent: GPTQ alone, without the
 /// refinement and the low-rank branch that follow it in either basis.
@@ -22,7 +24,10 @@ internal static class RotationChoice
     /// <summary>Rows tried of each weight, evenly spread.</summary>
     private const int Rows = 256;
 
-    /// <summary>The block for <paramref name="columns"/> inputs: the largest power of two up to the option's that divides them, 0 where that is below 8.</summary>
+    /// <summary>
+    /// The block for <paramref name="columns"/> inputs: the largest power of two up to the option's that divides them, 0 where that is
+    /// below 8.
+    /// </summary>
     public static int Block(QuantizeOptions options, int columns)
     {
         int limit = options.Rotation == QuantizeOptions.AutoRotation ? AutoBlock : options.Rotation;
@@ -38,7 +43,8 @@ internal static class RotationChoice
     /// <param name="sums">What the layers read.</param>
     /// <param name="cancellation">Stops the work.</param>
     public static int Of(
-        QuantizeOptions options, CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, StageSums sums, CancellationToken cancellation)
+        QuantizeOptions options, CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
+        StageSums sums, CancellationToken cancellation)
     {
         int block = Block(options, stage.Layers[0].InFeatures);
         if (options.Rotation != QuantizeOptions.AutoRotation || block == 0)
@@ -117,8 +123,8 @@ internal static class RotationChoice
         }
 
         /// <summary>
-        /// Twice the mean squared error of the outputs on the held-out tokens: of the weights' rounding, and of the inputs', whose errors are as
-        /// good as independent of each other.
+        /// Twice the mean squared error of the outputs on the held-out tokens: of the weights' rounding, and of the inputs', whose errors
+        /// are as good as independent of each other.
         /// </summary>
         public double Error(float[] rows, QuantizationOptions recipe, CancellationToken cancellation)
         {

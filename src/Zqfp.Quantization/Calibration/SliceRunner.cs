@@ -42,7 +42,8 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
             }
         }
 
-        Dictionary<string, OrtValue[]> given = observed.ToDictionary(value => value, value => made.GetValueOrDefault(value) ?? _kept[value], StringComparer.Ordinal);
+        Dictionary<string, OrtValue[]> given = observed.ToDictionary(value => value, value => made.GetValueOrDefault(value) ?? _kept[value],
+            StringComparer.Ordinal);
         return new StageValues(given, Keep(made, stage, observed));
     }
 

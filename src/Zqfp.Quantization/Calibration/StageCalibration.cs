@@ -4,7 +4,10 @@ using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization;
 
-/// <summary>Runs the stages of a model over the calibration windows, float and quantized side by side where targets ask for it, and sums up what the layers read.</summary>
+/// <summary>
+/// Runs the stages of a model over the calibration windows, float and quantized side by side where targets ask for it, and sums up what the
+/// layers read.
+/// </summary>
 /// <remarks>Memory: the weights of one slice of each, the boundary values of all windows of each, and the moments of one stage.</remarks>
 internal sealed class StageCalibration : IDisposable
 {
@@ -21,7 +24,8 @@ internal sealed class StageCalibration : IDisposable
     /// <param name="runner">Makes a runner on the model as it is quantized so far (true) or as it was (false).</param>
     /// <param name="batches">The windows.</param>
     /// <param name="cancellation">Stops between two batches, or within one.</param>
-    public StageCalibration(QuantizeOptions options, TargetPlan plan, Func<bool, SliceRunner> runner, IReadOnlyList<TokenBatch> batches, CancellationToken cancellation)
+    public StageCalibration(QuantizeOptions options, TargetPlan plan, Func<bool, SliceRunner> runner, IReadOnlyList<TokenBatch> batches,
+        CancellationToken cancellation)
     {
         _options = options;
         _plan = plan;

@@ -3,7 +3,9 @@ using Zqfp.Numerics;
 namespace Zqfp.Quantization;
 
 /// <summary>What the layers of a stage read, over all calibration windows.</summary>
-/// <param name="Hessian">H = (2/N) sum a a^T, where a is the input as the layers will see it; null where no token was there, or only zeros.</param>
+/// <param name="Hessian">
+/// H = (2/N) sum a a^T, where a is the input as the layers will see it; null where no token was there, or only zeros.
+/// </param>
 /// <param name="Range">What the values range over, as the graph has them; null where nothing was there.</param>
 /// <param name="Rotation">Inputs of a block that are rotated, 0 for none: weights must be too.</param>
 /// <param name="Targets">What the layers are to reproduce; null for their own weights.</param>

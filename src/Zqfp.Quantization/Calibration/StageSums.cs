@@ -12,7 +12,8 @@ namespace Zqfp.Quantization;
 /// <param name="read">What the layers read, and the stream, as the quantized layers before make it.</param>
 /// <param name="exact">The same of the float model; null where nothing is compared with it.</param>
 internal sealed class StageSums(
-    QuantizeOptions options, CalibrationStage stage, IReadOnlyDictionary<string, TargetJoin> joins, IReadOnlyList<TokenBatch> batches, StageValues read, StageValues? exact)
+    QuantizeOptions options, CalibrationStage stage, IReadOnlyDictionary<string, TargetJoin> joins, IReadOnlyList<TokenBatch> batches,
+    StageValues read, StageValues? exact)
 {
     private readonly int _columns = stage.Layers[0].InFeatures;
     private readonly Workers _workers = new(options.Threads == 0 ? Environment.ProcessorCount : options.Threads, CancellationToken.None);
@@ -68,8 +69,8 @@ internal sealed class StageSums(
     }
 
     /// <summary>
-    /// Whether every window's tokens are there, in float and quantized alike: an expert reads those that its router sends it, and these differ. Of
-    /// such a stage nothing can be compared or held out.
+    /// Whether every window's tokens are there, in float and quantized alike: an expert reads those that its router sends it, and these
+    /// differ. Of such a stage nothing can be compared or held out.
     /// </summary>
     public bool IsAligned { get; } = Enumerable.Range(0, batches.Count).All(i =>
     {
@@ -149,7 +150,8 @@ internal sealed class StageSums(
             {
                 if (owner.Joins.ContainsKey(layer.Name))
                 {
-                    _outputs.Add(layer.Name, (new CrossAccumulator(layer.OutFeatures, _columns, _threads), new CrossAccumulator(layer.OutFeatures, _columns, _threads)));
+                    _outputs.Add(layer.Name, (new CrossAccumulator(layer.OutFeatures, _columns, _threads),
+                        new CrossAccumulator(layer.OutFeatures, _columns, _threads)));
                 }
             }
 
@@ -194,7 +196,8 @@ internal sealed class StageSums(
             all.Add(fit);
             all.Add(held);
             var targets = new StageTargets(
-                fit, held, _shift is { } shift ? Take(shift) : null, _outputs.ToDictionary(entry => entry.Key, entry => Take(entry.Value), StringComparer.Ordinal));
+                fit, held, _shift is { } shift ? Take(shift) : null,
+                _outputs.ToDictionary(entry => entry.Key, entry => Take(entry.Value), StringComparer.Ordinal));
             return new StageInput(all, _meter.ToRange(all), _rotation, targets);
         }
 
@@ -209,7 +212,9 @@ internal sealed class StageSums(
             }
         }
 
-        /// <summary>What a layer's product is to be: the float model's stream behind it, less the quantized one's before it and the bias.</summary>
+        /// <summary>
+        /// What a layer's product is to be: the float model's stream behind it, less the quantized one's before it and the bias.
+        /// </summary>
         private float[] Outputs(TargetJoin join, int batch)
         {
             ReadOnlySpan<float> stream = _owner.Read.Floats(join.Place.Stream, batch);
@@ -230,9 +235,11 @@ internal sealed class StageSums(
             sums.Fit.Add(left.AsSpan(held * rows), right.AsSpan(held * _columns));
         }
 
-        private PartedMoment Take((CrossAccumulator Fit, CrossAccumulator Held) sums) => new(sums.Fit.Take(_tokens), sums.Held.Take(_tokens));
+        private PartedMoment Take((CrossAccumulator Fit, CrossAccumulator Held) sums) => new(
+            sums.Fit.Take(_tokens), sums.Held.Take(_tokens));
 
-        private static void Subtract(Span<float> from, ReadOnlySpan<float> values) => System.Numerics.Tensors.TensorPrimitives.Subtract(from, values, from);
+        private static void Subtract(Span<float> from, ReadOnlySpan<float> values) => System.Numerics.Tensors.TensorPrimitives.Subtract(
+            from, values, from);
     }
 
     private QuantizeOptions Options => options;

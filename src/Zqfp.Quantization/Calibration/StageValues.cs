@@ -23,7 +23,8 @@ internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values
 
         if (type != TensorElementType.Float16)
         {
-            throw new ZqfpException("ZQFP1012", $"A layer reads activations of type {type}; calibration knows float and float16. Export the model in one of these.");
+            throw new ZqfpException("ZQFP1012",
+                $"A layer reads activations of type {type}; calibration knows float and float16. Export the model in one of these.");
         }
 
         ReadOnlySpan<Half> halves = MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData());

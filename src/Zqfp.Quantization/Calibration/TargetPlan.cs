@@ -27,12 +27,14 @@ internal sealed class TargetPlan
         Float = isBesideFloat ? StagePlanner.Plan(model.Graph, layers, model.Found, model.Facts.Logits, Exact) : null;
     }
 
-    /// <summary>The stages of the model as it is quantized: they observe what layers read, and the stream that outputs are added to.</summary>
+    /// <summary>
+    /// The stages of the model as it is quantized: they observe what layers read, and the stream that outputs are added to.
+    /// </summary>
     public IReadOnlyList<CalibrationStage> Stages { get; }
 
     /// <summary>
-    /// The same of the float model, or null where nothing is compared with it: they observe what layers read, and in place of that the residual
-    /// stream behind those that are added to it, so that their outputs are made once.
+    /// The same of the float model, or null where nothing is compared with it: they observe what layers read, and in place of that the
+    /// residual stream behind those that are added to it, so that their outputs are made once.
     /// </summary>
     public IReadOnlyList<CalibrationStage>? Float { get; }
 
@@ -42,10 +44,11 @@ internal sealed class TargetPlan
         .ToDictionary(layer => layer.Name, layer => _joins[layer.Name], StringComparer.Ordinal);
 
     /// <summary>
-    /// Whether a layer of <paramref name="stage"/> has a weight that layers of other stages read too. One weight has one basis, so such stages
-    /// cannot choose theirs.
+    /// Whether a layer of <paramref name="stage"/> has a weight that layers of other stages read too. One weight has one basis, so such
+    /// stages cannot choose theirs.
     /// </summary>
-    public bool SharesWeights(CalibrationStage stage) => stage.Layers.Any(layer => layer.SharesWeightOf is not null || _owners.Contains(layer.Name));
+    public bool SharesWeights(CalibrationStage stage) =>
+        stage.Layers.Any(layer => layer.SharesWeightOf is not null || _owners.Contains(layer.Name));
 
     private void FindJoins(OnnxFile file, GraphIndex graph, IReadOnlyList<LinearLayer> layers)
     {

@@ -18,7 +18,8 @@ internal static class DoctorJob
 
     private static IEnumerable<DoctorCheck> Software()
     {
-        yield return new DoctorCheck("zqfp", DoctorState.Ok, $"{ModelProperties.Version} on {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}");
+        yield return new DoctorCheck("zqfp", DoctorState.Ok,
+            $"{ModelProperties.Version} on {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}");
         LoadedOnnxRuntime? library = null;
         DoctorCheck runtime;
         try
@@ -29,13 +30,15 @@ internal static class DoctorJob
         }
         catch (ZqfpException e)
         {
-            runtime = new DoctorCheck("ONNX Runtime", DoctorState.Problem, e.Message, $"Put the native library where the message says, or set {RuntimeLibrary.PathVariable} to its file.", e.Code);
+            runtime = new DoctorCheck("ONNX Runtime", DoctorState.Problem, e.Message,
+                $"Put the native library where the message says, or set {RuntimeLibrary.PathVariable} to its file.", e.Code);
         }
 
         yield return runtime;
         if (library is not null)
         {
-            yield return new DoctorCheck("execution providers", DoctorState.Ok, string.Join(", ", RuntimeLibrary.Start().GetAvailableProviders()));
+            yield return new DoctorCheck(
+                "execution providers", DoctorState.Ok, string.Join(", ", RuntimeLibrary.Start().GetAvailableProviders()));
             yield return Operators();
         }
     }
@@ -46,7 +49,8 @@ internal static class DoctorJob
         try
         {
             using SessionOptions options = new SessionOptions().AddZqfpOperators();
-            return new DoctorCheck("operators", DoctorState.Ok, $"domain {OperatorNames.Domain} registers; CPU kernels: {CpuFeatures.Kernels}");
+            return new DoctorCheck(
+                "operators", DoctorState.Ok, $"domain {OperatorNames.Domain} registers; CPU kernels: {CpuFeatures.Kernels}");
         }
         catch (ZqfpException e)
         {
@@ -60,16 +64,20 @@ internal static class DoctorJob
         yield return new DoctorCheck(
             "CPU",
             DoctorState.Ok,
-            string.Create(CultureInfo.InvariantCulture, $"{RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} processors, {(sets.Length > 0 ? sets : "no instruction set that the kernels know")}"),
+            string.Create(CultureInfo.InvariantCulture,
+                $"{RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} processors, "
+                + $"{(sets.Length > 0 ? sets : "no instruction set that the kernels know")}"),
             CpuFeatures.Kernels == "portable" ? "The portable kernels run; a CPU with AVX2 and FMA is several times faster." : null);
         long memory = Machine.AvailableMemory;
-        yield return new DoctorCheck("memory", DoctorState.Ok, Gigabytes(memory), memory < LittleMemory ? "Little: 'dotnet zqfp plan' tells what a model needs." : null);
+        yield return new DoctorCheck("memory", DoctorState.Ok, Gigabytes(memory),
+            memory < LittleMemory ? "Little: 'dotnet zqfp plan' tells what a model needs." : null);
         yield return Disk("disk, this folder", ".");
         yield return Disk("disk, temporary files", Path.GetTempPath());
     }
 
     private static DoctorCheck Disk(string name, string path) => Machine.FreeDisk(path) is { } free
-        ? new DoctorCheck(name, DoctorState.Ok, $"{Gigabytes(free)} free", free < LittleDisk ? "Little: a quantized model and its work folder go there." : null)
+        ? new DoctorCheck(name, DoctorState.Ok, $"{Gigabytes(free)} free",
+            free < LittleDisk ? "Little: a quantized model and its work folder go there." : null)
         : new DoctorCheck(name, DoctorState.Missing, "the system does not tell");
 
     /// <summary>None of this is needed to quantize or to evaluate, which run on the CPU.</summary>
@@ -77,14 +85,20 @@ internal static class DoctorJob
     {
         var cuda = CudaInstallation.Find();
         yield return cuda.DeviceProblem is { } problem
-            ? new DoctorCheck("GPU", DoctorState.Missing, "none that can be used", $"Not needed for quantizing. {Sentence(problem)}", problem.Code)
-            : new DoctorCheck("GPU", DoctorState.Ok, $"{cuda.Device}, compute capability {cuda.ComputeCapability / 10}.{cuda.ComputeCapability % 10}, driver for CUDA {cuda.Driver}", cuda.ComputeCapability == 90 ? null : "The CUDA kernels are for Hopper (9.0).");
+            ? new DoctorCheck("GPU", DoctorState.Missing, "none that can be used", $"Not needed for quantizing. {Sentence(problem)}",
+                problem.Code)
+            : new DoctorCheck("GPU", DoctorState.Ok,
+                $"{cuda.Device}, compute capability {cuda.ComputeCapability / 10}.{cuda.ComputeCapability % 10}, driver for CUDA "
+                + $"{cuda.Driver}",
+                cuda.ComputeCapability == 90 ? null : "The CUDA kernels are for Hopper (9.0).");
         yield return cuda.Nvrtc is { } nvrtc
             ? new DoctorCheck("NVRTC", DoctorState.Ok, nvrtc)
-            : new DoctorCheck("NVRTC", DoctorState.Missing, "not found", "Only the CUDA kernels need it: install libnvrtc of CUDA 12 or 13, or put its folder on the library path.", "ZQFP4102");
+            : new DoctorCheck("NVRTC", DoctorState.Missing, "not found",
+                "Only the CUDA kernels need it: install libnvrtc of CUDA 12 or 13, or put its folder on the library path.", "ZQFP4102");
         yield return cuda.CublasLt is { } cublas
             ? new DoctorCheck("cuBLASLt", DoctorState.Ok, cublas)
-            : new DoctorCheck("cuBLASLt", DoctorState.Missing, "not found", "Only long prompts on a GPU need it: install cuBLAS of CUDA 12.9 or later.", "ZQFP4106");
+            : new DoctorCheck("cuBLASLt", DoctorState.Missing, "not found",
+                "Only long prompts on a GPU need it: install cuBLAS of CUDA 12.9 or later.", "ZQFP4106");
     }
 
     /// <summary>The error's message as a sentence of its own, without its code.</summary>

@@ -8,7 +8,10 @@ internal static class GenAiFolderJob
 {
     private const string TokenizerConfig = "tokenizer_config.json";
 
-    /// <summary>Quantizes <see cref="QuantizeOptions.ModelPath"/>, a folder or the model in it, into the folder <see cref="QuantizeOptions.OutputPath"/>.</summary>
+    /// <summary>
+    /// Quantizes <see cref="QuantizeOptions.ModelPath"/>, a folder or the model in it, into the folder
+    /// <see cref="QuantizeOptions.OutputPath"/>.
+    /// </summary>
     /// <param name="options">The options; without a tokenizer the folder's own is used.</param>
     /// <param name="quantize">Quantizes the model itself.</param>
     /// <exception cref="ZqfpException">ZQFP0002, ZQFP0003, ZQFP0130 to ZQFP0133, and what quantizing throws.</exception>
@@ -73,24 +76,32 @@ internal static class GenAiFolderJob
         TokenizerPath = options.TokenizerPath ?? source.TokenizerPath,
     };
 
-    /// <summary>What the folder has besides its configuration, the model and the model's data, as paths in it, in ordinal order. Folders behind links are left out.</summary>
+    /// <summary>
+    /// What the folder has besides its configuration, the model and the model's data, as paths in it, in ordinal order. Folders behind
+    /// links are left out.
+    /// </summary>
     private static string[] OtherFiles(GenAiFolder source)
     {
         using OnnxFile file = OnnxFile.Open(source.ModelPath);
         string[] replaced = [source.ConfigPath, source.ModelPath, .. file.ExternalFiles()];
-        var files = new FileSystemEnumerable<string>(source.Path, (ref entry) => entry.ToFullPath(), new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 })
+        var files = new FileSystemEnumerable<string>(source.Path, (ref entry) => entry.ToFullPath(),
+            new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 })
         {
             ShouldIncludePredicate = (ref entry) => !entry.IsDirectory,
             ShouldRecursePredicate = (ref entry) => (entry.Attributes & FileAttributes.ReparsePoint) == 0,
         };
-        return [.. files.Where(path => !replaced.Any(other => RealPath.AreSame(path, other))).Select(path => Path.GetRelativePath(source.Path, path)).Order(StringComparer.Ordinal)];
+        return [.. files.Where(path => !replaced.Any(other => RealPath.AreSame(path, other)))
+            .Select(path => Path.GetRelativePath(source.Path, path))
+            .Order(StringComparer.Ordinal)];
     }
 
     private static void RequireProfile(QuantizeOptions options)
     {
         if (options.Profiles is not [EmissionProfile.Custom or EmissionProfile.Stock or EmissionProfile.Portable])
         {
-            throw new ZqfpException("ZQFP0132", $"A GenAI folder holds one model of the profile custom, stock or portable, not '{string.Join(",", options.Profiles.Select(profile => profile.Name()))}'.");
+            throw new ZqfpException("ZQFP0132",
+                "A GenAI folder holds one model of the profile custom, stock or portable, not "
+                + $"'{string.Join(",", options.Profiles.Select(profile => profile.Name()))}'.");
         }
     }
 
@@ -98,14 +109,17 @@ internal static class GenAiFolderJob
     {
         string output = RealPath.Of(options.OutputPath);
         string folder = RealPath.Of(source.Path);
-        if (RealPath.AreSame(output, folder) || output.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+        if (RealPath.AreSame(output, folder)
+            || output.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
         {
-            throw new ZqfpException("ZQFP0003", "The output is the model's own folder, or lies in it. Choose another --output.", options.OutputPath);
+            throw new ZqfpException("ZQFP0003", "The output is the model's own folder, or lies in it. Choose another --output.",
+                options.OutputPath);
         }
 
         if (File.Exists(options.OutputPath))
         {
-            throw new ZqfpException("ZQFP0002", "The output of --for genai is a folder, and there is a file of that name.", options.OutputPath);
+            throw new ZqfpException("ZQFP0002", "The output of --for genai is a folder, and there is a file of that name.",
+                options.OutputPath);
         }
     }
 }

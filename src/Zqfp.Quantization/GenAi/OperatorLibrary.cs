@@ -2,11 +2,16 @@ using System.Runtime.InteropServices;
 
 namespace Zqfp.Quantization;
 
-/// <summary>The native library of the operators, which programs that are not .NET load: <c>zqfp_ops.so</c>, <c>.dll</c> or <c>.dylib</c>.</summary>
+/// <summary>
+/// The native library of the operators, which programs that are not .NET load: <c>zqfp_ops.so</c>, <c>.dll</c> or <c>.dylib</c>.
+/// </summary>
 internal static class OperatorLibrary
 {
     /// <summary>The library's name on this system.</summary>
-    public static string FileName { get; } = OperatingSystem.IsWindows() ? "zqfp_ops.dll" : OperatingSystem.IsMacOS() ? "zqfp_ops.dylib" : "zqfp_ops.so";
+    public static string FileName { get; } = OperatingSystem.IsWindows()
+        ? "zqfp_ops.dll"
+        : OperatingSystem.IsMacOS() ? "zqfp_ops.dylib"
+        : "zqfp_ops.so";
 
     /// <summary>The library's path.</summary>
     /// <param name="named">The one to use; null for the one beside this program.</param>
@@ -15,13 +20,15 @@ internal static class OperatorLibrary
     {
         if (named is not null)
         {
-            return File.Exists(named) ? named : throw new ZqfpException("ZQFP0131", "The operators' native library does not exist at the path that --operators-library names.", named);
+            return File.Exists(named) ? named : throw new ZqfpException(
+                "ZQFP0131", "The operators' native library does not exist at the path that --operators-library names.", named);
         }
 
         return Candidates(AppContext.BaseDirectory).FirstOrDefault(File.Exists)
             ?? throw new ZqfpException(
                 "ZQFP0131",
-                $"The operators' native library, {FileName}, is not beside this program, and a GenAI folder of the profile custom needs it. "
+                $"The operators' native library, {FileName}, is not beside this program, and a GenAI folder of the profile custom needs "
+                + "it. "
                 + "Take it from the package Zqfp.CudaOps and name it by --operators-library, or use --profile stock.");
     }
 

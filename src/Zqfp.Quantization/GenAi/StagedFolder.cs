@@ -52,7 +52,9 @@ internal sealed class StagedFolder : IDisposable
     /// <exception cref="UnauthorizedAccessException">A file may not be moved. The folder is as it was.</exception>
     public void Commit(string last)
     {
-        string[] names = [.. Directory.EnumerateFiles(_staging, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(_staging, path)).Order(StringComparer.Ordinal)];
+        string[] names = [.. Directory.EnumerateFiles(_staging, "*", SearchOption.AllDirectories)
+            .Select(path => Path.GetRelativePath(_staging, path))
+            .Order(StringComparer.Ordinal)];
         Stack<Action> undo = new();
         try
         {

@@ -28,8 +28,8 @@ internal sealed record Coverage
     public required long QuantizedBytes { get; init; }
 
     /// <summary>
-    /// Share of the bytes that are quantized of those of the body: all linear weights but the head, what is tied to the embedding, and what the
-    /// options leave out. 1 where the body has none.
+    /// Share of the bytes that are quantized of those of the body: all linear weights but the head, what is tied to the embedding, and what
+    /// the options leave out. 1 where the body has none.
     /// </summary>
     public required double BodyShare { get; init; }
 
@@ -60,7 +60,8 @@ internal sealed record Coverage
         {
             long bytes = file.Read(product.Weight).ByteLength;
             exceptions.Add(new FloatWeight(product.Name, bytes, product.Reason));
-            weights.TryAdd(product.Weight.Name.Length > 0 ? product.Weight.Name : $"{product.Name}|{weights.Count}", (bytes, false, !product.IsHead));
+            weights.TryAdd(product.Weight.Name.Length > 0 ? product.Weight.Name : $"{product.Name}|{weights.Count}",
+                (bytes, false, !product.IsHead));
         }
 
         long body = weights.Values.Where(weight => weight.IsBody).Sum(weight => weight.Bytes);
@@ -78,17 +79,20 @@ internal sealed record Coverage
 
     /// <summary>Such as <c>14 of 15 linear weights (0.1 of 0.2 MB) are quantized</c>.</summary>
     public string Describe() => string.Create(
-        CultureInfo.InvariantCulture, $"{Quantized} of {Weights} linear weights ({QuantizedBytes / 1e6:0.0##} of {Bytes / 1e6:0.0##} MB) are quantized");
+        CultureInfo.InvariantCulture,
+        $"{Quantized} of {Weights} linear weights ({QuantizedBytes / 1e6:0.0##} of {Bytes / 1e6:0.0##} MB) are quantized");
 
     /// <summary>The exceptions by reason, such as <c>2 not quantized: makes the logits (lm_head, ..)</c>.</summary>
     public IEnumerable<string> DescribeExceptions() => Exceptions.GroupBy(exception => exception.Reason).Select(group => string.Create(
         CultureInfo.InvariantCulture,
-        $"{group.Count()} not quantized: {group.Key} ({string.Join(", ", group.Take(3).Select(exception => exception.Name))}{(group.Count() > 3 ? ", .." : "")})"));
+        $"{group.Count()} not quantized: {group.Key} "
+        + $"({string.Join(", ", group.Take(3).Select(exception => exception.Name))}{(group.Count() > 3 ? ", .." : "")})"));
 
     /// <summary>The warning ZQFP2105 where less is quantized than expected, else null.</summary>
     internal Diagnostic? Warning(string modelPath) => BodyShare >= Expected ? null : new Diagnostic(
         "ZQFP2105",
         DiagnosticSeverity.Warning,
-        string.Create(CultureInfo.InvariantCulture, $"Only {100 * BodyShare:0.#} % of the bytes of the model's linear weights, head aside, are quantized: {Describe()}; {string.Join("; ", DescribeExceptions())}."),
+        string.Create(CultureInfo.InvariantCulture, $"Only {100 * BodyShare:0.#} % of the bytes of the model's linear weights, head aside, "
+            + $"are quantized: {Describe()}; {string.Join("; ", DescribeExceptions())}."),
         modelPath);
 }

@@ -33,16 +33,19 @@ internal static class InspectJob
         {
             Model = options.ModelPath,
             IrVersion = file.Envelope.IrVersion,
-            Opsets = file.Envelope.OpsetImport.GroupBy(import => import.Domain).ToDictionary(group => group.Key, group => group.First().Version),
+            Opsets = file.Envelope.OpsetImport.GroupBy(import => import.Domain).ToDictionary(
+                group => group.Key, group => group.First().Version),
             Producer = $"{file.Envelope.ProducerName} {file.Envelope.ProducerVersion}".Trim(),
-            Properties = file.Envelope.MetadataProps.GroupBy(entry => entry.Key).ToDictionary(group => group.Key, group => group.Last().Value),
+            Properties = file.Envelope.MetadataProps.GroupBy(entry => entry.Key).ToDictionary(
+                group => group.Key, group => group.Last().Value),
             Inputs = [.. graph.Inputs.Select(Describe)],
             Outputs = [.. file.Graph.Output.Select(Describe)],
             Recipe = Recipe.Describe(options),
             Layers = layers,
             Coverage = Coverage.Of(file, model),
             QuantizedLayers = model.Chosen.Count,
-            QuantizableBytes = file.Graph.Initializer.Where(tensor => weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
+            QuantizableBytes = file.Graph.Initializer.Where(tensor => weights.Contains(tensor.Name))
+                .Sum(tensor => file.Read(tensor).ByteLength),
             QuantizedBytes = model.Chosen.Sum(choice => QuantizedSize.Bytes(choice, options.Profiles[0])),
             OtherBytes = file.Graph.Initializer.Where(tensor => !weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
             FileBytes = ModelFiles.Bytes(file),

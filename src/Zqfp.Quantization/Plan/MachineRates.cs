@@ -5,8 +5,12 @@ namespace Zqfp.Quantization;
 
 /// <summary>How fast this machine does what quantizing consists of.</summary>
 /// <param name="GramOperations">Operations a second when the inputs' products are summed.</param>
-/// <param name="QuantizeOperations">Operations a second when a layer is quantized with the options given, counted by <see cref="WorkOf"/>.</param>
-/// <param name="Waiting">How many times longer that took than its processor time explains: about 1 on a machine that does nothing else.</param>
+/// <param name="QuantizeOperations">
+/// Operations a second when a layer is quantized with the options given, counted by <see cref="WorkOf"/>.
+/// </param>
+/// <param name="Waiting">
+/// How many times longer that took than its processor time explains: about 1 on a machine that does nothing else.
+/// </param>
 internal sealed record MachineRates(double GramOperations, double QuantizeOperations, double Waiting)
 {
     /// <summary>
@@ -19,12 +23,14 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
     public const double DiskBytes = 200e6;
 
     /// <summary>
-    /// Seconds that the first layers take longer, because their code is not optimized yet: what the layers of the sample, of stories15m and of
-    /// opt-tiny took beyond the rate of the rest, two cores.
+    /// Seconds that the first layers take longer, because their code is not optimized yet: what the layers of the sample, of stories15m and
+    /// of opt-tiny took beyond the rate of the rest, two cores.
     /// </summary>
     public const double WarmUpSeconds = 3;
 
-    /// <summary>Share of the threads' time that work is in them, at least, where nothing else runs: 0.82 to 0.97 in rounds on two cores.</summary>
+    /// <summary>
+    /// Share of the threads' time that work is in them, at least, where nothing else runs: 0.82 to 0.97 in rounds on two cores.
+    /// </summary>
     private const double Utilization = 0.8;
 
     private const int WarmUpSize = 128;
@@ -38,7 +44,9 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
 
     private static readonly TimeSpan LongestWarmUp = TimeSpan.FromSeconds(10);
 
-    /// <summary>Measures the rates on a layer of 512 x 512, in about three seconds: small layers go first until the code is optimized.</summary>
+    /// <summary>
+    /// Measures the rates on a layer of 512 x 512, in about three seconds: small layers go first until the code is optimized.
+    /// </summary>
     public static MachineRates Measure(QuantizationOptions options, int threads)
     {
         var random = new Random(1);
@@ -57,7 +65,9 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
     /// <summary>Operations of summing x x^T over <paramref name="tokens"/>: half the matrix.</summary>
     public static double GramWork(long tokens, int columns) => (double)tokens * columns * (columns + 1);
 
-    /// <summary>GPTQ's operations, to which scale search, refinement and the low-rank fit stand in about the same proportion for every layer.</summary>
+    /// <summary>
+    /// GPTQ's operations, to which scale search, refinement and the low-rank fit stand in about the same proportion for every layer.
+    /// </summary>
     public static double WorkOf(int rows, int columns) => ((double)columns * columns * columns / 3) + ((double)rows * columns * columns);
 
     private static void WarmUpWith(QuantizationOptions options, float[] weights, float[] inputs)
@@ -75,8 +85,8 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
     }
 
     /// <summary>
-    /// Seconds of a round where nothing else runs: of the fastest one, or what its processor time comes to on <paramref name="threads"/> threads,
-    /// where that is less because other processes took the processors. And how many times longer the fastest round took.
+    /// Seconds of a round where nothing else runs: of the fastest one, or what its processor time comes to on <paramref name="threads"/>
+    /// threads, where that is less because other processes took the processors. And how many times longer the fastest round took.
     /// </summary>
     private static (double Seconds, double Waiting) Time(Action work, int threads)
     {
@@ -98,5 +108,6 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
         return (seconds, fastest / seconds);
     }
 
-    private static float[] Numbers(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
+    private static float[] Numbers(Random random, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
 }

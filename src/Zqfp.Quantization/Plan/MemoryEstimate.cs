@@ -24,7 +24,8 @@ internal static class MemoryEstimate
     /// <param name="hasTargets">Whether weights are moved to float targets.</param>
     /// <param name="choices">The layers that are quantized, by name.</param>
     /// <param name="tokens">Calibration tokens; 0 where nothing is run.</param>
-    public static long Peak(GraphIndex graph, TargetPlan plan, bool hasTargets, IReadOnlyDictionary<string, LayerChoice> choices, long tokens)
+    public static long Peak(
+        GraphIndex graph, TargetPlan plan, bool hasTargets, IReadOnlyDictionary<string, LayerChoice> choices, long tokens)
     {
         int widest = plan.Stages.SelectMany(stage => stage.Layers).Max(layer => Math.Max(layer.InFeatures, layer.OutFeatures));
         var kept = new KeptValues(graph, tokens, widest);
@@ -48,10 +49,14 @@ internal static class MemoryEstimate
             long widestLayer = sizeof(float) * columns * stage.Layers.Max(layer => (long)layer.OutFeatures);
             long joined = plan.JoinsOf(stage).Values.Sum(join => 2L * sizeof(float) * columns * join.Bias.Length);
             long moments = !hasTargets || tokens == 0 ? 0 : joined + (plan.JoinsOf(stage).Count < stage.Layers.Count ? 2 * square : 0);
-            long running = tokens == 0 ? 0 : slice + (Math.Min(BatchTokens, tokens) * widest * sizeof(float) * LiveRows) + (moments > 0 ? square + moments : square / 2);
+            long running = tokens == 0
+                ? 0
+                : slice + (Math.Min(BatchTokens, tokens) * widest * sizeof(float) * LiveRows)
+                    + (moments > 0 ? square + moments : square / 2);
 
             // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes; the targets the gaps of both parts.
-            long quantizing = square + (square / 2) + (2 * widestLayer) + (moments > 0 ? moments + (2 * square) + (square / 2) + (2 * widestLayer) : 0);
+            long quantizing = square + (square / 2) + (2 * widestLayer)
+                + (moments > 0 ? moments + (2 * square) + (square / 2) + (2 * widestLayer) : 0);
             peak = Math.Max(peak, results + kept.Bytes + exact.Bytes + Math.Max(running, quantizing));
             results += stage.Layers.Sum(layer => QuantizedSize.Bytes(choices[layer.Name]));
             kept.Remove(stage);
@@ -96,7 +101,9 @@ internal static class MemoryEstimate
         }
     }
 
-    /// <summary>Bytes that a kept value takes for each token: its last dimension where the model tells it, else the widest layer's.</summary>
+    /// <summary>
+    /// Bytes that a kept value takes for each token: its last dimension where the model tells it, else the widest layer's.
+    /// </summary>
     private static long BytesOfToken(GraphIndex graph, string value, int widest)
     {
         TypeProto.Types.Tensor? tensor = graph.TypeOf(value)?.TensorType;

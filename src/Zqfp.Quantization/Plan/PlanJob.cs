@@ -14,7 +14,9 @@ internal static class PlanJob
     private const double BusyFrom = 1.25;
 
     /// <summary>Plans the quantization that <paramref name="options"/> describe; nothing is written.</summary>
-    /// <param name="options">As for <see cref="QuantizeJob"/>. Without a calibration text the number of windows is taken as asked for.</param>
+    /// <param name="options">
+    /// As for <see cref="QuantizeJob"/>. Without a calibration text the number of windows is taken as asked for.
+    /// </param>
     /// <exception cref="ZqfpException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
     public static QuantizePlan Run(QuantizeOptions options)
     {
@@ -35,10 +37,15 @@ internal static class PlanJob
         if (chosen.Count == 0)
         {
             AlreadyQuantized.RefuseProducts(file);
-            throw new ZqfpException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.", options.ModelPath);
+            throw new ZqfpException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.",
+                options.ModelPath);
         }
 
-        int windows = !calibrates ? 0 : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows) : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows, model.Facts, options.Reading, options.WindowSeed).Windows.Count;
+        int windows = !calibrates
+            ? 0
+            : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows)
+            : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows,
+                model.Facts, options.Reading, options.WindowSeed).Windows.Count;
         long tokens = (long)windows * options.Window;
         var plan = new TargetPlan(options, file, model, [.. chosen.Select(choice => choice.Layer)]);
         IReadOnlyList<CalibrationStage> stages = plan.Stages;
@@ -46,8 +53,10 @@ internal static class PlanJob
         long weights = chosen.Sum(choice => (long)choice.Layer.OutFeatures * choice.Layer.InFeatures);
         long structure = Math.Max(0, report.FileBytes - report.QuantizableBytes - report.OtherBytes);
         long output = structure + report.OtherBytes + (options.IsSimulated ? weights * sizeof(float) : report.QuantizedBytes);
-        var memory = new Requirement(MemoryEstimate.Peak(model.Graph, plan, options.LayerTarget != LayerTarget.None, choices, tokens), Machine.AvailableMemory);
-        var disk = new Requirement((output * options.Profiles.Distinct().Count()) + report.QuantizedBytes, Machine.FreeDisk(options.OutputPath));
+        var memory = new Requirement(MemoryEstimate.Peak(model.Graph, plan, options.LayerTarget != LayerTarget.None, choices, tokens),
+            Machine.AvailableMemory);
+        var disk = new Requirement((output * options.Profiles.Distinct().Count()) + report.QuantizedBytes,
+            Machine.FreeDisk(options.OutputPath));
         var rates = MachineRates.Measure(options.Quantization, options.Threads);
         return new QuantizePlan
         {
@@ -67,7 +76,8 @@ internal static class PlanJob
         };
     }
 
-    private static PlannedSeconds Estimate(IReadOnlyList<CalibrationStage> stages, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes, MachineRates rates)
+    private static PlannedSeconds Estimate(
+        IReadOnlyList<CalibrationStage> stages, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes, MachineRates rates)
     {
         double forward = 2.0 * tokens * chosen.Sum(choice => (double)choice.Layer.OutFeatures * choice.Layer.InFeatures);
         double gram = stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
@@ -80,17 +90,23 @@ internal static class PlanJob
 
     private static string[] Basis(MachineRates rates, bool calibrates) =>
     [
-        string.Create(CultureInfo.InvariantCulture, $"measured now on this machine, a layer of 512 x 512: {rates.QuantizeOperations / 1e9:0.0} GFLOP/s quantizing with these options, by GPTQ's count"),
+        string.Create(CultureInfo.InvariantCulture,
+            $"measured now on this machine, a layer of 512 x 512: {rates.QuantizeOperations / 1e9:0.0} GFLOP/s quantizing with these "
+            + $"options, by GPTQ's count"),
         .. calibrates
-            ? [string.Create(CultureInfo.InvariantCulture, $"measured now: {rates.GramOperations / 1e9:0.0} GFLOP/s summing what layers read; assumed: the model itself at {MachineRates.ForwardShare} of that")]
+            ? [string.Create(CultureInfo.InvariantCulture, $"measured now: {rates.GramOperations / 1e9:0.0} GFLOP/s summing what layers "
+                + $"read; assumed: the model itself at {MachineRates.ForwardShare} of that")]
             : (string[])[],
         .. rates.Waiting > BusyFrom
-            ? [string.Create(CultureInfo.InvariantCulture, $"the machine is busy: the measured work took {rates.Waiting:0.0} times its share of the processors; times are those of a machine that does nothing else")]
+            ? [string.Create(CultureInfo.InvariantCulture, $"the machine is busy: the measured work took {rates.Waiting:0.0} times its "
+                + $"share of the processors; times are those of a machine that does nothing else")]
             : (string[])[],
-        string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.WarmUpSeconds:0} s until the code is optimized; {MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
+        string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.WarmUpSeconds:0} s until the code is optimized; "
+            + $"{MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
     ];
 
-    private static IEnumerable<Diagnostic> Warnings(QuantizeOptions options, IReadOnlyList<LayerChoice> chosen, Requirement memory, Requirement disk)
+    private static IEnumerable<Diagnostic> Warnings(
+        QuantizeOptions options, IReadOnlyList<LayerChoice> chosen, Requirement memory, Requirement disk)
     {
         if (CorrectionSize.Warning(chosen, options.ModelPath) is { } tooLarge)
         {
@@ -99,12 +115,18 @@ internal static class PlanJob
 
         if (memory.Needed > memory.Available)
         {
-            yield return new Diagnostic("ZQFP4008", DiagnosticSeverity.Warning, $"About {Megabytes(memory.Needed)} of memory are needed and {Megabytes(memory.Available.Value)} are there. Use fewer --windows, or a larger machine.", options.ModelPath);
+            yield return new Diagnostic("ZQFP4008", DiagnosticSeverity.Warning,
+                $"About {Megabytes(memory.Needed)} of memory are needed and {Megabytes(memory.Available.Value)} are there. Use fewer "
+                + "--windows, or a larger machine.",
+                options.ModelPath);
         }
 
         if (disk.Needed > disk.Available)
         {
-            yield return new Diagnostic("ZQFP4009", DiagnosticSeverity.Warning, $"About {Megabytes(disk.Needed)} of disk are needed and {Megabytes(disk.Available.Value)} are free. Free some, or choose another --output.", options.OutputPath);
+            yield return new Diagnostic("ZQFP4009", DiagnosticSeverity.Warning,
+                $"About {Megabytes(disk.Needed)} of disk are needed and {Megabytes(disk.Available.Value)} are free. Free some, or choose "
+                + "another --output.",
+                options.OutputPath);
         }
     }
 

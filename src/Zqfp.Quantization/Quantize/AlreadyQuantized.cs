@@ -4,7 +4,9 @@ using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.Quantization;
 
-/// <summary>Says of a model that is quantized already that it is: to quantize it once more would start from rounded weights, or find none.</summary>
+/// <summary>
+/// Says of a model that is quantized already that it is: to quantize it once more would start from rounded weights, or find none.
+/// </summary>
 internal static class AlreadyQuantized
 {
     private static readonly HashSet<string> IntegerProducts = new(StringComparer.Ordinal)
@@ -39,5 +41,6 @@ internal static class AlreadyQuantized
         }
     }
 
-    private static ZqfpException Error(OnnxFile file, string what) => new("ZQFP0014", $"{what} Give the float model that it was made from.", file.Path);
+    private static ZqfpException Error(OnnxFile file, string what) => new(
+        "ZQFP0014", $"{what} Give the float model that it was made from.", file.Path);
 }

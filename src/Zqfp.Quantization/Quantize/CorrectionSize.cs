@@ -8,16 +8,20 @@ internal static class CorrectionSize
     private const int CorrectionBits = 16;
     private const int LargestBits = 8;
 
-    /// <summary>ZQFP0017 where the weights and corrections of <paramref name="chosen"/> take more than 8 bits a weight together; else null.</summary>
+    /// <summary>
+    /// ZQFP0017 where the weights and corrections of <paramref name="chosen"/> take more than 8 bits a weight together; else null.
+    /// </summary>
     public static Diagnostic? Warning(IReadOnlyList<LayerChoice> chosen, string modelPath)
     {
         double weights = chosen.Sum(choice => Weights(choice));
         double codes = chosen.Sum(choice => Weights(choice) * choice.Options.Format.Bits) / weights;
-        double corrections = chosen.Sum(choice => CorrectionBits * RankOf(choice) * (choice.Layer.OutFeatures + choice.Layer.InFeatures)) / weights;
+        double corrections =
+            chosen.Sum(choice => CorrectionBits * RankOf(choice) * (choice.Layer.OutFeatures + choice.Layer.InFeatures)) / weights;
         return corrections == 0 || codes + corrections <= LargestBits
             ? null
             : new Diagnostic("ZQFP0017", DiagnosticSeverity.Warning, string.Create(CultureInfo.InvariantCulture,
-                $"The low-rank corrections take {corrections:0.0} bits a weight beside the {codes:0.0} of the weights themselves: more than weights of ") +
+                $"The low-rank corrections take {corrections:0.0} bits a weight beside the {codes:0.0} of the weights themselves: more "
+                + $"than weights of ") +
                 $"{LargestBits} bits without a correction. Use a lower --rank (Rank in a project), or fp8 weights.", modelPath);
     }
 

@@ -20,7 +20,9 @@ internal static class LayerChooser
     public static IReadOnlyList<LayerChoice> Choose(IReadOnlyList<LinearLayer> layers, QuantizeOptions options)
     {
         LayerChoice[] choices = [.. layers.Select(layer => Choose(layer, options))];
-        foreach (QuantizationOptions weights in choices.Where(choice => choice.FloatBecause is null && !options.IsSimulated).Select(choice => choice.Options).Distinct())
+        foreach (QuantizationOptions weights in choices.Where(choice => choice.FloatBecause is null && !options.IsSimulated)
+            .Select(choice => choice.Options)
+            .Distinct())
         {
             QuantizeOptionRules.CheckFormats(weights, options.Activations);
         }
@@ -41,7 +43,8 @@ internal static class LayerChooser
         return patterns.Distinct().Where(entry => !layers.Any(layer => Matches(entry.Pattern, layer))).Select(entry => new Diagnostic(
             "ZQFP0010",
             DiagnosticSeverity.Warning,
-            $"The pattern '{entry.Pattern}' of {entry.Option} matches no layer of the model: no name of a linear node, of its weight or of its module.",
+            $"The pattern '{entry.Pattern}' of {entry.Option} matches no layer of the model: no name of a linear node, of its weight or of "
+            + "its module.",
             options.ModelPath));
     }
 
@@ -65,7 +68,8 @@ internal static class LayerChooser
             (_, true) when !isNamed => "tied to the embedding",
             (true, _) when !isNamed => "makes the logits",
             _ when selection.Include.Count > 0 && !selection.Include.Any(pattern => Matches(pattern, layer)) => "not included",
-            _ when size < selection.MinSize => string.Create(CultureInfo.InvariantCulture, $"has {size} weights, fewer than {selection.MinSize}"),
+            _ when size < selection.MinSize => string.Create(
+                CultureInfo.InvariantCulture, $"has {size} weights, fewer than {selection.MinSize}"),
             _ => null,
         };
         bool isSpecial = (layer.IsTied || layer.IsHead) && !isNamed;
@@ -75,7 +79,8 @@ internal static class LayerChooser
     /// <summary>Whether the pattern means the layer: by its very name, or by a wildcard where the layer is neither head nor tied.</summary>
     private static bool Matches(string pattern, LinearLayer layer) =>
         IsName(pattern, layer)
-        || (!(layer.IsHead || layer.IsTied) && NamesOf(layer).Any(name => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false)));
+        || (!(layer.IsHead || layer.IsTied)
+            && NamesOf(layer).Any(name => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false)));
 
     private static bool IsName(string pattern, LinearLayer layer) => NamesOf(layer).Contains(pattern);
 

@@ -16,19 +16,24 @@ internal static class LayerDiagnostics
     public static Diagnostic Unseen(LinearLayer layer, string modelPath) => new(
         UnseenCode,
         DiagnosticSeverity.Warning,
-        $"Layer '{layer.DisplayName}': no calibration token reaches it, so its weights are rounded to nearest. Calibrate with more varied text if the model will use it.",
+        $"Layer '{layer.DisplayName}': no calibration token reaches it, so its weights are rounded to nearest. Calibrate with more varied "
+        + "text if the model will use it.",
         modelPath);
 
     /// <summary>The warnings of all layers, in the layers' order: what concerns one layer as it is, else each cause once.</summary>
     public static IEnumerable<Diagnostic> Merge(IReadOnlyList<QuantizedLayerResult> layers, string modelPath)
     {
-        (string Layer, Diagnostic Warning)[] all = [.. layers.SelectMany(layer => layer.Warnings.Select(warning => (layer.Tensors.Layer.DisplayName, warning)))];
+        (string Layer, Diagnostic Warning)[] all =
+        [
+            .. layers.SelectMany(layer => layer.Warnings.Select(warning => (layer.Tensors.Layer.DisplayName, warning)))
+        ];
         foreach (IGrouping<string, (string Layer, Diagnostic Warning)> cause in all.GroupBy(entry => entry.Warning.Code))
         {
             (string Layer, Diagnostic Warning)[] entries = [.. cause];
             string? what = cause.Key switch
             {
-                DiagnosticCodes.DeadColumns => "have input columns that were 0 for every calibration token; their weights are rounded to nearest",
+                DiagnosticCodes.DeadColumns =>
+                    "have input columns that were 0 for every calibration token; their weights are rounded to nearest",
                 UnseenCode => "are reached by no calibration token, so their weights are rounded to nearest",
                 _ => null,
             };
@@ -42,11 +47,15 @@ internal static class LayerDiagnostics
             else
             {
                 string names = string.Join(", ", entries.Take(Named).Select(entry => $"'{entry.Layer}'"));
-                string rest = entries.Length > Named ? string.Create(CultureInfo.InvariantCulture, $" and {entries.Length - Named} more") : "";
+                string rest = entries.Length > Named
+                    ? string.Create(CultureInfo.InvariantCulture, $" and {entries.Length - Named} more")
+                    : "";
                 yield return new Diagnostic(
                     cause.Key,
                     DiagnosticSeverity.Warning,
-                    string.Create(CultureInfo.InvariantCulture, $"{entries.Length} layers {what}: {names}{rest}. If that is no property of the model, calibrate with more varied text."),
+                    string.Create(CultureInfo.InvariantCulture,
+                        $"{entries.Length} layers {what}: {names}{rest}. If that is no property of the model, calibrate with more varied "
+                        + $"text."),
                     modelPath);
             }
         }

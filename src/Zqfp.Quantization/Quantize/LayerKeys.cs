@@ -28,14 +28,18 @@ internal static class LayerKeys
     /// <param name="weights">The options of each layer.</param>
     /// <param name="windows">The calibration windows; none where nothing is calibrated.</param>
     public static LayerKey[] Of(
-        QuantizeOptions options, OnnxFile file, IReadOnlyList<CalibrationStage> stages, Func<LinearLayer, QuantizationOptions> weights, IReadOnlyList<int[]> windows)
+        QuantizeOptions options, OnnxFile file, IReadOnlyList<CalibrationStage> stages, Func<LinearLayer, QuantizationOptions> weights,
+        IReadOnlyList<int[]> windows)
     {
         bool isSequential = windows.Count > 0 && options.CalibrateOn == CalibrationSource.Quantized;
         byte[] before = Start(options, file, windows);
         List<LayerKey> keys = [];
         foreach (CalibrationStage stage in stages)
         {
-            byte[][] stageKeys = [.. stage.Layers.Select(layer => SHA256.HashData([.. before, .. Encoding.UTF8.GetBytes(Describe(layer, weights(layer)))]))];
+            byte[][] stageKeys =
+            [
+                .. stage.Layers.Select(layer => SHA256.HashData([.. before, .. Encoding.UTF8.GetBytes(Describe(layer, weights(layer)))]))
+            ];
             keys.AddRange(stageKeys.Select(key => new LayerKey(Convert.ToHexStringLower(key))));
             if (isSequential)
             {
@@ -56,9 +60,12 @@ internal static class LayerKeys
     private static byte[] Start(QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Activations}|{options.CalibrateOn}|{options.LayerTarget}|{options.Rotation}|{options.IsSimulated}"));
+        hash.AppendData(Encoding.UTF8.GetBytes(
+            $"{CodeIdentity.Value}|{options.Activations}|{options.CalibrateOn}|"
+            + $"{options.LayerTarget}|{options.Rotation}|{options.IsSimulated}"));
         hash.AppendData(StructureHash(file.Graph));
-        foreach (TensorProto tensor in file.Graph.Initializer.Where(tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
+        foreach (TensorProto tensor in file.Graph.Initializer.Where(
+            tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
         {
             Append(hash, file.Read(tensor));
         }

@@ -25,7 +25,9 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
     public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer) => isTemporary ? null : Map(key, layer);
 
     /// <summary>Writes <paramref name="result"/> and returns it as <see cref="Read"/> does.</summary>
-    /// <exception cref="ZqfpException">ZQFP0007: the folder cannot be written; ZQFP0002 where it is the temporary one beside the output.</exception>
+    /// <exception cref="ZqfpException">
+    /// ZQFP0007: the folder cannot be written; ZQFP0002 where it is the temporary one beside the output.
+    /// </exception>
     public QuantizedLayerResult Write(LayerKey key, QuantizedLayerResult result)
     {
         try
@@ -40,14 +42,16 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw isTemporary
-                ? new ZqfpException("ZQFP0002", $"Finished layers cannot be written beside the output: {e.Message} Choose another --output.", folder, e)
-                : new ZqfpException("ZQFP0007", $"The folder of finished layers cannot be written: {e.Message} Choose another --work folder.", folder, e);
+                ? new ZqfpException(
+                    "ZQFP0002", $"Finished layers cannot be written beside the output: {e.Message} Choose another --output.", folder, e)
+                : new ZqfpException(
+                    "ZQFP0007", $"The folder of finished layers cannot be written: {e.Message} Choose another --work folder.", folder, e);
         }
     }
 
     /// <summary>
-    /// Removes layers that this run did not use: those of a month ago, and the oldest of what exceeds three times what it used or wrote. A run
-    /// over few layers used little, and those of all the others are still wanted.
+    /// Removes layers that this run did not use: those of a month ago, and the oldest of what exceeds three times what it used or wrote. A
+    /// run over few layers used little, and those of all the others are still wanted.
     /// </summary>
     /// <param name="outputBytes">Bytes of the model that was written.</param>
     public void Prune(long outputBytes)
@@ -81,7 +85,8 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
             using var reader = new BinaryReader(File.OpenRead(PathOf(key)));
             return reader.ReadUInt32() == Magic ? Parse(reader, PathOf(key), layer) : null;
         }
-        catch (Exception e) when (e is IOException or InvalidDataException or FormatException or OverflowException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or InvalidDataException or FormatException or OverflowException
+            or UnauthorizedAccessException)
         {
             return null;
         }
@@ -109,7 +114,10 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 
         ReadOnlyMemory<byte> exponents = tensors.Exponents ?? default;
         ReadOnlyMemory<float> values = tensors.Values ?? default;
-        int[] lengths = [tensors.Codes.Length, exponents.Length, tensors.Scales.Length, tensors.Down.Length, tensors.Up.Length, values.Length];
+        int[] lengths =
+        [
+            tensors.Codes.Length, exponents.Length, tensors.Scales.Length, tensors.Down.Length, tensors.Up.Length, values.Length
+        ];
         Array.ForEach(lengths, writer.Write);
         WriteArray(writer, tensors.Codes);
         WriteArray(writer, exponents);
@@ -141,7 +149,8 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         int[] lengths = [Count(reader), Count(reader), Count(reader), Count(reader), Count(reader), Count(reader)];
         var arrays = new Arrays(reader.BaseStream.Position);
         (long codes, long exponents, long scales, long down, long up, long floats) =
-            (arrays.Place<byte>(lengths[0]), arrays.Place<byte>(lengths[1]), arrays.Place<float>(lengths[2]), arrays.Place<Half>(lengths[3]), arrays.Place<Half>(lengths[4]), arrays.Place<float>(lengths[5]));
+            (arrays.Place<byte>(lengths[0]), arrays.Place<byte>(lengths[1]), arrays.Place<float>(lengths[2]),
+                arrays.Place<Half>(lengths[3]), arrays.Place<Half>(lengths[4]), arrays.Place<float>(lengths[5]));
         if (arrays.End != reader.BaseStream.Length)
         {
             throw new InvalidDataException();
@@ -167,7 +176,9 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
             Activations = activations,
             Rotation = rotation,
         };
-        return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, range, warnings) { Ridge = double.IsNaN(ridge) ? null : ridge };
+        return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, range,
+            warnings)
+        { Ridge = double.IsNaN(ridge) ? null : ridge };
     }
 
     private static void WriteRange(BinaryWriter writer, ActivationRange? range)
@@ -175,12 +186,14 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         writer.Write(range is not null);
         if (range is not null)
         {
-            Array.ForEach([range.Largest, range.TokenLow, range.TokenMedian, range.TokenHigh, range.Rms, range.ChannelMedian], writer.Write);
+            Array.ForEach([range.Largest, range.TokenLow, range.TokenMedian, range.TokenHigh, range.Rms, range.ChannelMedian],
+                writer.Write);
         }
     }
 
     private static ActivationRange? ReadRange(BinaryReader reader) => reader.ReadBoolean()
-        ? new ActivationRange(reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle())
+        ? new ActivationRange(reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle(), reader.ReadSingle(),
+            reader.ReadSingle(), reader.ReadSingle())
         : null;
 
     private static int Count(BinaryReader reader)

@@ -57,7 +57,8 @@ internal sealed record ModelLayers
         {
             Graph = narrowed,
             Found = found,
-            Choices = [.. Choices.Select(choice => byName.TryGetValue(choice.Layer.Name, out LinearLayer? layer) ? choice with { Layer = layer } : choice)],
+            Choices = [.. Choices.Select(
+                choice => byName.TryGetValue(choice.Layer.Name, out LinearLayer? layer) ? choice with { Layer = layer } : choice)],
         };
     }
 }

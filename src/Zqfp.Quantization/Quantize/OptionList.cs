@@ -31,7 +31,8 @@ internal static class OptionList
             ("low-rank-weighting", weights.Rank == 0 ? null : Word(weights.LowRankWeighting)),
             ("low-rank-refits", weights.Rank == 0 ? null : Number(weights.LowRankRefits)),
             ("target", Word(options.LayerTarget)),
-            ("rotation", options.Rotation switch { QuantizeOptions.NoRotation => "none", QuantizeOptions.AutoRotation => "auto", int block => Number(block) }),
+            ("rotation", options.Rotation switch { QuantizeOptions.NoRotation => "none", QuantizeOptions.AutoRotation =>
+                "auto", int block => Number(block) }),
             ("calibration", FileName(options.CalibrationPath)),
             ("tokenizer", FileName(options.TokenizerPath)),
             ("logits", options.Logits),

@@ -48,9 +48,15 @@ internal sealed class QuantizationRun
         LayerKey[] keys = _options.WorkFolder is null
             ? LayerKeys.Numbered(stages)
             : LayerKeys.Of(_options, _file, stages, layer => _weights[layer.Name], windows.Windows);
-        using var store = new LayerStore(_options.WorkFolder ?? _options.OutputPath + ".layers.tmp", isTemporary: _options.WorkFolder is null);
-        QuantizedLayerResult?[] kept = [.. stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => IsOwner(layer) ? store.Read(key, layer) : null)];
-        if (windows.Windows.Count == 0 || stages.SelectMany(stage => stage.Layers).Zip(kept).All(entry => IsKept(entry.First, entry.Second)))
+        using var store = new LayerStore(_options.WorkFolder ?? _options.OutputPath + ".layers.tmp",
+            isTemporary: _options.WorkFolder is null);
+        QuantizedLayerResult?[] kept =
+        [
+            .. stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => IsOwner(layer) ? store.Read(key, layer) : null)
+        ];
+        if (windows.Windows.Count == 0 || stages.SelectMany(stage => stage.Layers)
+            .Zip(kept)
+            .All(entry => IsKept(entry.First, entry.Second)))
         {
             stages.ToList().ForEach(stage => Finish(stage, kept, input: null, keys, store));
         }
@@ -73,7 +79,10 @@ internal sealed class QuantizationRun
         IReadOnlyList<LinearLayer> all = _model.Found;
         if (LogitsCoverage.Refusal(_model.Graph, all, _model.Facts.Logits) is { } refusal)
         {
-            throw new ZqfpException("ZQFP1008", $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it without pruning the head.", _file.Path);
+            throw new ZqfpException("ZQFP1008",
+                $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it "
+                + "without pruning the head.",
+                _file.Path);
         }
 
         foreach (Diagnostic warning in LayerChooser.UnusedPatterns(all, _options))
@@ -131,7 +140,8 @@ internal sealed class QuantizationRun
     private TokenWindowSet LoadWindows() =>
         QuantizeOptionRules.NeedsCalibration(_options) || _weights.Values.Any(weights => QuantizeOptionRules.NeedsCalibration(weights))
             ? TokenWindowSet.Load(
-                _options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts, _options.Reading, _options.WindowSeed, _cancellation)
+                _options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts,
+                _options.Reading, _options.WindowSeed, _cancellation)
             : TokenWindowSet.Empty;
 
     private void Calibrate(TargetPlan plan, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
@@ -141,14 +151,16 @@ internal sealed class QuantizationRun
         using var calibration = new StageCalibration(
             _options,
             plan,
-            isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph), batches, feeds, _options.Threads),
+            isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph), batches,
+                feeds, _options.Threads),
             batches,
             _cancellation);
         for (int i = 0; i < plan.Stages.Count; i++)
         {
             CalibrationStage stage = plan.Stages[i];
             bool isKept = stage.Layers.Zip(kept.Skip(_layers.Count)).All(entry => IsKept(entry.First, entry.Second));
-            using StageInput? input = _clock.Measure("calibrate", () => calibration.Run(i, layer => _weights[layer.Name], layer => WeightReader.Read(_file, _model.Graph, layer), !isKept));
+            using StageInput? input = _clock.Measure("calibrate",
+                () => calibration.Run(i, layer => _weights[layer.Name], layer => WeightReader.Read(_file, _model.Graph, layer), !isKept));
             Finish(stage, kept, input, keys, store);
         }
     }
@@ -197,11 +209,17 @@ internal sealed class QuantizationRun
         }
 
         options = input is { IsUnseen: true } ? QuantizeOptionRules.WithoutCalibration(options) : options;
-        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, input.Hessian!, new Workers(options.Threads, _cancellation)) ?? double.PositiveInfinity;
-        QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures, input?.Hessian, options, _cancellation);
-        QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations, rotation, _options.IsSimulated, _file.Path)
-            with { Ridge = double.IsFinite(ridge) ? ridge : null };
-        return input is { IsUnseen: true } ? result with { Warnings = [LayerDiagnostics.Unseen(layer, _file.Path), .. result.Warnings] } : result;
+        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, input.Hessian!, new Workers(
+            options.Threads, _cancellation)) ?? double.PositiveInfinity;
+        QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures,
+            input?.Hessian, options, _cancellation);
+        QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations,
+            rotation, _options.IsSimulated, _file.Path)
+            with
+        { Ridge = double.IsFinite(ridge) ? ridge : null };
+        return input is { IsUnseen: true }
+            ? result with { Warnings = [LayerDiagnostics.Unseen(layer, _file.Path), .. result.Warnings] }
+            : result;
     }
 
     private QuantizeReport Save(int calibrationWindows)
@@ -211,7 +229,8 @@ internal sealed class QuantizationRun
         {
             foreach ((EmissionProfile profile, string path) in ProfileFiles.Of(_options))
             {
-                IEnumerable<KeyValuePair<string, string>> properties = ModelProperties.Make(Recipe.Describe(_options, profile), profile, _layers.Count, BitsPerWeight(profile));
+                IEnumerable<KeyValuePair<string, string>> properties = ModelProperties.Make(
+                    Recipe.Describe(_options, profile), profile, _layers.Count, BitsPerWeight(profile));
                 _rewriter.Save(path, profile, properties, ModelProperties.ContentKey, _cancellation);
             }
 
@@ -235,7 +254,9 @@ internal sealed class QuantizationRun
         };
     }
 
-    /// <summary>Bits stored for each quantized weight in a file of <paramref name="profile"/>; a weight that layers share counts once.</summary>
+    /// <summary>
+    /// Bits stored for each quantized weight in a file of <paramref name="profile"/>; a weight that layers share counts once.
+    /// </summary>
     private double BitsPerWeight(EmissionProfile profile)
     {
         LayerReport[] stored = [.. _layers.Select(layer => layer.Report(profile)).Where(layer => layer.SharesWeightOf is null)];

@@ -6,8 +6,8 @@ namespace Zqfp.Quantization;
 internal static class QuantizeJob
 {
     /// <summary>
-    /// Refuses, in a moment, what <see cref="Run"/> would refuse before it begins: options that contradict each other, files that are missing, a
-    /// model that cannot be used, an output that cannot be written.
+    /// Refuses, in a moment, what <see cref="Run"/> would refuse before it begins: options that contradict each other, files that are
+    /// missing, a model that cannot be used, an output that cannot be written.
     /// </summary>
     /// <exception cref="ZqfpException">The model, the text or the options cannot be used; the code says why.</exception>
     public static void Check(QuantizeOptions options)
@@ -18,9 +18,14 @@ internal static class QuantizeJob
     }
 
     /// <summary>Quantizes a model.</summary>
-    /// <exception cref="ZqfpException">The model, the text or the options cannot be used; the code says why. No output is written.</exception>
-    /// <exception cref="OperationCanceledException">Cancellation was asked for. Nothing is written but finished layers in the work folder.</exception>
-    public static QuantizeReport Run(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation) => options.Target == OutputTarget.GenAi
+    /// <exception cref="ZqfpException">
+    /// The model, the text or the options cannot be used; the code says why. No output is written.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">
+    /// Cancellation was asked for. Nothing is written but finished layers in the work folder.
+    /// </exception>
+    public static QuantizeReport Run(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation) =>
+        options.Target == OutputTarget.GenAi
         ? GenAiFolderJob.Run(options, model => RunModel(model, observer, cancellation))
         : RunModel(options.InGenAiFolder(), observer, cancellation);
 

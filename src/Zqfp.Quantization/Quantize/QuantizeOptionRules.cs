@@ -47,17 +47,21 @@ internal static class QuantizeOptionRules
 
         if (options.Rotation is not (QuantizeOptions.NoRotation or QuantizeOptions.AutoRotation or 8 or 16 or 32 or 64 or 128))
         {
-            throw new ZqfpException(DiagnosticCodes.InvalidOption, $"A rotation of {options.Rotation} is not possible; use none, auto, or a power of two from 8 to 128.");
+            throw new ZqfpException(DiagnosticCodes.InvalidOption,
+                $"A rotation of {options.Rotation} is not possible; use none, auto, or a power of two from 8 to 128.");
         }
 
         if (options.Rotation > 0 && options.Activations == ActivationFormat.None)
         {
-            throw new ZqfpException("ZQFP0005", "The rotation is part of rounding the activations, which float activations leave out. Use --rotation none, or fp8 activations.");
+            throw new ZqfpException("ZQFP0005",
+                "The rotation is part of rounding the activations, which float activations leave out. Use --rotation none, or fp8 "
+                + "activations.");
         }
 
         if (options.CalibrationPath is null && NeedsCalibration(options))
         {
-            throw new ZqfpException("ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
+            throw new ZqfpException(
+                "ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
         }
     }
 
@@ -78,7 +82,8 @@ internal static class QuantizeOptionRules
     /// <exception cref="ZqfpException">ZQFP0005.</exception>
     public static void CheckFormats(QuantizationOptions weights, ActivationFormat activations)
     {
-        Refuse(activations is ActivationFormat.Int8 or ActivationFormat.Fp8E5M2, $"activation format '{(activations == ActivationFormat.Int8 ? "int8" : "e5m2")}'", "fp8 or none");
+        Refuse(activations is ActivationFormat.Int8 or ActivationFormat.Fp8E5M2,
+            $"activation format '{(activations == ActivationFormat.Int8 ? "int8" : "e5m2")}'", "fp8 or none");
         Refuse(
             weights.Format != NumberFormat.E2M1 && weights.Format != NumberFormat.E4M3,
             $"weight format '{weights.Format.Name}'",
@@ -110,7 +115,8 @@ internal static class QuantizeOptionRules
 
     /// <summary>Whether a run needs calibration text.</summary>
     public static bool NeedsCalibration(QuantizeOptions options) =>
-        NeedsCalibration(options.Quantization) || options.LayerTarget != LayerTarget.None || options.Rotation == QuantizeOptions.AutoRotation;
+        NeedsCalibration(options.Quantization) || options.LayerTarget != LayerTarget.None
+            || options.Rotation == QuantizeOptions.AutoRotation;
 
     private static void RequireFile(string code, string kind, string? path, string instead)
     {
@@ -127,7 +133,8 @@ internal static class QuantizeOptionRules
         while (!Directory.Exists(folder) && Path.GetDirectoryName(folder) is { } above)
         {
             folder = File.Exists(folder)
-                ? throw new ZqfpException("ZQFP0002", $"'{output}' cannot be written: '{folder}' is a file. Choose another --output.", output)
+                ? throw new ZqfpException(
+                    "ZQFP0002", $"'{output}' cannot be written: '{folder}' is a file. Choose another --output.", output)
                 : above;
         }
 

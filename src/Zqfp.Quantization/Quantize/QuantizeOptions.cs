@@ -50,8 +50,8 @@ internal enum LayerTarget
     Layer,
 
     /// <summary>
-    /// As <see cref="Layer"/>; and layers whose output is added to the residual stream also take over what the stream has drifted from the float
-    /// model's there.
+    /// As <see cref="Layer"/>; and layers whose output is added to the residual stream also take over what the stream has drifted from the
+    /// float model's there.
     /// </summary>
     Residual,
 }
@@ -74,13 +74,17 @@ internal sealed record QuantizeOptions
     /// <summary>Text to calibrate on. May be null for round-to-nearest without search, which needs none.</summary>
     public string? CalibrationPath { get; init; }
 
-    /// <summary>The model's tokenizer; may be null where the calibration data are token ids, or where the model is a GenAI folder that has one.</summary>
+    /// <summary>
+    /// The model's tokenizer; may be null where the calibration data are token ids, or where the model is a GenAI folder that has one.
+    /// </summary>
     public string? TokenizerPath { get; init; }
 
     /// <summary>How the calibration text is read.</summary>
     public TextReading Reading { get; init; } = new();
 
-    /// <summary>Draws the calibration windows from all of the text by this seed, the same on every machine; null takes the first ones.</summary>
+    /// <summary>
+    /// Draws the calibration windows from all of the text by this seed, the same on every machine; null takes the first ones.
+    /// </summary>
     public int? WindowSeed { get; init; }
 
     /// <summary>Tokens in a calibration window, 2 or more.</summary>
@@ -98,37 +102,45 @@ internal sealed record QuantizeOptions
     /// <summary>Whose activations layers are calibrated on.</summary>
     public CalibrationSource CalibrateOn { get; init; } = CalibrationSource.Quantized;
 
-    /// <summary>What the quantized weights are to reproduce. With <see cref="CalibrationSource.Float"/> there is no drift, only rounded inputs.</summary>
+    /// <summary>
+    /// What the quantized weights are to reproduce. With <see cref="CalibrationSource.Float"/> there is no drift, only rounded inputs.
+    /// </summary>
     public LayerTarget LayerTarget { get; init; } = LayerTarget.None;
 
     /// <summary>Value of <see cref="Rotation"/>: inputs are not rotated.</summary>
     public const int NoRotation = 0;
 
-    /// <summary>Value of <see cref="Rotation"/>: chosen for each stage, none or blocks of up to 64, by error on held-out calibration windows.</summary>
+    /// <summary>
+    /// Value of <see cref="Rotation"/>: chosen for each stage, none or blocks of up to 64, by error on held-out calibration windows.
+    /// </summary>
     public const int AutoRotation = -1;
 
     /// <summary>
-    /// Inputs of a block that are multiplied by a normalized Hadamard matrix before they are rounded, a power of two from 8 to 128: the largest
-    /// one up to this that divides a layer's inputs is taken. Or <see cref="NoRotation"/>, <see cref="AutoRotation"/>.
+    /// Inputs of a block that are multiplied by a normalized Hadamard matrix before they are rounded, a power of two from 8 to 128: the
+    /// largest one up to this that divides a layer's inputs is taken. Or <see cref="NoRotation"/>, <see cref="AutoRotation"/>.
     /// </summary>
     public int Rotation { get; init; } = NoRotation;
 
     /// <summary>How activations are rounded.</summary>
     public ActivationFormat Activations { get; init; } = ActivationFormat.Fp8;
 
-    /// <summary>How the model is written: one file for each, all from the same numbers (see <see cref="ProfileFiles"/>); at least one.</summary>
+    /// <summary>
+    /// How the model is written: one file for each, all from the same numbers (see <see cref="ProfileFiles"/>); at least one.
+    /// </summary>
     public IReadOnlyList<EmissionProfile> Profiles { get; init; } = [EmissionProfile.Custom];
 
     /// <summary>
-    /// What MatMulNBits may round activations to in the profile <see cref="EmissionProfile.Stock"/>, 0 to 4: 1 float32, 2 float16, 3 bfloat16,
-    /// 4 int8 in blocks, which is fastest; 0 leaves the choice to the runtime.
+    /// What MatMulNBits may round activations to in the profile <see cref="EmissionProfile.Stock"/>, 0 to 4: 1 float32, 2 float16, 3
+    /// bfloat16, 4 int8 in blocks, which is fastest; 0 leaves the choice to the runtime.
     /// </summary>
     public int AccuracyLevel { get; init; } = ModelRewriter.DefaultAccuracyLevel;
 
     /// <summary>What is written. A GenAI folder is made from a GenAI folder, in one profile: custom, stock or portable.</summary>
     public OutputTarget Target { get; init; }
 
-    /// <summary>The operators' native library, which goes into a GenAI folder of the profile custom; null for the one beside this program.</summary>
+    /// <summary>
+    /// The operators' native library, which goes into a GenAI folder of the profile custom; null for the one beside this program.
+    /// </summary>
     public string? OperatorLibrary { get; init; }
 
     /// <summary>Whether the formats are only simulated, with float weights.</summary>
@@ -140,7 +152,10 @@ internal sealed record QuantizeOptions
     /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
     public int Threads { get; init; }
 
-    /// <summary>These options with the model and, where none is named, the tokenizer of the GenAI folder that <see cref="ModelPath"/> is; the same where it is none.</summary>
+    /// <summary>
+    /// These options with the model and, where none is named, the tokenizer of the GenAI folder that <see cref="ModelPath"/> is; the same
+    /// where it is none.
+    /// </summary>
     /// <exception cref="ZqfpException">ZQFP0130: the folder's configuration names no model.</exception>
     internal QuantizeOptions InGenAiFolder() => GenAiFolder.Find(ModelPath) is { } folder
         ? this with { ModelPath = folder.ModelPath, TokenizerPath = TokenizerPath ?? folder.TokenizerPath }

@@ -22,7 +22,8 @@ internal enum QuantizePreset
 internal static class QuantizePresets
 {
     /// <summary>
-    /// As <see cref="Apply(QuantizePreset, QuantizationOptions)"/> for the layers, and sets what they reproduce and whether inputs are rotated.
+    /// As <see cref="Apply(QuantizePreset, QuantizationOptions)"/> for the layers, and sets what they reproduce and whether inputs are
+    /// rotated.
     /// </summary>
     public static QuantizeOptions Apply(this QuantizePreset preset, QuantizeOptions options)
     {

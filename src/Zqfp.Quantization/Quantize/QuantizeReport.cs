@@ -6,13 +6,17 @@ namespace Zqfp.Quantization;
 /// <param name="Columns">K, inputs.</param>
 /// <param name="Rank">Rank of its low-rank branch, 0 for none.</param>
 /// <param name="BitsPerWeight">Bits stored for each of its weights: codes, scales, exponents and factors.</param>
-/// <param name="OutputError">Squared error of the layer's output, summed over outputs, mean over the calibration tokens; null without calibration.</param>
+/// <param name="OutputError">
+/// Squared error of the layer's output, summed over outputs, mean over the calibration tokens; null without calibration.
+/// </param>
 internal sealed record LayerReport(string Name, int Rows, int Columns, int Rank, double BitsPerWeight, double? OutputError)
 {
     /// <summary>The module it was in PyTorch, where the exporter wrote that down.</summary>
     public string? Module { get; init; }
 
-    /// <summary>The layer whose quantized weight it reads too; null where it has its own. Such a layer is not measured and stores nothing.</summary>
+    /// <summary>
+    /// The layer whose quantized weight it reads too; null where it has its own. Such a layer is not measured and stores nothing.
+    /// </summary>
     public string? SharesWeightOf { get; init; }
 
     /// <summary>Bytes of the weight it had. 0 in older results, which do not tell.</summary>
@@ -24,10 +28,14 @@ internal sealed record LayerReport(string Name, int Rows, int Columns, int Rank,
     /// <summary>Inputs of a block that are rotated before they are rounded; 0 for none.</summary>
     public int Rotation { get; init; }
 
-    /// <summary>How strongly its weights were held to the float ones while they were moved to the float target; null where they were not moved.</summary>
+    /// <summary>
+    /// How strongly its weights were held to the float ones while they were moved to the float target; null where they were not moved.
+    /// </summary>
     public double? Ridge { get; init; }
 
-    /// <summary>What its input ranged over in calibration; null without calibration, where the layer shares a weight, and in older results.</summary>
+    /// <summary>
+    /// What its input ranged over in calibration; null without calibration, where the layer shares a weight, and in older results.
+    /// </summary>
     public ActivationRange? Activations { get; init; }
 }
 

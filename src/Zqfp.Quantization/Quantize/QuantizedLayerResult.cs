@@ -8,7 +8,8 @@ namespace Zqfp.Quantization;
 /// <param name="OutputError">Squared error of the layer's output, mean over the calibration tokens; null without calibration.</param>
 /// <param name="Activations">What its input ranged over in calibration; null without.</param>
 /// <param name="Warnings">What the user should know.</param>
-internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, double? OutputError, ActivationRange? Activations, IReadOnlyList<Diagnostic> Warnings)
+internal sealed record QuantizedLayerResult(
+    QuantizedLayerTensors Tensors, double? OutputError, ActivationRange? Activations, IReadOnlyList<Diagnostic> Warnings)
 {
     /// <summary>The ridge of its float target, see <see cref="LayerReport.Ridge"/>.</summary>
     public double? Ridge { get; init; }
@@ -46,14 +47,18 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
     public QuantizedLayerResult SharedWith(LinearLayer layer) => new(Tensors with { Layer = layer }, null, null, []);
 
     /// <summary>Puts the numbers into the shape the operators read.</summary>
-    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, ActivationRange? read, ActivationFormat activations, int rotation, bool isSimulated, string modelPath)
+    public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, ActivationRange? read, ActivationFormat activations,
+        int rotation, bool isSimulated, string modelPath)
     {
         QuantizedMatrix weights = quantized.Weights;
         LowRankFactors? factors = quantized.LowRank;
         var tensors = new QuantizedLayerTensors
         {
             Layer = layer,
-            CodesType = isSimulated ? WeightCodes.Simulated : weights.Format == NumberFormat.E2M1 ? WeightCodes.Fp4E2M1 : WeightCodes.Fp8E4M3,
+            CodesType = isSimulated
+                ? WeightCodes.Simulated
+                : weights.Format == NumberFormat.E2M1 ? WeightCodes.Fp4E2M1
+                : WeightCodes.Fp8E4M3,
             Codes = weights.Codes,
             Values = isSimulated ? Values(weights) : null,
             GroupSize = weights.GroupSize,
@@ -71,7 +76,10 @@ internal sealed record QuantizedLayerResult(QuantizedLayerTensors Tensors, doubl
             },
             Rotation = rotation,
         };
-        Diagnostic[] warnings = [.. quantized.Warnings.Select(warning => new Diagnostic(warning.Code, DiagnosticSeverity.Warning, warning.Message, modelPath))];
+        Diagnostic[] warnings =
+        [
+            .. quantized.Warnings.Select(warning => new Diagnostic(warning.Code, DiagnosticSeverity.Warning, warning.Message, modelPath))
+        ];
 
         // H = (2 / tokens) sum x x^T, so tr(E H E^T) is twice the mean squared error.
         return new QuantizedLayerResult(tensors, read is not null ? quantized.Loss / 2 : null, read, warnings);

@@ -44,8 +44,11 @@ internal static class Recipe
             : options.Activations == ActivationFormat.None ? "float activations"
             : $"{ActivationName(options.Activations)} activations";
         string simulated = options.IsSimulated ? " (simulated)" : "";
-        string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights) ? ", calibrated on float" : "";
-        return $"{FormatName(weights.Format)} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, {activations}{source}{simulated}";
+        string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights)
+            ? ", calibrated on float"
+            : "";
+        return $"{FormatName(weights.Format)} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, "
+            + $"{activations}{source}{simulated}";
     }
 
     /// <summary>Such as <c>FP4 E2M1</c> or <c>INT4</c>.</summary>

@@ -28,7 +28,10 @@ internal enum SweepTable
 /// <param name="Activations">The activations.</param>
 internal sealed record SweepConfiguration(string Name, QuantizationOptions Quantization, ActivationFormat Activations)
 {
-    private static readonly (string Name, PowerRounding Rounding)[] Roundings = [("nearest", PowerRounding.Nearest), ("ceil", PowerRounding.Ceil), ("floor", PowerRounding.Floor)];
+    private static readonly (string Name, PowerRounding Rounding)[] Roundings =
+    [
+        ("nearest", PowerRounding.Nearest), ("ceil", PowerRounding.Ceil), ("floor", PowerRounding.Floor)
+    ];
 
     /// <summary>The paper's setting without constraint and correction: groups of 256, GPTQ.</summary>
     private static readonly QuantizationOptions Plain = new() { Constraint = ScaleConstraint.None, Rank = 0 };
@@ -37,7 +40,10 @@ internal sealed record SweepConfiguration(string Name, QuantizationOptions Quant
     public bool IsSimulated => Profile == EmissionProfile.Simulated;
 
     /// <summary>How the model is written for measuring.</summary>
-    internal EmissionProfile Profile => (Quantization.Format == NumberFormat.E2M1 || (Quantization.Format == NumberFormat.E4M3 && Quantization.Constraint == ScaleConstraint.M2)) && Activations == ActivationFormat.Fp8
+    internal EmissionProfile Profile =>
+        (Quantization.Format == NumberFormat.E2M1
+            || (Quantization.Format == NumberFormat.E4M3 && Quantization.Constraint == ScaleConstraint.M2))
+            && Activations == ActivationFormat.Fp8
         ? EmissionProfile.Custom
         : EmissionProfile.Simulated;
 
@@ -74,11 +80,14 @@ internal sealed record SweepConfiguration(string Name, QuantizationOptions Quant
         ],
     };
 
-    private static SweepConfiguration M2 { get; } = new("W4A8 FP-FP M2 nearest", Plain with { Constraint = ScaleConstraint.M2 }, ActivationFormat.Fp8);
+    private static SweepConfiguration M2 { get; } = new("W4A8 FP-FP M2 nearest", Plain with { Constraint = ScaleConstraint.M2 },
+        ActivationFormat.Fp8);
 
-    private static SweepConfiguration W8(string kinds, NumberFormat format, ActivationFormat activations) => new($"W8A8 {kinds}", Plain with { Format = format }, activations);
+    private static SweepConfiguration W8(string kinds, NumberFormat format, ActivationFormat activations) => new(
+        $"W8A8 {kinds}", Plain with { Format = format }, activations);
 
-    private static SweepConfiguration W4(string kinds, NumberFormat format, ActivationFormat activations) => new($"W4A8 {kinds}", Plain with { Format = format }, activations);
+    private static SweepConfiguration W4(string kinds, NumberFormat format, ActivationFormat activations) => new(
+        $"W4A8 {kinds}", Plain with { Format = format }, activations);
 
     private static SweepConfiguration Corrected(SweepConfiguration configuration, int rank) => configuration with
     {
@@ -93,7 +102,8 @@ internal sealed record SweepConfiguration(string Name, QuantizationOptions Quant
         {
             foreach ((string name, PowerRounding rounding) in Roundings)
             {
-                yield return new SweepConfiguration($"W4A8 FP-FP {constraint} {name}", Plain with { Constraint = constraint, Rounding = rounding }, ActivationFormat.Fp8);
+                yield return new SweepConfiguration(
+                    $"W4A8 FP-FP {constraint} {name}", Plain with { Constraint = constraint, Rounding = rounding }, ActivationFormat.Fp8);
             }
         }
     }

@@ -45,16 +45,24 @@ internal static class SweepFiles
         Dictionary<string, SweepRow> rows = report.Rows.ToDictionary(row => row.Name);
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"# Sweep of {Path.GetFileName(report.Model)}\n\n");
-        text.Append(CultureInfo.InvariantCulture, $"Float: perplexity {report.Float.Perplexity:F4}{Error(report.Float)} over {report.Float.Windows} windows of {report.Float.Window} tokens. ");
-        text.Append("Increases are over the float model on the same tokens, with their 95 % interval, paired over windows. *simulated*: no operator computes these formats; float weights of the quantized values stood for them.\n\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"Float: perplexity {report.Float.Perplexity:F4}{Error(report.Float)} over {report.Float.Windows} windows of "
+            + $"{report.Float.Window} tokens. ");
+        text.Append("Increases are over the float model on the same tokens, with their 95 % interval, paired over windows. *simulated*: no "
+            + "operator computes these formats; float weights of the quantized values stood for them.\n\n");
         text.Append("![Increase of perplexity](sweep.svg)\n");
         foreach ((SweepTable table, IReadOnlyList<string> names) in report.Tables)
         {
-            text.Append(CultureInfo.InvariantCulture, $"\n## {table}\n\n| configuration | bits per weight | perplexity | increase | 95 % interval | |\n|---|---|---|---|---|---|\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"\n## {table}\n\n| configuration | bits per weight | perplexity | increase | 95 % interval | "
+                + $"|\n|---|---|---|---|---|---|\n");
             foreach (SweepRow row in names.Select(name => rows[name]))
             {
                 Comparison comparison = row.Evaluation.Against!;
-                text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | {row.BitsPerWeight:F2} | {row.Evaluation.Perplexity:F4} | {SignedPercent.Fixed(comparison.PerplexityIncrease)} | {Range(comparison.IncreaseInterval)} | {(row.IsSimulated ? "simulated" : "")} |\n");
+                text.Append(CultureInfo.InvariantCulture,
+                    $"| {row.Name} | {row.BitsPerWeight:F2} | {row.Evaluation.Perplexity:F4} | "
+                    + $"{SignedPercent.Fixed(comparison.PerplexityIncrease)} | {Range(comparison.IncreaseInterval)} | "
+                    + $"{(row.IsSimulated ? "simulated" : "")} |\n");
             }
         }
 
@@ -63,7 +71,8 @@ internal static class SweepFiles
             text.Append("\n## The paper's order\n\n| claim | worse over better | 95 % interval | holds |\n|---|---|---|---|\n");
             foreach (SweepClaim claim in report.Claims)
             {
-                text.Append(CultureInfo.InvariantCulture, $"| {claim.Claim} | {SignedPercent.Fixed(claim.Difference)} | {Range(claim.Interval)} | {Verdict(claim)} |\n");
+                text.Append(CultureInfo.InvariantCulture,
+                    $"| {claim.Claim} | {SignedPercent.Fixed(claim.Difference)} | {Range(claim.Interval)} | {Verdict(claim)} |\n");
             }
         }
 
@@ -77,7 +86,11 @@ internal static class SweepFiles
         null => "within the noise",
     };
 
-    private static string Error(EvaluationResult result) => result.StandardError is { } error ? string.Create(CultureInfo.InvariantCulture, $" (standard error {error:F4})") : "";
+    private static string Error(EvaluationResult result) => result.StandardError is { } error
+        ? string.Create(CultureInfo.InvariantCulture, $" (standard error {error:F4})")
+        : "";
 
-    private static string Range(Interval? interval) => interval is null ? "" : $"{SignedPercent.Fixed(interval.Low)} to {SignedPercent.Fixed(interval.High)}";
+    private static string Range(Interval? interval) => interval is null
+        ? ""
+        : $"{SignedPercent.Fixed(interval.Low)} to {SignedPercent.Fixed(interval.High)}";
 }

@@ -16,10 +16,14 @@ internal static class SweepJob
         SweepTable[] tables = options.Tables.Count > 0 ? [.. options.Tables.Distinct().Order()] : Enum.GetValues<SweepTable>();
         SweepConfiguration[] configurations = [.. tables.SelectMany(SweepConfiguration.Of).DistinctBy(configuration => configuration.Name)];
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
-        TokenWindowSet calibration = TokenWindowSet.Load(options.CalibrationPath, options.TokenizerPath, options.Window, options.CalibrationWindows, facts, cancellation: cancellation);
-        TokenWindowSet evaluation = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows, facts, cancellation: cancellation);
-        var store = new SweepStore(Path.Combine(options.Folder, "results"), options.ModelPath, calibration.Windows.Concat(evaluation.Windows));
-        EvaluationResult floating = EvaluateJob.Run(Evaluation(options, options.ModelPath), new PhasePrefix(observer, "Float model"), cancellation);
+        TokenWindowSet calibration = TokenWindowSet.Load(options.CalibrationPath, options.TokenizerPath, options.Window,
+            options.CalibrationWindows, facts, cancellation: cancellation);
+        TokenWindowSet evaluation = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window,
+            options.Windows, facts, cancellation: cancellation);
+        var store = new SweepStore(Path.Combine(options.Folder, "results"), options.ModelPath,
+            calibration.Windows.Concat(evaluation.Windows));
+        EvaluationResult floating = EvaluateJob.Run(Evaluation(options, options.ModelPath), new PhasePrefix(observer, "Float model"),
+            cancellation);
         List<SweepRow> rows = [];
         foreach (SweepConfiguration configuration in configurations)
         {
@@ -37,14 +41,16 @@ internal static class SweepJob
         {
             Model = options.ModelPath,
             Float = floating,
-            Tables = tables.ToDictionary(table => table, table => (IReadOnlyList<string>)[.. SweepConfiguration.Of(table).Select(configuration => configuration.Name)]),
+            Tables = tables.ToDictionary(table => table,
+                table => (IReadOnlyList<string>)[.. SweepConfiguration.Of(table).Select(configuration => configuration.Name)]),
             Rows = rows,
             Claims = SweepClaims.Check(rows),
             Files = [],
         });
     }
 
-    private static SweepRow Measure(SweepOptions options, SweepConfiguration configuration, EvaluationResult floating, IJobObserver observer, CancellationToken cancellation)
+    private static SweepRow Measure(SweepOptions options, SweepConfiguration configuration, EvaluationResult floating,
+        IJobObserver observer, CancellationToken cancellation)
     {
         string scratch = Path.Combine(options.Folder, "scratch");
         var quantize = new QuantizeOptions

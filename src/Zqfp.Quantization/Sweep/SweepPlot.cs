@@ -5,7 +5,9 @@ using Zqfp.Evaluation;
 
 namespace Zqfp.Quantization;
 
-/// <summary>Draws the increases of perplexity with their intervals: one row a configuration, as an SVG file that needs nothing else.</summary>
+/// <summary>
+/// Draws the increases of perplexity with their intervals: one row a configuration, as an SVG file that needs nothing else.
+/// </summary>
 internal static class SweepPlot
 {
     private const int Names = 300;
@@ -25,13 +27,20 @@ internal static class SweepPlot
         double X(double increase) => Names + (Width * (increase - from) / (most - from));
         int height = Top + (RowHeight * report.Rows.Count) + 30;
         var svg = new StringBuilder();
-        svg.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Names + Width + Margin} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n");
-        svg.Append(CultureInfo.InvariantCulture, $"<title>Increase of perplexity over the float model</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n");
-        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{Names}\" y=\"18\">increase of perplexity over the float model, 95 % interval; hollow: simulated</text>\n");
+        svg.Append(CultureInfo.InvariantCulture,
+            $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Names + Width + Margin} {height}\" font-family=\"sans-serif\" "
+            + $"font-size=\"12\">\n");
+        svg.Append(CultureInfo.InvariantCulture,
+            $"<title>Increase of perplexity over the float model</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n");
+        svg.Append(CultureInfo.InvariantCulture,
+            $"<text x=\"{Names}\" y=\"18\">increase of perplexity over the float model, 95 % interval; hollow: simulated</text>\n");
         for (double tick = from; tick <= most + (step / 2); tick += step)
         {
-            svg.Append(CultureInfo.InvariantCulture, $"<line x1=\"{X(tick):F1}\" y1=\"{Top - 8}\" x2=\"{X(tick):F1}\" y2=\"{height - 22}\" stroke=\"{(Math.Abs(tick) < step / 2 ? "#888" : "#ddd")}\"/>\n");
-            svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{X(tick):F1}\" y=\"{Top - 14}\" text-anchor=\"middle\" fill=\"#555\">{100 * tick:0.##} %</text>\n");
+            svg.Append(CultureInfo.InvariantCulture,
+                $"<line x1=\"{X(tick):F1}\" y1=\"{Top - 8}\" x2=\"{X(tick):F1}\" y2=\"{height - 22}\" "
+                + $"stroke=\"{(Math.Abs(tick) < step / 2 ? "#888" : "#ddd")}\"/>\n");
+            svg.Append(CultureInfo.InvariantCulture,
+                $"<text x=\"{X(tick):F1}\" y=\"{Top - 14}\" text-anchor=\"middle\" fill=\"#555\">{100 * tick:0.##} %</text>\n");
         }
 
         for (int i = 0; i < report.Rows.Count; i++)
@@ -46,15 +55,21 @@ internal static class SweepPlot
     {
         (double low, double high) = Ends(row);
         double increase = row.Evaluation.Against!.PerplexityIncrease;
-        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{Names - 10}\" y=\"{y + 4}\" text-anchor=\"end\">{WebUtility.HtmlEncode(row.Name)}</text>\n");
-        svg.Append(CultureInfo.InvariantCulture, $"<line x1=\"{x(low):F1}\" y1=\"{y}\" x2=\"{x(high):F1}\" y2=\"{y}\" stroke=\"#1f5fa8\" stroke-width=\"2\"/>\n");
-        svg.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{x(increase):F1}\" cy=\"{y}\" r=\"4\" stroke=\"#1f5fa8\" fill=\"{(row.IsSimulated ? "white" : "#1f5fa8")}\"><title>{100 * increase:F2} %</title></circle>\n");
+        svg.Append(CultureInfo.InvariantCulture,
+            $"<text x=\"{Names - 10}\" y=\"{y + 4}\" text-anchor=\"end\">{WebUtility.HtmlEncode(row.Name)}</text>\n");
+        svg.Append(CultureInfo.InvariantCulture,
+            $"<line x1=\"{x(low):F1}\" y1=\"{y}\" x2=\"{x(high):F1}\" y2=\"{y}\" stroke=\"#1f5fa8\" stroke-width=\"2\"/>\n");
+        svg.Append(CultureInfo.InvariantCulture,
+            $"<circle cx=\"{x(increase):F1}\" cy=\"{y}\" r=\"4\" stroke=\"#1f5fa8\" "
+            + $"fill=\"{(row.IsSimulated ? "white" : "#1f5fa8")}\"><title>{100 * increase:F2} %</title></circle>\n");
     }
 
     private static (double Low, double High) Ends(SweepRow row)
     {
         Comparison comparison = row.Evaluation.Against!;
-        return comparison.IncreaseInterval is { } interval ? (interval.Low, interval.High) : (comparison.PerplexityIncrease, comparison.PerplexityIncrease);
+        return comparison.IncreaseInterval is { } interval
+            ? (interval.Low, interval.High)
+            : (comparison.PerplexityIncrease, comparison.PerplexityIncrease);
     }
 
     /// <summary>1, 2 or 5 times a power of ten, so that there are about <see cref="Ticks"/> ticks.</summary>

@@ -5,7 +5,9 @@ using Zqfp.Evaluation;
 
 namespace Zqfp.Quantization;
 
-/// <summary>Keeps measured configurations in a folder under a key of everything they depend on. A file that cannot be read counts as absent.</summary>
+/// <summary>
+/// Keeps measured configurations in a folder under a key of everything they depend on. A file that cannot be read counts as absent.
+/// </summary>
 internal sealed class SweepStore
 {
     private readonly string _folder;
@@ -55,7 +57,9 @@ internal sealed class SweepStore
 
     private string PathOf(SweepConfiguration configuration)
     {
-        string options = $"{configuration.Name}|{configuration.Quantization with { MaxThreads = 0 }}|{configuration.Quantization.Format.Name}|{configuration.Activations}|{configuration.Profile}";
+        string options =
+            $"{configuration.Name}|{configuration.Quantization with { MaxThreads = 0 }}|"
+            + $"{configuration.Quantization.Format.Name}|{configuration.Activations}|{configuration.Profile}";
         return Path.Combine(_folder, Convert.ToHexStringLower(SHA256.HashData([.. _base, .. Encoding.UTF8.GetBytes(options)])) + ".json");
     }
 }

@@ -42,7 +42,8 @@ internal static class DecoderFactory
         string prefix = decoder.String("prefix") ?? "##";
         bool cleans = decoder.Bool("cleanup", true);
         return new TokenDecoder(
-            [.. spellings.Select(spelling => Spell(spelling?.StartsWith(prefix, StringComparison.Ordinal) == true ? spelling[prefix.Length..] : $" {spelling}"))],
+            [.. spellings.Select(spelling =>
+                Spell(spelling?.StartsWith(prefix, StringComparison.Ordinal) == true ? spelling[prefix.Length..] : $" {spelling}"))],
             leadingSpaces: 0,
             [.. spellings.Select(spelling => Spell(spelling ?? string.Empty))]);
 

@@ -89,7 +89,9 @@ internal readonly record struct JsonComponent(JsonElement Element, TokenizerFile
 
     /// <summary>The file is JSON, but not of the shape a tokenizer has.</summary>
     public ZqfpException Malformed(string what) =>
-        new ZqfpException(TextCodes.VocabularyBroken, $"The tokenizer '{File.Name}' is broken: {what}. Fetch the file again, or save it again with Hugging Face tokenizers.", File.Path);
+        new ZqfpException(TextCodes.VocabularyBroken,
+            $"The tokenizer '{File.Name}' is broken: {what}. Fetch the file again, or save it again with Hugging Face tokenizers.",
+            File.Path);
 
     /// <summary>The file asks for something that is not done here.</summary>
     public ZqfpException Unsupported(string code, string what) =>

@@ -37,10 +37,12 @@ internal static class SequenceTokens
             using var document = JsonDocument.Parse(File.ReadAllBytes(configuration));
             return (Named(document.RootElement, "bos_token", ids), Named(document.RootElement, "eos_token", ids));
         }
-        catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException)
+        catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException
+            or InvalidOperationException)
         {
             throw new ZqfpException(TextCodes.TokenizerFormatUnknown,
-                $"'{configuration}', which names the tokenizer's beginning and end tokens, cannot be read: {exception.Message}", configuration, exception);
+                $"'{configuration}', which names the tokenizer's beginning and end tokens, cannot be read: {exception.Message}",
+                configuration, exception);
         }
     }
 
@@ -55,7 +57,8 @@ internal static class SequenceTokens
         string? content = token.ValueKind switch
         {
             JsonValueKind.String => token.GetString(),
-            JsonValueKind.Object when token.TryGetProperty("content", out JsonElement inner) && inner.ValueKind == JsonValueKind.String => inner.GetString(),
+            JsonValueKind.Object when token.TryGetProperty("content", out JsonElement inner)
+                && inner.ValueKind == JsonValueKind.String => inner.GetString(),
             _ => null,
         };
         return content is not null && ids.TryGetValue(content, out int id) ? id : null;

@@ -8,7 +8,10 @@ internal static class UnigramFactory
     /// <exception cref="ZqfpException">ZQFP0103 where the model asks for something else, ZQFP0106 where it is broken.</exception>
     public static UnigramModel Create(JsonComponent model, Vocabulary vocabulary)
     {
-        SentencePiece[] pieces = [.. model.Elements("vocab").Select(entry => new SentencePiece(entry[0].GetString()!, entry[1].GetDouble(), PieceKind.Normal))];
+        SentencePiece[] pieces =
+        [
+            .. model.Elements("vocab").Select(entry => new SentencePiece(entry[0].GetString()!, entry[1].GetDouble(), PieceKind.Normal))
+        ];
         if (!model.TryGet("unk_id", out JsonElement unknown))
         {
             throw model.Unsupported(TextCodes.ModelUnsupported, "a Unigram model without unk_id, which cannot encode every text");

@@ -15,7 +15,9 @@ internal static class WordPieceFactory
                 ? id
                 : throw model.Malformed($"the unknown token '{unknown}' is not in the vocabulary"),
             ContinuingPrefix = model.String("continuing_subword_prefix") ?? "##",
-            LongestWord = model.TryGet("max_input_chars_per_word", out _) ? model.RequiredInt("max_input_chars_per_word") : UsualLongestWord,
+            LongestWord = model.TryGet("max_input_chars_per_word", out _)
+                ? model.RequiredInt("max_input_chars_per_word")
+                : UsualLongestWord,
         };
     }
 }

@@ -14,7 +14,9 @@ internal static class Hangul
     public static bool IsVowelOrTrail(int codePoint) =>
         codePoint is (>= VowelBase and < VowelBase + Vowels) or (> TrailBase and < TrailBase + Trails);
 
-    /// <summary>One step of decomposition: a syllable with a trail into the one without it and the trail, else into lead and vowel.</summary>
+    /// <summary>
+    /// One step of decomposition: a syllable with a trail into the one without it and the trail, else into lead and vowel.
+    /// </summary>
     public static bool TryDecompose(int codePoint, out (int First, int Second) parts)
     {
         int index = codePoint - SyllableBase;

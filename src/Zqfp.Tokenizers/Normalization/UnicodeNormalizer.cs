@@ -141,7 +141,8 @@ internal sealed class UnicodeNormalizer(bool compose, bool compatibility = false
         {
             int mark = tables.ClassOf(point);
             bool reaches = starter >= 0 && lastClass < mark;
-            if (reaches && (Hangul.TryCompose(points[starter], point, out int composite) || tables.TryCompose(points[starter], point, out composite)))
+            if (reaches && (Hangul.TryCompose(points[starter], point, out int composite)
+                || tables.TryCompose(points[starter], point, out composite)))
             {
                 points[starter] = composite;
                 continue;

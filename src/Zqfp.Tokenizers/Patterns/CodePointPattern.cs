@@ -88,7 +88,8 @@ internal sealed class CodePointPattern
             else if (failures >= Attempts || Stopwatch.GetElapsedTime(began) > budget)
             {
                 throw new ZqfpException(TextCodes.PatternTooSlow,
-                    $"The tokenizer's pattern '{_pattern}' does not come to an end on this text: it backtracks. Give pre-tokenized data instead.");
+                    $"The tokenizer's pattern '{_pattern}' does not come to an end on this text: it backtracks. Give pre-tokenized data "
+                    + "instead.");
             }
         }
 
@@ -97,7 +98,8 @@ internal sealed class CodePointPattern
 
     /// <summary>Appends the matches from an index on; false where one of them took too long, with the index after the last.</summary>
     private bool TryContinue(
-        ReadOnlySpan<char> letters, List<(int Start, int Length)> matches, ref int from, long began, TimeSpan budget, CancellationToken cancellation)
+        ReadOnlySpan<char> letters, List<(int Start, int Length)> matches, ref int from, long began, TimeSpan budget,
+        CancellationToken cancellation)
     {
         Regex expression = _expression;
         try

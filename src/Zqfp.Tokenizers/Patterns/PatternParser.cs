@@ -342,7 +342,9 @@ internal sealed class PatternParser
         return true;
     }
 
-    /// <summary><c>{n}</c>, <c>{n,}</c>, <c>{n,m}</c>, <c>{,m}</c>; anything else is a literal brace. A plus behind it is a quantifier of its own.</summary>
+    /// <summary>
+    /// <c>{n}</c>, <c>{n,}</c>, <c>{n,m}</c>, <c>{,m}</c>; anything else is a literal brace. A plus behind it is a quantifier of its own.
+    /// </summary>
     private bool TryReadInterval(out int min, out int max, out Greed greed)
     {
         (min, max, greed) = (0, -1, Greed.Greedy);
@@ -537,7 +539,9 @@ internal sealed class PatternParser
         return new PatternNode.Set(inverted ? members.Complement() : members);
     }
 
-    /// <summary>The members of a class up to and with its bracket: unions, of which <c>&amp;&amp;</c> intersects what is on its sides.</summary>
+    /// <summary>
+    /// The members of a class up to and with its bracket: unions, of which <c>&amp;&amp;</c> intersects what is on its sides.
+    /// </summary>
     private CodePointSet ReadMembers()
     {
         if (++_depth > DeepestNesting)

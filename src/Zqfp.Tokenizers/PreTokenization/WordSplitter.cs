@@ -11,7 +11,9 @@ internal readonly record struct Piece(string Text, int Start, int Length)
     /// <summary>Whether the stretch begins the whole text: some schemes put a space before that one alone.</summary>
     public bool First { get; init; }
 
-    /// <summary>Where <c>Text[0]</c> lies in the normalized text, to which offsets refer. Negative where a prefix was put before it.</summary>
+    /// <summary>
+    /// Where <c>Text[0]</c> lies in the normalized text, to which offsets refer. Negative where a prefix was put before it.
+    /// </summary>
     public int Origin { get; init; }
 
     /// <summary>The least offset: a prefix that is not in the normalized text has no width there.</summary>

@@ -96,7 +96,8 @@ internal static class SentencePieceReader
         {
             SentencePieceKind.Bpe when proto.Pieces.Exists(piece => piece.Kind == PieceKind.Unused) =>
                 throw Unsupported(file, "BPE with unused pieces"),
-            SentencePieceKind.Bpe => new CharacterBpeModel(symbols, new MergeTable(PieceMerges.Derive(proto.Pieces, spoken)), wholeWords: null),
+            SentencePieceKind.Bpe => new CharacterBpeModel(symbols, new MergeTable(PieceMerges.Derive(proto.Pieces, spoken)),
+                wholeWords: null),
             SentencePieceKind.Unigram => new UnigramModel(proto.Pieces, symbols, single: true),
             _ => throw Unsupported(file, $"type {proto.Kind}"),
         };
@@ -140,11 +141,16 @@ internal static class SentencePieceReader
     }
 
     private static ZqfpException Damaged(TokenizerFile file, string what, Exception? cause = null) =>
-        new ZqfpException(TextCodes.SentencePieceDamaged, $"The SentencePiece model '{file.Name}' is damaged: {what}. Fetch the file again.", file.Path, cause);
+        new ZqfpException(TextCodes.SentencePieceDamaged,
+            $"The SentencePiece model '{file.Name}' is damaged: {what}. Fetch the file again.", file.Path, cause);
 
     private static ZqfpException Unsupported(TokenizerFile file, string what) =>
-        new ZqfpException(TextCodes.ModelUnsupported, $"The SentencePiece model '{file.Name}' is of {what}, which is not supported; BPE and unigram are. Give pre-tokenized data instead.", file.Path);
+        new ZqfpException(TextCodes.ModelUnsupported,
+            $"The SentencePiece model '{file.Name}' is of {what}, which is not supported; BPE and unigram are. Give pre-tokenized data "
+            + "instead.",
+            file.Path);
 
     private static ZqfpException Unknown(TokenizerFile file, Exception? cause) =>
-        new ZqfpException(TextCodes.TokenizerFormatUnknown, $"'{file.Name}' is neither a tokenizer.json nor a SentencePiece .model. Name one of these.", file.Path, cause);
+        new ZqfpException(TextCodes.TokenizerFormatUnknown,
+            $"'{file.Name}' is neither a tokenizer.json nor a SentencePiece .model. Name one of these.", file.Path, cause);
 }

@@ -36,7 +36,9 @@ internal sealed class UnigramModel : ISubwordModel
             if (piece.Kind is PieceKind.Normal or PieceKind.UserDefined)
             {
                 Add(piece.Text, id);
-                _scores[id] = piece.Kind == PieceKind.Normal ? piece.Score : Round(Round(Encoding.UTF8.GetByteCount(piece.Text) * greatest) - 0.1f);
+                _scores[id] = piece.Kind == PieceKind.Normal
+                    ? piece.Score
+                    : Round(Round(Encoding.UTF8.GetByteCount(piece.Text) * greatest) - 0.1f);
             }
         }
     }

@@ -35,7 +35,8 @@ internal sealed class ByteLevelBpeModel(
         return wholeWords.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(spelling, out id);
     }
 
-    private sealed class Worker(ByteLevelBpeModel model, int[] byteIds, int[] lastByteIds, MergeTable merges, int? unknownId) : SubwordWorker
+    private sealed class Worker(ByteLevelBpeModel model, int[] byteIds, int[] lastByteIds, MergeTable merges, int? unknownId)
+        : SubwordWorker
     {
         private readonly PairMerger _merger = new(merges);
         private byte[] _bytes = new byte[256];

@@ -26,7 +26,8 @@ internal sealed class MergeTable
         Array.Fill(_slots, new Slot(ulong.MaxValue, None));
         foreach (Merge merge in merges)
         {
-            _slots[Find(Key(merge.Left, merge.Right))] = new Slot(Key(merge.Left, merge.Right), ((ulong)merge.Rank << 32) | (uint)merge.Result);
+            _slots[Find(Key(merge.Left, merge.Right))] = new Slot(
+                Key(merge.Left, merge.Right), ((ulong)merge.Rank << 32) | (uint)merge.Result);
         }
     }
 

@@ -28,7 +28,8 @@ internal sealed class CaseFolding
 
     /// <summary>A set with everything that differs from a member by case alone.</summary>
     public CodePointSet Close(CodePointSet set) => CodePointSet.FromRanges(
-        set.Ranges.Concat(_groups.Where(entry => set.Contains(entry.Key)).SelectMany(entry => entry.Value).Select(member => (member, member))));
+        set.Ranges.Concat(
+            _groups.Where(entry => set.Contains(entry.Key)).SelectMany(entry => entry.Value).Select(member => (member, member))));
 
     /// <summary>Whether a member folds to several code points, as ß does to ss.</summary>
     public bool FoldsToSeveral(CodePointSet set) => _multiple.Keys.Any(set.Contains);
@@ -40,5 +41,6 @@ internal sealed class CaseFolding
             .Any(start => Enumerable.Range(0, fold.Length).All(i => AreEqual(run[start + i], fold[i]))));
     }
 
-    private bool AreEqual(int first, int second) => first == second || (_groups.TryGetValue(first, out int[]? group) && group.Contains(second));
+    private bool AreEqual(int first, int second) => first == second
+        || (_groups.TryGetValue(first, out int[]? group) && group.Contains(second));
 }

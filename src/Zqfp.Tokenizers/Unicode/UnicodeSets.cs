@@ -45,7 +45,9 @@ internal sealed class UnicodeSets
     /// <summary><c>\w</c> in a bracketed class, and <c>[:word:]</c>.</summary>
     public CodePointSet Word => _named["word"];
 
-    /// <summary><c>\w</c>, <c>\p{Word}</c> and <c>\b</c> outside of classes: Oniguruma asks its Latin-1 table first, which counts ² ³ ¹ ¼ ½ ¾.</summary>
+    /// <summary>
+    /// <c>\w</c>, <c>\p{Word}</c> and <c>\b</c> outside of classes: Oniguruma asks its Latin-1 table first, which counts ² ³ ¹ ¼ ½ ¾.
+    /// </summary>
     public CodePointSet WordOutsideClass { get; private set; } = CodePointSet.Empty;
 
     /// <summary>The set of <c>\p{name}</c>; null where the name is not known.</summary>
@@ -55,7 +57,8 @@ internal sealed class UnicodeSets
     public CodePointSet? Posix(string name) => name switch
     {
         "punct" => Category('P').Union(Category('S')),
-        "alnum" or "alpha" or "ascii" or "blank" or "cntrl" or "digit" or "graph" or "lower" or "print" or "space" or "upper" or "xdigit" or "word"
+        "alnum" or "alpha" or "ascii" or "blank" or "cntrl" or "digit" or "graph" or "lower" or "print" or "space"
+            or "upper" or "xdigit" or "word"
             => _named[name],
         _ => null,
     };

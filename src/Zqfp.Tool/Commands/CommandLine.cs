@@ -62,7 +62,8 @@ internal static class CommandLine
                 .Select(token => Suggestions.For(token, command))
                 .FirstOrDefault(name => name is not null);
             string question = meant is null ? "" : $" Did you mean '{meant}'?";
-            DiagnosticWriter.Error("ZQFP0900", $"{message.TrimEnd('.')}.{question} Run '{help} --help' for the {(command == root ? "commands" : "options")}.");
+            DiagnosticWriter.Error(
+                "ZQFP0900", $"{message.TrimEnd('.')}.{question} Run '{help} --help' for the {(command == root ? "commands" : "options")}.");
         }
     }
 

@@ -68,7 +68,8 @@ internal static class CompletionCommand
         var shell = new Argument<string>("SHELL") { Description = "The shell: bash, zsh or pwsh" };
         shell.AcceptOnlyFromAmong([.. Scripts.Select(script => script.Shell)]);
         var command = new Command("completion", "Write a script that completes commands, options and values in a shell") { shell };
-        HelpText.Extend(command, HelpText.Examples("source <(dotnet zqfp completion bash)", "dotnet zqfp completion pwsh | Out-String | Invoke-Expression"));
+        HelpText.Extend(command,
+            HelpText.Examples("source <(dotnet zqfp completion bash)", "dotnet zqfp completion pwsh | Out-String | Invoke-Expression"));
         command.SetAction(result =>
         {
             string name = result.GetRequiredValue(shell);

@@ -9,7 +9,12 @@ internal static class ExplainCommand
 
     public static Command Create()
     {
-        var code = new Argument<string?>("CODE") { Description = "The code of an error or a warning, such as ZQFP3001 or 3001", HelpName = "CODE", Arity = ArgumentArity.ZeroOrOne };
+        var code = new Argument<string?>("CODE")
+        {
+            Description = "The code of an error or a warning, such as ZQFP3001 or 3001",
+            HelpName = "CODE",
+            Arity = ArgumentArity.ZeroOrOne
+        };
         code.CompletionSources.Add([.. DiagnosticPages.Codes]);
         code.Validators.Add(result =>
         {
@@ -17,7 +22,8 @@ internal static class ExplainCommand
             if (!DiagnosticPages.Codes.Contains(Complete(asked)))
             {
                 string meant = Nearest(Complete(asked));
-                result.AddError($"There is no code '{asked}'. The nearest is {meant}: {DiagnosticPages.TitleOf(meant)}. '{CommandLine.Name} explain' lists them all.");
+                result.AddError($"There is no code '{asked}'. The nearest is {meant}: {DiagnosticPages.TitleOf(meant)}. "
+                    + $"'{CommandLine.Name} explain' lists them all.");
             }
         });
         var command = new Command("explain", "Explain an error or a warning by its code; without one, list them all") { code };

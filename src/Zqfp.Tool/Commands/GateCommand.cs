@@ -26,8 +26,10 @@ internal static class GateCommand
         });
         HelpText.Extend(command, HelpText.Examples(
             "dotnet zqfp gate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json",
-            "dotnet zqfp gate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json --max-increase 2% --cache .zqfp",
-            "dotnet zqfp gate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json --baseline zqfp.baseline.json --update-baseline"));
+            "dotnet zqfp gate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json --max-increase 2% "
+            + "--cache .zqfp",
+            "dotnet zqfp gate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json --baseline "
+            + "zqfp.baseline.json --update-baseline"));
         command.SetAction(result =>
         {
             GivenOptions given = options.Of(result);

@@ -17,7 +17,12 @@ internal static class InspectCommand
             GivenOptions given = options.Of(result);
             return Job.Run(given, (_, _) =>
             {
-                var inspected = new QuantizeOptions { ModelPath = result.GetRequiredValue(model), OutputPath = string.Empty, Logits = given.Text("--logits") };
+                var inspected = new QuantizeOptions
+                {
+                    ModelPath = result.GetRequiredValue(model),
+                    OutputPath = string.Empty,
+                    Logits = given.Text("--logits")
+                };
                 InspectWriter.Write(InspectJob.Run(inspected), given.Flag("--json"));
                 return ExitCodes.Success;
             });

@@ -32,14 +32,16 @@ internal static class Job
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             progress.Dispose();
-            return Fail(exception, new Diagnostic("ZQFP0908", DiagnosticSeverity.Error, $"A file could not be read or written: {exception.Message}"), ExitCodes.Input);
+            return Fail(exception, new Diagnostic(
+                "ZQFP0908", DiagnosticSeverity.Error, $"A file could not be read or written: {exception.Message}"), ExitCodes.Input);
         }
 #pragma warning disable CA1031 // The process ends here; whatever it was must become a message and an exit code.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
             progress.Dispose();
-            string message = $"This is a defect of the tool: {exception.GetType().Name}: {exception.Message} Run it again with {TraceVariable}=1 and report what it prints.";
+            string message = $"This is a defect of the tool: {exception.GetType().Name}: {exception.Message} Run it again with "
+                + $"{TraceVariable}=1 and report what it prints.";
             return Fail(exception, new Diagnostic("ZQFP0909", DiagnosticSeverity.Error, message), ExitCodes.InternalError);
         }
 

@@ -15,7 +15,9 @@ internal static class QuantizeCommand
     private static Command Create(string name, string description, OptionCommands kind)
     {
         bool plansOnly = kind == OptionCommands.Plan;
-        var model = new Argument<string>("MODEL") { Description = "The float model: an ONNX file with its external data beside it, or a folder of ONNX Runtime GenAI" };
+        var model = new Argument<string>(
+            "MODEL")
+        { Description = "The float model: an ONNX file with its external data beside it, or a folder of ONNX Runtime GenAI" };
         var command = new Command(name, description) { model };
         var options = new CommandOptions(command, kind);
         if (!plansOnly)
@@ -29,7 +31,8 @@ internal static class QuantizeCommand
                 "dotnet zqfp plan model.onnx --preset best --windows 128 --window 2048 --json")
             : HelpText.Examples(
                 "dotnet zqfp quantize model.onnx -o quantized/model.onnx --tokenizer tokenizer.json --calibration train.txt",
-                "dotnet zqfp quantize model.onnx -o fp8/model.onnx --tokenizer tokenizer.json --calibration train.txt --weights fp8 --rank 0",
+                "dotnet zqfp quantize model.onnx -o fp8/model.onnx --tokenizer tokenizer.json --calibration train.txt --weights fp8 --rank "
+                + "0",
                 "dotnet zqfp quantize model.onnx -o mixed/model.onnx --tokenizer tokenizer.json --calibration train.txt " +
                 "--exclude '*layers.0*' --override '*down_proj*:format=fp8,rank=16'"));
         command.SetAction(result =>

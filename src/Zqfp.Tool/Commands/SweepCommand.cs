@@ -13,7 +13,8 @@ internal static class SweepCommand
         var options = new CommandOptions(command, OptionCommands.Sweep);
         HelpText.Extend(command, HelpText.Examples(
             "dotnet zqfp sweep model.onnx -o sweep --tokenizer tokenizer.json --calibration train.txt --text test.txt",
-            "dotnet zqfp sweep model.onnx -o sweep --tokenizer tokenizer.json --calibration train.txt --text test.txt --table constraints --windows 40"));
+            "dotnet zqfp sweep model.onnx -o sweep --tokenizer tokenizer.json --calibration train.txt --text test.txt --table constraints "
+            + "--windows 40"));
         command.SetAction(result =>
         {
             GivenOptions given = options.Of(result);

@@ -46,7 +46,9 @@ internal static class GivenOptionsExtensions
         {
             entry = key switch
             {
-                "format" => value == OverrideText.KeepFloat ? entry with { KeepFloat = true } : entry with { Format = OptionWords.Format(value) },
+                "format" => value == OverrideText.KeepFloat
+                    ? entry with { KeepFloat = true }
+                    : entry with { Format = OptionWords.Format(value) },
                 "group-size" => entry with { GroupSize = Number(value) },
                 _ => entry with { Rank = Number(value) },
             };

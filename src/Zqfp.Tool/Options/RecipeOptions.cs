@@ -34,7 +34,8 @@ internal static class RecipeOptions
 
     /// <summary>Whether an argument is the option, alone or with its value behind = or :.</summary>
     private static bool Is(string argument, string option) =>
-        argument.StartsWith(option, StringComparison.Ordinal) && (argument.Length == option.Length || argument[option.Length] is '=' or ':');
+        argument.StartsWith(option, StringComparison.Ordinal)
+            && (argument.Length == option.Length || argument[option.Length] is '=' or ':');
 
     private static string? Find(string[] arguments)
     {
@@ -71,8 +72,11 @@ internal static class RecipeOptions
     private static (ToolOption Option, IReadOnlyList<string> Values) Read(JsonProperty property, string folder)
     {
         ToolOption option = OptionTable.InRecipes.FirstOrDefault(option => option.Key == property.Name)
-            ?? throw new JsonException($"'{property.Name}' is no option.{Spelling.Question(property.Name, Keys)} 'dotnet zqfp schema' lists them.");
-        IEnumerable<JsonElement> elements = property.Value.ValueKind == JsonValueKind.Array ? property.Value.EnumerateArray() : [property.Value];
+            ?? throw new JsonException(
+                $"'{property.Name}' is no option.{Spelling.Question(property.Name, Keys)} 'dotnet zqfp schema' lists them.");
+        IEnumerable<JsonElement> elements = property.Value.ValueKind == JsonValueKind.Array
+            ? property.Value.EnumerateArray()
+            : [property.Value];
         return (option, [.. elements.Select(element => Text(element, option, folder))]);
     }
 

@@ -8,7 +8,11 @@ namespace Zqfp.Tool;
 /// <summary>The JSON schema of recipes, made from <see cref="OptionTable"/>.</summary>
 internal static class RecipeSchema
 {
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+    };
 
     /// <summary>The schema's text, with a final end of line.</summary>
     public static string Text()
@@ -43,7 +47,8 @@ internal static class RecipeSchema
         OptionKind.Positive => Type("number", ("exclusiveMinimum", 0)),
         OptionKind.Percentage => Type("string", ("pattern", "^[0-9]+(\\.[0-9]+)?%$")),
         OptionKind.Choice => Words(option),
-        OptionKind.ChoiceList => new JsonObject { ["anyOf"] = new JsonArray(Words(option), Type("array", ("items", Words(option)), ("minItems", 1))) },
+        OptionKind.ChoiceList =>
+            new JsonObject { ["anyOf"] = new JsonArray(Words(option), Type("array", ("items", Words(option)), ("minItems", 1))) },
         OptionKind.List => Type("array", ("items", Type("string"))),
         OptionKind.Overrides => Type("array", ("items", Type("string", ("pattern", "^.+:[^:]+=[^:]+$")))),
         _ => Type("string"),

@@ -27,5 +27,6 @@ internal static class ResultFile
         .Where(value => value.Length > 0);
 
     /// <summary>Links are not followed: writing replaces a link, not what it leads to.</summary>
-    private static bool IsSame(string one, string other) => string.Equals(Path.GetFullPath(one), Path.GetFullPath(other), StringComparison.OrdinalIgnoreCase);
+    private static bool IsSame(string one, string other) => string.Equals(
+        Path.GetFullPath(one), Path.GetFullPath(other), StringComparison.OrdinalIgnoreCase);
 }

@@ -25,7 +25,8 @@ internal static class DoctorWriter
             }
         }
 
-        return table.ToString(Style.Output.Width) + (report.CanQuantize ? "Models can be quantized here.\n" : "Models cannot be quantized here.\n");
+        return table.ToString(Style.Output.Width)
+            + (report.CanQuantize ? "Models can be quantized here.\n" : "Models cannot be quantized here.\n");
     }
 
     private static string Paint(int column, string cell) => (column, cell.Trim()) switch

@@ -17,13 +17,16 @@ internal static class InspectWriter
         foreach (InspectedLayer layer in report.Layers)
         {
             string becomes = layer.QuantizedBytes is { } bytes ? Grouped(bytes).PadLeft(digits) : $"stays: {layer.Reason}";
-            table.Add(layer.Module ?? layer.Name, layer.Operator, $"[{string.Join(", ", layer.Shape)}]", layer.Type, Grouped(layer.Bytes), becomes);
+            table.Add(layer.Module ?? layer.Name, layer.Operator, $"[{string.Join(", ", layer.Shape)}]", layer.Type,
+                Grouped(layer.Bytes), becomes);
         }
 
-        string opsets = string.Join(", ", report.Opsets.Select(opset => opset.Key.Length > 0 ? $"{opset.Key} {opset.Value}" : $"{opset.Value}"));
+        string opsets = string.Join(
+            ", ", report.Opsets.Select(opset => opset.Key.Length > 0 ? $"{opset.Key} {opset.Value}" : $"{opset.Value}"));
         string[] head =
         [
-            $"{report.Model}: IR version {report.IrVersion}, operator set {opsets}{(report.Producer.Length > 0 ? $", written by {report.Producer}" : "")}",
+            $"{report.Model}: IR version {report.IrVersion}, operator set "
+            + $"{opsets}{(report.Producer.Length > 0 ? $", written by {report.Producer}" : "")}",
             $"reads {string.Join(", ", report.Inputs.Select(Describe))}",
             $"makes {string.Join(", ", report.Outputs.Select(Describe))}",
             .. report.Properties.Select(property => $"{property.Key}: {property.Value}"),
@@ -32,11 +35,14 @@ internal static class InspectWriter
         [
             report.Coverage.Describe().Replace(" are quantized", " would be quantized", StringComparison.Ordinal),
             .. report.Coverage.DescribeExceptions().Select(exception => $"  {exception}"),
-            string.Create(CultureInfo.InvariantCulture, $"{report.QuantizedLayers} of {report.Layers.Count} products would be quantized ({report.Recipe}):"),
-            $"their weights {Sizes.Megabytes(report.QuantizableBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}, everything else {Sizes.Megabytes(report.OtherBytes)}, files {Sizes.Megabytes(report.FileBytes)} now",
+            string.Create(CultureInfo.InvariantCulture,
+                $"{report.QuantizedLayers} of {report.Layers.Count} products would be quantized ({report.Recipe}):"),
+            $"their weights {Sizes.Megabytes(report.QuantizableBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}, everything else "
+            + $"{Sizes.Megabytes(report.OtherBytes)}, files {Sizes.Megabytes(report.FileBytes)} now",
         ];
         int? width = Style.Output.Width;
-        return Wrapping.Wrap(string.Join('\n', head), width) + "\n\n" + table.ToString(width) + "\n" + Wrapping.Wrap(string.Join('\n', totals), width) + "\n";
+        return Wrapping.Wrap(string.Join('\n', head), width) + "\n\n" + table.ToString(width) + "\n"
+            + Wrapping.Wrap(string.Join('\n', totals), width) + "\n";
     }
 
     private static string Describe(InspectedValue value) => $"{value.Name} {value.Type}[{string.Join(", ", value.Shape)}]";

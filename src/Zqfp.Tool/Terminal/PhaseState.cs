@@ -18,7 +18,8 @@ internal sealed record PhaseState(JobProgress Progress, TimeSpan Elapsed, bool I
     public string Describe()
     {
         string line = Progress.Total > 0
-            ? string.Create(CultureInfo.InvariantCulture, $"{Progress.Phase}: {Progress.Done}/{Progress.Total} {Progress.Unit} ({100 * Progress.Done / Progress.Total} %)")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"{Progress.Phase}: {Progress.Done}/{Progress.Total} {Progress.Unit} ({100 * Progress.Done / Progress.Total} %)")
             : string.Create(CultureInfo.InvariantCulture, $"{Progress.Phase}: {Progress.Done} {Progress.Unit}");
         if (Progress.Done > 0 && Elapsed > TimeSpan.Zero)
         {

@@ -20,19 +20,27 @@ internal static class PlanWriter
     {
         string windows = plan.CalibrationWindows == 0
             ? "none needed"
-            : string.Create(CultureInfo.InvariantCulture, $"{plan.CalibrationWindows} windows of {plan.Window} tokens{(plan.WindowsAreAssumed ? ", assumed: no text is named" : "")}");
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{plan.CalibrationWindows} windows of {plan.Window} "
+                + $"tokens{(plan.WindowsAreAssumed ? ", assumed: no text is named" : "")}");
         var table = new TextTable(["", ""]);
         table.Add("output", plan.Output);
         table.Add("recipe", plan.Model.Recipe);
-        table.Add("layers", string.Create(CultureInfo.InvariantCulture, $"{plan.Model.QuantizedLayers} of {plan.Model.Layers.Count}, in {plan.Stages} stages"));
+        table.Add("layers", string.Create(
+            CultureInfo.InvariantCulture, $"{plan.Model.QuantizedLayers} of {plan.Model.Layers.Count}, in {plan.Stages} stages"));
         table.Add("calibration", windows);
-        table.Add("size", string.Create(CultureInfo.InvariantCulture, $"{Sizes.Readable(plan.Model.FileBytes)} -> {Sizes.Readable(plan.OutputBytes)}, {plan.BitsPerWeight:0.00} bits per weight"));
+        table.Add("size", string.Create(CultureInfo.InvariantCulture,
+            $"{Sizes.Readable(plan.Model.FileBytes)} -> {Sizes.Readable(plan.OutputBytes)}, {plan.BitsPerWeight:0.00} bits per weight"));
         table.Add("memory", Describe(plan.Memory));
         table.Add("disk", Describe(plan.Disk));
-        table.Add("time", string.Create(CultureInfo.InvariantCulture, $"about {Clock(plan.Seconds.Total)}: calibrating {Clock(plan.Seconds.Calibrate)}, quantizing {Clock(plan.Seconds.Quantize)}, reading and writing {Clock(plan.Seconds.Write)}"));
-        string rest = string.Join('\n', plan.Model.Layers.Where(layer => layer.Reason is not null).Select(layer => $"  stays: {layer.Module ?? layer.Name}, {layer.Reason}"));
+        table.Add("time",
+            string.Create(CultureInfo.InvariantCulture, $"about {Clock(plan.Seconds.Total)}: calibrating {Clock(plan.Seconds.Calibrate)}, "
+                + $"quantizing {Clock(plan.Seconds.Quantize)}, reading and writing {Clock(plan.Seconds.Write)}"));
+        string rest = string.Join('\n', plan.Model.Layers.Where(layer => layer.Reason is not null)
+            .Select(layer => $"  stays: {layer.Module ?? layer.Name}, {layer.Reason}"));
         string basis = string.Join('\n', plan.Basis.Select(line => $"  {line}"));
-        return table.ToString(Style.Output.Width).TrimStart('\n') + Wrapping.Wrap((rest.Length > 0 ? rest + "\n" : "") + "estimates rest on\n" + basis + "\n", Style.Output.Width);
+        return table.ToString(Style.Output.Width).TrimStart('\n')
+            + Wrapping.Wrap((rest.Length > 0 ? rest + "\n" : "") + "estimates rest on\n" + basis + "\n", Style.Output.Width);
     }
 
     private static string Describe(Requirement requirement) =>

@@ -4,7 +4,10 @@ namespace Zqfp.Tool;
 internal abstract class ProgressView : IDisposable
 {
     /// <summary>The view for this process: a live line on a terminal, lines at milestones elsewhere, or nothing.</summary>
-    public static ProgressView Create(bool quiet) => quiet ? new NoProgress() : Style.Error.IsTerminal ? new LiveLine() : new MilestoneLines();
+    public static ProgressView Create(bool quiet) => quiet
+        ? new NoProgress()
+        : Style.Error.IsTerminal ? new LiveLine()
+        : new MilestoneLines();
 
     /// <summary>Shows the state of a phase.</summary>
     public abstract void Show(PhaseState state);

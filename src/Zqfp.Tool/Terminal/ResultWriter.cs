@@ -33,11 +33,13 @@ internal static class ResultWriter
     }
 
     /// <summary>Text is broken to the terminal; JSON is not.</summary>
-    private static void WriteLine(string text) => Console.Out.WriteLine(text.StartsWith('{') ? text : Wrapping.Wrap(text, Style.Output.Width));
+    private static void WriteLine(string text) =>
+        Console.Out.WriteLine(text.StartsWith('{') ? text : Wrapping.Wrap(text, Style.Output.Width));
 
     /// <summary>The summary's parts one below the other, and the verdict; why it failed is a diagnostic.</summary>
     private static string Describe(GateResult result) =>
-        result.Summary.Replace("; ", "\n  ", StringComparison.Ordinal) + (result.Passed ? "\n" + Style.Output.Paint("The gate passed.", Color.Green) : "");
+        result.Summary.Replace("; ", "\n  ", StringComparison.Ordinal)
+            + (result.Passed ? "\n" + Style.Output.Paint("The gate passed.", Color.Green) : "");
 
     /// <summary>Somebody makes reports of it.</summary>
     private static void WriteFile(string? path, string json)
@@ -49,35 +51,49 @@ internal static class ResultWriter
     }
 
     private static string Describe(QuantizeReport report) =>
-        string.Join("; ", [Summary(report), .. report.Coverage is { } coverage ? [coverage.Describe(), .. coverage.DescribeExceptions()] : (string[])[]]);
+        string.Join("; ",
+            [Summary(report), .. report.Coverage is { } coverage ? [coverage.Describe(), .. coverage.DescribeExceptions()] : (string[])[]]);
 
     private static string Summary(QuantizeReport report) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, {Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}");
+        $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, "
+        + $"{Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}");
 
     private static string Describe(EvaluationResult result)
     {
-        string error = result.StandardError is { } value ? string.Create(CultureInfo.InvariantCulture, $" (standard error {value:0.0000})") : "";
+        string error = result.StandardError is { } value
+            ? string.Create(CultureInfo.InvariantCulture, $" (standard error {value:0.0000})")
+            : "";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"perplexity {result.Perplexity:0.0000}{error} over {result.Windows} windows of {result.Window} tokens ({result.Tokens} tokens in the text)");
+            $"perplexity {result.Perplexity:0.0000}{error} over {result.Windows} windows of {result.Window} tokens ({result.Tokens} tokens "
+            + $"in the text)");
     }
 
     private static string Describe(Comparison comparison)
     {
-        string interval = comparison.IncreaseInterval is { } range ? $" (95 % interval {SignedPercent.Fixed(range.Low)} to {SignedPercent.Fixed(range.High)})" : "";
-        string worst = string.Join(", ", comparison.WorstWindows.Select(window => string.Create(CultureInfo.InvariantCulture, $"{window.Window} ({window.ReferenceLoss:0.000} -> {window.Loss:0.000})")));
-        string divergence = comparison.Divergence is { } apart
-            ? string.Create(CultureInfo.InvariantCulture, $"; KL divergence {apart.KullbackLeibler:0.#####} nats a token, top-1 agreement {100 * apart.Top1Agreement:0.00} %")
+        string interval = comparison.IncreaseInterval is { } range
+            ? $" (95 % interval {SignedPercent.Fixed(range.Low)} to {SignedPercent.Fixed(range.High)})"
             : "";
-        return $"against the other model {SignedPercent.Fixed(comparison.PerplexityIncrease)}{interval}{divergence}\nworst windows, nats a token: {worst}";
+        string worst = string.Join(", ",
+            comparison.WorstWindows.Select(window => string.Create(
+                CultureInfo.InvariantCulture, $"{window.Window} ({window.ReferenceLoss:0.000} -> {window.Loss:0.000})")));
+        string divergence = comparison.Divergence is { } apart
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"; KL divergence {apart.KullbackLeibler:0.#####} nats a token, top-1 agreement {100 * apart.Top1Agreement:0.00} %")
+            : "";
+        return $"against the other model {SignedPercent.Fixed(comparison.PerplexityIncrease)}{interval}{divergence}\nworst windows, nats a "
+            + $"token: {worst}";
     }
 
     private static string Describe(VerifyResult result) => result.Identical
-        ? string.Create(CultureInfo.InvariantCulture, $"identical: every logit of {result.Tokens} tokens in {result.Windows} windows ({result.Input})")
+        ? string.Create(
+            CultureInfo.InvariantCulture, $"identical: every logit of {result.Tokens} tokens in {result.Windows} windows ({result.Input})")
         : string.Create(
             CultureInfo.InvariantCulture,
-            $"logits differ by {result.LargestDifference:0.###e+0} at most, {result.MeanDifference:0.###e+0} in the mean; KL divergence {result.KullbackLeibler:0.###e+0} nats a token, {result.LargestKullbackLeibler:0.###e+0} at most; top-1 agreement {100 * result.Top1Agreement:0.00} % over {result.Tokens} tokens in {result.Windows} windows ({result.Input})");
+            $"logits differ by {result.LargestDifference:0.###e+0} at most, {result.MeanDifference:0.###e+0} in the mean; KL divergence "
+            + $"{result.KullbackLeibler:0.###e+0} nats a token, {result.LargestKullbackLeibler:0.###e+0} at most; top-1 agreement "
+            + $"{100 * result.Top1Agreement:0.00} % over {result.Tokens} tokens in {result.Windows} windows ({result.Input})");
 }
 
 /// <summary>The JSON of results: properties in camel case, values of enumerations as words.</summary>
@@ -92,5 +108,6 @@ internal static class ResultWriter
 internal sealed partial class ResultJson : JsonSerializerContext
 {
     /// <summary>Paths and names are written as they are, not as escape sequences: the output is no HTML.</summary>
-    public static ResultJson Readable => new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static ResultJson Readable =>
+        new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 }

@@ -8,7 +8,9 @@ internal enum Color
     Yellow = 33,
 }
 
-/// <summary>What may be done to a stream: color, overwriting and breaking lines only on a terminal, no color where NO_COLOR is set.</summary>
+/// <summary>
+/// What may be done to a stream: color, overwriting and breaking lines only on a terminal, no color where NO_COLOR is set.
+/// </summary>
 internal sealed class Style
 {
     private readonly bool _color;

@@ -38,7 +38,8 @@ internal sealed class TextTable
             for (int i = 0; i < lines.Length; i++)
             {
                 IEnumerable<string> cells = [.. row[..last].Select(cell => i == 0 ? cell : ""), lines[i]];
-                text.Append(string.Join(Gap, cells.Select((cell, column) => Paint(column, Padded(cell, column, widths[column])))).TrimEnd()).Append('\n');
+                text.Append(string.Join(Gap, cells.Select((cell, column) => Paint(column, Padded(cell, column, widths[column])))).TrimEnd())
+                    .Append('\n');
             }
         }
 

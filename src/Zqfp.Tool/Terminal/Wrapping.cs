@@ -10,7 +10,9 @@ internal static class Wrapping
 
     private const int Indent = 2;
 
-    /// <summary>Text of any lines, each broken to <paramref name="width"/>; what continues a line stands two columns further in than it began.</summary>
+    /// <summary>
+    /// Text of any lines, each broken to <paramref name="width"/>; what continues a line stands two columns further in than it began.
+    /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="width">Columns there are; null for a stream that has none, which gets the text as it is.</param>
     public static string Wrap(string text, int? width) => width is not { } columns
@@ -18,7 +20,8 @@ internal static class Wrapping
         : string.Join('\n', text.Split('\n').Select(line =>
         {
             int before = line.Length - line.TrimStart(' ').Length;
-            return string.Join("\n" + new string(' ', before + Indent), Lines(line.TrimStart(' '), columns - before, columns - before - Indent)).Insert(0, new string(' ', before));
+            return string.Join("\n" + new string(' ', before + Indent),
+                Lines(line.TrimStart(' '), columns - before, columns - before - Indent)).Insert(0, new string(' ', before));
         }));
 
     /// <summary>The lines of one paragraph. A word longer than a line has one of its own.</summary>

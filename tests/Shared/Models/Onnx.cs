@@ -9,11 +9,13 @@ internal static class Onnx
     public const int Float = 1, UInt8 = 2, Int64 = 7, Float16 = 10, Float8E4M3FN = 17, UInt4 = 21, Float4E2M1 = 23;
 
     public static byte[] Model(
-        byte[][] nodes, byte[][] inputs, byte[][] outputs, byte[][]? initializers = null, int opset = 21, int ir = 11, (string Key, string Value)[]? metadata = null)
+        byte[][] nodes, byte[][] inputs, byte[][] outputs, byte[][]? initializers = null, int opset = 21, int ir = 11,
+        (string Key, string Value)[]? metadata = null)
     {
         byte[] graph =
         [
-            .. nodes.SelectMany(node => Bytes(1, node)), .. Text(2, "graph"), .. (initializers ?? []).SelectMany(tensor => Bytes(5, tensor)),
+            .. nodes.SelectMany(node => Bytes(1, node)), .. Text(2, "graph"),
+            .. (initializers ?? []).SelectMany(tensor => Bytes(5, tensor)),
             .. inputs.SelectMany(input => Bytes(11, input)), .. outputs.SelectMany(output => Bytes(12, output)),
         ];
         byte[] properties = [.. (metadata ?? []).SelectMany(pair => Bytes(14, [.. Text(1, pair.Key), .. Text(2, pair.Value)]))];
@@ -26,7 +28,8 @@ internal static class Onnx
 
     public static byte[] Node(string domain, string type, string[] inputs, string[] outputs, params byte[][] attributes) =>
     [
-        .. inputs.SelectMany(name => Text(1, name)), .. outputs.SelectMany(name => Text(2, name)), .. Text(3, $"{type}_of_{outputs[0]}"), .. Text(4, type),
+        .. inputs.SelectMany(name => Text(1, name)), .. outputs.SelectMany(name => Text(2, name)), .. Text(3, $"{type}_of_{outputs[0]}"),
+        .. Text(4, type),
         .. attributes.SelectMany(attribute => Bytes(5, attribute)), .. Text(7, domain),
     ];
 
@@ -37,7 +40,10 @@ internal static class Onnx
     /// <summary>A value with dimensions given as numbers or, for symbols, as text.</summary>
     public static byte[] Value(string name, int type, params object[] dimensions)
     {
-        byte[] shape = [.. dimensions.SelectMany(size => Bytes(1, size is string symbol ? Text(2, symbol) : Varint(1, Convert.ToInt64(size))))];
+        byte[] shape =
+        [
+            .. dimensions.SelectMany(size => Bytes(1, size is string symbol ? Text(2, symbol) : Varint(1, Convert.ToInt64(size))))
+        ];
         return [.. Text(1, name), .. Bytes(2, Bytes(1, [.. Varint(1, type), .. Bytes(2, shape)]))];
     }
 
@@ -66,7 +72,10 @@ internal static class Onnx
 
     private static byte[] Text(int field, string text) => Bytes(field, Encoding.UTF8.GetBytes(text));
 
-    private static byte[] Bytes(int field, byte[] content) => [.. Number((ulong)(field << 3) | 2), .. Number((ulong)content.Length), .. content];
+    private static byte[] Bytes(int field, byte[] content) =>
+    [
+        .. Number((ulong)(field << 3) | 2), .. Number((ulong)content.Length), .. content
+    ];
 
     private static byte[] Varint(int field, long value) => [.. Number((ulong)(field << 3)), .. Number((ulong)value)];
 

@@ -23,5 +23,9 @@ internal static class TestSessions
     public static ReadOnlySpan<Half> Halves(this OrtValue value) => MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData());
 
     /// <summary>Options that leave the caller's standard error alone.</summary>
-    public static SessionOptions Quiet(int threads = 0) => new() { IntraOpNumThreads = threads, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
+    public static SessionOptions Quiet(int threads = 0) => new()
+    {
+        IntraOpNumThreads = threads,
+        LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL
+    };
 }

@@ -52,8 +52,11 @@ internal sealed class TinyDecoder
     /// <param name="type">The type it computes in.</param>
     /// <param name="form">How its weights stand in the graph.</param>
     /// <param name="prunesHead">Whether it gives the logits of the last token alone.</param>
-    /// <param name="isCached">Whether it has the inputs and outputs of a model with a cache of keys and values, which it does not read.</param>
-    public static string Write(string folder, DataType type = DataType.Float, WeightForm form = WeightForm.Plain, bool prunesHead = false, bool isCached = false)
+    /// <param name="isCached">
+    /// Whether it has the inputs and outputs of a model with a cache of keys and values, which it does not read.
+    /// </param>
+    public static string Write(
+        string folder, DataType type = DataType.Float, WeightForm form = WeightForm.Plain, bool prunesHead = false, bool isCached = false)
     {
         string path = Path.Combine(folder, "tiny.onnx");
         File.WriteAllBytes(path, new TinyDecoder(type, form).Build(prunesHead, isCached).ToByteArray());
@@ -148,7 +151,8 @@ internal sealed class TinyDecoder
                 Codes(weight, DataType.Int8, inFeatures, outFeatures, [outFeatures], scale / 64).Attribute.Add(Int("axis", 1));
                 break;
             case WeightForm.Int4:
-                Codes(weight, DataType.Int4, inFeatures, outFeatures, [inFeatures / 16, outFeatures], scale / 4).Attribute.Add([Int("axis", 0), Int("block_size", 16)]);
+                Codes(weight, DataType.Int4, inFeatures, outFeatures, [inFeatures / 16, outFeatures], scale / 4).Attribute.Add(
+                    [Int("axis", 0), Int("block_size", 16)]);
                 break;
             case WeightForm.Shared when name[^1] == '1':
                 weight = $"{name[..^1]}0.weight";
@@ -178,9 +182,19 @@ internal sealed class TinyDecoder
     {
         byte[] codes = new byte[rows * columns / (type == DataType.Int4 ? 2 : 1)];
         _random.NextBytes(codes);
-        _graph.Initializer.Add(new TensorProto { Name = $"{name}.codes", DataType = (int)type, Dims = { rows, columns }, RawData = ByteString.CopyFrom(codes) });
-        float[] scales = [.. Enumerable.Range(0, (int)scaleDims.Aggregate(1L, (a, b) => a * b)).Select(_ => scale * (0.5f + _random.NextSingle()))];
-        _graph.Initializer.Add(new TensorProto { Name = $"{name}.scales", DataType = (int)DataType.Float, Dims = { scaleDims }, FloatData = { scales } });
+        _graph.Initializer.Add(new TensorProto
+        {
+            Name = $"{name}.codes",
+            DataType = (int)type,
+            Dims = { rows, columns },
+            RawData = ByteString.CopyFrom(codes)
+        });
+        float[] scales =
+        [
+            .. Enumerable.Range(0, (int)scaleDims.Aggregate(1L, (a, b) => a * b)).Select(_ => scale * (0.5f + _random.NextSingle()))
+        ];
+        _graph.Initializer.Add(
+            new TensorProto { Name = $"{name}.scales", DataType = (int)DataType.Float, Dims = { scaleDims }, FloatData = { scales } });
         return Node("DequantizeLinear", name, $"{name}.codes", $"{name}.scales");
     }
 
@@ -191,9 +205,11 @@ internal sealed class TinyDecoder
         {
             DataType.Float => MemoryMarshal.AsBytes<float>(values).ToArray(),
             DataType.Float16 => MemoryMarshal.AsBytes<Half>(Array.ConvertAll(values, value => (Half)value)).ToArray(),
-            _ => MemoryMarshal.AsBytes<ushort>(Array.ConvertAll(values, value => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16))).ToArray(),
+            _ => MemoryMarshal.AsBytes<ushort>(Array.ConvertAll(
+                values, value => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16))).ToArray(),
         };
-        _graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)type, Dims = { rows, columns }, RawData = ByteString.CopyFrom(bytes) });
+        _graph.Initializer.Add(
+            new TensorProto { Name = name, DataType = (int)type, Dims = { rows, columns }, RawData = ByteString.CopyFrom(bytes) });
     }
 
     private NodeProto Node(string op, string output, params string[] inputs)
@@ -206,11 +222,19 @@ internal sealed class TinyDecoder
     private static ValueInfoProto Value(string name, DataType type, params string[] dims)
     {
         var tensor = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = new TensorShapeProto() };
-        tensor.Shape.Dim.AddRange(dims.Select(dim => long.TryParse(dim, out long size) ? new TensorShapeProto.Types.Dimension { DimValue = size } : new TensorShapeProto.Types.Dimension { DimParam = dim }));
+        tensor.Shape.Dim.AddRange(dims.Select(dim => long.TryParse(dim, out long size)
+            ? new TensorShapeProto.Types.Dimension { DimValue = size }
+            : new TensorShapeProto.Types.Dimension { DimParam = dim }));
         return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };
     }
 
-    private static AttributeProto Int(string name, long value) => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
+    private static AttributeProto Int(string name, long value) => new()
+    {
+        Name = name,
+        I = value,
+        Type = AttributeProto.Types.AttributeType.Int
+    };
 
-    private static AttributeProto Ints(string name, params long[] values) => new() { Name = name, Ints = { values }, Type = AttributeProto.Types.AttributeType.Ints };
+    private static AttributeProto Ints(string name, params long[] values) =>
+        new() { Name = name, Ints = { values }, Type = AttributeProto.Types.AttributeType.Ints };
 }

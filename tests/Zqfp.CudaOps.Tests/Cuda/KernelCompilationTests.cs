@@ -40,7 +40,8 @@ public sealed class KernelCompilationTests : IDisposable
             PackedLayout layout = new(1024, 4096, group);
             foreach (int width in (int[])[8, 16, 32, 64, 128])
             {
-                GemmTile tile = new GemmTile(width, width == 128 ? 2 : 1, width == 128 ? 1 : 4, 1, width == 128 ? 1 : 3, false).WithDeepestRing(layout, HopperSharedMemory);
+                GemmTile tile = new GemmTile(width, width == 128 ? 2 : 1, width == 128 ? 1 : 4, 1, width == 128 ? 1 : 3, false)
+                    .WithDeepestRing(layout, HopperSharedMemory);
                 data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(layout, 8, true, ElementKind.Float16, tile)));
                 if (group >= 128)
                 {

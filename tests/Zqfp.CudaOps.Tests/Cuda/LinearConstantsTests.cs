@@ -40,5 +40,6 @@ public sealed class LinearConstantsTests
     }
 
     private static LinearConstants Constants(int rows, int columns, int group, byte[] codes) => new(
-        rows, columns, group, codes, new byte[rows * ((columns + group - 1) / group)], new float[rows], default, default, default, default, 0);
+        rows, columns, group, codes, new byte[rows * ((columns + group - 1) / group)], new float[rows], default,
+        default, default, default, 0);
 }

@@ -74,7 +74,8 @@ public class PackedLayoutTests
                 {
                     for (int half = 0; half < 2; half++)
                     {
-                        uint word = BinaryPrimitives.ReadUInt32LittleEndian(bytes[((step / 2 * 2048) + (thread * 16) + (((step % 2 * 2) + half) * 4))..]);
+                        uint word = BinaryPrimitives.ReadUInt32LittleEndian(
+                            bytes[((step / 2 * 2048) + (thread * 16) + (((step % 2 * 2) + half) * 4))..]);
                         int exponent = bytes[8192 + (step * 32 / group * 64) + (warp * 16) + (lane / 4 * 2) + half];
                         (uint first, uint second) = Decode8(word);
                         double multiplier = BitConverter.Int32BitsToSingle(exponent << 23);
@@ -84,7 +85,8 @@ public class PackedLayoutTests
                             int column = (block % 2 * 256) + (step * 32) + (lane % 4 * 4) + b;
                             double scale = Math.Pow(2, 6 - exponents[(row * (Columns / group)) + (column / group)]);
                             Assert.Equal(Value(Code(codes, Columns, row, column)) * scale, E4M3((byte)(first >> (8 * b))) * multiplier);
-                            Assert.Equal(Value(Code(codes, Columns, row, column + 16)) * scale, E4M3((byte)(second >> (8 * b))) * multiplier);
+                            Assert.Equal(Value(Code(codes, Columns, row, column + 16)) * scale,
+                                E4M3((byte)(second >> (8 * b))) * multiplier);
                         }
                     }
                 }
@@ -145,7 +147,8 @@ public class PackedLayoutTests
         return (codes, exponents);
     }
 
-    private static int Code(byte[] codes, int columns, int row, int column) => (codes[(row * columns / 2) + (column / 2)] >> (4 * (column % 2))) & 15;
+    private static int Code(byte[] codes, int columns, int row, int column) =>
+        (codes[(row * columns / 2) + (column / 2)] >> (4 * (column % 2))) & 15;
 
     private static double Value(int code) => code >= 8 ? -Magnitudes[code - 8] : Magnitudes[code];
 

@@ -91,7 +91,8 @@ public sealed class GateBaselineTests : IDisposable
     [InlineData("{ \"model/model.onnx\": { \"perplexity\": 3 } }")]
     [InlineData("<<<<<<< HEAD")]
     [InlineData("{ \"model/model.onnx\": null }")]
-    [InlineData("{ \"model/model.onnx\": { \"perplexity\": 3, \"floatPerplexity\": 3, \"text\": \"\", \"window\": 64, \"windowLosses\": null } }")]
+    [InlineData("{ \"model/model.onnx\": { \"perplexity\": 3, \"floatPerplexity\": 3, \"text\": \"\", \"window\": 64, \"windowLosses\": "
+        + "null } }")]
     public void A_file_that_is_no_baseline_is_refused_and_kept(string content)
     {
         File.WriteAllText(Baseline, content);
@@ -105,7 +106,8 @@ public sealed class GateBaselineTests : IDisposable
     {
         string file = Path.Combine(Path.GetDirectoryName(Baseline)!, "file");
         File.WriteAllText(file, "");
-        ZqfpException error = Assert.Throws<ZqfpException>(() => Run(Options with { UpdateBaseline = true, BaselinePath = Path.Combine(file, "baseline.json") }));
+        ZqfpException error = Assert.Throws<ZqfpException>(
+            () => Run(Options with { UpdateBaseline = true, BaselinePath = Path.Combine(file, "baseline.json") }));
         Assert.Equal(("ZQFP0013", Path.Combine(file, "baseline.json")), (error.Code, error.File));
     }
 

@@ -3,10 +3,18 @@ namespace Zqfp.Evaluation.Tests;
 
 public sealed class GateDecisionTests
 {
-    private static readonly GateOptions Options = new() { ModelPath = "q.onnx", FloatModelPath = "f.onnx", TextPath = "t.txt", MaxPerplexityIncrease = 0.05, MaxRegression = 0.001 };
+    private static readonly GateOptions Options = new()
+    {
+        ModelPath = "q.onnx",
+        FloatModelPath = "f.onnx",
+        TextPath = "t.txt",
+        MaxPerplexityIncrease = 0.05,
+        MaxRegression = 0.001
+    };
 
     [Fact]
-    public void An_increase_within_the_limit_passes_in_silence() => Assert.True(Decide(0.049, 0.03, 0.07) is { Failure: null, Warnings: [] });
+    public void An_increase_within_the_limit_passes_in_silence() =>
+    Assert.True(Decide(0.049, 0.03, 0.07) is { Failure: null, Warnings: [] });
 
     [Fact]
     public void An_increase_above_the_limit_but_within_the_noise_passes_with_a_warning_that_says_both()
@@ -29,7 +37,8 @@ public sealed class GateDecisionTests
 
         Assert.Empty(decision.Warnings);
         Assert.Equal("ZQFP3001", decision.Failure!.Code);
-        Assert.Contains("rose by +8 % (95 % interval +6 % to +10 %), more than the +5 % allowed", decision.Failure.Message, StringComparison.Ordinal);
+        Assert.Contains("rose by +8 % (95 % interval +6 % to +10 %), more than the +5 % allowed", decision.Failure.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -56,20 +65,33 @@ public sealed class GateDecisionTests
     [Fact]
     public void A_regression_beyond_the_noise_fails_although_the_float_models_limit_holds()
     {
-        GateDecision decision = GateDecision.Of(Options, Result, Comparison(0.03, new Interval(0.02, 0.04)), Comparison(0.004, new Interval(0.002, 0.006)));
+        GateDecision decision = GateDecision.Of(Options, Result, Comparison(0.03, new Interval(0.02, 0.04)),
+            Comparison(0.004, new Interval(0.002, 0.006)));
         Assert.Equal("ZQFP3006", decision.Failure!.Code);
-        Assert.Contains("+0.4 % (95 % interval +0.2 % to +0.6 %), more than the +0.1 % allowed", decision.Failure.Message, StringComparison.Ordinal);
+        Assert.Contains("+0.4 % (95 % interval +0.2 % to +0.6 %), more than the +0.1 % allowed", decision.Failure.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_regression_within_the_noise_is_a_warning() =>
-        Assert.True(GateDecision.Of(Options, Result, Comparison(0.03, null), Comparison(0.004, new Interval(-0.001, 0.009))) is { Failure: null, Warnings: [{ Code: "ZQFP3004" }] });
+        Assert.True(GateDecision.Of(Options, Result, Comparison(0.03, null),
+            Comparison(0.004, new Interval(-0.001, 0.009))) is { Failure: null, Warnings: [{ Code: "ZQFP3004" }] });
 
-    private static EvaluationResult Result { get; } = new() { Perplexity = 10, Tokens = 2560, Windows = 20, Window = 128, Predictions = 2540, WindowLosses = [], TextHash = "" };
+    private static EvaluationResult Result { get; } = new()
+    {
+        Perplexity = 10,
+        Tokens = 2560,
+        Windows = 20,
+        Window = 128,
+        Predictions = 2540,
+        WindowLosses = [],
+        TextHash = ""
+    };
 
     private static GateDecision Decide(double increase) => GateDecision.Of(Options, Result, Comparison(increase, null));
 
-    private static GateDecision Decide(double increase, double low, double high) => GateDecision.Of(Options, Result, Comparison(increase, new Interval(low, high)));
+    private static GateDecision Decide(double increase, double low, double high) => GateDecision.Of(
+        Options, Result, Comparison(increase, new Interval(low, high)));
 
     private static Comparison Comparison(double increase, Interval? interval) => new()
     {

@@ -41,7 +41,8 @@ public sealed class GateJobTests : IDisposable
     {
         double measured = Run(Options).Float.Perplexity;
         string cached = Assert.Single(Directory.GetFiles(_folder));
-        File.WriteAllText(cached, File.ReadAllText(cached).Replace($"\"Perplexity\":{measured:R}", "\"Perplexity\":3", StringComparison.Ordinal));
+        File.WriteAllText(
+            cached, File.ReadAllText(cached).Replace($"\"Perplexity\":{measured:R}", "\"Perplexity\":3", StringComparison.Ordinal));
         Assert.Equal(3, Run(Options).Float.Perplexity);
         File.WriteAllText(cached, "{");
         Assert.Equal(measured, Run(Options).Float.Perplexity);

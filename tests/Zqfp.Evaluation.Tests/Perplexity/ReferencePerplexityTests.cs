@@ -2,7 +2,9 @@ using System.Text.Json;
 
 namespace Zqfp.Evaluation.Tests;
 
-/// <summary>Every perplexity of the reference data, computed there by PyTorch in float32, within 0.05 % over the same tokens; one within 0.1 %.</summary>
+/// <summary>
+/// Every perplexity of the reference data, computed there by PyTorch in float32, within 0.05 % over the same tokens; one within 0.1 %.
+/// </summary>
 /// <remarks>Some take minutes and are run by <c>ZQFP_LONG_TESTS=1</c>.</remarks>
 public sealed class ReferencePerplexityTests : IDisposable
 {
@@ -10,8 +12,9 @@ public sealed class ReferencePerplexityTests : IDisposable
     private const double Tolerance = 5e-4;
 
     /// <summary>
-    /// Of the one that is 0.058 % above its reference (docs/results.md): far outside what the model was trained on, and for a reason that is
-    /// not known. The runtime without optimizations and a softmax in double precision give the same to 1e-6, and the ids are SentencePiece's own.
+    /// Of the one that is 0.058 % above its reference (docs/results.md): far outside what the model was trained on, and for a reason that
+    /// is not known. The runtime without optimizations and a softmax in double precision give the same to 1e-6, and the ids are
+    /// SentencePiece's own.
     /// </summary>
     private const double WideTolerance = 1e-3;
 
@@ -24,21 +27,24 @@ public sealed class ReferencePerplexityTests : IDisposable
     [InlineData(256)]
     public void Of_the_sample_on_stories(int window)
     {
-        EvaluationResult result = Evaluate("tinystories-llama-3.7m/dynamo-fp32", "text/tinystories-evaluation.txt", "tinystories-llama-3.7m/tokenizer.json", window);
+        EvaluationResult result = Evaluate("tinystories-llama-3.7m/dynamo-fp32", "text/tinystories-evaluation.txt",
+            "tinystories-llama-3.7m/tokenizer.json", window);
         Compare(result, "tinystories-llama-3.7m", $"tinystories-evaluation.txt@{window}");
     }
 
     [LongReferenceFact(Golden, "models/tinystories-llama-3.7m", "text")]
     public void Of_the_sample_on_wikitext()
     {
-        EvaluationResult result = Evaluate("tinystories-llama-3.7m/dynamo-fp32", "text/wikitext2-test.gptq-join.txt", "tinystories-llama-3.7m/tokenizer.json", 512);
+        EvaluationResult result = Evaluate("tinystories-llama-3.7m/dynamo-fp32", "text/wikitext2-test.gptq-join.txt",
+            "tinystories-llama-3.7m/tokenizer.json", 512);
         Compare(result, "tinystories-llama-3.7m", "wikitext2-test.gptq-join.txt@512");
     }
 
     [LongReferenceFact(Golden, "models/stories15m", "text")]
     public void Of_stories15m_on_wikitext()
     {
-        EvaluationResult result = Evaluate("stories15m/dynamo-fp32", "text/wikitext2-test.gptq-join.txt", "stories15m/tokenizer.model", 256, windows: 200);
+        EvaluationResult result = Evaluate("stories15m/dynamo-fp32", "text/wikitext2-test.gptq-join.txt", "stories15m/tokenizer.model",
+            256, windows: 200);
         Compare(result, "stories15m", "wikitext2-test.gptq-join.txt@256 first 200 windows (sentencepiece, no bos)", WideTolerance);
     }
 
@@ -53,15 +59,20 @@ public sealed class ReferencePerplexityTests : IDisposable
     public void Of_opt_tiny_on_held_out_tokens()
     {
         string path = Path.Combine(_folder, "held.i16");
-        File.WriteAllBytes(path, File.ReadAllBytes(Repository.Reference("golden/held_tokens_llama32k.i16"))[(256 * 256 * 2)..(512 * 256 * 2)]);
-        Compare(Evaluate("opt-tiny-32m/dynamo-fp16", path, tokenizer: null, 256), "opt-tiny-32m", "held_tokens_llama32k.i16@256, windows 256..511");
+        File.WriteAllBytes(
+            path, File.ReadAllBytes(Repository.Reference("golden/held_tokens_llama32k.i16"))[(256 * 256 * 2)..(512 * 256 * 2)]);
+        Compare(Evaluate("opt-tiny-32m/dynamo-fp16", path, tokenizer: null, 256), "opt-tiny-32m",
+            "held_tokens_llama32k.i16@256, windows 256..511");
     }
 
     [ReferenceFact(Golden)]
     public void No_entry_is_left_out()
     {
         using JsonDocument golden = JsonDocument.Parse(File.ReadAllText(Repository.Reference(Golden)));
-        string[] entries = [.. golden.RootElement.EnumerateObject().Where(model => model.Value.ValueKind == JsonValueKind.Object).SelectMany(model => model.Value.EnumerateObject()).Select(entry => entry.Name)];
+        string[] entries = [.. golden.RootElement.EnumerateObject()
+            .Where(model => model.Value.ValueKind == JsonValueKind.Object)
+            .SelectMany(model => model.Value.EnumerateObject())
+            .Select(entry => entry.Name)];
         Assert.Equal(6, entries.Length);
     }
 

@@ -3,7 +3,9 @@ using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.Evaluation.Tests;
 
-/// <summary>Models that cannot be measured, or not against each other, are refused by their own codes before ONNX Runtime sees them.</summary>
+/// <summary>
+/// Models that cannot be measured, or not against each other, are refused by their own codes before ONNX Runtime sees them.
+/// </summary>
 public sealed class UnfitModelTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
@@ -28,7 +30,8 @@ public sealed class UnfitModelTests : IDisposable
             "evaluate against" => Evaluate(SampleModel.Model, cut),
             "gate" => Gate(cut, SampleModel.Model),
             "gate against" => Gate(SampleModel.Model, cut),
-            _ => Error(() => VerifyJob.Run(new VerifyOptions { ReferencePath = SampleModel.Model, ModelPath = cut }, new SilentObserver(), CancellationToken.None)),
+            _ => Error(() => VerifyJob.Run(new VerifyOptions { ReferencePath = SampleModel.Model, ModelPath = cut },
+                new SilentObserver(), CancellationToken.None)),
         };
 
         Assert.Equal(("ZQFP1002", cut), (error.Code, error.File));
@@ -64,19 +67,44 @@ public sealed class UnfitModelTests : IDisposable
         ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(tiny));
         model.Graph.Input.Single().Type.TensorType.Shape.Dim[1] = new TensorShapeProto.Types.Dimension { DimValue = 32 };
         File.WriteAllBytes(tiny, model.ToByteArray());
-        var options = new EvaluateOptions { ModelPath = tiny, AgainstPath = tiny, TextPath = TinyDecoder.WriteTokens(_folder, 64), Window = 32, Windows = 2 };
+        var options = new EvaluateOptions
+        {
+            ModelPath = tiny,
+            AgainstPath = tiny,
+            TextPath = TinyDecoder.WriteTokens(_folder, 64),
+            Window = 32,
+            Windows = 2
+        };
 
         Assert.Equal(0, EvaluateJob.Run(options, new SilentObserver(), CancellationToken.None).Against!.PerplexityIncrease);
-        Assert.True(VerifyJob.Run(new VerifyOptions { ReferencePath = tiny, ModelPath = tiny, Window = 32, Windows = 2 }, new SilentObserver(), CancellationToken.None).Identical);
+        Assert.True(VerifyJob.Run(new VerifyOptions { ReferencePath = tiny, ModelPath = tiny, Window = 32, Windows = 2 },
+            new SilentObserver(), CancellationToken.None).Identical);
     }
 
     private static ZqfpException Evaluate(string model, string? against) => Error(() => EvaluateJob.Run(
-        new EvaluateOptions { ModelPath = model, AgainstPath = against, TextPath = SampleModel.Evaluation, TokenizerPath = SampleModel.Tokenizer, Window = 32, Windows = 2 },
+        new EvaluateOptions
+        {
+            ModelPath = model,
+            AgainstPath = against,
+            TextPath = SampleModel.Evaluation,
+            TokenizerPath = SampleModel.Tokenizer,
+            Window = 32,
+            Windows = 2
+        },
         new SilentObserver(),
         CancellationToken.None));
 
     private static ZqfpException Gate(string model, string floatModel, bool divergence = false) => Error(() => GateJob.Run(
-        new GateOptions { ModelPath = model, FloatModelPath = floatModel, TextPath = SampleModel.Evaluation, TokenizerPath = SampleModel.Tokenizer, Window = 32, Windows = 2, Divergence = divergence },
+        new GateOptions
+        {
+            ModelPath = model,
+            FloatModelPath = floatModel,
+            TextPath = SampleModel.Evaluation,
+            TokenizerPath = SampleModel.Tokenizer,
+            Window = 32,
+            Windows = 2,
+            Divergence = divergence
+        },
         new SilentObserver(),
         CancellationToken.None));
 

@@ -25,7 +25,9 @@ public sealed class TokenWindowSetTests : IDisposable
 
     [Fact]
     public void A_field_that_is_not_there_is_refused() =>
-        Assert.Equal("ZQFP0110", Assert.Throws<ZqfpException>(() => Load(Lines("""{ "text": "Once" }"""), reading: new TextReading { JsonField = "story" })).Code);
+        Assert.Equal("ZQFP0110",
+            Assert.Throws<ZqfpException>(
+                () => Load(Lines("""{ "text": "Once" }"""), reading: new TextReading { JsonField = "story" })).Code);
 
     [Fact]
     public void A_seed_draws_other_windows_of_the_same_text_and_the_same_ones_again()
@@ -50,5 +52,6 @@ public sealed class TokenWindowSetTests : IDisposable
     }
 
     private static TokenWindowSet Load(string path, int count = 0, TextReading? reading = null, int? seed = null) =>
-        TokenWindowSet.Load(path, SampleModel.Tokenizer, Length, count, new ModelFacts(SampleModel.Model, "logits", 2048, null, false), reading, seed);
+        TokenWindowSet.Load(path, SampleModel.Tokenizer, Length, count, new ModelFacts(SampleModel.Model, "logits", 2048, null, false),
+            reading, seed);
 }

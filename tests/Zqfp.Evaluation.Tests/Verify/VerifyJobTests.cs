@@ -7,7 +7,13 @@ public sealed class VerifyJobTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
 
-    private static VerifyOptions Options => new() { ReferencePath = SampleModel.Model, ModelPath = SampleModel.Model, Window = 32, Windows = 3 };
+    private static VerifyOptions Options => new()
+    {
+        ReferencePath = SampleModel.Model,
+        ModelPath = SampleModel.Model,
+        Window = 32,
+        Windows = 3
+    };
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -23,8 +29,10 @@ public sealed class VerifyJobTests : IDisposable
     public void A_quantized_model_differs_and_a_text_tells_how_much()
     {
         string output = Path.Combine(_folder, "model.onnx");
-        QuantizeJob.Run(SampleModel.Quick(output) with { Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn } }, new SilentObserver(), CancellationToken.None);
-        VerifyResult result = Run(Options with { ModelPath = output, TextPath = SampleModel.Evaluation, TokenizerPath = SampleModel.Tokenizer });
+        QuantizeJob.Run(SampleModel.Quick(output) with { Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn } },
+            new SilentObserver(), CancellationToken.None);
+        VerifyResult result =
+            Run(Options with { ModelPath = output, TextPath = SampleModel.Evaluation, TokenizerPath = SampleModel.Tokenizer });
 
         Assert.False(result.Identical);
         Assert.InRange(result.Top1Agreement, 0.7, 0.999);
@@ -33,7 +41,16 @@ public sealed class VerifyJobTests : IDisposable
 
         // Evaluation sees the same divergence, but for the last row of each window, which predicts nothing.
         EvaluationResult evaluation = EvaluateJob.Run(
-            new EvaluateOptions { ModelPath = output, AgainstPath = SampleModel.Model, TextPath = SampleModel.Evaluation, TokenizerPath = SampleModel.Tokenizer, Window = 32, Windows = 3, CacheFolder = _folder },
+            new EvaluateOptions
+            {
+                ModelPath = output,
+                AgainstPath = SampleModel.Model,
+                TextPath = SampleModel.Evaluation,
+                TokenizerPath = SampleModel.Tokenizer,
+                Window = 32,
+                Windows = 3,
+                CacheFolder = _folder
+            },
             new SilentObserver(),
             CancellationToken.None);
         Assert.Equal(result.KullbackLeibler, evaluation.Against!.Divergence!.KullbackLeibler, 0.02);
@@ -61,7 +78,9 @@ public sealed class VerifyJobTests : IDisposable
 
     [ReferenceFact("models/stories260k")]
     public void Models_of_other_vocabularies_are_refused() =>
-        Assert.Equal("ZQFP3005", Assert.Throws<ZqfpException>(() => Run(Options with { ModelPath = Repository.Reference("models/stories260k/dynamo-fp32/model.onnx") })).Code);
+        Assert.Equal("ZQFP3005",
+            Assert.Throws<ZqfpException>(
+                () => Run(Options with { ModelPath = Repository.Reference("models/stories260k/dynamo-fp32/model.onnx") })).Code);
 
     private static VerifyResult Run(VerifyOptions options) => VerifyJob.Run(options, new SilentObserver(), CancellationToken.None);
 }

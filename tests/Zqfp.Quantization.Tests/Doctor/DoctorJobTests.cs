@@ -10,9 +10,11 @@ public sealed class DoctorJobTests
 
         Assert.True(report.CanQuantize);
         Assert.Equal(
-            ["zqfp", "ONNX Runtime", "execution providers", "operators", "CPU", "memory", "disk, this folder", "disk, temporary files", "GPU", "NVRTC", "cuBLASLt"],
+            ["zqfp", "ONNX Runtime", "execution providers", "operators", "CPU", "memory", "disk, this folder",
+                "disk, temporary files", "GPU", "NVRTC", "cuBLASLt"],
             report.Checks.Select(check => check.Name));
-        Assert.Contains("CPUExecutionProvider", report.Checks.Single(check => check.Name == "execution providers").Found, StringComparison.Ordinal);
+        Assert.Contains("CPUExecutionProvider", report.Checks.Single(check => check.Name == "execution providers").Found,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -23,6 +25,7 @@ public sealed class DoctorJobTests
     public void One_problem_makes_quantizing_impossible_and_what_is_missing_does_not()
     {
         Assert.True(new DoctorReport([new DoctorCheck("GPU", DoctorState.Missing, "none")]).CanQuantize);
-        Assert.False(new DoctorReport([new DoctorCheck("GPU", DoctorState.Missing, "none"), new DoctorCheck("runtime", DoctorState.Problem, "none")]).CanQuantize);
+        Assert.False(new DoctorReport([new DoctorCheck("GPU", DoctorState.Missing, "none"),
+            new DoctorCheck("runtime", DoctorState.Problem, "none")]).CanQuantize);
     }
 }

@@ -33,7 +33,8 @@ public sealed class GenAiFolderJobTests : IDisposable
         QuantizeReport report = Quantize(EmissionProfile.Custom);
 
         Assert.Equal(
-            ["adapters/a.bin", "chat_template.jinja", "genai_config.json", "tiny.onnx", "tiny.onnx.data", "tokenizer_config.json", "zqfp_ops.so"],
+            ["adapters/a.bin", "chat_template.jinja", "genai_config.json", "tiny.onnx", "tiny.onnx.data", "tokenizer_config.json",
+                "zqfp_ops.so"],
             Files(Output));
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(Output, "genai_config.json")))!;
         JsonNode options = config["model"]!["decoder"]!["session_options"]!;
@@ -53,7 +54,8 @@ public sealed class GenAiFolderJobTests : IDisposable
     {
         QuantizeJob.Run(Options(profile) with { OperatorLibrary = null }, new SilentObserver(), CancellationToken.None);
         Assert.DoesNotContain("zqfp_ops.so", Files(Output));
-        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(Config("tiny.onnx")), JsonNode.Parse(File.ReadAllText(Path.Combine(Output, "genai_config.json")))));
+        Assert.True(JsonNode.DeepEquals(
+            JsonNode.Parse(Config("tiny.onnx")), JsonNode.Parse(File.ReadAllText(Path.Combine(Output, "genai_config.json")))));
     }
 
     [Fact]
@@ -67,7 +69,8 @@ public sealed class GenAiFolderJobTests : IDisposable
         Quantize(EmissionProfile.Stock);
         Assert.Equal(first, File.ReadAllBytes(Path.Combine(Output, "tiny.onnx")));
         Assert.Equal("mine", File.ReadAllText(Path.Combine(Output, "notes.txt")));
-        Assert.Equal(["adapters/a.bin", "chat_template.jinja", "genai_config.json", "notes.txt", "tiny.onnx", "tiny.onnx.data", "tokenizer_config.json"], Files(Output));
+        Assert.Equal(["adapters/a.bin", "chat_template.jinja", "genai_config.json", "notes.txt", "tiny.onnx", "tiny.onnx.data",
+            "tokenizer_config.json"], Files(Output));
     }
 
     [Fact]
@@ -86,7 +89,8 @@ public sealed class GenAiFolderJobTests : IDisposable
     {
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => QuantizeJob.Run(Options(EmissionProfile.Stock), new SilentObserver(), cancelled.Token));
+        Assert.ThrowsAny<OperationCanceledException>(
+            () => QuantizeJob.Run(Options(EmissionProfile.Stock), new SilentObserver(), cancelled.Token));
         Assert.False(Directory.Exists(Output));
     }
 
@@ -96,7 +100,8 @@ public sealed class GenAiFolderJobTests : IDisposable
         string other = Path.Combine(_folder, "float", "other.onnx");
         File.Copy(Path.Combine(Source, "tiny.onnx"), other);
         AssertFails("ZQFP0130", Options(EmissionProfile.Stock) with { ModelPath = other });
-        QuantizeJob.Run(Options(EmissionProfile.Stock) with { ModelPath = Path.Combine(Source, "tiny.onnx") }, new SilentObserver(), CancellationToken.None);
+        QuantizeJob.Run(Options(EmissionProfile.Stock) with { ModelPath = Path.Combine(Source, "tiny.onnx") },
+            new SilentObserver(), CancellationToken.None);
         Assert.Contains("tiny.onnx", Files(Output));
     }
 
@@ -138,7 +143,8 @@ public sealed class GenAiFolderJobTests : IDisposable
     [Fact]
     public void A_configuration_with_a_library_of_its_own_is_ZQFP0133_for_custom_alone()
     {
-        File.WriteAllText(Path.Combine(Source, "genai_config.json"), Config("tiny.onnx").Replace("\"log_id\"", "\"custom_ops_library\": \"theirs.so\", \"log_id\"", StringComparison.Ordinal));
+        File.WriteAllText(Path.Combine(Source, "genai_config.json"),
+            Config("tiny.onnx").Replace("\"log_id\"", "\"custom_ops_library\": \"theirs.so\", \"log_id\"", StringComparison.Ordinal));
         AssertFails("ZQFP0133", Options(EmissionProfile.Custom));
         Quantize(EmissionProfile.Stock);
         Assert.Contains("theirs.so", File.ReadAllText(Path.Combine(Output, "genai_config.json")), StringComparison.Ordinal);
@@ -158,10 +164,12 @@ public sealed class GenAiFolderJobTests : IDisposable
         Quantize(EmissionProfile.Stock);
         string text = TinyDecoder.WriteTokens(_folder, 4096);
         var evaluation = new EvaluateOptions { ModelPath = Output, TextPath = text, Window = 64, Windows = 4 };
-        double expected = EvaluateJob.Run(evaluation with { ModelPath = Path.Combine(Output, "tiny.onnx") }, new SilentObserver(), CancellationToken.None).Perplexity;
+        double expected = EvaluateJob.Run(evaluation with { ModelPath = Path.Combine(Output, "tiny.onnx") }, new SilentObserver(),
+            CancellationToken.None).Perplexity;
         Assert.Equal(expected, EvaluateJob.Run(evaluation, new SilentObserver(), CancellationToken.None).Perplexity);
         GateResult gate = GateJob.Run(
-            new GateOptions { ModelPath = Output, FloatModelPath = Source, TextPath = text, Window = 64, Windows = 4 }, new SilentObserver(), CancellationToken.None);
+            new GateOptions { ModelPath = Output, FloatModelPath = Source, TextPath = text, Window = 64, Windows = 4 },
+            new SilentObserver(), CancellationToken.None);
         Assert.Equal(expected, gate.Quantized.Perplexity);
     }
 
@@ -171,7 +179,8 @@ public sealed class GenAiFolderJobTests : IDisposable
         Assert.False(Directory.Exists(Output));
     }
 
-    private QuantizeReport Quantize(EmissionProfile profile) => QuantizeJob.Run(Options(profile), new SilentObserver(), CancellationToken.None);
+    private QuantizeReport Quantize(EmissionProfile profile) => QuantizeJob.Run(
+        Options(profile), new SilentObserver(), CancellationToken.None);
 
     private QuantizeOptions Options(EmissionProfile profile) => new()
     {
@@ -184,7 +193,9 @@ public sealed class GenAiFolderJobTests : IDisposable
     };
 
     private static string[] Files(string folder) =>
-        [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(folder, path).Replace('\\', '/')).Order(StringComparer.Ordinal)];
+        [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Select(path => Path.GetRelativePath(folder, path).Replace('\\', '/'))
+            .Order(StringComparer.Ordinal)];
 
     private static string Config(string model) =>
         $$"""{ "model": { "type": "llama", "decoder": { "filename": "{{model}}", "session_options": { "log_id": "onnxruntime-genai", "provider_options": [] } } }, "search": { "top_p": 1.0 } }""";

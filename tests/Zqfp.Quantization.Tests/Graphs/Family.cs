@@ -84,23 +84,139 @@ internal sealed record Family(string Name)
 
     public static IReadOnlyList<Family> All { get; } =
     [
-        new("GPT-NeoX") { IsRms = false, HasNormBias = true, Residual = Residual.ParallelTwoNorms, HasPackedProjection = true, HasProjectionBias = true, HasMlpBias = true, IsGated = false, Activation = "Gelu", Rotated = 4 },
-        new("GPT-J") { IsRms = false, HasNormBias = true, Residual = Residual.ParallelOneNorm, HasMlpBias = true, IsGated = false, Activation = "Gelu", Rotated = 8, HasHeadBias = true },
-        new("Falcon 7B") { IsRms = false, HasNormBias = true, Residual = Residual.ParallelOneNorm, HasPackedProjection = true, KeyHeads = 1, IsGated = false, Activation = "Gelu", IsTied = true },
-        new("Falcon 40B") { IsRms = false, HasNormBias = true, Residual = Residual.ParallelTwoNorms, HasPackedProjection = true, KeyHeads = 2, IsGated = false, Activation = "Gelu", IsTied = true },
-        new("Phi") { IsRms = false, HasNormBias = true, Residual = Residual.ParallelOneNorm, HasProjectionBias = true, HasMlpBias = true, IsGated = false, Activation = "Gelu", Rotated = 8, HasHeadBias = true },
+        new("GPT-NeoX")
+        {
+            IsRms = false,
+            HasNormBias = true,
+            Residual = Residual.ParallelTwoNorms,
+            HasPackedProjection = true,
+            HasProjectionBias = true,
+            HasMlpBias = true,
+            IsGated = false,
+            Activation = "Gelu",
+            Rotated = 4
+        },
+        new("GPT-J")
+        {
+            IsRms = false,
+            HasNormBias = true,
+            Residual = Residual.ParallelOneNorm,
+            HasMlpBias = true,
+            IsGated = false,
+            Activation = "Gelu",
+            Rotated = 8,
+            HasHeadBias = true
+        },
+        new("Falcon 7B")
+        {
+            IsRms = false,
+            HasNormBias = true,
+            Residual = Residual.ParallelOneNorm,
+            HasPackedProjection = true,
+            KeyHeads = 1,
+            IsGated = false,
+            Activation = "Gelu",
+            IsTied = true
+        },
+        new("Falcon 40B")
+        {
+            IsRms = false,
+            HasNormBias = true,
+            Residual = Residual.ParallelTwoNorms,
+            HasPackedProjection = true,
+            KeyHeads = 2,
+            IsGated = false,
+            Activation = "Gelu",
+            IsTied = true
+        },
+        new("Phi")
+        {
+            IsRms = false,
+            HasNormBias = true,
+            Residual = Residual.ParallelOneNorm,
+            HasProjectionBias = true,
+            HasMlpBias = true,
+            IsGated = false,
+            Activation = "Gelu",
+            Rotated = 8,
+            HasHeadBias = true
+        },
         new("StableLM") { IsRms = false, HasNormBias = true, Residual = Residual.ParallelOneNorm, Rotated = 4, HasHeadNorms = true },
         new("Cohere") { IsRms = false, Residual = Residual.ParallelOneNorm, KeyHeads = 2, IsTied = true, LogitScale = 0.0625f },
-        new("BLOOM") { IsRms = false, HasNormBias = true, HasPackedProjection = true, HasProjectionBias = true, HasMlpBias = true, IsGated = false, Activation = "Gelu", Rotated = 0, HasSlopes = true, IsTied = true, HasEmbeddingNorm = true },
+        new("BLOOM")
+        {
+            IsRms = false,
+            HasNormBias = true,
+            HasPackedProjection = true,
+            HasProjectionBias = true,
+            HasMlpBias = true,
+            IsGated = false,
+            Activation = "Gelu",
+            Rotated = 0,
+            HasSlopes = true,
+            IsTied = true,
+            HasEmbeddingNorm = true
+        },
         new("Gemma 2") { HasPostNorms = true, KeyHeads = 2, Activation = "Gelu", IsTied = true, EmbeddingScale = 5.6568f, SoftCap = 30 },
-        new("Gemma 3") { HasPostNorms = true, HasHeadNorms = true, KeyHeads = 1, Activation = "Gelu", IsTied = true, EmbeddingScale = 5.6568f },
+        new("Gemma 3")
+        {
+            HasPostNorms = true,
+            HasHeadNorms = true,
+            KeyHeads = 1,
+            Activation = "Gelu",
+            IsTied = true,
+            EmbeddingScale = 5.6568f
+        },
         new("Qwen 2") { KeyHeads = 2, HasProjectionBias = true },
         new("Qwen 3") { KeyHeads = 2, HasHeadNorms = true },
         new("Mistral") { KeyHeads = 2 },
-        new("MPT") { IsRms = false, HasPackedProjection = true, IsGated = false, Activation = "Gelu", Rotated = 0, HasSlopes = true, IsTied = true },
-        new("StarCoder 2") { IsRms = false, HasNormBias = true, KeyHeads = 2, HasProjectionBias = true, HasMlpBias = true, IsGated = false, Activation = "Gelu", IsTied = true },
+        new("MPT")
+        {
+            IsRms = false,
+            HasPackedProjection = true,
+            IsGated = false,
+            Activation = "Gelu",
+            Rotated = 0,
+            HasSlopes = true,
+            IsTied = true
+        },
+        new("StarCoder 2")
+        {
+            IsRms = false,
+            HasNormBias = true,
+            KeyHeads = 2,
+            HasProjectionBias = true,
+            HasMlpBias = true,
+            IsGated = false,
+            Activation = "Gelu",
+            IsTied = true
+        },
         new("OLMo") { IsRms = false },
-        new("GPT-2") { IsRms = false, HasNormBias = true, HasPackedProjection = true, HasProjectionBias = true, HasMlpBias = true, IsGated = false, Activation = "Gelu", Rotated = 0, HasLearnedPositions = true, IsTied = true, IsConv1D = true },
-        new("OPT") { IsRms = false, HasNormBias = true, HasProjectionBias = true, HasMlpBias = true, IsGated = false, Activation = "Relu", Rotated = 0, HasLearnedPositions = true, IsTied = true },
+        new("GPT-2")
+        {
+            IsRms = false,
+            HasNormBias = true,
+            HasPackedProjection = true,
+            HasProjectionBias = true,
+            HasMlpBias = true,
+            IsGated = false,
+            Activation = "Gelu",
+            Rotated = 0,
+            HasLearnedPositions = true,
+            IsTied = true,
+            IsConv1D = true
+        },
+        new("OPT")
+        {
+            IsRms = false,
+            HasNormBias = true,
+            HasProjectionBias = true,
+            HasMlpBias = true,
+            IsGated = false,
+            Activation = "Relu",
+            Rotated = 0,
+            HasLearnedPositions = true,
+            IsTied = true
+        },
     ];
 }

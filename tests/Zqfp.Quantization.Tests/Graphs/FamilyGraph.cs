@@ -5,7 +5,8 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.Quantization.Tests;
 
 /// <summary>
-/// Writes a decoder of two blocks of a family, with random weights that lie on the FP4 grid in groups of 16 inputs, in the idiom of an exporter.
+/// Writes a decoder of two blocks of a family, with random weights that lie on the FP4 grid in groups of 16 inputs, in the idiom of an
+/// exporter.
 /// </summary>
 internal sealed class FamilyGraph
 {
@@ -49,7 +50,8 @@ internal sealed class FamilyGraph
 
         if (_family.HasLearnedPositions)
         {
-            x = _nodes.Node("Add", [x, _nodes.Node("Gather", [_nodes.Table("model.embed_positions.weight", 0.5f, Positions, Width), "position_ids"])]);
+            x = _nodes.Node(
+                "Add", [x, _nodes.Node("Gather", [_nodes.Table("model.embed_positions.weight", 0.5f, Positions, Width), "position_ids"])]);
         }
 
         x = _family.HasEmbeddingNorm ? Norm(x, "model.embed_norm", Width) : x;
@@ -101,7 +103,9 @@ internal sealed class FamilyGraph
     {
         string up = _nodes.Linear(x, $"{name}.up_proj", Width, Inner, _family.HasMlpBias, _family.IsConv1D);
         string inner = _family.IsGated ? _nodes.Linear(x, $"{name}.gate_proj", Width, Inner, _family.HasMlpBias, _family.IsConv1D) : up;
-        string active = _family.Activation == "Sigmoid" ? _nodes.Node("Mul", [inner, _nodes.Node("Sigmoid", [inner])]) : _nodes.Activation(_family.Activation, inner);
+        string active = _family.Activation == "Sigmoid"
+            ? _nodes.Node("Mul", [inner, _nodes.Node("Sigmoid", [inner])])
+            : _nodes.Activation(_family.Activation, inner);
         string product = _family.IsGated ? _nodes.Node("Mul", [active, up]) : active;
         return _nodes.Linear(product, $"{name}.down_proj", Inner, Width, _family.HasMlpBias, _family.IsConv1D);
     }
@@ -118,7 +122,8 @@ internal sealed class FamilyGraph
         string[] parts;
         if (_family.HasPackedProjection)
         {
-            string packed = _nodes.Linear(x, $"{name}.qkv_proj", Width, Width + (2 * keyWidth), _family.HasProjectionBias, _family.IsConv1D);
+            string packed = _nodes.Linear(x, $"{name}.qkv_proj", Width, Width + (2 * keyWidth), _family.HasProjectionBias,
+                _family.IsConv1D);
             parts = _nodes.Split(packed, Width, keyWidth, keyWidth);
         }
         else
@@ -134,7 +139,8 @@ internal sealed class FamilyGraph
         string query = Rotate(Heading(parts[0], $"{name}.q_norm", Heads, _family.HasHeadNorms));
         string key = Repeat(Rotate(Heading(parts[1], $"{name}.k_norm", _family.KeyHeads, _family.HasHeadNorms)));
         string value = Repeat(Heading(parts[2], $"{name}.v_norm", _family.KeyHeads, isNormed: false));
-        string scores = _nodes.Scale(_nodes.Node("MatMul", [query, _nodes.Node("Transpose", [key], FamilyNodes.Ints("perm", 0, 1, 3, 2))]), 1 / MathF.Sqrt(HeadSize));
+        string scores = _nodes.Scale(_nodes.Node("MatMul", [query, _nodes.Node("Transpose", [key], FamilyNodes.Ints("perm", 0, 1, 3, 2))]),
+            1 / MathF.Sqrt(HeadSize));
         string weights = _nodes.Node("Softmax", [_nodes.Node("Add", [scores, Mask()])], FamilyNodes.Int("axis", -1));
         string mixed = _nodes.Node("Transpose", [_nodes.Node("MatMul", [weights, value])], FamilyNodes.Ints("perm", 0, 2, 1, 3));
         return _nodes.Reshape(mixed, 0, 0, Width);
@@ -147,8 +153,10 @@ internal sealed class FamilyGraph
         {
             inputs =
             [
-                _nodes.Reshape(Norm(_nodes.Reshape(_nodes.Linear(x, $"{name}.q_proj", Width, Width, bias: false), 0, 0, Heads, HeadSize), $"{name}.q_norm", HeadSize), 0, 0, Width),
-                _nodes.Reshape(Norm(_nodes.Reshape(_nodes.Linear(x, $"{name}.k_proj", Width, keyWidth, bias: false), 0, 0, _family.KeyHeads, HeadSize), $"{name}.k_norm", HeadSize), 0, 0, keyWidth),
+                _nodes.Reshape(Norm(_nodes.Reshape(_nodes.Linear(x, $"{name}.q_proj", Width, Width, bias: false), 0, 0, Heads, HeadSize),
+                    $"{name}.q_norm", HeadSize), 0, 0, Width),
+                _nodes.Reshape(Norm(_nodes.Reshape(_nodes.Linear(x, $"{name}.k_proj", Width, keyWidth, bias: false),
+                    0, 0, _family.KeyHeads, HeadSize), $"{name}.k_norm", HeadSize), 0, 0, keyWidth),
                 _nodes.Linear(x, $"{name}.v_proj", Width, keyWidth, bias: false),
             ];
         }
@@ -185,12 +193,17 @@ internal sealed class FamilyGraph
         string turning = rotated < HeadSize ? _nodes.Slice(value, 3, 0, rotated) : value;
         string cos = _nodes.Unsqueeze(_nodes.Node("Gather", [_nodes.Angles("cos", rotated, Positions, MathF.Cos), "position_ids"]), 1);
         string sin = _nodes.Unsqueeze(_nodes.Node("Gather", [_nodes.Angles("sin", rotated, Positions, MathF.Sin), "position_ids"]), 1);
-        string swapped = _nodes.Node("Concat", [_nodes.Node("Neg", [_nodes.Slice(turning, 3, rotated / 2, rotated)]), _nodes.Slice(turning, 3, 0, rotated / 2)], FamilyNodes.Int("axis", -1));
+        string swapped = _nodes.Node("Concat", [_nodes.Node("Neg", [_nodes.Slice(turning, 3, rotated / 2, rotated)]),
+            _nodes.Slice(turning, 3, 0, rotated / 2)], FamilyNodes.Int("axis", -1));
         string turned = _nodes.Node("Add", [_nodes.Node("Mul", [turning, cos]), _nodes.Node("Mul", [swapped, sin])]);
-        return rotated < HeadSize ? _nodes.Node("Concat", [turned, _nodes.Slice(value, 3, rotated, HeadSize)], FamilyNodes.Int("axis", -1)) : turned;
+        return rotated < HeadSize
+            ? _nodes.Node("Concat", [turned, _nodes.Slice(value, 3, rotated, HeadSize)], FamilyNodes.Int("axis", -1))
+            : turned;
     }
 
-    /// <summary>Causal, with slopes where the family has them; a table cut to the length, by slices that look like picking tokens.</summary>
+    /// <summary>
+    /// Causal, with slopes where the family has them; a table cut to the length, by slices that look like picking tokens.
+    /// </summary>
     private string Mask()
     {
         string table = _nodes.Mask(_family.HasSlopes ? Heads : 1, Positions);

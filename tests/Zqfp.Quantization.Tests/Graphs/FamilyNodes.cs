@@ -21,7 +21,8 @@ internal sealed class FamilyNodes(Idiom idiom)
 
     public static AttributeProto Int(string name, long value) => new() { Name = name, I = value, Type = AttributeType.Int };
 
-    public static AttributeProto Ints(string name, params long[] values) => new() { Name = name, Ints = { values }, Type = AttributeType.Ints };
+    public static AttributeProto Ints(string name, params long[] values) =>
+        new() { Name = name, Ints = { values }, Type = AttributeType.Ints };
 
     public static AttributeProto Float(string name, float value) => new() { Name = name, F = value, Type = AttributeType.Float };
 
@@ -70,8 +71,10 @@ internal sealed class FamilyNodes(Idiom idiom)
             // Conv1D of GPT-2: addmm over flattened rows.
             string stored = Floats($"{name}.weight", Transposed(weight, outFeatures, inFeatures), inFeatures, outFeatures);
             string rows = Reshape(x, -1, inFeatures);
-            string product = Named("Gemm", name, added is null ? [rows, stored] : [rows, stored, added], Float("alpha", 1), Float("beta", 1));
-            return Node("Reshape", [product, Node("Concat", [Node("Shape", [x], Int("start", 0), Int("end", 2)), Vector(outFeatures)], Int("axis", 0))]);
+            string product = Named("Gemm", name, added is null ? [rows, stored] : [rows, stored, added], Float("alpha", 1),
+                Float("beta", 1));
+            return Node("Reshape",
+                [product, Node("Concat", [Node("Shape", [x], Int("start", 0), Int("end", 2)), Vector(outFeatures)], Int("axis", 0))]);
         }
 
         string matrix = idiom switch
@@ -89,7 +92,8 @@ internal sealed class FamilyNodes(Idiom idiom)
         string gain = Floats($"{name}.weight", [.. Random(width, 0.2f).Select(value => 1 + value)], width);
         if (!isRms)
         {
-            return Node("LayerNormalization", hasBias ? [x, gain, Floats($"{name}.bias", Random(width, 0.1f), width)] : [x, gain], Int("axis", -1), Float("epsilon", 1e-5f));
+            return Node("LayerNormalization", hasBias ? [x, gain, Floats($"{name}.bias", Random(width, 0.1f), width)] : [x, gain],
+                Int("axis", -1), Float("epsilon", 1e-5f));
         }
 
         if (idiom == Idiom.GenAi)
@@ -129,8 +133,10 @@ internal sealed class FamilyNodes(Idiom idiom)
             _graph.Output.Add(Value($"present.{index}.{part}", DataType.Float, ["batch", keyHeads, "total", "kv_cache_dim"]));
         }
 
-        _lengths ??= Node("Cast", [Node("Sub", [Node("ReduceSum", ["attention_mask", Vector(1)], Int("keepdims", 0)), Scalar(1)])], Int("to", (long)DataType.Int32));
-        _total ??= Node("Cast", [Node("Gather", [Node("Shape", ["attention_mask"]), Scalar(1)], Int("axis", 0))], Int("to", (long)DataType.Int32));
+        _lengths ??= Node("Cast", [Node("Sub", [Node("ReduceSum", ["attention_mask", Vector(1)], Int("keepdims", 0)), Scalar(1)])],
+            Int("to", (long)DataType.Int32));
+        _total ??= Node("Cast", [Node("Gather", [Node("Shape", ["attention_mask"]), Scalar(1)], Int("axis", 0))],
+            Int("to", (long)DataType.Int32));
         var node = new NodeProto
         {
             OpType = "GroupQueryAttention",
@@ -142,7 +148,8 @@ internal sealed class FamilyNodes(Idiom idiom)
                 HalfAngles("cos_cache", rotated, positions, MathF.Cos), HalfAngles("sin_cache", rotated, positions, MathF.Sin),
             },
             Output = { $"attended{index}", $"present.{index}.key", $"present.{index}.value" },
-            Attribute = { Int("num_heads", heads), Int("kv_num_heads", keyHeads), Int("do_rotary", 1), Int("rotary_interleaved", 0), Float("scale", 1 / MathF.Sqrt(size)) },
+            Attribute = { Int("num_heads", heads), Int("kv_num_heads", keyHeads), Int("do_rotary", 1), Int("rotary_interleaved", 0), Float(
+                "scale", 1 / MathF.Sqrt(size)) },
         };
         _graph.Node.Add(node);
         return node.Output[0];
@@ -151,7 +158,14 @@ internal sealed class FamilyNodes(Idiom idiom)
     public string[] Split(string x, params int[] sizes)
     {
         string[] outputs = [.. sizes.Select(_ => $"v{_count++}")];
-        _graph.Node.Add(new NodeProto { OpType = "Split", Name = $"n{_count}", Input = { x, Vector([.. sizes.Select(size => (long)size)]) }, Output = { outputs }, Attribute = { Int("axis", -1) } });
+        _graph.Node.Add(new NodeProto
+        {
+            OpType = "Split",
+            Name = $"n{_count}",
+            Input = { x, Vector([.. sizes.Select(size => (long)size)]) },
+            Output = { outputs },
+            Attribute = { Int("axis", -1) }
+        });
         return outputs;
     }
 
@@ -166,7 +180,8 @@ internal sealed class FamilyNodes(Idiom idiom)
     public string Table(string name, float scale, int rows, int columns) => Floats(name, Random(rows * columns, scale), rows, columns);
 
     public string Angles(string name, int rotated, int positions, Func<float, float> of) =>
-        Once($"{name}_{rotated}", () => [.. Turns(rotated, positions).Chunk(rotated / 2).SelectMany(half => half.Concat(half)).Select(of)], positions, rotated);
+        Once($"{name}_{rotated}", () => [.. Turns(rotated, positions).Chunk(rotated / 2).SelectMany(half => half.Concat(half)).Select(of)],
+            positions, rotated);
 
     public string Mask(int heads, int positions)
     {
@@ -204,7 +219,8 @@ internal sealed class FamilyNodes(Idiom idiom)
         string name = $"c{_count++}";
         if (idiom == Idiom.TorchScript)
         {
-            _graph.Node.Add(new NodeProto { OpType = "Constant", Name = $"/Constant_{_count++}", Output = { name }, Attribute = { attribute() } });
+            _graph.Node.Add(
+                new NodeProto { OpType = "Constant", Name = $"/Constant_{_count++}", Output = { name }, Attribute = { attribute() } });
         }
         else
         {
@@ -219,7 +235,9 @@ internal sealed class FamilyNodes(Idiom idiom)
     {
         string path = "/" + name.Replace('.', '/') + "/" + op;
         string output = Node(op, idiom == Idiom.Dynamo ? $"node_{op}_{_count++}" : path, inputs, attributes);
-        _graph.Node[^1].MetadataProps.Add(idiom == Idiom.Dynamo ? [new StringStringEntryProto { Key = "pkg.torch.onnx.name_scopes", Value = $"['', 'model', '{name}', 'linear']" }] : []);
+        _graph.Node[^1].MetadataProps.Add(idiom == Idiom.Dynamo
+            ? [new StringStringEntryProto { Key = "pkg.torch.onnx.name_scopes", Value = $"['', 'model', '{name}', 'linear']" }]
+            : []);
         return output;
     }
 
@@ -227,7 +245,15 @@ internal sealed class FamilyNodes(Idiom idiom)
     {
         string output = $"v{_count++}";
         string domain = op is "SimplifiedLayerNormalization" ? "" : op == "Gelu" && idiom == Idiom.GenAi ? "com.microsoft" : "";
-        _graph.Node.Add(new NodeProto { OpType = op, Domain = domain, Name = name.Length > 0 ? name : $"n{_count++}", Input = { inputs }, Output = { output }, Attribute = { attributes } });
+        _graph.Node.Add(new NodeProto
+        {
+            OpType = op,
+            Domain = domain,
+            Name = name.Length > 0 ? name : $"n{_count++}",
+            Input = { inputs },
+            Output = { output },
+            Attribute = { attributes }
+        });
         return output;
     }
 
@@ -249,7 +275,13 @@ internal sealed class FamilyNodes(Idiom idiom)
 
     private string Floats(string name, float[] values, params long[] dims)
     {
-        _graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)DataType.Float, Dims = { dims }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values)) });
+        _graph.Initializer.Add(new TensorProto
+        {
+            Name = name,
+            DataType = (int)DataType.Float,
+            Dims = { dims },
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values))
+        });
         return name;
     }
 
@@ -286,7 +318,9 @@ internal sealed class FamilyNodes(Idiom idiom)
     private static ValueInfoProto Value(string name, DataType type, object[] dims)
     {
         var tensor = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = new TensorShapeProto() };
-        tensor.Shape.Dim.AddRange(dims.Select(dim => dim is string symbol ? new TensorShapeProto.Types.Dimension { DimParam = symbol } : new TensorShapeProto.Types.Dimension { DimValue = Convert.ToInt64(dim) }));
+        tensor.Shape.Dim.AddRange(dims.Select(dim => dim is string symbol
+            ? new TensorShapeProto.Types.Dimension { DimParam = symbol }
+            : new TensorShapeProto.Types.Dimension { DimValue = Convert.ToInt64(dim) }));
         return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };
     }
 }

@@ -48,6 +48,7 @@ public sealed class FamilyTests(ITestOutputHelper output) : IDisposable
         QuantizeReport usual = model.Quantize(model.Options with { Profiles = [EmissionProfile.Custom, EmissionProfile.Portable] });
         double[] divergences = [.. usual.Outputs.Select(path => model.Compare(path).KullbackLeibler)];
         Assert.All(divergences, divergence => Assert.InRange(divergence, 0, 0.02));
-        output.WriteLine(FormattableString.Invariant($"| {name} | {idiom} | {exact.Layers.Count} | {difference:0.0e+0} | {divergences[0]:0.0000} |"));
+        output.WriteLine(
+            FormattableString.Invariant($"| {name} | {idiom} | {exact.Layers.Count} | {difference:0.0e+0} | {divergences[0]:0.0000} |"));
     }
 }

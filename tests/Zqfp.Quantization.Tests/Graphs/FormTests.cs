@@ -16,7 +16,8 @@ public sealed class FormTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    public static TheoryData<string> Forms => new("FusedMatMul", "Einsum", "EinsumTransposed", "EinsumHeads", "Conv", "LeadingOne", "Gemm", "Function", "Sparse", "Left");
+    public static TheoryData<string> Forms => new("FusedMatMul", "Einsum", "EinsumTransposed", "EinsumHeads", "Conv",
+        "LeadingOne", "Gemm", "Function", "Sparse", "Left");
 
     [Theory]
     [MemberData(nameof(Forms))]
@@ -39,7 +40,8 @@ public sealed class FormTests : IDisposable
         Diagnostic warning = Assert.Single(report.Warnings, warning => warning.Code == "ZQFP2105");
         Assert.Contains("inside the body of", warning.Message, StringComparison.Ordinal);
         Assert.Equal(Layers / 2, report.Layers.Count);
-        Assert.Equal(Layers / 2, model.Inspect().Coverage.Exceptions.Count(weight => weight.Reason.Contains("inside the body of", StringComparison.Ordinal)));
+        Assert.Equal(Layers / 2,
+            model.Inspect().Coverage.Exceptions.Count(weight => weight.Reason.Contains("inside the body of", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -72,16 +74,28 @@ public sealed class FormTests : IDisposable
         {
             foreach (string name in new[] { "first", "second" })
             {
-                TensorProto tensor = new() { Name = name, DataType = (int)DataType.Float, Dims = { 64, 32 }, DataLocation = DataLocation.External };
-                tensor.ExternalData.Add([new() { Key = "location", Value = "w.bin" }, new() { Key = "offset", Value = "0" }, new() { Key = "length", Value = $"{shared.Length}" }]);
+                TensorProto tensor = new()
+                {
+                    Name = name,
+                    DataType = (int)DataType.Float,
+                    Dims = { 64, 32 },
+                    DataLocation = DataLocation.External
+                };
+                tensor.ExternalData.Add([new() { Key = "location", Value = "w.bin" }, new() { Key = "offset", Value = "0" },
+                    new() { Key = "length", Value = $"{shared.Length}" }]);
                 model.Graph.Initializer.Add(tensor);
-                model.Graph.Output.Add(new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)DataType.Float } } });
+                model.Graph.Output.Add(new ValueInfoProto
+                {
+                    Name = name,
+                    Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)DataType.Float } }
+                });
             }
         });
         File.WriteAllBytes(Path.Combine(_folder, "w.bin"), shared);
         string written = model.Quantize(model.Exact).Output;
         ModelProto output = ModelProto.Parser.ParseFrom(File.ReadAllBytes(written));
-        string[] offsets = [.. output.Graph.Initializer.Where(tensor => tensor.Name is "first" or "second").Select(tensor => tensor.ExternalData.Single(entry => entry.Key == "offset").Value)];
+        string[] offsets = [.. output.Graph.Initializer.Where(tensor => tensor.Name is "first" or "second")
+            .Select(tensor => tensor.ExternalData.Single(entry => entry.Key == "offset").Value)];
         Assert.Equal(2, offsets.Length);
         Assert.Equal(offsets[0], offsets[1]);
     }
@@ -116,7 +130,8 @@ public sealed class FormTests : IDisposable
                 Input = { "x", "w" },
                 Output = { "y" },
                 OpsetImport = { new OperatorSetIdProto { Domain = "", Version = opset } },
-                Node = { new NodeProto { OpType = "Identity", Input = { "x" }, Output = { "x1" } }, new NodeProto { OpType = "MatMul", Name = "product", Input = { "x1", "w" }, Output = { "y" } } },
+                Node = { new NodeProto { OpType = "Identity", Input = { "x" }, Output = { "x1" } },
+                    new NodeProto { OpType = "MatMul", Name = "product", Input = { "x1", "w" }, Output = { "y" } } },
             });
         }
 
@@ -124,7 +139,8 @@ public sealed class FormTests : IDisposable
         int seen = 0;
         foreach (NodeProto node in graph.Node)
         {
-            bool isLayer = node.OpType == "MatMul" && weights.TryGetValue(node.Input[1], out TensorProto? weight) && weight.Dims.Count == 2 && !node.Output.Contains("logits");
+            bool isLayer = node.OpType == "MatMul" && weights.TryGetValue(node.Input[1], out TensorProto? weight)
+                && weight.Dims.Count == 2 && !node.Output.Contains("logits");
             if (isLayer && (form != "If" || seen++ % 2 == 0))
             {
                 nodes.AddRange(Spell(graph, node, weights[node.Input[1]], form));
@@ -161,20 +177,28 @@ public sealed class FormTests : IDisposable
 
         string Constant(string name, float[] numbers, params long[] dims)
         {
-            graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)DataType.Float, Dims = { dims }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(numbers)) });
+            graph.Initializer.Add(new TensorProto
+            {
+                Name = name,
+                DataType = (int)DataType.Float,
+                Dims = { dims },
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(numbers))
+            });
             return name;
         }
 
         string Shape(string name, params long[] dims)
         {
-            graph.Initializer.Add(new TensorProto { Name = name, DataType = (int)DataType.Int64, Dims = { dims.Length }, Int64Data = { dims } });
+            graph.Initializer.Add(
+                new TensorProto { Name = name, DataType = (int)DataType.Int64, Dims = { dims.Length }, Int64Data = { dims } });
             return name;
         }
 
         switch (form)
         {
             case "FusedMatMul":
-                NodeProto fused = Make("FusedMatMul", [x, Constant(w, [.. turned.Select(value => value / 2)], outer, inner)], y, Int("transB", 1), new AttributeProto { Name = "alpha", F = 2, Type = AttributeType.Float });
+                NodeProto fused = Make("FusedMatMul", [x, Constant(w, [.. turned.Select(value => value / 2)], outer, inner)],
+                    y, Int("transB", 1), new AttributeProto { Name = "alpha", F = 2, Type = AttributeType.Float });
                 fused.Domain = "com.microsoft";
                 return [fused];
             case "Einsum":
@@ -182,7 +206,8 @@ public sealed class FormTests : IDisposable
             case "EinsumTransposed":
                 return [Make("Einsum", [Constant(w, turned, outer, inner), x], y, Text("equation", "fd,bsd->bsf"))];
             case "EinsumHeads":
-                return [Make("Einsum", [x, Constant(w, turned, 4, outer / 4, inner)], $"{y}.heads", Text("equation", "bsd,hkd->bshk")), Make("Reshape", [$"{y}.heads", Shape($"{w}.shape", 0, 0, outer)], y)];
+                return [Make("Einsum", [x, Constant(w, turned, 4, outer / 4, inner)], $"{y}.heads", Text("equation", "bsd,hkd->bshk")),
+                    Make("Reshape", [$"{y}.heads", Shape($"{w}.shape", 0, 0, outer)], y)];
             case "Conv":
                 return
                 [
@@ -191,7 +216,8 @@ public sealed class FormTests : IDisposable
                     Make("Transpose", [$"{y}.out"], y, Ints("perm", 0, 2, 1)),
                 ];
             case "LeadingOne":
-                return [Make("Reshape", [x, Shape($"{w}.shape", 0, 0, inner)], $"{y}.in"), Make("MatMul", [$"{y}.in", Constant(w, values, 1, inner, outer)], y)];
+                return [Make("Reshape", [x, Shape($"{w}.shape", 0, 0, inner)], $"{y}.in"),
+                    Make("MatMul", [$"{y}.in", Constant(w, values, 1, inner, outer)], y)];
             case "Gemm":
                 // Flattened rows, transposed and back, a doubled scalar bias of 0.
                 return
@@ -200,8 +226,10 @@ public sealed class FormTests : IDisposable
                     Make("Concat", [$"{y}.dims", Shape($"{w}.outer", outer)], $"{y}.shape", Int("axis", 0)),
                     Make("Reshape", [x, Shape($"{w}.rows", -1, inner)], $"{y}.rows"),
                     Make("Transpose", [$"{y}.rows"], $"{y}.turned", Ints("perm", 1, 0)),
-                    Make("Gemm", [$"{y}.turned", Constant(w, [.. turned.Select(value => value * 4)], outer, inner), Constant($"{w}.zero", [0])], $"{y}.flat",
-                        Int("transA", 1), Int("transB", 1), new AttributeProto { Name = "alpha", F = 0.25f, Type = AttributeType.Float }, new AttributeProto { Name = "beta", F = 2, Type = AttributeType.Float }),
+                    Make("Gemm", [$"{y}.turned", Constant(w, [.. turned.Select(value => value * 4)], outer, inner),
+                        Constant($"{w}.zero", [0])], $"{y}.flat",
+                        Int("transA", 1), Int("transB", 1), new AttributeProto { Name = "alpha", F = 0.25f, Type = AttributeType.Float },
+                        new AttributeProto { Name = "beta", F = 2, Type = AttributeType.Float }),
                     Make("Reshape", [$"{y}.flat", $"{y}.shape"], y),
                 ];
             case "Function":
@@ -214,7 +242,12 @@ public sealed class FormTests : IDisposable
                 {
                     Dims = { inner, outer },
                     Values = new TensorProto { Name = w, DataType = (int)DataType.Float, Dims = { values.Length }, FloatData = { values } },
-                    Indices = new TensorProto { DataType = (int)DataType.Int64, Dims = { values.Length }, Int64Data = { Enumerable.Range(0, values.Length).Select(i => (long)i) } },
+                    Indices = new TensorProto
+                    {
+                        DataType = (int)DataType.Int64,
+                        Dims = { values.Length },
+                        Int64Data = { Enumerable.Range(0, values.Length).Select(i => (long)i) }
+                    },
                 });
                 return [Make("MatMul", [x, w], y)];
             case "Left":
@@ -225,12 +258,23 @@ public sealed class FormTests : IDisposable
                     Make("Transpose", [$"{y}.out"], y, Ints("perm", 0, 2, 1)),
                 ];
             default:
-                graph.Initializer.Add(new TensorProto { Name = $"{y}.true", DataType = (int)DataType.Bool, RawData = ByteString.CopyFrom(1) });
+                graph.Initializer.Add(
+                    new TensorProto { Name = $"{y}.true", DataType = (int)DataType.Bool, RawData = ByteString.CopyFrom(1) });
                 GraphProto Body(string name) => new()
                 {
                     Name = name,
-                    Node = { new NodeProto { OpType = "MatMul", Name = $"{y}.{name}", Input = { x, weight.Name }, Output = { $"{y}.{name}" } } },
-                    Output = { new ValueInfoProto { Name = $"{y}.{name}", Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)DataType.Float } } } },
+                    Node = { new NodeProto
+                    {
+                        OpType = "MatMul",
+                        Name = $"{y}.{name}",
+                        Input = { x, weight.Name },
+                        Output = { $"{y}.{name}" }
+                    } },
+                    Output = { new ValueInfoProto
+                    {
+                        Name = $"{y}.{name}",
+                        Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)DataType.Float } }
+                    } },
                 };
                 return
                 [
@@ -243,7 +287,11 @@ public sealed class FormTests : IDisposable
                             {
                                 Name = "else",
                                 Node = { new NodeProto { OpType = "Identity", Input = { x }, Output = { $"{y}.else" } } },
-                                Output = { new ValueInfoProto { Name = $"{y}.else", Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)DataType.Float } } } },
+                                Output = { new ValueInfoProto
+                                {
+                                    Name = $"{y}.else",
+                                    Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)DataType.Float } }
+                                } },
                             },
                             Type = AttributeType.Graph,
                         }),
@@ -253,7 +301,13 @@ public sealed class FormTests : IDisposable
 
     private static AttributeProto Int(string name, long value) => new() { Name = name, I = value, Type = AttributeType.Int };
 
-    private static AttributeProto Ints(string name, params long[] values) => new() { Name = name, Ints = { values }, Type = AttributeType.Ints };
+    private static AttributeProto Ints(string name, params long[] values) =>
+        new() { Name = name, Ints = { values }, Type = AttributeType.Ints };
 
-    private static AttributeProto Text(string name, string value) => new() { Name = name, S = ByteString.CopyFromUtf8(value), Type = AttributeType.String };
+    private static AttributeProto Text(string name, string value) => new()
+    {
+        Name = name,
+        S = ByteString.CopyFromUtf8(value),
+        Type = AttributeType.String
+    };
 }

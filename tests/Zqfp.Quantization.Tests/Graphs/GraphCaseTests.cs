@@ -2,14 +2,18 @@ using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization.Tests;
 
-/// <summary>Graphs with one peculiarity each, made after what users of ONNX tools reported; <c>tests/Cases/README.md</c> lists them.</summary>
+/// <summary>
+/// Graphs with one peculiarity each, made after what users of ONNX tools reported; <c>tests/Cases/README.md</c> lists them.
+/// </summary>
 public sealed class GraphCaseTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>The perplexity of each float model is ONNX Runtime's own; its weights lie on the FP4 grid, so that the exact recipe loses nothing.</summary>
+    /// <summary>
+    /// The perplexity of each float model is ONNX Runtime's own; its weights lie on the FP4 grid, so that the exact recipe loses nothing.
+    /// </summary>
     [Theory]
     [InlineData("base", 1907.137, 14)]
     [InlineData("parallel", 1824.610, 14)]
@@ -30,7 +34,8 @@ public sealed class GraphCaseTests : IDisposable
     [InlineData("moe_batched", 538.7522, 10)]
     [InlineData("moe_loop", 538.7522, 34)]
     [InlineData("moe_operator", 538.7522, 10)]
-    public void All_layers_are_found_and_with_weights_on_the_grid_the_logits_are_the_float_models(string name, double perplexity, int layers)
+    public void All_layers_are_found_and_with_weights_on_the_grid_the_logits_are_the_float_models(
+        string name, double perplexity, int layers)
     {
         GraphCase model = Case(name);
         Assert.Equal(1, model.Perplexity() / perplexity, 1e-5);

@@ -31,7 +31,13 @@ public sealed class InspectJobTests : IDisposable
     {
         QuantizeOptions options = SampleModel.Quick(Path.Combine(_folder, "model.onnx")) with
         {
-            Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn, GroupSize = group, Constraint = constraint, Rank = rank },
+            Quantization = new QuantizationOptions
+            {
+                Method = QuantizationMethod.Rtn,
+                GroupSize = group,
+                Constraint = constraint,
+                Rank = rank
+            },
         };
         InspectReport told = InspectJob.Run(options);
         QuantizeReport made = QuantizeJob.Run(options, new SilentObserver(), CancellationToken.None);
@@ -45,7 +51,8 @@ public sealed class InspectJobTests : IDisposable
     public void A_quantized_model_shows_its_recipe_and_that_its_layers_are_quantized_already()
     {
         string output = Path.Combine(_folder, "model.onnx");
-        QuantizeJob.Run(SampleModel.Quick(output) with { Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn } }, new SilentObserver(), CancellationToken.None);
+        QuantizeJob.Run(SampleModel.Quick(output) with { Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn } },
+            new SilentObserver(), CancellationToken.None);
         InspectReport report = InspectJob.Run(SampleModel.Quick("unused.onnx") with { ModelPath = output });
 
         Assert.Equal(0, report.QuantizedLayers);
@@ -55,5 +62,7 @@ public sealed class InspectJobTests : IDisposable
 
     [Fact]
     public void A_missing_model_is_a_coded_error() =>
-        Assert.Equal("ZQFP0001", Assert.Throws<ZqfpException>(() => InspectJob.Run(SampleModel.Quick("x") with { ModelPath = Path.Combine(_folder, "none.onnx") })).Code);
+        Assert.Equal("ZQFP0001",
+            Assert.Throws<ZqfpException>(
+                () => InspectJob.Run(SampleModel.Quick("x") with { ModelPath = Path.Combine(_folder, "none.onnx") })).Code);
 }

@@ -12,7 +12,8 @@ public sealed class PlanJobTests
     {
         QuantizePlan plan = PlanJob.Run(Options);
 
-        Assert.Equal((28, 16, 16, 128, false), (plan.Model.QuantizedLayers, plan.Stages, plan.CalibrationWindows, plan.Window, plan.WindowsAreAssumed));
+        Assert.Equal((28, 16, 16, 128, false),
+            (plan.Model.QuantizedLayers, plan.Stages, plan.CalibrationWindows, plan.Window, plan.WindowsAreAssumed));
         Assert.Equal(plan.Model.FileBytes - plan.Model.QuantizableBytes + plan.Model.QuantizedBytes, plan.OutputBytes);
         Assert.Equal(4.927, plan.BitsPerWeight, 0.001);
         Assert.InRange(plan.Memory.Needed, 150_000_000, 2_000_000_000);
@@ -37,18 +38,24 @@ public sealed class PlanJobTests
     [Fact]
     public void Rounding_to_nearest_needs_no_windows_and_a_work_folder_needs_disk()
     {
-        QuantizePlan plan = PlanJob.Run(Options with { Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn }, WorkFolder = "work" });
+        QuantizePlan plan =
+            PlanJob.Run(Options with { Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn }, WorkFolder = "work" });
 
         Assert.Equal((0, false, 0.0), (plan.CalibrationWindows, plan.WindowsAreAssumed, plan.Seconds.Calibrate));
         Assert.Equal(plan.OutputBytes + plan.Model.QuantizedBytes, plan.Disk.Needed);
     }
 
-    /// <summary>The rates of a busy machine are those of a free one within a factor of two, where waiting alone would make it four.</summary>
+    /// <summary>
+    /// The rates of a busy machine are those of a free one within a factor of two, where waiting alone would make it four.
+    /// </summary>
     [UnixFact]
     public void Other_processes_do_not_slow_the_estimate_down()
     {
         MachineRates before = MachineRates.Measure(Options.Quantization, threads: 1);
-        Process[] others = [.. Enumerable.Range(0, 4 * Environment.ProcessorCount).Select(_ => Process.Start("sh", ["-c", "while :; do :; done"]))];
+        Process[] others =
+        [
+            .. Enumerable.Range(0, 4 * Environment.ProcessorCount).Select(_ => Process.Start("sh", ["-c", "while :; do :; done"]))
+        ];
         try
         {
             MachineRates busy = MachineRates.Measure(Options.Quantization, threads: 1);
@@ -67,9 +74,11 @@ public sealed class PlanJobTests
 
     [Fact]
     public void More_windows_need_more_memory() =>
-        Assert.True(PlanJob.Run(Options with { CalibrationPath = null, Windows = 1000 }).Memory.Needed > PlanJob.Run(Options).Memory.Needed + 100_000_000);
+        Assert.True(PlanJob.Run(Options with { CalibrationPath = null, Windows = 1000 }).Memory.Needed > PlanJob.Run(Options).Memory.Needed
+            + 100_000_000);
 
     [Fact]
     public void What_quantizing_refuses_planning_refuses() =>
-        Assert.Equal("ZQFP0005", Assert.Throws<ZqfpException>(() => PlanJob.Run(Options with { Activations = ActivationFormat.Int8 })).Code);
+        Assert.Equal(
+            "ZQFP0005", Assert.Throws<ZqfpException>(() => PlanJob.Run(Options with { Activations = ActivationFormat.Int8 })).Code);
 }

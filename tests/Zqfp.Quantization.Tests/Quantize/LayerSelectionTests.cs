@@ -58,14 +58,17 @@ public sealed class LayerSelectionTests : IDisposable
         Assert.Equal(["up0", "up1", "down1"], report.Layers.Select(layer => layer.Name));
         Assert.Equal([3, 1, 3], report.Layers.Select(layer => layer.Rank));
         GraphProto saved = ModelProto.Parser.ParseFrom(File.ReadAllBytes(report.Output)).Graph;
-        Assert.Equal("MatMulW8A8 MatMul MatMulW8A8 MatMulW4A8 MatMul", string.Join(' ', saved.Node.Where(node => node.OpType.StartsWith("MatMul", StringComparison.Ordinal)).Select(node => node.OpType)));
+        Assert.Equal("MatMulW8A8 MatMul MatMulW8A8 MatMulW4A8 MatMul", string.Join(
+            ' ', saved.Node.Where(node => node.OpType.StartsWith("MatMul", StringComparison.Ordinal)).Select(node => node.OpType)));
         Assert.Equal([48L, 4], saved.Initializer.Single(tensor => tensor.Name == "up0.zqfp.exponents").Dims);
     }
 
     [Fact]
     public void A_pattern_that_matches_nothing_is_the_warning_ZQFP0010()
     {
-        QuantizeReport report = Run(_options with { Selection = new LayerSelection { Exclude = ["no_such_*", "up0"], Overrides = [new("UP1") { Rank = 1 }] } }, out List<Diagnostic> warnings);
+        QuantizeReport report = Run(
+            _options with { Selection = new LayerSelection { Exclude = ["no_such_*", "up0"], Overrides = [new("UP1") { Rank = 1 }] } },
+            out List<Diagnostic> warnings);
         Assert.Equal(["ZQFP0010", "ZQFP0010"], warnings.Select(warning => warning.Code));
         Assert.Contains("'no_such_*' of --exclude", warnings[0].Message, StringComparison.Ordinal);
         Assert.Contains("'UP1' of --override", warnings[1].Message, StringComparison.Ordinal);
@@ -77,7 +80,11 @@ public sealed class LayerSelectionTests : IDisposable
     public void An_override_without_an_operator_is_ZQFP0005()
     {
         var selection = new LayerSelection { Overrides = [new("up1") { Format = NumberFormat.E4M3 }] };
-        QuantizeOptions options = _options with { Quantization = _options.Quantization with { Constraint = ScaleConstraint.None }, Selection = selection };
+        QuantizeOptions options = _options with
+        {
+            Quantization = _options.Quantization with { Constraint = ScaleConstraint.None },
+            Selection = selection
+        };
         Assert.Equal("ZQFP0005", Assert.Throws<ZqfpException>(() => Run(options, out _)).Code);
     }
 
@@ -98,20 +105,27 @@ public sealed class LayerSelectionTests : IDisposable
     public void Layers_calibrated_on_float_activations_do_not_see_the_layers_before_them()
     {
         double?[] Errors(CalibrationSource source, NumberFormat first) =>
-            [.. Run(_options with { CalibrateOn = source, Selection = new LayerSelection { Overrides = [new("up0") { Format = first }] } }, out _).Layers.Select(layer => layer.OutputError)];
+            [.. Run(_options with { CalibrateOn = source, Selection = new LayerSelection { Overrides = [new("up0") { Format = first }] } },
+                out _).Layers.Select(layer => layer.OutputError)];
         Assert.Equal(Errors(CalibrationSource.Float, NumberFormat.E2M1)[1..], Errors(CalibrationSource.Float, NumberFormat.E4M3)[1..]);
-        Assert.NotEqual(Errors(CalibrationSource.Quantized, NumberFormat.E2M1)[1], Errors(CalibrationSource.Quantized, NumberFormat.E4M3)[1]);
+        Assert.NotEqual(Errors(CalibrationSource.Quantized, NumberFormat.E2M1)[1],
+            Errors(CalibrationSource.Quantized, NumberFormat.E4M3)[1]);
     }
 
     [Fact]
     public void Several_profiles_come_from_one_quantization_each_in_a_file_of_its_own()
     {
-        QuantizeReport report = Run(_options with { Profiles = [EmissionProfile.Portable, EmissionProfile.Custom, EmissionProfile.Qdq] }, out _);
+        QuantizeReport report = Run(
+            _options with { Profiles = [EmissionProfile.Portable, EmissionProfile.Custom, EmissionProfile.Qdq] }, out _);
         Assert.Equal(["out.onnx", "out.custom.onnx", "out.qdq.onnx"], report.Outputs.Select(Path.GetFileName));
         Assert.Equal(["portable", "custom", "qdq"], report.Outputs.Select(path => Property(path, "zqfp.profile")));
         foreach (string path in report.Outputs)
         {
-            QuantizeReport alone = Run(_options with { Profiles = [Enum.Parse<EmissionProfile>(Property(path, "zqfp.profile"), ignoreCase: true)], OutputPath = Path.Combine(_folder, "alone.onnx") }, out _);
+            QuantizeReport alone = Run(_options with
+            {
+                Profiles = [Enum.Parse<EmissionProfile>(Property(path, "zqfp.profile"), ignoreCase: true)],
+                OutputPath = Path.Combine(_folder, "alone.onnx")
+            }, out _);
             Assert.Equal(File.ReadAllBytes(alone.Output + ".data"), File.ReadAllBytes(path + ".data"));
             Assert.Equal(Property(alone.Output, "zqfp.content"), Property(path, "zqfp.content"));
         }
@@ -122,7 +136,8 @@ public sealed class LayerSelectionTests : IDisposable
 
     private HashSet<string> Kept() => [.. Directory.GetFiles(_options.WorkFolder!)];
 
-    private string Quantized(LayerSelection selection) => string.Join(' ', Run(_options with { Selection = selection }, out _).Layers.Select(layer => layer.Name));
+    private string Quantized(LayerSelection selection) => string.Join(
+        ' ', Run(_options with { Selection = selection }, out _).Layers.Select(layer => layer.Name));
 
     private static QuantizeReport Run(QuantizeOptions options, out List<Diagnostic> warnings)
     {

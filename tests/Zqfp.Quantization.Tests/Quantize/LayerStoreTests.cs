@@ -35,7 +35,8 @@ public sealed class LayerStoreTests : IDisposable
     {
         using var store = new LayerStore(_folder, isTemporary: false);
         QuantizedLayerResult kept = Sample();
-        QuantizedLayerResult back = store.Write(Key, kept with { Tensors = kept.Tensors with { Exponents = null, Values = null }, Activations = null });
+        QuantizedLayerResult back = store.Write(
+            Key, kept with { Tensors = kept.Tensors with { Exponents = null, Values = null }, Activations = null });
         QuantizedLayerTensors read = back.Tensors;
         Assert.Null(back.Activations);
         Assert.False(read.Exponents.HasValue);
@@ -83,7 +84,18 @@ public sealed class LayerStoreTests : IDisposable
 
     private static QuantizedLayerResult Sample()
     {
-        var layer = new LinearLayer { Name = "layer", Nodes = [], Input = "x", Output = "y", Weight = "w", StoredInputMajor = false, InFeatures = 4, OutFeatures = 2, Type = DataType.Float };
+        var layer = new LinearLayer
+        {
+            Name = "layer",
+            Nodes = [],
+            Input = "x",
+            Output = "y",
+            Weight = "w",
+            StoredInputMajor = false,
+            InFeatures = 4,
+            OutFeatures = 2,
+            Type = DataType.Float
+        };
         var tensors = new QuantizedLayerTensors
         {
             Layer = layer,
@@ -98,6 +110,7 @@ public sealed class LayerStoreTests : IDisposable
             Up = new Half[] { (Half)5, (Half)6 },
             Activations = ActivationRounding.Fp8,
         };
-        return new QuantizedLayerResult(tensors, 0.25, new ActivationRange(8, 1, 2, 4, 0.5f, 3), [new Diagnostic("ZQFP2102", DiagnosticSeverity.Warning, "clamped", "m.onnx")]);
+        return new QuantizedLayerResult(tensors, 0.25, new ActivationRange(8, 1, 2, 4, 0.5f, 3),
+            [new Diagnostic("ZQFP2102", DiagnosticSeverity.Warning, "clamped", "m.onnx")]);
     }
 }

@@ -114,11 +114,20 @@ public sealed class OperatorBodyTests : IDisposable
     {
         string portable = Path.Combine(_folder, "portable.onnx");
         QuantizeJob.Run(
-            SampleModel.Quick(portable) with { Profiles = [EmissionProfile.Portable], CalibrationPath = null, Quantization = new() { Method = Numerics.QuantizationMethod.Rtn, Rank = 0 } },
+            SampleModel.Quick(portable) with
+            {
+                Profiles = [EmissionProfile.Portable],
+                CalibrationPath = null,
+                Quantization = new() { Method = Numerics.QuantizationMethod.Rtn, Rank = 0 }
+            },
             new SilentObserver(),
             CancellationToken.None);
         ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(portable));
-        model.Graph = new GraphProto { Name = "test", Node = { new NodeProto { Domain = "zqfp", OpType = op, Input = { inputs }, Output = { outputs } } } };
+        model.Graph = new GraphProto
+        {
+            Name = "test",
+            Node = { new NodeProto { Domain = "zqfp", OpType = op, Input = { inputs }, Output = { outputs } } }
+        };
         model.Graph.Input.Add(Value("X", ElementType.Float, Tokens, Columns));
         return model;
     }
@@ -164,7 +173,12 @@ public sealed class OperatorBodyTests : IDisposable
     private static TensorProto Tensor(string name, ElementType type, byte[] bytes, params long[] dims) =>
         new() { Name = name, DataType = (int)type, Dims = { dims }, RawData = ByteString.CopyFrom(bytes) };
 
-    private static AttributeProto Int(string name, long value) => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
+    private static AttributeProto Int(string name, long value) => new()
+    {
+        Name = name,
+        I = value,
+        Type = AttributeProto.Types.AttributeType.Int
+    };
 
     private static float[] Random(int count, int seed, float scale)
     {

@@ -15,7 +15,13 @@ public sealed class OptionListTests
         IReadOnlyDictionary<string, string> list = OptionList.Of(options with
         {
             WindowSeed = 7,
-            Reading = new TextReading { JsonField = "story", DocumentMarker = "<end>", DocumentSeparator = "\n", Beginning = BeginningPolicy.Window },
+            Reading = new TextReading
+            {
+                JsonField = "story",
+                DocumentMarker = "<end>",
+                DocumentSeparator = "\n",
+                Beginning = BeginningPolicy.Window
+            },
         });
         Assert.Equal(["story", "<end>", "\n", "window", "7"], Reading.Select(name => list[name]));
     }

@@ -16,10 +16,18 @@ public sealed class OutputPathTests : IDisposable
         File.Copy(SampleModel.Model, model);
         File.WriteAllText(tokenizer, "tokenizer");
         Directory.CreateSymbolicLink(Path.Combine(_folder, "link"), Path.Combine(_folder, "real"));
-        foreach (string output in new[] { model, Path.Combine(_folder, "link", "model.onnx"), Path.Combine(_folder, "tokenizer.onnx"), tokenizer })
+        foreach (string output in new[] { model, Path.Combine(_folder, "link", "model.onnx"), Path.Combine(
+            _folder, "tokenizer.onnx"), tokenizer })
         {
-            var options = new QuantizeOptions { ModelPath = model, OutputPath = output, TokenizerPath = tokenizer, CalibrationPath = SampleModel.Calibration };
-            ZqfpException error = Assert.Throws<ZqfpException>(() => QuantizeJob.Run(options, new SilentObserver(), CancellationToken.None));
+            var options = new QuantizeOptions
+            {
+                ModelPath = model,
+                OutputPath = output,
+                TokenizerPath = tokenizer,
+                CalibrationPath = SampleModel.Calibration
+            };
+            ZqfpException error =
+                Assert.Throws<ZqfpException>(() => QuantizeJob.Run(options, new SilentObserver(), CancellationToken.None));
             Assert.Equal("ZQFP0003", error.Code);
         }
 

@@ -75,7 +75,8 @@ public sealed class ProfileTests : IDisposable
         string simulated = Quantize(EmissionProfile.Simulated, ActivationFormat.Fp8);
         Assert.InRange(SampleModel.Evaluate(simulated, 16).Perplexity / SampleModel.Evaluate(custom, 16).Perplexity, 0.997, 1.003);
 
-        IReadOnlyDictionary<string, string> properties = InspectJob.Run(SampleModel.Quick("unused") with { ModelPath = simulated }).Properties;
+        IReadOnlyDictionary<string, string> properties =
+            InspectJob.Run(SampleModel.Quick("unused") with { ModelPath = simulated }).Properties;
         Assert.Equal("true", properties["zqfp.simulated"]);
         Assert.EndsWith("(simulated)", properties["zqfp.recipe"], StringComparison.Ordinal);
     }
@@ -104,7 +105,13 @@ public sealed class ProfileTests : IDisposable
                 AccuracyLevel = accuracyLevel,
                 Activations = activations,
                 CalibrationPath = null,
-                Quantization = new QuantizationOptions { Format = format ?? NumberFormat.E2M1, Method = QuantizationMethod.Rtn, GroupSize = 96, Rank = 2 },
+                Quantization = new QuantizationOptions
+                {
+                    Format = format ?? NumberFormat.E2M1,
+                    Method = QuantizationMethod.Rtn,
+                    GroupSize = 96,
+                    Rank = 2
+                },
             },
             new SilentObserver(),
             CancellationToken.None);

@@ -83,7 +83,8 @@ public sealed class QuantizeJobTests : IDisposable
         string model = Path.Combine(_folder, "renamed.onnx");
         File.Copy(SampleModel.Model, model);
         File.Copy(SampleModel.Model + ".data", Path.Combine(_folder, "model.onnx.data"));
-        ZqfpException error = Assert.Throws<ZqfpException>(() => Run(SampleModel.Quick(Path.Combine(_folder, "model.onnx")) with { ModelPath = model }));
+        ZqfpException error =
+            Assert.Throws<ZqfpException>(() => Run(SampleModel.Quick(Path.Combine(_folder, "model.onnx")) with { ModelPath = model }));
         Assert.Equal("ZQFP0003", error.Code);
     }
 
@@ -94,13 +95,21 @@ public sealed class QuantizeJobTests : IDisposable
         AssertRefused("ZQFP0005", SampleModel.Quick(Output) with
         {
             Activations = ActivationFormat.None,
-            Quantization = new QuantizationOptions { Format = format == "FP4" ? NumberFormat.E2M1 : NumberFormat.E4M3, Constraint = constraint },
+            Quantization = new QuantizationOptions
+            {
+                Format = format == "FP4" ? NumberFormat.E2M1 : NumberFormat.E4M3,
+                Constraint = constraint
+            },
         });
 
     [Fact]
     public void Layers_that_no_option_asks_for_any_more_go_in_time()
     {
-        QuantizeOptions options = SampleModel.Quick(Output) with { WorkFolder = Path.Combine(_folder, "work"), Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn } };
+        QuantizeOptions options = SampleModel.Quick(Output) with
+        {
+            WorkFolder = Path.Combine(_folder, "work"),
+            Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn }
+        };
         Run(options);
         string[] first = Directory.GetFiles(options.WorkFolder!);
         Assert.Equal(28, first.Length);
@@ -128,7 +137,11 @@ public sealed class QuantizeJobTests : IDisposable
     [InlineData(ScaleConstraint.M1)]
     internal void Group_scales_without_exponents_reach_the_model(ScaleConstraint constraint)
     {
-        Run(SampleModel.Quick(Output) with { CalibrationPath = null, Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn, Constraint = constraint, GroupSize = 96, Rank = 0 } });
+        Run(SampleModel.Quick(Output) with
+        {
+            CalibrationPath = null,
+            Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn, Constraint = constraint, GroupSize = 96, Rank = 0 }
+        });
         Assert.InRange(SampleModel.Evaluate(Output, 4).Perplexity / SampleModel.Evaluate(SampleModel.Model, 4).Perplexity, 1, 1.15);
     }
 

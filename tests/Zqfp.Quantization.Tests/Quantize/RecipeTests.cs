@@ -13,8 +13,16 @@ public sealed class RecipeTests
     [Fact]
     public void Names_only_what_is_used()
     {
-        QuantizationOptions plain = Options.Quantization with { Format = NumberFormat.Int4, GroupSize = 0, Constraint = ScaleConstraint.None, Method = QuantizationMethod.Rtn, Rank = 0 };
-        Assert.Equal("INT4 per row RTN, float activations", Recipe.Describe(Options with { Quantization = plain, Activations = ActivationFormat.None }));
+        QuantizationOptions plain = Options.Quantization with
+        {
+            Format = NumberFormat.Int4,
+            GroupSize = 0,
+            Constraint = ScaleConstraint.None,
+            Method = QuantizationMethod.Rtn,
+            Rank = 0
+        };
+        Assert.Equal("INT4 per row RTN, float activations",
+            Recipe.Describe(Options with { Quantization = plain, Activations = ActivationFormat.None }));
     }
 
     [Fact]
@@ -29,8 +37,10 @@ public sealed class RecipeTests
     {
         QuantizeOptions options = QuantizePreset.Default.Apply(Options);
         Assert.Equal((LayerTarget.Residual, QuantizeOptions.AutoRotation), (options.LayerTarget, options.Rotation));
-        Assert.EndsWith("2 sweeps, residual target, rotation where it helps) + LoRC 8, FP8 activations", Recipe.Describe(options), StringComparison.Ordinal);
-        Assert.Equal(QuantizeOptions.NoRotation, QuantizePreset.Default.Apply(Options with { Activations = ActivationFormat.None }).Rotation);
+        Assert.EndsWith("2 sweeps, residual target, rotation where it helps) + LoRC 8, FP8 activations", Recipe.Describe(options),
+            StringComparison.Ordinal);
+        Assert.Equal(
+            QuantizeOptions.NoRotation, QuantizePreset.Default.Apply(Options with { Activations = ActivationFormat.None }).Rotation);
     }
 
     [Fact]
@@ -44,5 +54,7 @@ public sealed class RecipeTests
 
     [Fact]
     public void Says_when_rounding_is_not_to_nearest() =>
-        Assert.Contains("M2 (ceil)", Recipe.Describe(Options with { Quantization = Options.Quantization with { Rounding = PowerRounding.Ceil } }), StringComparison.Ordinal);
+        Assert.Contains("M2 (ceil)",
+            Recipe.Describe(Options with { Quantization = Options.Quantization with { Rounding = PowerRounding.Ceil } }),
+            StringComparison.Ordinal);
 }

@@ -43,7 +43,9 @@ public sealed class SharedModelTests : IDisposable
         Assert.All(others, other => Assert.InRange(Perplexity(other, model, windows: 4) / expected, 1 - 1e-4, 1 + 1e-4));
     }
 
-    /// <summary>GPTQ, M2 to nearest, LoRC of rank 8; the references are those of an independent implementation of the same recipe.</summary>
+    /// <summary>
+    /// GPTQ, M2 to nearest, LoRC of rank 8; the references are those of an independent implementation of the same recipe.
+    /// </summary>
     [ReferenceTheory("models", "golden/held_tokens_llama32k.i16")]
     [InlineData("stories15m/dynamo-fp32", 2.883, 3.115)]
     [InlineData("opt-tiny-32m/dynamo-fp16", 3.820, 3.850)]
@@ -51,7 +53,13 @@ public sealed class SharedModelTests : IDisposable
     {
         string path = Repository.Reference($"models/{model}/model.onnx");
         QuantizeReport report = QuantizeJob.Run(
-            new QuantizeOptions { ModelPath = path, OutputPath = Path.Combine(_folder, "model.onnx"), CalibrationPath = HeldTokens("calibration", 0, 96), Window = Window },
+            new QuantizeOptions
+            {
+                ModelPath = path,
+                OutputPath = Path.Combine(_folder, "model.onnx"),
+                CalibrationPath = HeldTokens("calibration", 0, 96),
+                Window = Window
+            },
             new SilentObserver(),
             CancellationToken.None);
         double increase = (Perplexity(report.Output, model, windows: 96) / Perplexity(path, model, windows: 96)) - 1;
@@ -61,7 +69,8 @@ public sealed class SharedModelTests : IDisposable
     [ReferenceFact("models/tinystories-llama-3.7m", "golden/perplexity.json")]
     public void Three_exporters_graphs_of_one_model_have_the_same_perplexity()
     {
-        double[] perplexities = [.. new[] { "dynamo-fp32", "genai-fp32", "kv-fp16" }.Select(form => Perplexity(Repository.Reference($"models/{TinyStories}/{form}/model.onnx"), TinyStories, windows: 8))];
+        double[] perplexities = [.. new[] { "dynamo-fp32", "genai-fp32", "kv-fp16" }.Select(
+            form => Perplexity(Repository.Reference($"models/{TinyStories}/{form}/model.onnx"), TinyStories, windows: 8))];
         Assert.All(perplexities, perplexity => Assert.InRange(perplexity / perplexities[0], 0.999, 1.001));
     }
 
@@ -71,7 +80,10 @@ public sealed class SharedModelTests : IDisposable
         var options = new EvaluateOptions
         {
             ModelPath = path,
-            TextPath = isSample ? SampleModel.Evaluation : model.StartsWith("stories260k", StringComparison.Ordinal) ? SmallTokens() : HeldTokens("evaluation", 256, windows),
+            TextPath = isSample
+                ? SampleModel.Evaluation
+                : model.StartsWith("stories260k", StringComparison.Ordinal) ? SmallTokens()
+                : HeldTokens("evaluation", 256, windows),
             TokenizerPath = isSample ? SampleModel.Tokenizer : null,
             Window = Window,
             Windows = windows,
@@ -92,7 +104,8 @@ public sealed class SharedModelTests : IDisposable
     private string SmallTokens()
     {
         string path = Path.Combine(_folder, "small.i16");
-        File.WriteAllBytes(path, MemoryMarshal.AsBytes<short>([.. Enumerable.Range(0, 4 * Window).Select(i => (short)(3 + (i * i % 509)))]).ToArray());
+        File.WriteAllBytes(
+            path, MemoryMarshal.AsBytes<short>([.. Enumerable.Range(0, 4 * Window).Select(i => (short)(3 + (i * i % 509)))]).ToArray());
         return path;
     }
 
@@ -110,7 +123,8 @@ public sealed class SharedModelTests : IDisposable
     private static void ForgetOperators(ModelProto model, string path)
     {
         // The length of a head is found through our operators where the model does not say it.
-        foreach (TensorShapeProto.Types.Dimension dim in model.Graph.Input.SelectMany(input => input.Type.TensorType.Shape.Dim).Where(dim => dim.DimParam == "kv_cache_dim"))
+        foreach (TensorShapeProto.Types.Dimension dim in model.Graph.Input.SelectMany(input => input.Type.TensorType.Shape.Dim)
+            .Where(dim => dim.DimParam == "kv_cache_dim"))
         {
             dim.DimValue = 32;
         }
@@ -148,7 +162,13 @@ public sealed class SharedModelTests : IDisposable
             }
 
             model.Graph.Initializer.Remove(codes);
-            model.Graph.Initializer.Add(new TensorProto { Name = codes.Name, DataType = (int)DataType.Float, Dims = { codes.Dims }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(weights)) });
+            model.Graph.Initializer.Add(new TensorProto
+            {
+                Name = codes.Name,
+                DataType = (int)DataType.Float,
+                Dims = { codes.Dims },
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(weights))
+            });
             node.OpType = "Identity";
             node.Input.RemoveAt(1);
             node.Attribute.Clear();

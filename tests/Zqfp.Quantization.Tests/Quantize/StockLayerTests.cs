@@ -9,7 +9,9 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.Quantization.Tests;
 
-/// <summary>Single layers in the profile <c>stock</c>, in sessions at the default optimization level that have no operators of ours.</summary>
+/// <summary>
+/// Single layers in the profile <c>stock</c>, in sessions at the default optimization level that have no operators of ours.
+/// </summary>
 public sealed class StockLayerTests : IDisposable
 {
     private const int Tokens = 5;
@@ -19,7 +21,9 @@ public sealed class StockLayerTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>Rows that are no multiple of a block, groups that do not divide a row, and groups that are no multiple of a block.</summary>
+    /// <summary>
+    /// Rows that are no multiple of a block, groups that do not divide a row, and groups that are no multiple of a block.
+    /// </summary>
     [Theory]
     [InlineData(256, 256)]
     [InlineData(512, 128)]
@@ -82,7 +86,8 @@ public sealed class StockLayerTests : IDisposable
     private void AssertClose(double tolerance, Layer layer)
     {
         (float[] expected, float[] actual) = layer.Run(_folder);
-        double error = Norm([.. expected.Zip(actual, (one, other) => (double)one - other)]) / Norm([.. expected.Select(value => (double)value)]);
+        double error =
+            Norm([.. expected.Zip(actual, (one, other) => (double)one - other)]) / Norm([.. expected.Select(value => (double)value)]);
         Assert.True(error < tolerance, $"{layer}: relative error {error}");
         Assert.True(layer.AccuracyLevel < 4 || error > 1e-4, $"{layer}: nothing was rounded, relative error {error}");
     }
@@ -140,13 +145,19 @@ public sealed class StockLayerTests : IDisposable
         /// <summary>The float layer, between casts where it is not float32.</summary>
         private ModelProto Source()
         {
-            ModelProto model = new() { IrVersion = 8, Graph = new GraphProto { Name = "layer" }, OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 17 } } };
+            ModelProto model = new()
+            {
+                IrVersion = 8,
+                Graph = new GraphProto { Name = "layer" },
+                OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 17 } }
+            };
             GraphProto graph = model.Graph;
             graph.Input.Add(Value("x", DataType.Float, Columns));
             graph.Output.Add([Value("y_float", DataType.Float, Rows), Value("y", Type, Rows)]);
             graph.Initializer.Add([Constant("w", [Columns, Rows], new float[Columns * Rows]), Constant("b", [Rows], Bias)]);
             graph.Node.Add(new NodeProto { OpType = "Cast", Input = { "x" }, Output = { "x_typed" }, Attribute = { To(Type) } });
-            graph.Node.Add(new NodeProto { OpType = "MatMul", Name = "layer", Input = { "x_typed", "w" }, Output = { HasBias ? "xw" : "y" } });
+            graph.Node.Add(
+                new NodeProto { OpType = "MatMul", Name = "layer", Input = { "x_typed", "w" }, Output = { HasBias ? "xw" : "y" } });
             if (HasBias)
             {
                 graph.Node.Add(new NodeProto { OpType = "Add", Input = { "xw", "b" }, Output = { "y" } });
@@ -201,11 +212,14 @@ public sealed class StockLayerTests : IDisposable
 
         private float[] Up => Random(Rows * Rank, seed: 6);
 
-        /// <summary>Each block times the matrix whose entries are +-1 / sqrt(block), negative where i and j share an odd number of bits.</summary>
+        /// <summary>
+        /// Each block times the matrix whose entries are +-1 / sqrt(block), negative where i and j share an odd number of bits.
+        /// </summary>
         private float[] Rotated(float[] x) => Rotation == 0 ? x :
         [
             .. Enumerable.Range(0, x.Length).Select(i => (float)(Enumerable.Range(0, Rotation)
-                .Sum(j => x[i - (i % Rotation) + j] * (int.IsEvenInteger(int.PopCount(i % Rotation & j)) ? 1.0 : -1.0)) / Math.Sqrt(Rotation))),
+                .Sum(j => x[i - (i % Rotation) + j] * (int.IsEvenInteger(int.PopCount(i % Rotation & j)) ? 1.0 : -1.0))
+                / Math.Sqrt(Rotation))),
         ];
 
         private float[] Expected(float[] x)
@@ -244,7 +258,9 @@ public sealed class StockLayerTests : IDisposable
             Name = name,
             DataType = (int)Type,
             Dims = { dims },
-            RawData = ByteString.CopyFrom(Type == DataType.Float ? MemoryMarshal.AsBytes<float>(values) : MemoryMarshal.AsBytes<Half>(Halves(values))),
+            RawData = ByteString.CopyFrom(Type == DataType.Float
+                ? MemoryMarshal.AsBytes<float>(values)
+                : MemoryMarshal.AsBytes<Half>(Halves(values))),
         };
 
         private static Half[] Halves(float[] values) => Array.ConvertAll(values, value => (Half)value);
@@ -255,7 +271,12 @@ public sealed class StockLayerTests : IDisposable
             return [.. Enumerable.Range(0, count).Select(_ => (2 * random.NextSingle()) - 1)];
         }
 
-        private static AttributeProto To(DataType type) => new() { Name = "to", I = (long)type, Type = AttributeProto.Types.AttributeType.Int };
+        private static AttributeProto To(DataType type) => new()
+        {
+            Name = "to",
+            I = (long)type,
+            Type = AttributeProto.Types.AttributeType.Int
+        };
 
         private static ValueInfoProto Value(string name, DataType type, long last)
         {

@@ -24,7 +24,8 @@ public sealed class TinyDecoderTests : IDisposable
     internal void Four_layers_are_calibrated_and_with_a_correction_of_full_rank_nothing_is_lost(DataType type, WeightForm form)
     {
         string model = TinyDecoder.Write(_folder, type, form);
-        QuantizeReport report = Run(Options(model) with { Activations = ActivationFormat.None, Quantization = new() { GroupSize = 16, Rank = 32 } });
+        QuantizeReport report =
+            Run(Options(model) with { Activations = ActivationFormat.None, Quantization = new() { GroupSize = 16, Rank = 32 } });
         Assert.Equal(TinyDecoder.Layers, report.Layers.Select(layer => layer.Name));
         Assert.All(report.Layers, layer => Assert.NotNull(layer.OutputError));
         Assert.Equal(1, Perplexity(report.Output) / Perplexity(model), 1e-3);
@@ -35,7 +36,12 @@ public sealed class TinyDecoderTests : IDisposable
     [InlineData(EmissionProfile.Portable)]
     internal void A_bfloat16_model_is_bfloat16_afterwards_and_computes_as_the_same_weights_in_float(EmissionProfile profile)
     {
-        QuantizeOptions options = Options(TinyDecoder.Write(_folder, DataType.Bfloat16)) with { Profiles = [profile], CalibrationPath = null, Quantization = new() { Method = QuantizationMethod.Rtn } };
+        QuantizeOptions options = Options(TinyDecoder.Write(_folder, DataType.Bfloat16)) with
+        {
+            Profiles = [profile],
+            CalibrationPath = null,
+            Quantization = new() { Method = QuantizationMethod.Rtn }
+        };
         string narrow = Run(options).Output;
         double expected = Perplexity(narrow);
         string wide = TinyDecoder.Write(_folder, DataType.Float, WeightForm.CastFromBfloat16);
@@ -60,7 +66,9 @@ public sealed class TinyDecoderTests : IDisposable
         ActivationRange?[] first = [.. Run(options).Layers.Select(layer => layer.Activations)];
         ActivationRange?[] kept = [.. Run(options).Layers.Select(layer => layer.Activations)];
         ActivationRange?[] parallel = [.. Run(options with { WorkFolder = null, Threads = 2 }).Layers.Select(layer => layer.Activations)];
-        Assert.All(first, range => Assert.True(range!.Largest >= range.TokenHigh && range.TokenHigh >= range.TokenMedian && range.TokenMedian > range.Rms));
+        Assert.All(first,
+            range =>
+                Assert.True(range!.Largest >= range.TokenHigh && range.TokenHigh >= range.TokenMedian && range.TokenMedian > range.Rms));
         Assert.Equal(first, kept);
         Assert.Equal(first, parallel);
     }
@@ -69,9 +77,16 @@ public sealed class TinyDecoderTests : IDisposable
     [InlineData(LayerTarget.Layer, CalibrationSource.Quantized)]
     [InlineData(LayerTarget.Residual, CalibrationSource.Quantized)]
     [InlineData(LayerTarget.Residual, CalibrationSource.Float)]
-    internal void A_float_target_gives_the_same_bytes_on_any_number_of_threads_and_after_a_resume(LayerTarget target, CalibrationSource source)
+    internal void A_float_target_gives_the_same_bytes_on_any_number_of_threads_and_after_a_resume(
+        LayerTarget target, CalibrationSource source)
     {
-        QuantizeOptions options = Options(TinyDecoder.Write(_folder)) with { LayerTarget = target, CalibrateOn = source, Rotation = QuantizeOptions.AutoRotation, Threads = 1 };
+        QuantizeOptions options = Options(TinyDecoder.Write(_folder)) with
+        {
+            LayerTarget = target,
+            CalibrateOn = source,
+            Rotation = QuantizeOptions.AutoRotation,
+            Threads = 1
+        };
         string Hash(QuantizeOptions run) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Run(run).Output + ".data")));
         string expected = Hash(options);
         Assert.Equal(expected, Hash(options with { Threads = 2 }));
@@ -91,7 +106,11 @@ public sealed class TinyDecoderTests : IDisposable
     [InlineData(32, new[] { 32, 16, 32, 16 })]
     public void A_shared_weight_has_one_basis(int rotation, int[] expected)
     {
-        QuantizeOptions options = Options(TinyDecoder.Write(_folder, form: WeightForm.Shared)) with { Rotation = rotation, LayerTarget = LayerTarget.Residual };
+        QuantizeOptions options = Options(TinyDecoder.Write(_folder, form: WeightForm.Shared)) with
+        {
+            Rotation = rotation,
+            LayerTarget = LayerTarget.Residual
+        };
         double plain = Perplexity(Run(options with { Rotation = QuantizeOptions.NoRotation }).Output);
         QuantizeReport report = Run(options);
         Assert.Equal(expected, report.Layers.Select(layer => layer.Rotation));
@@ -109,7 +128,12 @@ public sealed class TinyDecoderTests : IDisposable
     [Fact]
     public void One_window_alone_leaves_nothing_to_hold_out_and_the_weights_where_they_are()
     {
-        QuantizeReport report = Run(Options(TinyDecoder.Write(_folder)) with { LayerTarget = LayerTarget.Residual, Rotation = QuantizeOptions.AutoRotation, Windows = 1 });
+        QuantizeReport report = Run(Options(TinyDecoder.Write(_folder)) with
+        {
+            LayerTarget = LayerTarget.Residual,
+            Rotation = QuantizeOptions.AutoRotation,
+            Windows = 1
+        });
         Assert.All(report.Layers, layer => Assert.Equal((null, 0), (layer.Ridge, layer.Rotation)));
     }
 

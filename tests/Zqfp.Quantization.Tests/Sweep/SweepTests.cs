@@ -30,8 +30,10 @@ public sealed class SweepTests : IDisposable
         var phases = new Phases();
         SweepReport second = SweepJob.Run(Options, phases, CancellationToken.None);
 
-        Assert.Equal(["W4A8 FP-FP M2 nearest", "W4A8 FP-FP M2 nearest + LoRC 8", "W4A8 FP-FP M2 nearest + LoRC 16", "W4A8 FP-FP M2 nearest + LoRC 32"], first.Rows.Select(row => row.Name));
-        Assert.All(first.Rows, row => Assert.True(row is { IsSimulated: false, Evaluation.Windows: 8, Evaluation.Against.IncreaseInterval: not null }));
+        Assert.Equal(["W4A8 FP-FP M2 nearest", "W4A8 FP-FP M2 nearest + LoRC 8", "W4A8 FP-FP M2 nearest + LoRC 16",
+            "W4A8 FP-FP M2 nearest + LoRC 32"], first.Rows.Select(row => row.Name));
+        Assert.All(first.Rows,
+            row => Assert.True(row is { IsSimulated: false, Evaluation.Windows: 8, Evaluation.Against.IncreaseInterval: not null }));
         Assert.Equal(["LoRC is better than none", "rank 32 is better than rank 8"], first.Claims.Select(claim => claim.Claim));
         Assert.Equal(first.Rows.Select(row => row.Evaluation.Perplexity), second.Rows.Select(row => row.Evaluation.Perplexity));
         Assert.Empty(phases.Seen);
@@ -39,15 +41,24 @@ public sealed class SweepTests : IDisposable
 
         string markdown = File.ReadAllText(Path.Combine(_folder, "sweep.md"));
         Assert.Equal(4, markdown.Split('\n').Count(line => line.StartsWith("| W4A8", StringComparison.Ordinal)));
-        Assert.Equal(4, JsonDocument.Parse(File.ReadAllText(Path.Combine(_folder, "sweep.json"))).RootElement.GetProperty("rows").GetArrayLength());
-        Assert.Equal(4, XDocument.Load(Path.Combine(_folder, "sweep.svg")).Descendants().Count(element => element.Name.LocalName == "circle"));
+        Assert.Equal(
+            4, JsonDocument.Parse(File.ReadAllText(Path.Combine(_folder, "sweep.json"))).RootElement.GetProperty("rows").GetArrayLength());
+        Assert.Equal(
+            4, XDocument.Load(Path.Combine(_folder, "sweep.svg")).Descendants().Count(element => element.Name.LocalName == "circle"));
     }
 
     [Fact]
     public void A_sweep_that_was_cancelled_continues_at_the_configuration_it_was_at()
     {
         using var cancellation = new CancellationTokenSource();
-        var stopping = new Phases { OnPhase = phase => { if (phase.StartsWith("2 of 4", StringComparison.Ordinal)) { cancellation.Cancel(); } } };
+        var stopping = new Phases
+        {
+            OnPhase = phase =>
+            {
+                if (phase.StartsWith(
+            "2 of 4", StringComparison.Ordinal)) { cancellation.Cancel(); }
+            }
+        };
         Assert.Throws<OperationCanceledException>(() => SweepJob.Run(Options, stopping, cancellation.Token));
 
         var phases = new Phases();
@@ -61,8 +72,28 @@ public sealed class SweepTests : IDisposable
         SweepConfiguration[] all = [.. Enum.GetValues<SweepTable>().SelectMany(SweepConfiguration.Of)];
 
         Assert.All(all.GroupBy(configuration => configuration.Name), group => Assert.Single(group.Distinct()));
-        EvaluationResult result = new() { Perplexity = 2, Tokens = 2, Windows = 1, Window = 2, Predictions = 1, WindowLosses = [0.7], TextHash = "" };
-        SweepRow[] rows = [.. all.DistinctBy(configuration => configuration.Name).Select(configuration => new SweepRow { Name = configuration.Name, Recipe = "", IsSimulated = configuration.IsSimulated, BitsPerWeight = 4, Evaluation = result })];
+        EvaluationResult result = new()
+        {
+            Perplexity = 2,
+            Tokens = 2,
+            Windows = 1,
+            Window = 2,
+            Predictions = 1,
+            WindowLosses = [0.7],
+            TextHash = ""
+        };
+        SweepRow[] rows =
+        [
+            .. all.DistinctBy(configuration => configuration.Name)
+                .Select(configuration => new SweepRow
+                {
+                    Name = configuration.Name,
+                    Recipe = "",
+                    IsSimulated = configuration.IsSimulated,
+                    BitsPerWeight = 4,
+                    Evaluation = result
+                })
+        ];
         Assert.Equal(11, SweepClaims.Check(rows).Count);
     }
 
@@ -75,7 +106,10 @@ public sealed class SweepTests : IDisposable
 
     [Fact]
     public void A_missing_text_is_a_coded_error() =>
-        Assert.StartsWith("ZQFP01", Assert.Throws<ZqfpException>(() => SweepJob.Run(Options with { TextPath = "none.txt" }, new SilentObserver(), CancellationToken.None)).Code, StringComparison.Ordinal);
+        Assert.StartsWith("ZQFP01",
+            Assert.Throws<ZqfpException>(
+                () => SweepJob.Run(Options with { TextPath = "none.txt" }, new SilentObserver(), CancellationToken.None)).Code,
+            StringComparison.Ordinal);
 
     private sealed class Phases : IJobObserver
     {
