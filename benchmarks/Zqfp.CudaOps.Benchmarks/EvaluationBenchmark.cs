@@ -38,7 +38,7 @@ internal sealed class EvaluationBenchmark(int threads)
                     TokenizerPath = tokenizer,
                     Window = Window,
                     Windows = Windows,
-                    Threads = threads
+                    Threads = threads,
                 },
                 new NoObserver(),
                 CancellationToken.None));

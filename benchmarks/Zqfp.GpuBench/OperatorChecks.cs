@@ -66,9 +66,8 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         ];
         byte[][] expected = OnProcessor(model, processor, inputs, outputs);
         byte[][] actual = OnDevice(model, gpu, inputs, outputs);
-        int wrong = expected[0]
-            .Zip(actual[0])
-            .Count(pair => pair.First != pair.Second) + expected[1].Zip(actual[1]).Count(pair => pair.First != pair.Second);
+        int wrong = expected[0].Zip(actual[0]).Count(pair => pair.First != pair.Second)
+            + expected[1].Zip(actual[1]).Count(pair => pair.First != pair.Second);
         string name = $"operator QuantizeTokens {tokens}x{columns} {kind}{(block == 0 ? "" : $" rotated by {block}")}";
         report(name, wrong == 0, $"{wrong} bytes differ from the processor's");
     }

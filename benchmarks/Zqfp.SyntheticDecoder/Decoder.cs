@@ -118,7 +118,7 @@ internal sealed class Decoder(RandomWeights weights, int layers, int storedLayer
             Name = name,
             DataType = (int)type,
             Dims = { dims },
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values))
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values)),
         });
 
     private NodeProto Node(string op, string output, params string[] inputs)

@@ -60,7 +60,8 @@ internal static class ReportJob
             ".html" or ".htm" => HtmlReport.Render(quantization, gate),
             ".md" => MarkdownReport.Render(quantization, gate),
             ".json" => JsonSerializer.Serialize(new { quantization, gate }, Json) + "\n",
-            _ => throw new ZqfpException("ZQFP0002", "What kind of report it is to be is said by the file's end: .html, .md or .json.", path),
+            _ => throw new ZqfpException(
+                "ZQFP0002", "What kind of report it is to be is said by the file's end: .html, .md or .json.", path),
         };
 
     private static T Read<T>(string path, string source)

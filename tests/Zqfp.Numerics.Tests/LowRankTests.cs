@@ -104,7 +104,7 @@ public sealed class LowRankTests
         QuantizationOptions options = Options with
         {
             Method = QuantizationMethod.Gptq,
-            LowRankWeighting = LowRankWeighting.ActivationWeighted
+            LowRankWeighting = LowRankWeighting.ActivationWeighted,
         };
         double once = LayerQuantizer.Quantize(weights, Rows, Columns, hessian, options).Loss;
         double refitted = LayerQuantizer.Quantize(weights, Rows, Columns, hessian, options with { LowRankRefits = 3 }).Loss;

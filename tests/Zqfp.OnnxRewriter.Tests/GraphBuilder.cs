@@ -51,7 +51,7 @@ internal sealed class GraphBuilder
     {
         Name = name,
         I = value,
-        Type = AttributeProto.Types.AttributeType.Int
+        Type = AttributeProto.Types.AttributeType.Int,
     };
 
     public static AttributeProto Ints(string name, params long[] values) =>
@@ -82,7 +82,7 @@ internal sealed class GraphBuilder
         var type = new TypeProto.Types.Tensor
         {
             ElemType = (int)(name == "ids" ? DataType.Int64 : DataType.Float),
-            Shape = new TensorShapeProto()
+            Shape = new TensorShapeProto(),
         };
         type.Shape.Dim.AddRange(dims.Select(dim => new TensorShapeProto.Types.Dimension { DimValue = dim }));
         values.Add(new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = type } });

@@ -93,7 +93,7 @@ public sealed class HostileModelTests : IDisposable
             Name = "inside",
             DataType = (int)DataType.Float,
             Dims = { 4 },
-            DataLocation = DataLocation.External
+            DataLocation = DataLocation.External,
         };
         var body = new GraphProto { Name = "body", Initializer = { tensor } };
         builder.Node(

@@ -84,7 +84,7 @@ public sealed class ProfileTests : IDisposable
             Name = "mean",
             Input = { "x" },
             Output = { "x_mean" },
-            Attribute = { GraphBuilder.Ints("axes", -1) }
+            Attribute = { GraphBuilder.Ints("axes", -1) },
         });
         builder.Graph.Output.Add(new ValueInfoProto { Name = "x_mean" });
         ModelProto saved = Save(EmissionProfile.Portable, builder);

@@ -46,7 +46,7 @@ public sealed class ResidualJoinTests
             OpType = "SkipSimplifiedLayerNormalization",
             Domain = "com.microsoft",
             Input = { "stream", "y", "gamma" },
-            Output = { "normed", "", "", "sum" }
+            Output = { "normed", "", "", "sum" },
         };
         builder.Graph.Node.Add(fused);
         builder.Node("Add", ["normed", "sum"], "logits");

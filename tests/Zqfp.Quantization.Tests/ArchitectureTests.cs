@@ -49,4 +49,35 @@ public sealed class ArchitectureTests
             .Order(StringComparer.Ordinal)];
         Assert.Equal(pages, used);
     }
+
+    [Fact]
+    public void Lines_of_code_are_at_most_140_characters()
+    {
+        // Tables of data, a row to a line.
+        string[] tables = ["CanonicalData.cs", "OptionTable.cs"];
+        string[] files = [.. new[] { "src", "tests", "benchmarks", "samples" }
+            .SelectMany(folder => Directory.GetFiles(Repository.Path(folder), "*.cs", SearchOption.AllDirectories))
+            .Where(path => !tables.Contains(Path.GetFileName(path)))
+            .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))];
+        Assert.NotEmpty(files);
+        Assert.Empty(files.SelectMany(LongLines));
+    }
+
+    // Raw string literals are left out: a line break would be part of their text.
+    private static IEnumerable<string> LongLines(string path)
+    {
+        bool isRaw = false;
+        int number = 0;
+        foreach (string line in File.ReadLines(path))
+        {
+            number++;
+            int quotes = Regex.Count(line, "\"\"\"+");
+            if (line.Length > 140 && !isRaw && quotes == 0)
+            {
+                yield return $"{Path.GetRelativePath(Repository.Root, path)}:{number}";
+            }
+
+            isRaw ^= quotes % 2 == 1;
+        }
+    }
 }

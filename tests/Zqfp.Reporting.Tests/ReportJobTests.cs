@@ -61,7 +61,7 @@ public sealed class ReportJobTests : IDisposable
         QuantizeReport older = Quantization with
         {
             QuantizedBytes = 3,
-            Layers = [new LayerReport("one", 8, 4, 0, 4.5, 3), new LayerReport("two", 8, 4, 0, 4.5, null)]
+            Layers = [new LayerReport("one", 8, 4, 0, 4.5, 3), new LayerReport("two", 8, 4, 0, 4.5, null)],
         };
         string page = HtmlReport.Render(older, null);
 
@@ -259,7 +259,7 @@ public sealed class ReportJobTests : IDisposable
                 () => ReportJob.Write(new ReportOptions
                 {
                     QuantizationPath = quantize,
-                    OutputPaths = [Path.Combine(_folder, "r.html"), Path.Combine(_folder, "r.pdf")]
+                    OutputPaths = [Path.Combine(_folder, "r.html"), Path.Combine(_folder, "r.pdf")],
                 }));
 
         Assert.Equal("ZQFP0002", error.Code);

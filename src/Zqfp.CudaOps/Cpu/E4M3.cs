@@ -55,8 +55,8 @@ internal static class E4M3
     {
         Vector256<int> bits = value.AsInt32();
         Vector256<int> magnitude = bits & Vector256.Create(int.MaxValue);
-        Vector256<int> subnormal = (magnitude.AsSingle() + Vector256.Create(SubnormalRounder))
-            .AsInt32() - Vector256.Create(SubnormalRounder).AsInt32();
+        Vector256<int> subnormal = (magnitude.AsSingle() + Vector256.Create(SubnormalRounder)).AsInt32()
+            - Vector256.Create(SubnormalRounder).AsInt32();
         Vector256<int> odd = Vector256.ShiftRightLogical(magnitude, 20) & Vector256<int>.One;
         Vector256<int> normal = Vector256.ShiftRightArithmetic(magnitude - Vector256.Create(ExponentShift - 0x7FFFF) + odd, 20);
         Vector256<int> code = Vector256.ConditionalSelect(
@@ -72,8 +72,8 @@ internal static class E4M3
     {
         Vector512<int> bits = value.AsInt32();
         Vector512<int> magnitude = bits & Vector512.Create(int.MaxValue);
-        Vector512<int> subnormal = (magnitude.AsSingle() + Vector512.Create(SubnormalRounder))
-            .AsInt32() - Vector512.Create(SubnormalRounder).AsInt32();
+        Vector512<int> subnormal = (magnitude.AsSingle() + Vector512.Create(SubnormalRounder)).AsInt32()
+            - Vector512.Create(SubnormalRounder).AsInt32();
         Vector512<int> odd = Vector512.ShiftRightLogical(magnitude, 20) & Vector512<int>.One;
         Vector512<int> normal = Vector512.ShiftRightArithmetic(magnitude - Vector512.Create(ExponentShift - 0x7FFFF) + odd, 20);
         Vector512<int> code = Vector512.ConditionalSelect(

@@ -69,8 +69,8 @@ internal static unsafe class HalfConversion
         Vector256<int> magnitude = bits & Vector256.Create(int.MaxValue);
         Vector256<int> odd = Vector256.ShiftRightLogical(magnitude, 13) & Vector256<int>.One;
         Vector256<int> normal = Vector256.ShiftRightArithmetic(magnitude - Vector256.Create(ExponentShift - 0xFFF) + odd, 13);
-        Vector256<int> subnormal = (magnitude.AsSingle() + Vector256.Create(SubnormalRounder))
-            .AsInt32() - Vector256.Create(SubnormalRounder).AsInt32();
+        Vector256<int> subnormal = (magnitude.AsSingle() + Vector256.Create(SubnormalRounder)).AsInt32()
+            - Vector256.Create(SubnormalRounder).AsInt32();
         Vector256<int> half = Vector256.ConditionalSelect(
             Vector256.LessThan(magnitude, Vector256.Create(SmallestNormalBits)), subnormal,
             Vector256.Min(normal, Vector256.Create(0x7C00)));

@@ -243,7 +243,7 @@ internal sealed class HopperKernels : IDisposable
             Tokens = tokens.Codes,
             TokenScales = tokens.Scales,
             LowRankX = tokens.LowRank,
-            Output = output
+            Output = output,
         });
         kernel.Launch(stream, new LaunchSize((layer.Rows + 7) / 8, tokens.Count, 1, 256), ref arguments);
     }

@@ -54,9 +54,9 @@ internal sealed record PackedLayout
         if (!Supports(rows, columns, groupSize, floatScales))
         {
             throw new ZqfpException("ZQFP4108",
-                $"a {rows} x {columns} weight in groups of {groupSize} does not fit the packed layout, which needs K % 16 = 0 and groups "
-                + "of "
-                + "32, 64, 128 or a multiple of 256 columns (with float scales 128 or more). Such layers run on the simple kernel.");
+                $"a {rows} x {columns} weight in groups of {groupSize} does not fit the packed layout, which needs K % 16 = 0 and "
+                + "groups of 32, 64, 128 or a multiple of 256 columns (with float scales 128 or more). Such layers run on the simple "
+                + "kernel.");
         }
 
         Rows = rows;

@@ -19,7 +19,8 @@ internal sealed class LayerWarnings(string layer)
             _messages[DiagnosticCodes.ExponentClamped] = string.Create(
                 CultureInfo.InvariantCulture,
                 $"Layer '{layer}': {clamped} of {groups} groups need an exponent above {maxExponent} and got {maxExponent}, "
-                + $"so their small weights lose precision. They matter little unless there are many; if so, use the constraint M1 or None.");
+                + $"so their small weights lose precision. They matter little unless there are many; if so, "
+                + $"use the constraint M1 or None.");
         }
     }
 

@@ -211,7 +211,7 @@ internal static class FunctionBodies
         {
             DataType = (int)type,
             Dims = { dims },
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values))
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values)),
         };
         return Node(
             "Constant", [], output, new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor });

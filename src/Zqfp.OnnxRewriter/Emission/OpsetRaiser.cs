@@ -81,7 +81,7 @@ internal static class OpsetRaiser
                 Name = name,
                 DataType = (int)DataType.Int64,
                 Dims = { values.Length },
-                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(values))
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(values)),
             });
             node.Attribute.Remove(axes);
             node.Input.Add(name);

@@ -35,7 +35,7 @@ internal sealed class SimulatedEmitter : LayerEmitter
             {
                 Name = "format",
                 S = ByteString.CopyFromUtf8(format),
-                Type = AttributeProto.Types.AttributeType.String
+                Type = AttributeProto.Types.AttributeType.String,
             };
             string name = Derived(value, OperatorNames.RoundTokens);
             yield return Node(OperatorNames.Domain, OperatorNames.RoundTokens, name, [unrounded], [Derived(value, "rounded")], attribute);

@@ -124,7 +124,7 @@ internal sealed class GenAiFolder
             {
                 CommentHandling = JsonCommentHandling.Skip,
                 AllowTrailingCommas = true,
-                AllowDuplicateProperties = false
+                AllowDuplicateProperties = false,
             };
             return JsonNode.Parse(File.ReadAllText(file), documentOptions: options) as JsonObject
                 ?? throw new JsonException("It must be an object.");

@@ -24,14 +24,14 @@ internal static class ConstantNode
             {
                 DataType = (int)DataType.Int64,
                 Dims = { attribute.Ints.Count },
-                Int64Data = { attribute.Ints }
+                Int64Data = { attribute.Ints },
             },
             "value_float" => new TensorProto { DataType = (int)DataType.Float, FloatData = { attribute.F } },
             "value_floats" => new TensorProto
             {
                 DataType = (int)DataType.Float,
                 Dims = { attribute.Floats.Count },
-                FloatData = { attribute.Floats }
+                FloatData = { attribute.Floats },
             },
             "sparse_value" => SparseTensor.ToDense(attribute.SparseTensor, node.Output[0]),
             _ => null,

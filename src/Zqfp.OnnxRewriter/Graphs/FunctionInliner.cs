@@ -107,7 +107,7 @@ internal static class FunctionInliner
                     OpType = "Identity",
                     Name = names.Make($"{prefix}/{function.Output[i]}"),
                     Input = { renamed[function.Output[i]] },
-                    Output = { output }
+                    Output = { output },
                 });
             }
         }

@@ -51,7 +51,7 @@ internal static class SparseTensor
             Name = name,
             DataType = values.DataType,
             Dims = { sparse.Dims },
-            RawData = UnsafeByteOperations.UnsafeWrap(dense)
+            RawData = UnsafeByteOperations.UnsafeWrap(dense),
         };
     }
 

@@ -43,7 +43,7 @@ internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
             Name = Fresh("shape"),
             DataType = (int)DataType.Int64,
             Dims = { dims.Length },
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(dims))
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(dims)),
         };
         Initializers.Add(shape);
         return Add("Reshape", "reshaped", [value, shape.Name]);

@@ -40,7 +40,7 @@ internal static class Float32Graph
                 OpType = "Cast",
                 Input = { tensor.Name },
                 Output = { name },
-                Attribute = { Attributes.Make("to", (long)DataType.Float) }
+                Attribute = { Attributes.Make("to", (long)DataType.Float) },
             });
             if (renamed.Remove(name, out TensorData? content))
             {

@@ -13,7 +13,7 @@ internal static class ExplainCommand
         {
             Description = "The code of an error or a warning, such as ZQFP3001 or 3001",
             HelpName = "CODE",
-            Arity = ArgumentArity.ZeroOrOne
+            Arity = ArgumentArity.ZeroOrOne,
         };
         code.CompletionSources.Add([.. DiagnosticPages.Codes]);
         code.Validators.Add(result =>

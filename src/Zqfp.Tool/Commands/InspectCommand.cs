@@ -21,7 +21,7 @@ internal static class InspectCommand
                 {
                     ModelPath = result.GetRequiredValue(model),
                     OutputPath = string.Empty,
-                    Logits = given.Text("--logits")
+                    Logits = given.Text("--logits"),
                 };
                 InspectWriter.Write(InspectJob.Run(inspected), given.Flag("--json"));
                 return ExitCodes.Success;

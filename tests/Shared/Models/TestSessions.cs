@@ -26,6 +26,6 @@ internal static class TestSessions
     public static SessionOptions Quiet(int threads = 0) => new()
     {
         IntraOpNumThreads = threads,
-        LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL
+        LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
     };
 }

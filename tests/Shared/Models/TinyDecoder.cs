@@ -187,7 +187,7 @@ internal sealed class TinyDecoder
             Name = $"{name}.codes",
             DataType = (int)type,
             Dims = { rows, columns },
-            RawData = ByteString.CopyFrom(codes)
+            RawData = ByteString.CopyFrom(codes),
         });
         float[] scales =
         [
@@ -232,7 +232,7 @@ internal sealed class TinyDecoder
     {
         Name = name,
         I = value,
-        Type = AttributeProto.Types.AttributeType.Int
+        Type = AttributeProto.Types.AttributeType.Int,
     };
 
     private static AttributeProto Ints(string name, params long[] values) =>

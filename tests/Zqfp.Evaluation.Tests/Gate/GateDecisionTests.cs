@@ -9,7 +9,7 @@ public sealed class GateDecisionTests
         FloatModelPath = "f.onnx",
         TextPath = "t.txt",
         MaxPerplexityIncrease = 0.05,
-        MaxRegression = 0.001
+        MaxRegression = 0.001,
     };
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class GateDecisionTests
         Window = 128,
         Predictions = 2540,
         WindowLosses = [],
-        TextHash = ""
+        TextHash = "",
     };
 
     private static GateDecision Decide(double increase) => GateDecision.Of(Options, Result, Comparison(increase, null));

@@ -73,7 +73,7 @@ public sealed class UnfitModelTests : IDisposable
             AgainstPath = tiny,
             TextPath = TinyDecoder.WriteTokens(_folder, 64),
             Window = 32,
-            Windows = 2
+            Windows = 2,
         };
 
         Assert.Equal(0, EvaluateJob.Run(options, new SilentObserver(), CancellationToken.None).Against!.PerplexityIncrease);
@@ -89,7 +89,7 @@ public sealed class UnfitModelTests : IDisposable
             TextPath = SampleModel.Evaluation,
             TokenizerPath = SampleModel.Tokenizer,
             Window = 32,
-            Windows = 2
+            Windows = 2,
         },
         new SilentObserver(),
         CancellationToken.None));
@@ -103,7 +103,7 @@ public sealed class UnfitModelTests : IDisposable
             TokenizerPath = SampleModel.Tokenizer,
             Window = 32,
             Windows = 2,
-            Divergence = divergence
+            Divergence = divergence,
         },
         new SilentObserver(),
         CancellationToken.None));

@@ -12,7 +12,7 @@ public sealed class VerifyJobTests : IDisposable
         ReferencePath = SampleModel.Model,
         ModelPath = SampleModel.Model,
         Window = 32,
-        Windows = 3
+        Windows = 3,
     };
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -49,7 +49,7 @@ public sealed class VerifyJobTests : IDisposable
                 TokenizerPath = SampleModel.Tokenizer,
                 Window = 32,
                 Windows = 3,
-                CacheFolder = _folder
+                CacheFolder = _folder,
             },
             new SilentObserver(),
             CancellationToken.None);

@@ -94,7 +94,7 @@ internal sealed record Family(string Name)
             HasMlpBias = true,
             IsGated = false,
             Activation = "Gelu",
-            Rotated = 4
+            Rotated = 4,
         },
         new("GPT-J")
         {
@@ -105,7 +105,7 @@ internal sealed record Family(string Name)
             IsGated = false,
             Activation = "Gelu",
             Rotated = 8,
-            HasHeadBias = true
+            HasHeadBias = true,
         },
         new("Falcon 7B")
         {
@@ -116,7 +116,7 @@ internal sealed record Family(string Name)
             KeyHeads = 1,
             IsGated = false,
             Activation = "Gelu",
-            IsTied = true
+            IsTied = true,
         },
         new("Falcon 40B")
         {
@@ -127,7 +127,7 @@ internal sealed record Family(string Name)
             KeyHeads = 2,
             IsGated = false,
             Activation = "Gelu",
-            IsTied = true
+            IsTied = true,
         },
         new("Phi")
         {
@@ -139,7 +139,7 @@ internal sealed record Family(string Name)
             IsGated = false,
             Activation = "Gelu",
             Rotated = 8,
-            HasHeadBias = true
+            HasHeadBias = true,
         },
         new("StableLM") { IsRms = false, HasNormBias = true, Residual = Residual.ParallelOneNorm, Rotated = 4, HasHeadNorms = true },
         new("Cohere") { IsRms = false, Residual = Residual.ParallelOneNorm, KeyHeads = 2, IsTied = true, LogitScale = 0.0625f },
@@ -155,7 +155,7 @@ internal sealed record Family(string Name)
             Rotated = 0,
             HasSlopes = true,
             IsTied = true,
-            HasEmbeddingNorm = true
+            HasEmbeddingNorm = true,
         },
         new("Gemma 2") { HasPostNorms = true, KeyHeads = 2, Activation = "Gelu", IsTied = true, EmbeddingScale = 5.6568f, SoftCap = 30 },
         new("Gemma 3")
@@ -165,7 +165,7 @@ internal sealed record Family(string Name)
             KeyHeads = 1,
             Activation = "Gelu",
             IsTied = true,
-            EmbeddingScale = 5.6568f
+            EmbeddingScale = 5.6568f,
         },
         new("Qwen 2") { KeyHeads = 2, HasProjectionBias = true },
         new("Qwen 3") { KeyHeads = 2, HasHeadNorms = true },
@@ -178,7 +178,7 @@ internal sealed record Family(string Name)
             Activation = "Gelu",
             Rotated = 0,
             HasSlopes = true,
-            IsTied = true
+            IsTied = true,
         },
         new("StarCoder 2")
         {
@@ -189,7 +189,7 @@ internal sealed record Family(string Name)
             HasMlpBias = true,
             IsGated = false,
             Activation = "Gelu",
-            IsTied = true
+            IsTied = true,
         },
         new("OLMo") { IsRms = false },
         new("GPT-2")
@@ -204,7 +204,7 @@ internal sealed record Family(string Name)
             Rotated = 0,
             HasLearnedPositions = true,
             IsTied = true,
-            IsConv1D = true
+            IsConv1D = true,
         },
         new("OPT")
         {
@@ -216,7 +216,7 @@ internal sealed record Family(string Name)
             Activation = "Relu",
             Rotated = 0,
             HasLearnedPositions = true,
-            IsTied = true
+            IsTied = true,
         },
     ];
 }

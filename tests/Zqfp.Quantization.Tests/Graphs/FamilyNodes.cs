@@ -164,7 +164,7 @@ internal sealed class FamilyNodes(Idiom idiom)
             Name = $"n{_count}",
             Input = { x, Vector([.. sizes.Select(size => (long)size)]) },
             Output = { outputs },
-            Attribute = { Int("axis", -1) }
+            Attribute = { Int("axis", -1) },
         });
         return outputs;
     }
@@ -252,7 +252,7 @@ internal sealed class FamilyNodes(Idiom idiom)
             Name = name.Length > 0 ? name : $"n{_count++}",
             Input = { inputs },
             Output = { output },
-            Attribute = { attributes }
+            Attribute = { attributes },
         });
         return output;
     }
@@ -280,7 +280,7 @@ internal sealed class FamilyNodes(Idiom idiom)
             Name = name,
             DataType = (int)DataType.Float,
             Dims = { dims },
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values))
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values)),
         });
         return name;
     }

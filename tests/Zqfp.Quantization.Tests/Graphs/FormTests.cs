@@ -79,7 +79,7 @@ public sealed class FormTests : IDisposable
                     Name = name,
                     DataType = (int)DataType.Float,
                     Dims = { 64, 32 },
-                    DataLocation = DataLocation.External
+                    DataLocation = DataLocation.External,
                 };
                 tensor.ExternalData.Add([new() { Key = "location", Value = "w.bin" }, new() { Key = "offset", Value = "0" },
                     new() { Key = "length", Value = $"{shared.Length}" }]);
@@ -87,7 +87,7 @@ public sealed class FormTests : IDisposable
                 model.Graph.Output.Add(new ValueInfoProto
                 {
                     Name = name,
-                    Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)DataType.Float } }
+                    Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)DataType.Float } },
                 });
             }
         });
@@ -182,7 +182,7 @@ public sealed class FormTests : IDisposable
                 Name = name,
                 DataType = (int)DataType.Float,
                 Dims = { dims },
-                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(numbers))
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(numbers)),
             });
             return name;
         }
@@ -246,7 +246,7 @@ public sealed class FormTests : IDisposable
                     {
                         DataType = (int)DataType.Int64,
                         Dims = { values.Length },
-                        Int64Data = { Enumerable.Range(0, values.Length).Select(i => (long)i) }
+                        Int64Data = { Enumerable.Range(0, values.Length).Select(i => (long)i) },
                     },
                 });
                 return [Make("MatMul", [x, w], y)];
@@ -308,6 +308,6 @@ public sealed class FormTests : IDisposable
     {
         Name = name,
         S = ByteString.CopyFromUtf8(value),
-        Type = AttributeType.String
+        Type = AttributeType.String,
     };
 }

@@ -36,7 +36,7 @@ public sealed class InspectJobTests : IDisposable
                 Method = QuantizationMethod.Rtn,
                 GroupSize = group,
                 Constraint = constraint,
-                Rank = rank
+                Rank = rank,
             },
         };
         InspectReport told = InspectJob.Run(options);

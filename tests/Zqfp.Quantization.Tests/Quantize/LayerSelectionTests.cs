@@ -83,7 +83,7 @@ public sealed class LayerSelectionTests : IDisposable
         QuantizeOptions options = _options with
         {
             Quantization = _options.Quantization with { Constraint = ScaleConstraint.None },
-            Selection = selection
+            Selection = selection,
         };
         Assert.Equal("ZQFP0005", Assert.Throws<ZqfpException>(() => Run(options, out _)).Code);
     }

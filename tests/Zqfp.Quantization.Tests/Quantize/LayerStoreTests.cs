@@ -94,7 +94,7 @@ public sealed class LayerStoreTests : IDisposable
             StoredInputMajor = false,
             InFeatures = 4,
             OutFeatures = 2,
-            Type = DataType.Float
+            Type = DataType.Float,
         };
         var tensors = new QuantizedLayerTensors
         {

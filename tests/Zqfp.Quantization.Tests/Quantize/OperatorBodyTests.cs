@@ -118,7 +118,7 @@ public sealed class OperatorBodyTests : IDisposable
             {
                 Profiles = [EmissionProfile.Portable],
                 CalibrationPath = null,
-                Quantization = new() { Method = Numerics.QuantizationMethod.Rtn, Rank = 0 }
+                Quantization = new() { Method = Numerics.QuantizationMethod.Rtn, Rank = 0 },
             },
             new SilentObserver(),
             CancellationToken.None);
@@ -126,7 +126,7 @@ public sealed class OperatorBodyTests : IDisposable
         model.Graph = new GraphProto
         {
             Name = "test",
-            Node = { new NodeProto { Domain = "zqfp", OpType = op, Input = { inputs }, Output = { outputs } } }
+            Node = { new NodeProto { Domain = "zqfp", OpType = op, Input = { inputs }, Output = { outputs } } },
         };
         model.Graph.Input.Add(Value("X", ElementType.Float, Tokens, Columns));
         return model;
@@ -177,7 +177,7 @@ public sealed class OperatorBodyTests : IDisposable
     {
         Name = name,
         I = value,
-        Type = AttributeProto.Types.AttributeType.Int
+        Type = AttributeProto.Types.AttributeType.Int,
     };
 
     private static float[] Random(int count, int seed, float scale)

@@ -20,7 +20,7 @@ public sealed class OptionListTests
                 JsonField = "story",
                 DocumentMarker = "<end>",
                 DocumentSeparator = "\n",
-                Beginning = BeginningPolicy.Window
+                Beginning = BeginningPolicy.Window,
             },
         });
         Assert.Equal(["story", "<end>", "\n", "window", "7"], Reading.Select(name => list[name]));

@@ -24,7 +24,7 @@ public sealed class OutputPathTests : IDisposable
                 ModelPath = model,
                 OutputPath = output,
                 TokenizerPath = tokenizer,
-                CalibrationPath = SampleModel.Calibration
+                CalibrationPath = SampleModel.Calibration,
             };
             ZqfpException error =
                 Assert.Throws<ZqfpException>(() => QuantizeJob.Run(options, new SilentObserver(), CancellationToken.None));

@@ -110,7 +110,7 @@ public sealed class ProfileTests : IDisposable
                     Format = format ?? NumberFormat.E2M1,
                     Method = QuantizationMethod.Rtn,
                     GroupSize = 96,
-                    Rank = 2
+                    Rank = 2,
                 },
             },
             new SilentObserver(),

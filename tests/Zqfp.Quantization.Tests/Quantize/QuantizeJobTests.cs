@@ -98,7 +98,7 @@ public sealed class QuantizeJobTests : IDisposable
             Quantization = new QuantizationOptions
             {
                 Format = format == "FP4" ? NumberFormat.E2M1 : NumberFormat.E4M3,
-                Constraint = constraint
+                Constraint = constraint,
             },
         });
 
@@ -108,7 +108,7 @@ public sealed class QuantizeJobTests : IDisposable
         QuantizeOptions options = SampleModel.Quick(Output) with
         {
             WorkFolder = Path.Combine(_folder, "work"),
-            Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn }
+            Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn },
         };
         Run(options);
         string[] first = Directory.GetFiles(options.WorkFolder!);
@@ -140,7 +140,7 @@ public sealed class QuantizeJobTests : IDisposable
         Run(SampleModel.Quick(Output) with
         {
             CalibrationPath = null,
-            Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn, Constraint = constraint, GroupSize = 96, Rank = 0 }
+            Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn, Constraint = constraint, GroupSize = 96, Rank = 0 },
         });
         Assert.InRange(SampleModel.Evaluate(Output, 4).Perplexity / SampleModel.Evaluate(SampleModel.Model, 4).Perplexity, 1, 1.15);
     }

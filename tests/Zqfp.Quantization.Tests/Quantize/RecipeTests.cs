@@ -19,7 +19,7 @@ public sealed class RecipeTests
             GroupSize = 0,
             Constraint = ScaleConstraint.None,
             Method = QuantizationMethod.Rtn,
-            Rank = 0
+            Rank = 0,
         };
         Assert.Equal("INT4 per row RTN, float activations",
             Recipe.Describe(Options with { Quantization = plain, Activations = ActivationFormat.None }));

@@ -58,7 +58,7 @@ public sealed class SharedModelTests : IDisposable
                 ModelPath = path,
                 OutputPath = Path.Combine(_folder, "model.onnx"),
                 CalibrationPath = HeldTokens("calibration", 0, 96),
-                Window = Window
+                Window = Window,
             },
             new SilentObserver(),
             CancellationToken.None);
@@ -167,7 +167,7 @@ public sealed class SharedModelTests : IDisposable
                 Name = codes.Name,
                 DataType = (int)DataType.Float,
                 Dims = { codes.Dims },
-                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(weights))
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(weights)),
             });
             node.OpType = "Identity";
             node.Input.RemoveAt(1);

@@ -149,7 +149,7 @@ public sealed class StockLayerTests : IDisposable
             {
                 IrVersion = 8,
                 Graph = new GraphProto { Name = "layer" },
-                OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 17 } }
+                OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 17 } },
             };
             GraphProto graph = model.Graph;
             graph.Input.Add(Value("x", DataType.Float, Columns));
@@ -275,7 +275,7 @@ public sealed class StockLayerTests : IDisposable
         {
             Name = "to",
             I = (long)type,
-            Type = AttributeProto.Types.AttributeType.Int
+            Type = AttributeProto.Types.AttributeType.Int,
         };
 
         private static ValueInfoProto Value(string name, DataType type, long last)

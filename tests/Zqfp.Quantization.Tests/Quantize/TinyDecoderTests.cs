@@ -40,7 +40,7 @@ public sealed class TinyDecoderTests : IDisposable
         {
             Profiles = [profile],
             CalibrationPath = null,
-            Quantization = new() { Method = QuantizationMethod.Rtn }
+            Quantization = new() { Method = QuantizationMethod.Rtn },
         };
         string narrow = Run(options).Output;
         double expected = Perplexity(narrow);
@@ -85,7 +85,7 @@ public sealed class TinyDecoderTests : IDisposable
             LayerTarget = target,
             CalibrateOn = source,
             Rotation = QuantizeOptions.AutoRotation,
-            Threads = 1
+            Threads = 1,
         };
         string Hash(QuantizeOptions run) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Run(run).Output + ".data")));
         string expected = Hash(options);
@@ -109,7 +109,7 @@ public sealed class TinyDecoderTests : IDisposable
         QuantizeOptions options = Options(TinyDecoder.Write(_folder, form: WeightForm.Shared)) with
         {
             Rotation = rotation,
-            LayerTarget = LayerTarget.Residual
+            LayerTarget = LayerTarget.Residual,
         };
         double plain = Perplexity(Run(options with { Rotation = QuantizeOptions.NoRotation }).Output);
         QuantizeReport report = Run(options);
@@ -132,7 +132,7 @@ public sealed class TinyDecoderTests : IDisposable
         {
             LayerTarget = LayerTarget.Residual,
             Rotation = QuantizeOptions.AutoRotation,
-            Windows = 1
+            Windows = 1,
         });
         Assert.All(report.Layers, layer => Assert.Equal((null, 0), (layer.Ridge, layer.Rotation)));
     }

@@ -80,7 +80,7 @@ public sealed class SweepTests : IDisposable
             Window = 2,
             Predictions = 1,
             WindowLosses = [0.7],
-            TextHash = ""
+            TextHash = "",
         };
         SweepRow[] rows =
         [
@@ -91,7 +91,7 @@ public sealed class SweepTests : IDisposable
                     Recipe = "",
                     IsSimulated = configuration.IsSimulated,
                     BitsPerWeight = 4,
-                    Evaluation = result
+                    Evaluation = result,
                 })
         ];
         Assert.Equal(11, SweepClaims.Check(rows).Count);
