@@ -14,11 +14,11 @@ internal sealed class QuantizationRun
     private readonly ModelLayers _model;
     private readonly ModelRewriter _rewriter;
     private readonly PhaseClock _clock = new();
-    private readonly List<QuantizedLayerResult> _layers = [];
+    private readonly OrderedDictionary<string, LayerWork> _layers = new(StringComparer.Ordinal);
     private readonly List<IReadOnlyList<QuantizedLayerTensors>> _deferred = [];
-    private readonly Dictionary<string, QuantizationOptions> _weights = new(StringComparer.Ordinal);
     private readonly List<Diagnostic> _warnings = [];
     private readonly Coverage _coverage;
+    private readonly Dictionary<string, LayerChoice> _chosen;
 
     public QuantizationRun(QuantizeOptions options, OnnxFile file, IJobObserver observer, CancellationToken cancellation)
     {
@@ -28,6 +28,7 @@ internal sealed class QuantizationRun
         _cancellation = cancellation;
         _model = ModelLayers.Of(file, options);
         _coverage = Coverage.Of(file, _model);
+        _chosen = _model.Chosen.ToDictionary(choice => choice.Layer.Name, StringComparer.Ordinal);
         _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom)
         {
             AccuracyLevel = options.AccuracyLevel,
@@ -45,35 +46,35 @@ internal sealed class QuantizationRun
         var plan = new TargetPlan(_options, _file, _model, Choose());
         IReadOnlyList<CalibrationStage> stages = plan.Stages;
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
-        LayerKey[] keys = _options.WorkFolder is null
-            ? LayerKeys.Numbered(stages)
-            : LayerKeys.Of(_options, _file, stages, layer => _weights[layer.Name], windows.Windows);
-        using var store = new LayerStore(_options.WorkFolder ?? _options.OutputPath + ".layers.tmp",
+        using var store = new LayerStore(
+            _options.WorkFolder ?? _options.OutputPath + ".layers.tmp",
             isTemporary: _options.WorkFolder is null);
-        QuantizedLayerResult?[] kept =
-        [
-            .. stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => IsOwner(layer) ? store.Read(key, layer) : null)
-        ];
-        if (windows.Windows.Count == 0 || stages.SelectMany(stage => stage.Layers)
-            .Zip(kept)
-            .All(entry => IsKept(entry.First, entry.Second)))
+        foreach (LayerWork layer in Work(stages, windows))
         {
-            stages.ToList().ForEach(stage => Finish(stage, kept, input: null, keys, store));
+            layer.Result = layer.IsOwner ? store.Read(layer.Key, layer.Layer) : null;
+            _layers.Add(layer.Layer.Name, layer);
+        }
+
+        if (windows.Windows.Count == 0 || _layers.Values.All(layer => layer.IsKept))
+        {
+            stages.ToList().ForEach(stage => Finish(stage, input: null, store));
         }
         else
         {
-            Calibrate(plan, windows, kept, keys, store);
+            Calibrate(plan, windows, store);
         }
 
         _deferred.ForEach(_rewriter.Replace);
-        LayerDiagnostics.Merge(_layers, _file.Path).ToList().ForEach(Warn);
-        _observer.Report(new JobProgress("Quantizing", keys.Length, keys.Length, "layers"));
+        LayerDiagnostics.Merge(Results, _file.Path).ToList().ForEach(Warn);
+        _observer.Report(new JobProgress("Quantizing", _layers.Count, _layers.Count, "layers"));
         QuantizeReport report = Save(windows.Windows.Count);
         store.Prune(report.QuantizedBytes);
         return report;
     }
 
-    /// <summary>The layers to quantize, each with its options in <see cref="_weights"/>, in the order their stages run.</summary>
+    private IReadOnlyList<QuantizedLayerResult> Results => [.. _layers.Values.Select(layer => layer.Result!)];
+
+    /// <summary>The layers to quantize, in the order their stages run.</summary>
     private IReadOnlyList<LinearLayer> Choose()
     {
         IReadOnlyList<LinearLayer> all = _model.Found;
@@ -112,18 +113,20 @@ internal sealed class QuantizationRun
             Warn(tooLarge);
         }
 
-        foreach (LayerChoice choice in _model.Chosen)
-        {
-            _weights.Add(choice.Layer.Name, choice.Options);
-        }
-
         LinearLayer[] ordered = [.. _model.Chosen.Select(choice => choice.Layer).GroupBy(layer => layer.Input).SelectMany(stage => stage)];
-        return SharedWeights.Mark(_model.Graph, ordered, (one, other) => _weights[one.Name] == _weights[other.Name]);
+        return SharedWeights.Mark(_model.Graph, ordered, (one, other) => OptionsOf(one) == OptionsOf(other));
     }
 
-    private static bool IsOwner(LinearLayer layer) => layer.SharesWeightOf is null;
+    private QuantizationOptions OptionsOf(LinearLayer layer) => _chosen[layer.Name].Options;
 
-    private static bool IsKept(LinearLayer layer, QuantizedLayerResult? kept) => kept is not null || !IsOwner(layer);
+    /// <summary>Every layer of the stages with its options and key.</summary>
+    private IEnumerable<LayerWork> Work(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows)
+    {
+        LayerKey[] keys = _options.WorkFolder is null
+            ? LayerKeys.Numbered(stages)
+            : LayerKeys.Of(_options, _file, stages, OptionsOf, windows.Windows);
+        return stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => new LayerWork(layer, OptionsOf(layer), key));
+    }
 
     /// <summary>Weights are read until the outputs are written, so these must be none of the model's files.</summary>
     private void RequireSeparateOutput()
@@ -138,13 +141,13 @@ internal sealed class QuantizationRun
     }
 
     private TokenWindowSet LoadWindows() =>
-        QuantizeOptionRules.NeedsCalibration(_options) || _weights.Values.Any(weights => QuantizeOptionRules.NeedsCalibration(weights))
+        QuantizeOptionRules.NeedsCalibration(_options) || _model.Chosen.Any(choice => QuantizeOptionRules.NeedsCalibration(choice.Options))
             ? TokenWindowSet.Load(
                 _options.CalibrationPath!, _options.TokenizerPath, _options.Window, _options.Windows, _model.Facts,
                 _options.Reading, _options.WindowSeed, _cancellation)
             : TokenWindowSet.Empty;
 
-    private void Calibrate(TargetPlan plan, TokenWindowSet windows, QuantizedLayerResult?[] kept, LayerKey[] keys, LayerStore store)
+    private void Calibrate(TargetPlan plan, TokenWindowSet windows, LayerStore store)
     {
         IReadOnlyList<TokenBatch> batches = TokenBatch.Group(windows.Windows, most: _model.Facts.FixedBatch);
         var feeds = new TokenFeeds(_model.Facts);
@@ -158,29 +161,29 @@ internal sealed class QuantizationRun
         for (int i = 0; i < plan.Stages.Count; i++)
         {
             CalibrationStage stage = plan.Stages[i];
-            bool isKept = stage.Layers.Zip(kept.Skip(_layers.Count)).All(entry => IsKept(entry.First, entry.Second));
-            using StageInput? input = _clock.Measure("calibrate",
-                () => calibration.Run(i, layer => _weights[layer.Name], layer => WeightReader.Read(_file, _model.Graph, layer), !isKept));
-            Finish(stage, kept, input, keys, store);
+            bool isKept = stage.Layers.All(layer => _layers[layer.Name].IsKept);
+            using StageInput? input = _clock.Measure(
+                "calibrate",
+                () => calibration.Run(i, OptionsOf, layer => WeightReader.Read(_file, _model.Graph, layer), !isKept));
+            Finish(stage, input, store);
         }
     }
 
     /// <summary>Gets each layer of <paramref name="stage"/>, kept or quantized now, and puts it into the model.</summary>
-    private void Finish(CalibrationStage stage, QuantizedLayerResult?[] kept, StageInput? input, LayerKey[] keys, LayerStore store)
+    private void Finish(CalibrationStage stage, StageInput? input, LayerStore store)
     {
-        int first = _layers.Count;
-        foreach (LinearLayer layer in stage.Layers)
+        LayerWork[] layers = [.. stage.Layers.Select(layer => _layers[layer.Name])];
+        foreach (LayerWork layer in layers)
         {
             _cancellation.ThrowIfCancellationRequested();
-            int index = _layers.Count;
-            _observer.Report(new JobProgress("Quantizing", index, keys.Length, "layers", layer.DisplayName));
-            _layers.Add(IsOwner(layer)
-                ? kept[index] ?? store.Write(keys[index], _clock.Measure("quantize", () => Quantize(layer, input)))
-                : _layers.Single(owner => owner.Tensors.Layer.Name == layer.SharesWeightOf).SharedWith(layer));
+            int index = _layers.IndexOf(layer.Layer.Name);
+            _observer.Report(new JobProgress("Quantizing", index, _layers.Count, "layers", layer.Layer.DisplayName));
+            layer.Result = layer.IsOwner
+                ? layer.Result ?? store.Write(layer.Key, _clock.Measure("quantize", () => Quantize(layer, input)))
+                : _layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
         }
 
-        QuantizedLayerResult[] made = [.. _layers.Skip(first)];
-        QuantizedLayerTensors[] replacements = [.. made.Select(layer => layer.Tensors)];
+        QuantizedLayerTensors[] replacements = [.. layers.Select(layer => layer.Result!.Tensors)];
         if (_options.CalibrateOn == CalibrationSource.Quantized)
         {
             _rewriter.Replace(replacements);
@@ -189,7 +192,6 @@ internal sealed class QuantizationRun
         {
             _deferred.Add(replacements);
         }
-
     }
 
     private void Warn(Diagnostic warning)
@@ -198,10 +200,11 @@ internal sealed class QuantizationRun
         _observer.Warn(warning);
     }
 
-    private QuantizedLayerResult Quantize(LinearLayer layer, StageInput? input)
+    private QuantizedLayerResult Quantize(LayerWork work, StageInput? input)
     {
+        LinearLayer layer = work.Layer;
         float[] weight = WeightReader.Read(_file, _model.Graph, layer);
-        QuantizationOptions options = _weights[layer.Name] with { MaxThreads = _options.Threads };
+        QuantizationOptions options = work.Options with { MaxThreads = _options.Threads };
         int rotation = input?.Rotation ?? RotationChoice.Block(_options, layer.InFeatures);
         if (rotation > 0)
         {
@@ -243,7 +246,7 @@ internal sealed class QuantizationRun
             Outputs = [.. ProfileFiles.Of(_options).Select(file => file.Path)],
             Recipe = Recipe.Describe(_options),
             Options = OptionList.Of(_options),
-            Layers = [.. _layers.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })],
+            Layers = [.. Results.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })],
             Coverage = _coverage,
             BitsPerWeight = BitsPerWeight(first),
             OriginalBytes = ModelFiles.Bytes(_options.ModelPath),
@@ -259,7 +262,7 @@ internal sealed class QuantizationRun
     /// </summary>
     private double BitsPerWeight(EmissionProfile profile)
     {
-        LayerReport[] stored = [.. _layers.Select(layer => layer.Report(profile)).Where(layer => layer.SharesWeightOf is null)];
+        LayerReport[] stored = [.. Results.Select(layer => layer.Report(profile)).Where(layer => layer.SharesWeightOf is null)];
         double weights = stored.Sum(layer => (double)layer.Rows * layer.Columns);
         return stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
     }

@@ -1,6 +1,6 @@
-using Zqfp.Tokenizers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Zqfp.Tokenizers;
 
 namespace Zqfp.Tests;
 
