@@ -189,7 +189,7 @@ public sealed class QuantizeTokensTests
                 // The package gives no FP8 outputs: each code is cast to the float it stands for.
                 Onnx.Node("", "Cast", ["xq"], ["xf"], Onnx.Attribute("to", Onnx.Float)),
             ],
-            [Onnx.Value("x", (int)OrtElementTypes.Of<T>(), "m", columns)],
+            [Onnx.Value("x", Onnx.TypeOf<T>(), "m", columns)],
             [Onnx.Value("xf", Onnx.Float, "m", columns), Onnx.Value("sx", Onnx.Float, "m", 1)]);
         using var session = new InferenceSession(model, new SessionOptions().AddZqfpOperators());
         using OrtValue input = TestSessions.Tensor(x, rows, columns);

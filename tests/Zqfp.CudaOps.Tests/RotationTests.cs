@@ -119,7 +119,7 @@ public sealed class RotationTests
     {
         byte[] model = Onnx.Model(
             [Onnx.Node("zqfp", OperatorNames.RotateTokens, ["x"], ["y"], Onnx.Attribute("rotation", block))],
-            [Onnx.Value("x", (int)OrtElementTypes.Of<T>(), "m", columns)],
+            [Onnx.Value("x", Onnx.TypeOf<T>(), "m", columns)],
             [Onnx.Value("y", Onnx.Float, "m", columns)]);
         return Run(model, x, columns, "y")[0];
     }
@@ -134,7 +134,7 @@ public sealed class RotationTests
                 Onnx.Node("zqfp", OperatorNames.QuantizeTokens, ["x"], ["xq", "sx"], attributes),
                 Onnx.Node("", "Cast", ["xq"], ["xf"], Onnx.Attribute("to", Onnx.Float)),
             ],
-            [Onnx.Value("x", (int)OrtElementTypes.Of<T>(), "m", columns)],
+            [Onnx.Value("x", Onnx.TypeOf<T>(), "m", columns)],
             [Onnx.Value("xf", Onnx.Float, "m", columns), Onnx.Value("sx", Onnx.Float, "m", 1)]);
         float[][] outputs = Run(model, x, columns, "xf", "sx");
         return (outputs[0], outputs[1]);

@@ -78,7 +78,7 @@ public sealed class RoundTokensTests
     private static T[] Run<T>(string format, T[] x, int columns)
         where T : unmanaged
     {
-        int type = (int)OrtElementTypes.Of<T>();
+        int type = Onnx.TypeOf<T>();
         byte[] model = Onnx.Model(
             [Onnx.Node("zqfp", OperatorNames.RoundTokens, ["x"], ["y"], Onnx.Attribute("format", format))],
             [Onnx.Value("x", type, "m", columns)],

@@ -1,6 +1,6 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>Sizes of element types, and the .NET types that hold them.</summary>
+/// <summary>Sizes of element types.</summary>
 internal static class OrtElementTypes
 {
     /// <summary>Bits of one element.</summary>
@@ -36,26 +36,4 @@ internal static class OrtElementTypes
         }
         return count;
     }
-
-    /// <summary>The element type whose values <typeparamref name="T"/> is.</summary>
-    /// <exception cref="NotSupportedException"><typeparamref name="T"/> is none of the numeric types of tensors.</exception>
-    public static OrtElementType Of<T>()
-        where T : unmanaged => OfOrUndefined<T>() is var type and not OrtElementType.Undefined
-            ? type
-            : throw new NotSupportedException($"{typeof(T)} is no element type of a tensor.");
-
-    private static OrtElementType OfOrUndefined<T>() =>
-        typeof(T) == typeof(float) ? OrtElementType.Float
-        : typeof(T) == typeof(Half) ? OrtElementType.Float16
-        : typeof(T) == typeof(double) ? OrtElementType.Double
-        : typeof(T) == typeof(long) ? OrtElementType.Int64
-        : typeof(T) == typeof(int) ? OrtElementType.Int32
-        : typeof(T) == typeof(byte) ? OrtElementType.UInt8
-        : typeof(T) == typeof(sbyte) ? OrtElementType.Int8
-        : typeof(T) == typeof(short) ? OrtElementType.Int16
-        : typeof(T) == typeof(ushort) ? OrtElementType.UInt16
-        : typeof(T) == typeof(uint) ? OrtElementType.UInt32
-        : typeof(T) == typeof(ulong) ? OrtElementType.UInt64
-        : typeof(T) == typeof(bool) ? OrtElementType.Bool
-        : OrtElementType.Undefined;
 }

@@ -56,9 +56,6 @@ internal sealed class DeviceLinear : IDisposable
     /// <summary>Rank of the low-rank branch, rounded up to a multiple of 8; 0 without one.</summary>
     public int Rank { get; }
 
-    /// <summary>Whether the fast kernels serve this layer.</summary>
-    public bool IsPacked => _packed is not null;
-
     /// <summary>Puts a layer on the device.</summary>
     /// <param name="context">The device, current on this thread.</param>
     /// <param name="constants">The layer.</param>

@@ -3,9 +3,6 @@ namespace Zqfp.CudaOps;
 /// <summary>Which tile the fused kernel runs with, from measurements on an H200 (docs/hopper.md).</summary>
 internal static class GemmTuning
 {
-    /// <summary>From this many tokens on, the two-pass path (expand, then cuBLASLt) is the faster one.</summary>
-    public const int TwoPassTokens = 1024;
-
     private const int MostBlocks = 3;
 
     /// <summary>The tile for a layer and a number of tokens.</summary>

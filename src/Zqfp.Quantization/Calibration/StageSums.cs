@@ -18,9 +18,6 @@ internal sealed class StageSums(
     private readonly int _columns = stage.Layers[0].InFeatures;
     private readonly Workers _workers = new(options.Threads == 0 ? Environment.ProcessorCount : options.Threads, CancellationToken.None);
 
-    /// <summary>Batches of windows.</summary>
-    public IReadOnlyList<TokenBatch> Batches => batches;
-
     /// <summary>The first fifth of the windows is held out; 0 of a single one.</summary>
     public int HeldWindows { get; } = batches.Sum(batch => batch.Windows) is > 1 and int count ? Math.Max(1, count / 5) : 0;
 

@@ -8,6 +8,9 @@ internal static class Onnx
 {
     public const int Float = 1, UInt8 = 2, Int64 = 7, Float16 = 10, Float8E4M3FN = 17, UInt4 = 21, Float4E2M1 = 23;
 
+    /// <summary>The element type of float or Half.</summary>
+    public static int TypeOf<T>() => typeof(T) == typeof(Half) ? Float16 : Float;
+
     public static byte[] Model(
         byte[][] nodes, byte[][] inputs, byte[][] outputs, byte[][]? initializers = null, int opset = 21, int ir = 11,
         (string Key, string Value)[]? metadata = null)
