@@ -1,11 +1,12 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
 /// <summary>
 /// OCP FP8 E4M3: sign, 4 exponent bits (bias 7), 3 mantissa bits; no infinities, 0x7F and 0xFF are NaN, the largest value is
-/// 448. Encoding rounds to nearest, ties to even, and saturates.
+/// 448. Encoding rounds to nearest, ties to even, and saturates. The same as <see cref="NumberFormat.E4M3"/>, for values that lie in registers.
 /// </summary>
 internal static class E4M3
 {
@@ -22,9 +23,7 @@ internal static class E4M3
     private const int ExponentShift = (127 - 7) << 23;
 
     /// <summary>The values of the 256 codes.</summary>
-    public static ReadOnlySpan<float> Values => Table;
-
-    private static readonly float[] Table = MakeTable();
+    public static ReadOnlySpan<float> Values => NumberFormat.E4M3.Values;
 
     /// <summary>The code of a value.</summary>
     public static byte Encode(float value)
@@ -118,20 +117,5 @@ internal static class E4M3
         value = Vector512.ConditionalSelect(Vector512.Equals(magnitude, Vector512.Create(NaNCode)),
             Vector512.Create(float.NaN).AsInt32(), value);
         return (value | Vector512.ShiftLeft(code & Vector512.Create(0x80), 24)).AsSingle();
-    }
-
-    private static float[] MakeTable()
-    {
-        float[] table = new float[256];
-        for (int code = 0; code < table.Length; code++)
-        {
-            int exponent = (code >> 3) & 15;
-            int mantissa = code & 7;
-            float magnitude = (code & 0x7F) == NaNCode ? float.NaN
-                : exponent == 0 ? mantissa * SubnormalUnit
-                : float.ScaleB(8 + mantissa, exponent - 10);
-            table[code] = code < 128 ? magnitude : -magnitude;
-        }
-        return table;
     }
 }

@@ -1,3 +1,5 @@
+using Zqfp.Numerics;
+
 namespace Zqfp.CudaOps;
 
 /// <summary>Plain loops: what the vectorized implementations are compared with, and what runs where there are none.</summary>
@@ -5,21 +7,19 @@ internal sealed unsafe class PortablePanelMath : PanelMath
 {
     private const int Width = PackedWeights.PanelWidth;
 
-    /// <summary>The values of the 16 E2M1 codes.</summary>
-    public static ReadOnlySpan<float> E2M1Values => [0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6];
-
     public override void DecodeE2M1(uint* words, int columns, float* panel)
     {
+        ReadOnlySpan<float> values = NumberFormat.E2M1.Values;
         for (int i = 0; i < columns * Width; i++)
         {
             int column = i / Width;
-            panel[i] = E2M1Values[(int)(words[(column / 8 * Width) + (i % Width)] >> (column % 8 * 4)) & 15];
+            panel[i] = values[(int)(words[(column / 8 * Width) + (i % Width)] >> (column % 8 * 4)) & 15];
         }
     }
 
     public override void DecodeE4M3(uint* words, int columns, float* panel)
     {
-        ReadOnlySpan<float> values = E4M3.Values;
+        ReadOnlySpan<float> values = NumberFormat.E4M3.Values;
         for (int i = 0; i < columns * Width; i++)
         {
             int column = i / Width;

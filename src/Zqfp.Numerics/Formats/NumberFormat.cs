@@ -81,6 +81,9 @@ internal sealed partial class NumberFormat
     /// <summary>Whether the format has a code for NaN.</summary>
     public bool HasNaN { get; }
 
+    /// <summary>The values of all codes, in the codes' order.</summary>
+    public ReadOnlySpan<float> Values => _values;
+
     /// <summary>Number of distinct codes: 16 or 256.</summary>
     public int CodeCount => 1 << Bits;
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using Zqfp.Numerics;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
@@ -16,8 +17,6 @@ internal static class FunctionBodies
 {
     /// <summary>The default operator set of the bodies.</summary>
     public const long Opset = 21;
-
-    private static readonly float[] E2M1 = [0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6];
 
     /// <summary>Every operator's body.</summary>
     /// <param name="rotated">
@@ -137,7 +136,7 @@ internal static class FunctionBodies
 
     /// <summary>Codes W to the values they stand for: <c>decoded</c> [N, K].</summary>
     private static NodeProto[] Decode(bool isFourBit) => isFourBit
-        ? [Constant("table", DataType.Float, [16], E2M1), Cast("W", "index", DataType.Int32), Node("Gather", ["table", "index"], "decoded")]
+        ? [Constant("table", DataType.Float, [16], NumberFormat.E2M1.Values.ToArray()), Cast("W", "index", DataType.Int32), Node("Gather", ["table", "index"], "decoded")]
         : [Cast("W", "decoded", DataType.Float)];
 
     /// <summary>The scale of each group: <c>scales</c> [N, groups].</summary>

@@ -204,8 +204,7 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
 
     /// <summary>The values of all codes of a format.</summary>
     private static TensorData Values(NumberFormat format) =>
-        new(DataType.Float, [format.CodeCount],
-            Bytes<float>(Enumerable.Range(0, format.CodeCount).Select(code => format.Decode((byte)code)).ToArray()));
+        new(DataType.Float, [format.CodeCount], Bytes<float>(format.Values.ToArray()));
 
     private static TensorData Integers(params long[] values) => new(DataType.Int64, [values.Length], Bytes<long>(values));
 }
