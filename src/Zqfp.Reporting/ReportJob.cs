@@ -44,8 +44,7 @@ internal static class ReportJob
         {
             try
             {
-                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-                File.WriteAllText(path, content);
+                WholeFile.WriteText(path, content);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {

@@ -37,37 +37,19 @@ internal sealed class KernelCache
     /// <summary>Writes an entry. A folder that cannot be written to only costs the next start a compilation.</summary>
     public void Write(string key, ReadOnlySpan<byte> payload)
     {
-        string temporary = $"{PathOf(key)}.{Guid.NewGuid():N}.tmp";
+        byte[] file = [.. SHA256.HashData(payload), .. payload];
         try
         {
-            Directory.CreateDirectory(_directory);
-            using (FileStream stream = File.Create(temporary))
-            {
-                stream.Write(SHA256.HashData(payload));
-                stream.Write(payload);
-            }
-            File.Move(temporary, PathOf(key), overwrite: true);
+            WholeFile.Write(PathOf(key), temporary => File.WriteAllBytes(temporary, file));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            TryDelete(temporary);
+            // Compiled kernels are not kept here.
         }
     }
 
     /// <summary>The file of a key.</summary>
     public string PathOf(string key) => Path.Combine(_directory, key + ".cubin");
-
-    private static void TryDelete(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The folder is read-only: nothing was written.
-        }
-    }
 
     private static string DefaultDirectory()
     {

@@ -27,10 +27,9 @@ internal static class SweepFiles
         SweepReport whole = report with { Files = files };
         try
         {
-            Directory.CreateDirectory(folder);
-            File.WriteAllText(files[0], Markdown(whole));
-            File.WriteAllText(files[1], JsonSerializer.Serialize(whole, Json) + "\n");
-            File.WriteAllText(files[2], SweepPlot.Draw(whole));
+            WholeFile.WriteText(files[0], Markdown(whole));
+            WholeFile.WriteText(files[1], JsonSerializer.Serialize(whole, Json) + "\n");
+            WholeFile.WriteText(files[2], SweepPlot.Draw(whole));
             return whole;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
