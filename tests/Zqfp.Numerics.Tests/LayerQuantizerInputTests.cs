@@ -53,7 +53,6 @@ public sealed class LayerQuantizerInputTests
         QuantizationOptions[] wrong =
         [
             Rtn with { GroupSize = -2 },
-            Rtn with { RowsPerAnchor = 0 },
             Rtn with { MaxExponent = 127 },
             Rtn with { Damping = double.NaN },
             Rtn with { BlockSize = 100 },
@@ -70,7 +69,7 @@ public sealed class LayerQuantizerInputTests
         {
             ZqfpException error = AssertError("ZQFP2005", () => LayerQuantizer.Quantize("layer", new float[4], 2, 2, null, options));
             Assert.Matches(
-                "(GroupSize|RowsPerAnchor|MaxExponent|Damping|BlockSize|"
+                "(GroupSize|MaxExponent|Damping|BlockSize|"
                 + "Rank|Sweeps|Refits|MaxThreads|Method|ScaleSearch|Weighting|Constraint) is ",
                 error.Message);
         }

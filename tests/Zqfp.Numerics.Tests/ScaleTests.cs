@@ -90,15 +90,6 @@ public sealed class ScaleTests
     }
 
     [Fact]
-    public void Rows_can_share_an_anchor()
-    {
-        QuantizedMatrix matrix = Quantize(RandomData.Uniform(10 * 64, 1), 10, 64, Rtn with { GroupSize = 32, RowsPerAnchor = 4 });
-        Assert.Equal(3, matrix.RowScales!.Distinct().Count());
-        Assert.Equal(matrix.RowScales![0], matrix.RowScales[3]);
-        Assert.Equal(matrix.RowScales[8], matrix.RowScales[9]);
-    }
-
-    [Fact]
     public void Exponents_are_clamped_and_reported()
     {
         float[] weights = [6, 6, 6e-9f, 6e-9f, 6, 6, 6, 6];

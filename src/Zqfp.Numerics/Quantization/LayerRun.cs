@@ -35,13 +35,13 @@ internal sealed class LayerRun : IDisposable
         }
 
         _columnWeights = ColumnWeights();
-        QuantizedMatrix quantized = QuantizeLess(null, _options.Method, out double? loss);
+        QuantizedMatrix quantized = QuantizeLess(null, out double? loss);
         LowRankFactors? lowRank = null;
         int refits = _options.Rank > 0 ? _options.LowRankRefits : 0;
         for (int i = 0; i < refits; i++)
         {
             lowRank = Fit(quantized);
-            quantized = QuantizeLess(lowRank, _options.Method, out _);
+            quantized = QuantizeLess(lowRank, out _);
         }
 
         // Only the sweeps need the factor; what follows reuses its memory.
@@ -55,14 +55,14 @@ internal sealed class LayerRun : IDisposable
         }
 
         loss ??= Error(quantized, lowRank).Loss(_hessian);
-        return new QuantizedLayer(quantized, lowRank, loss.Value, RtnLoss(), _warnings.ToList());
+        return new QuantizedLayer(quantized, lowRank, loss.Value, _warnings.ToList());
     }
 
     public void Dispose() => _damped?.Dispose();
 
-    private QuantizedMatrix QuantizeLess(LowRankFactors? lowRank, QuantizationMethod method, out double? loss)
+    private QuantizedMatrix QuantizeLess(LowRankFactors? lowRank, out double? loss)
     {
-        bool gptq = method == QuantizationMethod.Gptq;
+        bool gptq = _options.Method == QuantizationMethod.Gptq;
         var source = new WeightSource(_weights, _rows, _columns, lowRank);
         ScaleTable scales = ScaleCalculator.Compute(source, _options, _columnWeights, out int clamped, _cancellationToken);
         _warnings.ExponentsClamped(clamped, scales.Effective.Length, _options.MaxExponent);
@@ -94,10 +94,6 @@ internal sealed class LayerRun : IDisposable
         return new LowRankSolver(Error(quantized, null), weighting, _options.Threads, _cancellationToken).Fit(
             _options.Rank, _options.LowRankStorage);
     }
-
-    private double? RtnLoss() => _options.MeasureRtnLoss
-        ? Error(QuantizeLess(null, QuantizationMethod.Rtn, out _), null).Loss(_hessian)
-        : null;
 
     private StreamedError Error(QuantizedMatrix quantized, LowRankFactors? lowRank) =>
         new(new ErrorSource(_weights, quantized, lowRank), _options.Threads, _cancellationToken);

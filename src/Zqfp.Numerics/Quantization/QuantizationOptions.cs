@@ -23,9 +23,6 @@ internal sealed record QuantizationOptions
     /// <summary>How the constraint rounds; without effect when there is none.</summary>
     public PowerRounding Rounding { get; init; } = PowerRounding.Nearest;
 
-    /// <summary>Rows that share the anchor S_max of <see cref="ScaleConstraint.M2"/>: 1 or more.</summary>
-    public int RowsPerAnchor { get; init; } = 1;
-
     /// <summary>Largest exponent k of <see cref="ScaleConstraint.M2"/>, 0..126; at 14 FP4 times 2^-k still fits E4M3 exactly.</summary>
     public int MaxExponent { get; init; } = 14;
 
@@ -65,9 +62,6 @@ internal sealed record QuantizationOptions
     /// <summary>How often, after the first fit, the weights less the correction are quantized again and the correction refitted.</summary>
     public int LowRankRefits { get; init; }
 
-    /// <summary>Whether <see cref="QuantizedLayer.RtnLoss"/> is computed as well: one more product of W's and H's size.</summary>
-    public bool MeasureRtnLoss { get; init; }
-
     /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
     public int MaxThreads { get; init; }
 
@@ -76,7 +70,6 @@ internal sealed record QuantizationOptions
     internal void Validate(bool hasHessian)
     {
         Require(GroupSize >= WholeTensor, nameof(GroupSize), GroupSize, "a number of columns, 0 (whole row) or -1 (whole tensor)");
-        Require(RowsPerAnchor >= 1, nameof(RowsPerAnchor), RowsPerAnchor, "1 or more");
         Require(MaxExponent is >= 0 and <= 126, nameof(MaxExponent), MaxExponent, "0..126");
         Require(Damping is >= 0 and <= 1, nameof(Damping), Damping, "0..1");
         Require(BlockSize is >= 32 and <= 512 && BlockSize % 32 == 0, nameof(BlockSize), BlockSize, "a multiple of 32 in 32..512");

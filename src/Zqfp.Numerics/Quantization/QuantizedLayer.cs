@@ -7,9 +7,6 @@ namespace Zqfp.Numerics;
 /// tr(E H E^T) with E = W - Q - Up Down and the undamped Hessian: twice the mean squared error of the layer's outputs, summed
 /// over the outputs. Without a Hessian, ||E||^2.
 /// </param>
-/// <param name="RtnLoss">
-/// The same for round to nearest without correction, when <see cref="QuantizationOptions.MeasureRtnLoss"/> asks for it.
-/// </param>
 /// <param name="Warnings">What a user should know.</param>
 internal sealed record QuantizedLayer(
-    QuantizedMatrix Weights, LowRankFactors? LowRank, double Loss, double? RtnLoss, IReadOnlyList<QuantizationWarning> Warnings);
+    QuantizedMatrix Weights, LowRankFactors? LowRank, double Loss, IReadOnlyList<QuantizationWarning> Warnings);

@@ -49,18 +49,13 @@ internal sealed class ScaleCalculator
 
     private bool OneForTensor => _options.GroupSize == QuantizationOptions.WholeTensor;
 
-    // A unit is the rows whose scales depend on each other: those of one anchor, or the whole tensor.
+    // A unit is the rows whose scales depend on each other: one row, or the whole tensor.
     private void Run(CancellationToken cancellationToken)
     {
-        int rowsPerUnit = OneForTensor ? _weights.Rows
-            : _options.Constraint == ScaleConstraint.M2 ? Math.Min(_options.RowsPerAnchor, _weights.Rows)
-            : 1;
-        int units = (_weights.Rows + rowsPerUnit - 1) / rowsPerUnit;
-        new Workers(_options.Threads, cancellationToken).For(units, () => new AlignedBuffer(_weights.Columns), (unit, row) =>
-        {
-            int first = unit * rowsPerUnit;
-            ComputeUnit(first, Math.Min(rowsPerUnit, _weights.Rows - first), row);
-        });
+        int rowsPerUnit = OneForTensor ? _weights.Rows : 1;
+        int units = OneForTensor ? 1 : _weights.Rows;
+        new Workers(_options.Threads, cancellationToken).For(
+            units, () => new AlignedBuffer(_weights.Columns), (unit, row) => ComputeUnit(unit * rowsPerUnit, rowsPerUnit, row));
     }
 
     private void ComputeUnit(int firstRow, int rows, AlignedBuffer values)
