@@ -40,8 +40,7 @@ public sealed class ListZqfpGenAiFiles : Microsoft.Build.Utilities.Task
     private IEnumerable<ITaskItem> Of(ITaskItem model, string path)
     {
         // A folder around the project is refused by the tool.
-        if (!File.Exists(path)
-            || Path.GetFullPath(ProjectDirectory).StartsWith(Path.GetDirectoryName(path)!, StringComparison.OrdinalIgnoreCase))
+        if (!File.Exists(path) || Folder(ProjectDirectory).StartsWith(Folder(Path.GetDirectoryName(path)!), StringComparison.OrdinalIgnoreCase))
         {
             yield break;
         }
@@ -66,6 +65,9 @@ public sealed class ListZqfpGenAiFiles : Microsoft.Build.Utilities.Task
             yield return Item(Path.Combine(made, library), Path.Combine(place, library));
         }
     }
+
+    /// <summary>A folder's full path with a separator at its end, so that what begins with it lies in it.</summary>
+    private static string Folder(string path) => Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar;
 
     private static TaskItem Item(string path, string link)
     {

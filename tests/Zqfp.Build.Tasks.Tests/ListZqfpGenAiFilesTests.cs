@@ -11,10 +11,10 @@ public sealed class ListZqfpGenAiFilesTests : IDisposable
     [Fact]
     public void Lists_the_folders_own_files_and_those_that_quantizing_writes()
     {
-        string model = _folder.File("project/chat/model.onnx", "");
-        string template = _folder.File("project/chat/chat_template.jinja", "");
-        string adapter = _folder.File("project/chat/adapters/a.bin", "");
-        _folder.File("project/chat/genai_config.json", "{}");
+        string model = _folder.Write("project/chat/model.onnx", "");
+        string template = _folder.Write("project/chat/chat_template.jinja", "");
+        string adapter = _folder.Write("project/chat/adapters/a.bin", "");
+        _folder.Write("project/chat/genai_config.json", "{}");
         string project = Path.GetDirectoryName(Path.GetDirectoryName(model)!)!;
         string made = Path.Combine(project, "obj/zqfp/deep/model.onnx");
 
@@ -31,9 +31,27 @@ public sealed class ListZqfpGenAiFilesTests : IDisposable
         Assert.Empty(List(project));
     }
 
-    private static (string Path, string Link)[] List(string project, params (string Name, string Value)[] metadata)
+    [Fact]
+    public void Lists_a_folder_beside_the_project_whose_name_the_projects_begins_with()
     {
-        var item = new TaskItem("chat/model.onnx");
+        _folder.Write("chat/model.onnx", "");
+        string template = _folder.Write("chat/chat_template.jinja", "");
+        string project = Path.Combine(_folder.Path, "chat-app");
+        Assert.Contains((template, "deep/chat_template.jinja"), List(project, "../chat/model.onnx", ("For", "genai")));
+    }
+
+    [Fact]
+    public void Lists_nothing_of_a_folder_around_the_project()
+    {
+        _folder.Write("chat/model.onnx", "");
+        Assert.Empty(List(Path.Combine(_folder.Path, "chat", "app"), "../model.onnx", ("For", "genai")));
+    }
+
+    private static (string Path, string Link)[] List(string project, params (string Name, string Value)[] metadata) => List(project, "chat/model.onnx", metadata);
+
+    private static (string Path, string Link)[] List(string project, string model, params (string Name, string Value)[] metadata)
+    {
+        var item = new TaskItem(model);
         item.SetMetadata("Link", "deep/model.onnx");
         foreach ((string name, string value) in metadata)
         {
