@@ -11,26 +11,30 @@ public static class ZqfpOps
     /// The library that exports <c>RegisterCustomOps</c>: to be given to <c>SessionOptions.RegisterCustomOpLibrary</c>, to
     /// <c>register_custom_ops_library</c> in other languages, or to GenAI as <c>custom_ops_library</c>.
     /// </summary>
-    /// <exception cref="FileNotFoundException">
-    /// It is neither in <c>runtimes/&lt;rid&gt;/native</c> beside the application nor in its folder.
+    /// <exception cref="ZqfpException">
+    /// ZQFP4007: it is neither in <c>runtimes/&lt;rid&gt;/native</c> beside the application nor in its folder.
     /// </exception>
-    public static string LibraryPath
+    public static string LibraryPath => Find()
+        ?? throw new ZqfpException(
+            "ZQFP4007", $"The operators' native library is not beside the application: {string.Join("; ", Places)}.", Places[0]);
+
+    /// <summary>The library's file name on this system.</summary>
+    internal static string FileName { get; } = OperatingSystem.IsWindows()
+        ? "zqfp_ops.dll"
+        : OperatingSystem.IsMacOS() ? "zqfp_ops.dylib"
+        : "zqfp_ops.so";
+
+    private static string[] Places
     {
         get
         {
-            (string system, string extension) = OperatingSystem.IsWindows()
-                ? ("win", "dll")
-                : OperatingSystem.IsMacOS() ? ("osx", "dylib")
-                : ("linux", "so");
-            string file = "zqfp_ops." + extension;
+            string system = OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : "linux";
             string platform = $"{system}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
-            string[] places =
-            [
-                Path.Combine(AppContext.BaseDirectory, "runtimes", platform, "native", file), Path.Combine(AppContext.BaseDirectory, file)
-            ];
-            return places.FirstOrDefault(File.Exists)
-                ?? throw new FileNotFoundException(
-                    $"ZQFP4007: the operators' native library is not beside the application: {string.Join("; ", places)}.", places[0]);
+            string folder = AppContext.BaseDirectory;
+            return [Path.Combine(folder, "runtimes", platform, "native", FileName), Path.Combine(folder, FileName)];
         }
     }
+
+    /// <summary>The library's path, or null where it is not beside the application.</summary>
+    internal static string? Find() => Places.FirstOrDefault(File.Exists);
 }
