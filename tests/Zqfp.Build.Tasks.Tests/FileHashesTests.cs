@@ -10,7 +10,7 @@ public sealed class FileHashesTests : IDisposable
     [Fact]
     public void Hashes_the_content() =>
         Assert.Equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            new FileHashes(Cache).Of(_folder.File("a", "abc")));
+            new FileHashes(Cache).Of(_folder.Write("a", "abc")));
 
     [Fact]
     public void A_missing_file_has_a_hash_of_its_own() =>
@@ -19,7 +19,7 @@ public sealed class FileHashesTests : IDisposable
     [Fact]
     public void A_file_that_was_only_touched_keeps_its_hash()
     {
-        string file = _folder.File("a", "abc");
+        string file = _folder.Write("a", "abc");
         string before = new FileHashes(Cache).Of(file);
         File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddHours(1));
 
@@ -29,7 +29,7 @@ public sealed class FileHashesTests : IDisposable
     [Fact]
     public void An_older_file_in_its_place_changes_the_hash()
     {
-        string file = _folder.File("a", "abc");
+        string file = _folder.Write("a", "abc");
         var hashes = new FileHashes(Cache);
         string before = hashes.Of(file);
         hashes.Save();
@@ -42,7 +42,7 @@ public sealed class FileHashesTests : IDisposable
     [Fact]
     public void An_unchanged_file_is_not_read_again()
     {
-        string file = _folder.File("a", "abc");
+        string file = _folder.Write("a", "abc");
         DateTime time = File.GetLastWriteTimeUtc(file);
         var hashes = new FileHashes(Cache);
         string before = hashes.Of(file);
@@ -56,7 +56,7 @@ public sealed class FileHashesTests : IDisposable
     [Fact]
     public void Saving_without_a_change_writes_nothing()
     {
-        string file = _folder.File("a", "abc");
+        string file = _folder.Write("a", "abc");
         var first = new FileHashes(Cache);
         first.Of(file);
         first.Save();
@@ -74,7 +74,7 @@ public sealed class FileHashesTests : IDisposable
         File.WriteAllText(Cache, "nonsense\n\t\n\0");
 
         Assert.Equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            new FileHashes(Cache).Of(_folder.File("a", "abc")));
+            new FileHashes(Cache).Of(_folder.Write("a", "abc")));
     }
 
     public void Dispose() => _folder.Dispose();

@@ -10,7 +10,7 @@ public sealed class HelpLinksTests : IDisposable
     [Fact]
     public void A_page_in_a_folder_is_an_address_of_the_file()
     {
-        string page = _folder.File("ZQFP3001.md", "");
+        string page = _folder.Write("ZQFP3001.md", "");
 
         string link = new HelpLinks(_folder.Path + "/x/../").Of("ZQFP3001")!;
         Assert.StartsWith("file:///", link, StringComparison.Ordinal);

@@ -30,7 +30,7 @@ public sealed class MetadataPlaceTests : IDisposable
     [InlineData("Window", "1", 0, 0)]
     public void A_piece_of_metadata_or_its_property_has_a_line_and_a_column(string metadata, string value, int line, int column)
     {
-        string project = _folder.File("p.csproj", Project);
+        string project = _folder.Write("p.csproj", Project);
         MetadataPlace place = MetadataPlace.Find(project, metadata, value);
         Assert.Equal((project, line, column), (place.File, place.Line, place.Column));
     }
@@ -40,7 +40,7 @@ public sealed class MetadataPlaceTests : IDisposable
     [InlineData("other.csproj", null)]
     public void A_project_that_cannot_be_read_is_named_without_a_line(string name, string? content)
     {
-        string project = content is null ? Path.Combine(_folder.Path, name) : _folder.File(name, content);
+        string project = content is null ? Path.Combine(_folder.Path, name) : _folder.Write(name, content);
         Assert.Equal(
             (project, 0), (MetadataPlace.Find(project, "Weights", "fp5").File, MetadataPlace.Find(project, "Weights", "fp5").Line));
     }

@@ -10,11 +10,11 @@ public sealed class PrepareZqfpModelsTests : IDisposable
 
     public PrepareZqfpModelsTests()
     {
-        _folder.File("model/m.onnx", "");
-        _folder.File("model/tokenizer.json", "{}");
-        _folder.File("calibration.txt", "text");
-        _folder.File("tool/dotnet-zqfp.dll", "tool");
-        _folder.File("tool/Library.dll", "library");
+        _folder.Write("model/m.onnx", "");
+        _folder.Write("model/tokenizer.json", "{}");
+        _folder.Write("calibration.txt", "text");
+        _folder.Write("tool/dotnet-zqfp.dll", "tool");
+        _folder.Write("tool/Library.dll", "library");
     }
 
     private string QuantizeInputs => File.ReadAllText(Path.Combine(_folder.Path, "obj/model/m.onnx/quantize.inputs"));
@@ -55,7 +55,7 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     [Fact]
     public void A_recipe_gives_what_neither_the_item_nor_the_command_line_says()
     {
-        _folder.File("recipes/zqfp.json",
+        _folder.Write("recipes/zqfp.json",
             """{ "tokenizer": "../model/tokenizer.json", "rank": 16, "weights": "fp8", "window": 64, "layerOverrides": ["a:rank=1", "b:rank=2"] }""");
         _engine.GlobalProperties["ZqfpWindow"] = "128";
 
@@ -69,7 +69,7 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     [Fact]
     public void A_recipe_that_cannot_be_used_is_an_error_with_its_name()
     {
-        string recipe = _folder.File("zqfp.json", "{ \"ranks\": 3 }");
+        string recipe = _folder.Write("zqfp.json", "{ \"ranks\": 3 }");
         Run(Model(("Recipe", "zqfp.json")));
         Assert.Equal(("ZQFP0012", recipe), (_engine.Errors.Single().Code, _engine.Errors.Single().File));
     }
@@ -126,7 +126,7 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     {
         Run(Model());
         (string quantize, string gate) before = (QuantizeInputs, GateInputs);
-        _folder.File(file, "something else");
+        _folder.Write(file, "something else");
         Run(Model());
 
         Assert.NotEqual(before.quantize, QuantizeInputs);
@@ -263,7 +263,7 @@ public sealed class PrepareZqfpModelsTests : IDisposable
     [Fact]
     public void A_folder_that_cannot_be_written_is_one_coded_error()
     {
-        _folder.File("obj", "a file where the folder should be");
+        _folder.Write("obj", "a file where the folder should be");
         Run(Model());
 
         Assert.Equal("ZQFP0905", Assert.Single(_engine.Errors).Code);

@@ -9,19 +9,19 @@ public sealed class RecipeFileTests : IDisposable
     [Fact]
     public void Keys_are_the_metadata_in_camel_case_lists_are_joined_and_paths_start_at_the_recipe()
     {
-        string path = _folder.File(
+        string path = _folder.Write(
             "sub/zqfp.json", """{ "$schema": "s", "rank": 16, "maxPerplexityIncrease": "5%", "excludeLayers": ["\u0061", "b"] }""");
         Assert.Equal(
             new Dictionary<string, string> { ["Rank"] = "16", ["MaxPerplexityIncrease"] = "5%", ["ExcludeLayers"] = "a;b" },
             RecipeFile.Read(path));
         Assert.Equal(
             Path.Combine(_folder.Path, "data", "c.txt"),
-            RecipeFile.Read(_folder.File("sub/other.json", """{ "calibration": "../data/c.txt" }"""))["Calibration"]);
+            RecipeFile.Read(_folder.Write("sub/other.json", """{ "calibration": "../data/c.txt" }"""))["Calibration"]);
     }
 
     [Fact]
     public void A_byte_order_mark_is_no_part_of_the_recipe() =>
-        Assert.Equal("16", RecipeFile.Read(_folder.File("zqfp.json", "\uFEFF{ \"rank\": 16 }"))["Rank"]);
+        Assert.Equal("16", RecipeFile.Read(_folder.Write("zqfp.json", "\uFEFF{ \"rank\": 16 }"))["Rank"]);
 
     [Theory]
     [InlineData("")]
@@ -32,7 +32,7 @@ public sealed class RecipeFileTests : IDisposable
     [InlineData("{ \"Rank\": 3 }")]
     [InlineData("{ \"rank\": 3")]
     public void What_is_no_recipe_is_refused(string content) =>
-        Assert.Throws<FormatException>(() => RecipeFile.Read(_folder.File("zqfp.json", content)));
+        Assert.Throws<FormatException>(() => RecipeFile.Read(_folder.Write("zqfp.json", content)));
 
     [Theory]
     [InlineData("{ \"ranks\": 3 }", "'ranks' is no option. Did you mean 'rank'?")]
@@ -40,5 +40,5 @@ public sealed class RecipeFileTests : IDisposable
     [InlineData("{ \"layerOverrides\": [\"a:rank=x\"] }",
         "'layerOverrides' sets format (fp4, fp8, int4, int8, e3m0, e5m2, float), group-size or rank, not 'rank=x'.")]
     public void A_mistake_is_told_by_its_key(string content, string expected) =>
-        Assert.Equal(expected, Assert.Throws<FormatException>(() => RecipeFile.Read(_folder.File("zqfp.json", content))).Message);
+        Assert.Equal(expected, Assert.Throws<FormatException>(() => RecipeFile.Read(_folder.Write("zqfp.json", content))).Message);
 }

@@ -165,7 +165,7 @@ public sealed class ToolTaskTests : IDisposable
         Assert.True(Report("/no such gate.json"));
         Assert.Equal(["tool.dll", "report", "/quantize.json", .. outputs], Arguments);
 
-        string gate = _folder.File("gate.json", "{}");
+        string gate = _folder.Write("gate.json", "{}");
         File.WriteAllText(GateStamp, "");
         Assert.True(Report(gate));
         Assert.Equal(["tool.dll", "report", "/quantize.json", "--gate", gate, .. outputs], Arguments);
@@ -180,10 +180,10 @@ public sealed class ToolTaskTests : IDisposable
     [UnixFact]
     public void The_report_has_no_verdict_that_is_older_than_what_it_was_about()
     {
-        string gate = _folder.File("gate.json", "{}");
+        string gate = _folder.Write("gate.json", "{}");
         foreach (string newer in (string[])["quantize.stamp", "gate.inputs"])
         {
-            string file = _folder.File(newer, "");
+            string file = _folder.Write(newer, "");
             File.SetLastWriteTimeUtc(file, File.GetLastWriteTimeUtc(gate));
             Assert.True(Report(gate));
             Assert.Contains("--gate", Arguments);
@@ -198,7 +198,7 @@ public sealed class ToolTaskTests : IDisposable
     [UnixFact]
     public void The_verdict_of_an_earlier_run_does_not_outlive_the_next()
     {
-        string gate = _folder.File("gate.json", "{}");
+        string gate = _folder.Write("gate.json", "{}");
         Assert.False(Execute(new ZqfpGate { EvaluationCache = "/cache", DotNetHost = Script("exit 14") },
             [("Evaluation", "/e.txt")], gate));
 
@@ -254,7 +254,7 @@ public sealed class ToolTaskTests : IDisposable
 
     private string Script(string body)
     {
-        string path = _folder.File("dotnet script", $"#!/bin/sh\nprintf '%s\\0' \"$@\" > arguments\n{body}\n");
+        string path = _folder.Write("dotnet script", $"#!/bin/sh\nprintf '%s\\0' \"$@\" > arguments\n{body}\n");
         if (!OperatingSystem.IsWindows())
         {
             File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.UserWrite);
