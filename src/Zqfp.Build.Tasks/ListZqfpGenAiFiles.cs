@@ -40,7 +40,8 @@ public sealed class ListZqfpGenAiFiles : Microsoft.Build.Utilities.Task
     private IEnumerable<ITaskItem> Of(ITaskItem model, string path)
     {
         // A folder around the project is refused by the tool.
-        if (!File.Exists(path) || Folder(ProjectDirectory).StartsWith(Folder(Path.GetDirectoryName(path)!), StringComparison.OrdinalIgnoreCase))
+        if (!File.Exists(path)
+            || Folder(ProjectDirectory).StartsWith(Folder(Path.GetDirectoryName(path)!), StringComparison.OrdinalIgnoreCase))
         {
             yield break;
         }

@@ -47,7 +47,8 @@ public sealed class ListZqfpGenAiFilesTests : IDisposable
         Assert.Empty(List(Path.Combine(_folder.Path, "chat", "app"), "../model.onnx", ("For", "genai")));
     }
 
-    private static (string Path, string Link)[] List(string project, params (string Name, string Value)[] metadata) => List(project, "chat/model.onnx", metadata);
+    private static (string Path, string Link)[] List(string project, params (string Name, string Value)[] metadata) =>
+        List(project, "chat/model.onnx", metadata);
 
     private static (string Path, string Link)[] List(string project, string model, params (string Name, string Value)[] metadata)
     {

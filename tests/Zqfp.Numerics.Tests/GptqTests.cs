@@ -15,7 +15,8 @@ public sealed class GptqTests
         foreach (NumberFormat format in NumberFormat.All)
         {
             QuantizedLayer layer = LayerQuantizer.Quantize(weights, 48, 160, hessian, Gptq with { Format = format });
-            QuantizedLayer rtn = LayerQuantizer.Quantize(weights, 48, 160, hessian, Gptq with { Format = format, Method = QuantizationMethod.Rtn });
+            QuantizedLayer rtn = LayerQuantizer.Quantize(
+                weights, 48, 160, hessian, Gptq with { Format = format, Method = QuantizationMethod.Rtn });
             Assert.InRange(layer.Loss, 0, rtn.Loss * 1.0001);
         }
     }

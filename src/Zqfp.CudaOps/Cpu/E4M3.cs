@@ -6,7 +6,8 @@ namespace Zqfp.CudaOps;
 
 /// <summary>
 /// OCP FP8 E4M3: sign, 4 exponent bits (bias 7), 3 mantissa bits; no infinities, 0x7F and 0xFF are NaN, the largest value is
-/// 448. Encoding rounds to nearest, ties to even, and saturates. The same as <see cref="NumberFormat.E4M3"/>, for values that lie in registers.
+/// 448. Encoding rounds to nearest, ties to even, and saturates. The same as <see cref="NumberFormat.E4M3"/>, for
+/// values that lie in registers.
 /// </summary>
 internal static class E4M3
 {

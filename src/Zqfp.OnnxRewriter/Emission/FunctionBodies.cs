@@ -136,7 +136,12 @@ internal static class FunctionBodies
 
     /// <summary>Codes W to the values they stand for: <c>decoded</c> [N, K].</summary>
     private static NodeProto[] Decode(bool isFourBit) => isFourBit
-        ? [Constant("table", DataType.Float, [16], NumberFormat.E2M1.Values.ToArray()), Cast("W", "index", DataType.Int32), Node("Gather", ["table", "index"], "decoded")]
+        ?
+        [
+            Constant("table", DataType.Float, [16], NumberFormat.E2M1.Values.ToArray()),
+            Cast("W", "index", DataType.Int32),
+            Node("Gather", ["table", "index"], "decoded"),
+        ]
         : [Cast("W", "decoded", DataType.Float)];
 
     /// <summary>The scale of each group: <c>scales</c> [N, groups].</summary>

@@ -21,7 +21,7 @@ internal static class OperatorLibrary
         return ZqfpOps.Find()
             ?? throw new ZqfpException(
                 "ZQFP0131",
-                $"The operators' native library, {ZqfpOps.FileName}, is not beside this program, and a GenAI folder of the profile custom needs it. "
-                + "Take it from the package Zqfp.CudaOps and name it by --operators-library, or use --profile stock.");
+                $"The operators' native library, {ZqfpOps.FileName}, is not beside this program, and a GenAI folder of the profile "
+                + "custom needs it. Take it from the package Zqfp.CudaOps and name it by --operators-library, or use --profile stock.");
     }
 }
