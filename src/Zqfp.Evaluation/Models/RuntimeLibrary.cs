@@ -63,7 +63,8 @@ internal static class RuntimeLibrary
         if (!File.Exists(path))
         {
             throw new ZqfpException("ZQFP4003",
-                $"There is no ONNX Runtime library '{path}', which the environment variable {PathVariable} names. Correct the path.", path);
+                $"There is no ONNX Runtime library '{path}', which {PathVariable} (in a build: ZqfpOnnxRuntime) names. Correct the path.",
+                path);
         }
 
         nint library;

@@ -22,7 +22,7 @@ internal static class DocumentReader
 
         if (!Directory.Exists(path))
         {
-            throw new ZqfpException(TextCodes.SourceUnreadable, $"The text '{path}' does not exist. Name a file or a folder.");
+            throw new ZqfpException(TextCodes.SourceUnreadable, $"The text '{path}' does not exist. Name a file or a folder.", path);
         }
 
         string[] files = [.. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories)
@@ -30,7 +30,7 @@ internal static class DocumentReader
             .OrderBy(file => Path.GetRelativePath(path, file).Replace('\\', '/'), StringComparer.Ordinal)];
         return files.Length > 0
             ? files
-            : throw new ZqfpException(TextCodes.SourceUnreadable, $"The folder '{path}' has no files to read text from.");
+            : throw new ZqfpException(TextCodes.SourceUnreadable, $"The folder '{path}' has no files to read text from.", path);
     }
 
     private static IEnumerable<SourceDocument> ReadFile(string file, TextSourceOptions options)
@@ -91,12 +91,12 @@ internal static class DocumentReader
                 ? $"it has {string.Join(", ", root.EnumerateObject().Select(property => $"'{property.Name}'").Take(10))}"
                 : $"it is no object but {root.ValueKind}";
             throw new ZqfpException(TextCodes.JsonLineInvalid,
-                $"Line {number} of '{file}' has no text in the field '{field}': {found}. Name the field that holds the text.");
+                $"Line {number} of '{file}' has no text in the field '{field}': {found}. Name the field that holds the text.", file);
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             throw new ZqfpException(TextCodes.JsonLineInvalid, $"Line {number} of '{file}' is not valid JSON: {exception.Message}",
-                inner: exception);
+                file, exception);
         }
     }
 
@@ -112,7 +112,7 @@ internal static class DocumentReader
         catch (DecoderFallbackException exception)
         {
             throw new ZqfpException(TextCodes.SourceUnreadable,
-                $"'{file}' is not UTF-8 text: {exception.Message} Convert it, or name its format if it holds token ids.", inner: exception);
+                $"'{file}' is not UTF-8 text: {exception.Message} Convert it, or name its format if it holds token ids.", file, exception);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -133,5 +133,5 @@ internal static class DocumentReader
     }
 
     private static ZqfpException Unreadable(string file, Exception exception) =>
-        new ZqfpException(TextCodes.SourceUnreadable, $"The text '{file}' cannot be read: {exception.Message}", inner: exception);
+        new ZqfpException(TextCodes.SourceUnreadable, $"The text '{file}' cannot be read: {exception.Message}", file, exception);
 }

@@ -62,7 +62,7 @@ internal static class TextSource
                 Documents = documents,
                 WindowBeginningId = options.Beginning == BeginningPolicy.Window ? beginning : null,
             }
-            : throw new ZqfpException(TextCodes.SourceUnreadable, $"The text '{options.Path}' is empty.");
+            : throw new ZqfpException(TextCodes.SourceUnreadable, $"The text '{options.Path}' is empty.", options.Path);
 
         SourceDocument Count(SourceDocument document)
         {
@@ -110,7 +110,8 @@ internal static class TextSource
             if (options.Beginning == BeginningPolicy.Document)
             {
                 throw new ZqfpException(TextCodes.OptionsInvalid,
-                    $"'{document.File}' holds token ids, which do not show where documents begin. Choose --bos none, text or window.");
+                    $"'{document.File}' holds token ids, which do not show where documents begin. Choose --bos none, text or window.",
+                    document.File);
             }
 
             ids.AddRange(ready);
@@ -121,7 +122,8 @@ internal static class TextSource
             {
                 throw new ZqfpException(TextCodes.TokenizerLacks,
                     $"'{document.File}' is text, but no tokenizer was given. Name the model's tokenizer.json or tokenizer.model, or give "
-                    + "pre-tokenized data.");
+                    + "pre-tokenized data.",
+                    document.File);
             }
 
             AppendText(document.Text!, options, tokenizer, beginning, ids);
@@ -169,7 +171,8 @@ internal static class TextSource
                 : "Give the model's own tokenizer.";
             throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
                 $"Token {ids[position]}{spelling} at position {position - from} of '{file}' is outside the model's vocabulary of {rows}. "
-                + $"{advice}");
+                + advice,
+                file);
         }
     }
 

@@ -102,7 +102,7 @@ internal static partial class TokenFile
 
     private static ZqfpException Broken(string file, string what) =>
         new ZqfpException(
-            TextCodes.TokenFileInvalid, $"The token file '{file}' cannot be used: {what}. Check its format (16-bit, 32-bit, NumPy).");
+            TextCodes.TokenFileInvalid, $"The token file '{file}' cannot be used: {what}. Check its format (16-bit, 32-bit, NumPy).", file);
 
     [GeneratedRegex(@"'descr':\s*'([^']*)'")]
     private static partial Regex NpyType();

@@ -233,6 +233,7 @@ public sealed class TextSourceTests : IDisposable
         ZqfpException refusal = Assert.Throws<ZqfpException>(() => TextSource.Load(new TextSourceOptions { Path = file }, _bytes));
         Assert.Equal(code, refusal.Code);
         Assert.Contains(name, refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(file, refusal.File);
         return refusal;
     }
 }
