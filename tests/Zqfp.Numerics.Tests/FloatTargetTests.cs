@@ -74,7 +74,7 @@ public sealed class FloatTargetTests
         double ridge = FloatTarget.Choose(fit, held, fitGap, heldGap, workers);
         fitGap.Add(heldGap);
         float[] weights = [.. Weights];
-        FloatTarget.Apply(weights, all, fitGap, ridge, workers);
+        Assert.True(FloatTarget.Apply(weights, all, fitGap, ridge, workers));
         return (ridge, weights);
     }
 

@@ -1,7 +1,7 @@
 namespace Zqfp.Numerics;
 
 /// <summary>Products with an error matrix E [N, K] that is only ever there a tile of rows at a time.</summary>
-internal sealed unsafe class StreamedError(ErrorSource source, int threads, CancellationToken cancellationToken)
+internal sealed unsafe class StreamedError(ErrorSource source, int threads, CancellationToken cancellation)
 {
     private const int TileRows = 128;
 
@@ -67,12 +67,12 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
     private AlignedBuffer SumOverTiles(int width, Action<int, Scratch, AlignedBuffer> body)
     {
         var lanes = new AlignedBuffer[Math.Min(Lanes, Tiles)];
-        new Workers(threads, cancellationToken).For(lanes.Length, () => new Scratch(_rowStride), (lane, scratch) =>
+        new Workers(threads, cancellation).For(lanes.Length, () => new Scratch(_rowStride), (lane, scratch) =>
         {
             lanes[lane] = new AlignedBuffer((long)_paddedColumns * width);
             for (int tile = lane; tile < Tiles; tile += lanes.Length)
             {
-                cancellationToken.ThrowIfCancellationRequested();
+                cancellation.ThrowIfCancellationRequested();
                 body(tile, scratch, lanes[lane]);
             }
         });
@@ -87,7 +87,7 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
     }
 
     private void ForTiles(Action<int, Scratch> body) =>
-        new Workers(threads, cancellationToken).For(Tiles, () => new Scratch(_rowStride), body);
+        new Workers(threads, cancellation).For(Tiles, () => new Scratch(_rowStride), body);
 
     private void MultiplyTile(AlignedBuffer right, int width, Scratch scratch, float* product)
     {

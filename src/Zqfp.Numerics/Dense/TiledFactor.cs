@@ -45,14 +45,14 @@ internal sealed unsafe class TiledFactor : IDisposable
     /// <param name="damping">Added to the diagonal.</param>
     /// <param name="tileSize">A multiple of 32.</param>
     /// <param name="threads">Threads used at most.</param>
-    /// <param name="cancellationToken">Stops between tiles.</param>
+    /// <param name="cancellation">Stops between tiles.</param>
     public static TiledFactor? TryCreate(
-        Hessian hessian, int[]? order, bool[] dead, double damping, int tileSize, int threads, CancellationToken cancellationToken)
+        Hessian hessian, int[]? order, bool[] dead, double damping, int tileSize, int threads, CancellationToken cancellation)
     {
         var factor = new TiledFactor(hessian.Size, tileSize);
-        if (factor.Factor(hessian, order, dead, damping, threads, cancellationToken))
+        if (factor.Factor(hessian, order, dead, damping, threads, cancellation))
         {
-            factor.TurnToUpper(threads, cancellationToken);
+            factor.TurnToUpper(threads, cancellation);
             return factor;
         }
 
@@ -69,15 +69,15 @@ internal sealed unsafe class TiledFactor : IDisposable
 
     private int TileLength => TileSize * Stride;
 
-    private bool Factor(Hessian hessian, int[]? order, bool[] dead, double damping, int threads, CancellationToken cancellationToken)
+    private bool Factor(Hessian hessian, int[]? order, bool[] dead, double damping, int threads, CancellationToken cancellation)
     {
-        new Workers(threads, cancellationToken).For(Blocks, i => LoadNegated(hessian, order, dead, damping, i));
+        new Workers(threads, cancellation).For(Blocks, i => LoadNegated(hessian, order, dead, damping, i));
         var diagonal = new DiagonalTile(TileSize, Stride);
         using var inverse = new AlignedBuffer(TileLength);
         for (int j = Blocks - 1; j >= 0; j--)
         {
             int row = j;
-            new Workers(threads, cancellationToken).For(row + 1, i =>
+            new Workers(threads, cancellation).For(row + 1, i =>
             {
                 for (int k = row + 1; k < Blocks; k++)
                 {
@@ -89,7 +89,7 @@ internal sealed unsafe class TiledFactor : IDisposable
                 return false;
             }
 
-            new Workers(threads, cancellationToken).For(row, () => new AlignedBuffer(TileLength),
+            new Workers(threads, cancellation).For(row, () => new AlignedBuffer(TileLength),
                 (i, scratch) => Solve(Tile(i, row), inverse.Data, scratch));
         }
 
@@ -150,8 +150,8 @@ internal sealed unsafe class TiledFactor : IDisposable
         TileKernel.MultiplyAdd(inverse, Stride, scratch.Data, Stride, tile, Stride, TileSize, TileSize, TileSize);
     }
 
-    private void TurnToUpper(int threads, CancellationToken cancellationToken) =>
-        new Workers(threads, cancellationToken).For(Blocks, () => new AlignedBuffer(TileLength), (c, scratch) =>
+    private void TurnToUpper(int threads, CancellationToken cancellation) =>
+        new Workers(threads, cancellation).For(Blocks, () => new AlignedBuffer(TileLength), (c, scratch) =>
         {
             for (int k = 0; k <= c; k++)
             {

@@ -71,7 +71,7 @@ internal static unsafe class Basis
 
     /// <summary>H X for an X [H's padded size, width]; a copy of X without a Hessian.</summary>
     public static AlignedBuffer MultiplyHessian(
-        Hessian? hessian, AlignedBuffer right, int width, int threads, CancellationToken cancellationToken)
+        Hessian? hessian, AlignedBuffer right, int width, int threads, CancellationToken cancellation)
     {
         var product = new AlignedBuffer(right.Length);
         if (hessian is null)
@@ -81,7 +81,7 @@ internal static unsafe class Basis
         }
 
         const int Step = 32;
-        new Workers(threads, cancellationToken).For(hessian.PaddedSize / Step, i =>
+        new Workers(threads, cancellation).For(hessian.PaddedSize / Step, i =>
         {
             for (int k = 0; k < hessian.PaddedSize; k += 256)
             {

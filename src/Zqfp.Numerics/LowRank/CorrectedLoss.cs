@@ -12,14 +12,14 @@ internal static unsafe class CorrectedLoss
     /// <param name="factors">F.</param>
     /// <param name="hessian">H.</param>
     /// <param name="threads">Threads used at most.</param>
-    /// <param name="cancellationToken">Stops between tiles.</param>
+    /// <param name="cancellation">Stops between tiles.</param>
     public static double Compute(
-        double loss, StreamedError error, LowRankFactors factors, Hessian hessian, int threads, CancellationToken cancellationToken)
+        double loss, StreamedError error, LowRankFactors factors, Hessian hessian, int threads, CancellationToken cancellation)
     {
         int rank = factors.Rank;
         int width = VectorMath.RoundUp(rank, TileKernel.ColumnStep);
         using AlignedBuffer down = Down(factors, error.Columns, error.PaddedColumns, width);
-        using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, down, width, threads, cancellationToken);
+        using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, down, width, threads, cancellation);
         using AlignedBuffer product = error.Multiply(weighted, width);
         double[] downGram = Basis.SymmetricProduct(down, weighted, error.PaddedColumns, width);
         double[] upGram = new double[rank * rank];

@@ -9,7 +9,7 @@ namespace Zqfp.Numerics;
 /// no special case. The eigenvectors are sought in a subspace of rows: all of it when a side of E is at most
 /// <see cref="ExactLimit"/>, else one found by subspace iteration from fixed random signs.
 /// </remarks>
-internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian, int threads, CancellationToken cancellationToken)
+internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian, int threads, CancellationToken cancellation)
 {
     /// <summary>Largest side up to which the decomposition is exact.</summary>
     public const int ExactLimit = 256;
@@ -26,7 +26,7 @@ internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian
         rank = Math.Min(rank, Math.Min(error.Rows, error.Columns));
         using AlignedBuffer rowBasis = FindRowBasis(rank, exactLimit, out int width);
         using AlignedBuffer projected = error.MultiplyTransposed(rowBasis, width);
-        using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, projected, width, threads, cancellationToken);
+        using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, projected, width, threads, cancellation);
         double[] gram = Basis.SymmetricProduct(projected, weighted, error.PaddedColumns, width);
         double[] vectors = SymmetricEigen.Decompose(gram, width, out _);
         float[] down = new float[rank * error.Columns];
@@ -90,7 +90,7 @@ internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian
 
         for (int i = 0; i < iterations; i++)
         {
-            using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, columnBasis, width, threads, cancellationToken);
+            using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, columnBasis, width, threads, cancellation);
             columnBasis.Dispose();
             columnBasis = error.MultiplyTwice(weighted, width);
             Basis.Orthonormalize(columnBasis, error.PaddedColumns, width);
@@ -98,7 +98,7 @@ internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian
 
         using (columnBasis)
         {
-            using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, columnBasis, width, threads, cancellationToken);
+            using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, columnBasis, width, threads, cancellation);
             AlignedBuffer rowBasis = error.Multiply(weighted, width);
             Basis.Orthonormalize(rowBasis, error.PaddedRows, width);
             return rowBasis;

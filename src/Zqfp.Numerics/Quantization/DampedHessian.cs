@@ -27,7 +27,7 @@ internal sealed class DampedHessian : IDisposable
     /// <summary>Factors; raises the damping tenfold, up to the mean of the diagonal, until that succeeds.</summary>
     /// <exception cref="ZqfpException">ZQFP2004: it never did.</exception>
     public static DampedHessian Create(
-        Hessian hessian, QuantizationOptions options, LayerWarnings warnings, CancellationToken cancellationToken)
+        Hessian hessian, QuantizationOptions options, LayerWarnings warnings, CancellationToken cancellation)
     {
         int size = hessian.Size;
         float[] diagonal = hessian.Diagonal();
@@ -43,7 +43,7 @@ internal sealed class DampedHessian : IDisposable
         for (double share = options.Damping; share <= LastDamping; share = Math.Max(share * 10, FirstRaise))
         {
             if (TiledFactor.TryCreate(hessian, order, dead, share * mean, options.BlockSize, options.Threads,
-                cancellationToken) is { } factor)
+                cancellation) is { } factor)
             {
                 if (share != options.Damping)
                 {

@@ -50,7 +50,7 @@ internal sealed unsafe class GptqSweep : IDisposable
     /// <param name="scales">Scales, fixed beforehand.</param>
     /// <param name="options">The recipe.</param>
     /// <param name="loss">Receives tr(E H E^T) with the undamped Hessian.</param>
-    /// <param name="cancellationToken">Stops between tiles.</param>
+    /// <param name="cancellation">Stops between tiles.</param>
     public static byte[] Quantize(
         WeightSource weights,
         Hessian hessian,
@@ -58,13 +58,13 @@ internal sealed unsafe class GptqSweep : IDisposable
         ScaleTable scales,
         QuantizationOptions options,
         out double loss,
-        CancellationToken cancellationToken)
+        CancellationToken cancellation)
     {
         int tileRows = weights.Rows >= 512 ? 128 : weights.Rows >= 128 ? 64 : 32;
         int tiles = (weights.Rows + tileRows - 1) / tileRows;
         byte[] packed = new byte[options.Format.PackedLength((long)weights.Rows * weights.Columns)];
         double[] losses = new double[tiles];
-        new Workers(options.Threads, cancellationToken).For(tiles, () => new GptqSweep(hessian, damped, scales, options, tileRows),
+        new Workers(options.Threads, cancellation).For(tiles, () => new GptqSweep(hessian, damped, scales, options, tileRows),
             (tile, sweep) => losses[tile] = sweep.Run(weights, tile * tileRows, damped.Damping, packed));
         loss = losses.Sum();
         return packed;

@@ -7,8 +7,8 @@ internal static class LayerQuantizer
     /// <inheritdoc cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, CancellationToken)"/>
     public static QuantizedLayer Quantize(
         ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options,
-        CancellationToken cancellationToken = default) =>
-        Quantize("(unnamed)", weights, rows, columns, hessian, options, cancellationToken);
+        CancellationToken cancellation = default) =>
+        Quantize("(unnamed)", weights, rows, columns, hessian, options, cancellation);
 
     /// <summary>Quantizes a layer. The result depends on nothing but the arguments; not on the number of threads.</summary>
     /// <param name="layer">The layer's name, for messages.</param>
@@ -17,7 +17,7 @@ internal static class LayerQuantizer
     /// <param name="columns">K: input columns, 1 or more.</param>
     /// <param name="hessian">H [columns, columns]; may be null for RTN with a plain low-rank correction.</param>
     /// <param name="options">The recipe.</param>
-    /// <param name="cancellationToken">Stops the work with an <see cref="OperationCanceledException"/>.</param>
+    /// <param name="cancellation">Stops the work with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="ZqfpException">
     /// ZQFP2001 shapes do not match, ZQFP2002 NaN or infinity in the weights, ZQFP2003 in the Hessian, ZQFP2004 the Hessian cannot
     /// be factored, ZQFP2005 an option is invalid, ZQFP2006 a scale does not fit its storage type.
@@ -29,7 +29,7 @@ internal static class LayerQuantizer
         int columns,
         Hessian? hessian,
         QuantizationOptions options,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(layer);
         ArgumentNullException.ThrowIfNull(options);
@@ -37,7 +37,7 @@ internal static class LayerQuantizer
         {
             options.Validate(hessian is not null);
             LayerInput.Check(weights.Span, rows, columns, hessian);
-            using var run = new LayerRun(layer, weights, rows, columns, hessian, options, cancellationToken);
+            using var run = new LayerRun(layer, weights, rows, columns, hessian, options, cancellation);
             return run.Quantize();
         }
         catch (ZqfpException e)
@@ -52,7 +52,7 @@ internal static class LayerQuantizer
     /// <param name="lowRank">Its correction, or null.</param>
     /// <param name="hessian">H, or null.</param>
     /// <param name="maxThreads">Threads used at most; 0 for one a processor.</param>
-    /// <param name="cancellationToken">Stops the work.</param>
+    /// <param name="cancellation">Stops the work.</param>
     /// <exception cref="ZqfpException">ZQFP2001: shapes do not match.</exception>
     public static double Loss(
         ReadOnlyMemory<float> weights,
@@ -60,11 +60,11 @@ internal static class LayerQuantizer
         LowRankFactors? lowRank,
         Hessian? hessian,
         int maxThreads = 0,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(quantized);
         LayerInput.CheckShape(weights.Length, quantized.Rows, quantized.Columns, hessian);
         var error = new ErrorSource(weights, quantized, lowRank);
-        return new StreamedError(error, maxThreads == 0 ? Environment.ProcessorCount : maxThreads, cancellationToken).Loss(hessian);
+        return new StreamedError(error, maxThreads == 0 ? Environment.ProcessorCount : maxThreads, cancellation).Loss(hessian);
     }
 }

@@ -15,14 +15,14 @@ internal sealed class LayerRun : IDisposable
 
     public LayerRun(
         string layer, ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options,
-        CancellationToken cancellationToken)
+        CancellationToken cancellation)
     {
         _weights = weights;
         _rows = rows;
         _columns = columns;
         _hessian = hessian;
         _options = options;
-        _cancellationToken = cancellationToken;
+        _cancellationToken = cancellation;
         _warnings = new LayerWarnings(layer);
     }
 

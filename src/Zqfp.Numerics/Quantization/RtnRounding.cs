@@ -6,12 +6,12 @@ internal static class RtnRounding
     // An even number of rows, so that a tile starts at a whole byte also when the columns are odd.
     private const int TileRows = 32;
 
-    public static byte[] Quantize(WeightSource weights, ScaleTable scales, QuantizationOptions options, CancellationToken cancellationToken)
+    public static byte[] Quantize(WeightSource weights, ScaleTable scales, QuantizationOptions options, CancellationToken cancellation)
     {
         NumberFormat format = options.Format;
         int columns = weights.Columns;
         byte[] packed = new byte[format.PackedLength((long)weights.Rows * columns)];
-        new Workers(options.Threads, cancellationToken).For((weights.Rows + TileRows - 1) / TileRows, tile =>
+        new Workers(options.Threads, cancellation).For((weights.Rows + TileRows - 1) / TileRows, tile =>
         {
             int first = tile * TileRows;
             int rows = Math.Min(TileRows, weights.Rows - first);

@@ -22,13 +22,13 @@ internal sealed class ScaleCalculator
     /// <param name="options">The recipe.</param>
     /// <param name="columnWeights">Cost of an error in each column for the search, or null for ones.</param>
     /// <param name="clamped">Receives the number of groups whose exponent was clamped.</param>
-    /// <param name="cancellationToken">Stops between rows.</param>
+    /// <param name="cancellation">Stops between rows.</param>
     /// <exception cref="ZqfpException">ZQFP2006: a scale does not fit float16.</exception>
     public static ScaleTable Compute(
-        WeightSource weights, QuantizationOptions options, float[]? columnWeights, out int clamped, CancellationToken cancellationToken)
+        WeightSource weights, QuantizationOptions options, float[]? columnWeights, out int clamped, CancellationToken cancellation)
     {
         var calculator = new ScaleCalculator(weights, options, columnWeights);
-        calculator.Run(cancellationToken);
+        calculator.Run(cancellation);
         clamped = calculator._clamped;
         return calculator._table;
     }
@@ -50,11 +50,11 @@ internal sealed class ScaleCalculator
     private bool OneForTensor => _options.GroupSize == QuantizationOptions.WholeTensor;
 
     // A unit is the rows whose scales depend on each other: one row, or the whole tensor.
-    private void Run(CancellationToken cancellationToken)
+    private void Run(CancellationToken cancellation)
     {
         int rowsPerUnit = OneForTensor ? _weights.Rows : 1;
         int units = OneForTensor ? 1 : _weights.Rows;
-        new Workers(_options.Threads, cancellationToken).For(
+        new Workers(_options.Threads, cancellation).For(
             units, () => new AlignedBuffer(_weights.Columns), (unit, row) => ComputeUnit(unit * rowsPerUnit, rowsPerUnit, row));
     }
 

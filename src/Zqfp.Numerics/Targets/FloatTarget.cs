@@ -54,12 +54,13 @@ internal static unsafe class FloatTarget
     /// <param name="gap">R of all tokens.</param>
     /// <param name="ridge">Lambda, finite.</param>
     /// <param name="workers">Who computes.</param>
-    public static void Apply(float[] weights, Hessian hessian, TargetGap gap, double ridge, Workers workers)
+    /// <returns>False where the matrix cannot be factored; the weights are then as they were.</returns>
+    public static bool Apply(float[] weights, Hessian hessian, TargetGap gap, double ridge, Workers workers)
     {
         using TiledFactor? factor = Factor(hessian, ridge, workers);
         if (factor is null)
         {
-            return;
+            return false;
         }
 
         using var solver = new RidgeSolver(factor, workers);
@@ -69,6 +70,7 @@ internal static unsafe class FloatTarget
             solver.Solve(gap, tile, changes.Data, negated.Data);
             gap.AddRows(tile, changes.Data, weights);
         });
+        return true;
     }
 
     private static TiledFactor? Factor(Hessian hessian, double ridge, Workers workers)

@@ -29,13 +29,13 @@ internal sealed record StageTargets(Hessian Fit, Hessian Held, PartedMoment? Shi
             ? TargetGap.FromInputs(weights, rows, Shift!.Held, workers)
             : TargetGap.FromOutputs(weights, outputs.Held, Held, workers);
         double ridge = FloatTarget.Choose(Fit, Held, fit, held, workers);
-        if (double.IsFinite(ridge))
+        if (!double.IsFinite(ridge))
         {
-            fit.Add(held);
-            FloatTarget.Apply(weights, all, fit, ridge, workers);
+            return ridge;
         }
 
-        return ridge;
+        fit.Add(held);
+        return FloatTarget.Apply(weights, all, fit, ridge, workers) ? ridge : double.PositiveInfinity;
     }
 
     public void Dispose()

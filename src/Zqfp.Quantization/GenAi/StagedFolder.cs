@@ -10,6 +10,7 @@ internal sealed class StagedFolder : IDisposable
     private readonly string _staging;
     private readonly string _replaced;
     private readonly bool _isNew;
+    private bool _holdsOldFiles;
 
     /// <summary>Begins writing into <paramref name="target"/>, which is made where it is missing.</summary>
     /// <exception cref="IOException">The folder cannot be made.</exception>
@@ -75,7 +76,7 @@ internal sealed class StagedFolder : IDisposable
         {
             foreach (Action step in undo)
             {
-                step();
+                Undo(step);
             }
 
             throw;
@@ -84,10 +85,28 @@ internal sealed class StagedFolder : IDisposable
 
     public void Dispose()
     {
-        Directory.Delete(Path.GetDirectoryName(_staging)!, recursive: true);
+        // What could not be put back is the only copy of somebody's file.
+        if (!_holdsOldFiles)
+        {
+            Directory.Delete(Path.GetDirectoryName(_staging)!, recursive: true);
+        }
+
         if (_isNew && !Directory.EnumerateFileSystemEntries(_target).Any())
         {
             Directory.Delete(_target);
+        }
+    }
+
+    /// <summary>One step back; where it fails, the others are still taken, and the older files are kept where they are.</summary>
+    private void Undo(Action step)
+    {
+        try
+        {
+            step();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _holdsOldFiles = true;
         }
     }
 
