@@ -13,9 +13,14 @@ namespace Zqfp.CudaOps;
 /// <param name="Path">The file it was loaded from.</param>
 internal sealed unsafe record LoadedOnnxRuntime(OrtApi Api, string Path)
 {
+    // A process has one, and looking for it reads the list of all modules: calibration makes a session for each slice.
+    private static readonly Lazy<LoadedOnnxRuntime> Found = new(Search);
+
     /// <summary>Finds it; the package loads it first where nothing of it has run yet.</summary>
     /// <exception cref="ZqfpException">ZQFP4003: it is not among the modules. ZQFP4004: its version does not fit.</exception>
-    public static LoadedOnnxRuntime Find()
+    public static LoadedOnnxRuntime Find() => Found.Value;
+
+    private static LoadedOnnxRuntime Search()
     {
         string version = OrtEnv.Instance().GetVersionString();
         using var process = Process.GetCurrentProcess();

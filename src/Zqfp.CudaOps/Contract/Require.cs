@@ -39,6 +39,17 @@ internal static class Require
         throw new ZqfpException("ZQFP4006", $"{name} must be of type {string.Join(" or ", allowed.ToArray())}; it is {view.ElementType}.");
     }
 
+    /// <summary>The tokens X [.., K] of an operator that reads them unquantized: float or float16, of at least one dimension.</summary>
+    /// <exception cref="ZqfpException">X is of another type, or a scalar.</exception>
+    public static (int Tokens, int Columns) FloatTokens(in OrtTensorView x)
+    {
+        Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
+        ReadOnlySpan<long> shape = x.Shape;
+        return shape.Length > 0
+            ? (checked((int)OrtElementTypes.ElementCount(shape[..^1])), checked((int)shape[^1]))
+            : throw new ZqfpException("ZQFP4006", "X must have at least one dimension.");
+    }
+
     /// <summary>The elements of a float or float16 tensor, as floats.</summary>
     /// <exception cref="ZqfpException">It is of another type.</exception>
     public static unsafe NativeBuffer Floats(in OrtTensorView view, string name)

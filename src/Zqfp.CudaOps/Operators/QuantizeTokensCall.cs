@@ -35,15 +35,9 @@ internal readonly ref struct QuantizeTokensCall
     public static QuantizeTokensCall Read(in OrtKernelContext context, TokenRotation rotation)
     {
         OrtTensorView x = context.Input(0);
-        Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
-        ReadOnlySpan<long> shape = x.Shape;
-        if (shape.Length == 0)
-        {
-            throw new ZqfpException("ZQFP4006", "X must have at least one dimension.");
-        }
-
-        int columns = checked((int)shape[^1]);
+        (int tokens, int columns) = Require.FloatTokens(x);
         rotation.Require(columns);
+        ReadOnlySpan<long> shape = x.Shape;
         Span<long> scaleShape = stackalloc long[OrtTensorView.MaxRank];
         shape.CopyTo(scaleShape);
         scaleShape[shape.Length - 1] = 1;
@@ -51,7 +45,7 @@ internal readonly ref struct QuantizeTokensCall
             x,
             context.Output(0, shape),
             context.Output(1, scaleShape[..shape.Length]),
-            checked((int)OrtElementTypes.ElementCount(shape[..^1])),
+            tokens,
             columns);
     }
 }

@@ -27,17 +27,9 @@ internal sealed class RotateTokensOperator : OrtOperator
         public override void Compute(in OrtKernelContext context)
         {
             OrtTensorView x = context.Input(0);
-            Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
-            ReadOnlySpan<long> shape = x.Shape;
-            if (shape.Length == 0)
-            {
-                throw new ZqfpException("ZQFP4006", "X must have at least one dimension.");
-            }
-
-            int columns = checked((int)shape[^1]);
+            (int tokens, int columns) = Require.FloatTokens(x);
             rotation.Require(columns);
-            int tokens = checked((int)OrtElementTypes.ElementCount(shape[..^1]));
-            nint y = context.Output(0, shape).DataPointer;
+            nint y = context.Output(0, x.Shape).DataPointer;
             var rows = new Rows(rotation.Block, x.DataPointer, x.ElementType == OrtElementType.Float16, (float*)y, columns);
             KernelLoop.Run(context, tokens, rows, (double)tokens * columns * ElementCost);
         }

@@ -41,16 +41,9 @@ internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator
         public override void Compute(in OrtKernelContext context)
         {
             OrtTensorView x = context.Input(0);
-            Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
-            ReadOnlySpan<long> shape = x.Shape;
-            if (shape.Length == 0)
-            {
-                throw new ZqfpException("ZQFP4006", "X must have at least one dimension.");
-            }
-            OrtTensorView y = context.Output(0, shape);
-            int rows = checked((int)OrtElementTypes.ElementCount(shape[..^1]));
+            (int rows, int columns) = Require.FloatTokens(x);
+            OrtTensorView y = context.Output(0, x.Shape);
             bool isHalf = x.ElementType == OrtElementType.Float16;
-            int columns = checked((int)shape[^1]);
             KernelLoop.Run(context, rows, new Rows(scratch, format, x.DataPointer, y.DataPointer, isHalf, columns),
                 (double)rows * columns * ElementCost);
         }
