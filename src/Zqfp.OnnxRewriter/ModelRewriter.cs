@@ -81,7 +81,42 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         return Runnable(whole, [.. nodes.SelectMany(GraphIndex.ReadBy), .. graph.Graph.Output.Select(output => output.Name)]);
     }
 
-    private SliceModel Runnable(GraphProto slice, HashSet<string> read)
+    /// <summary>What stands before the head, as a model of its own that gives <see cref="HeadCut.Hidden"/>.</summary>
+    /// <param name="cut">Where the model is cut.</param>
+    /// <returns>The model, in the original's element types unless the CPU has no kernels for them.</returns>
+    public SliceModel Body(HeadCut cut)
+    {
+        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes), [cut.Hidden]);
+        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
+        GraphProto body = new() { Name = graph.Graph.Name };
+        body.Node.AddRange(nodes);
+        body.Input.AddRange(graph.Inputs.Where(input => read.Contains(input.Name)));
+        body.Output.Add(new ValueInfoProto { Name = cut.Hidden, Type = graph.TypeOf(cut.Hidden) });
+        return Runnable(body, read, Float32Graph.UsesBfloat16(graph.Graph));
+    }
+
+    /// <summary>The head, as a model of its own that reads <see cref="HeadCut.Hidden"/> and gives <see cref="HeadCut.Logits"/>.</summary>
+    /// <param name="cut">Where the model is cut.</param>
+    /// <param name="hidden">Element type and rank of the value it reads, as the body gives it.</param>
+    /// <returns>The model, in the element types of the body.</returns>
+    public SliceModel Head(HeadCut cut, (DataType Type, int Rank) hidden)
+    {
+        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes.Where(node => !IsBefore(node, cut))), [cut.Logits]);
+        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
+        GraphProto head = new() { Name = graph.Graph.Name };
+        head.Node.AddRange(nodes);
+        head.Input.Add(Declare(cut.Hidden, hidden));
+        head.Output.Add(new ValueInfoProto { Name = cut.Logits, Type = TypeWithoutShape(cut.Logits) });
+        return Runnable(head, read, Float32Graph.UsesBfloat16(graph.Graph));
+    }
+
+    private static bool IsBefore(NodeProto node, HeadCut cut) => node.Output.Contains(cut.Hidden);
+
+    private TypeProto? TypeWithoutShape(string value) => graph.TypeOf(value)?.TensorType is { } tensor
+        ? new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = tensor.ElemType } }
+        : null;
+
+    private SliceModel Runnable(GraphProto slice, HashSet<string> read, bool isFloat32 = true)
     {
         Dictionary<string, TensorData> weights = new(StringComparer.Ordinal);
         foreach ((TensorProto header, TensorData data) in Initializers(_running, read))
@@ -95,6 +130,11 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         }
 
         ModelProto model = Envelope(_running, slice);
+        if (!isFloat32)
+        {
+            return new SliceModel(model, weights);
+        }
+
         HashSet<string> generated = [.. _running.Initializers.Select(entry => entry.Key)];
         return new SliceModel(model, Float32Graph.Widen(model, weights, generated.Contains));
     }

@@ -41,6 +41,11 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
                 file.Path);
         }
 
+        if (vocabulary is null && LogitsFinder.HeadWidth(graph, output.Name) is > 0 and <= int.MaxValue and var width)
+        {
+            vocabulary = (int)width;
+        }
+
         return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph), Float32Graph.UsesBfloat16(graph.Graph))
         {
             FixedWindow = Fixed(graph, "input_ids", 1),
