@@ -9,7 +9,7 @@ internal static class EvaluateJob
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static EvaluationResult Run(EvaluateOptions options, IJobObserver observer, CancellationToken cancellation)
     {
-        options = options.InGenAiFolders();
+        options = (EvaluateOptions)options.InGenAiFolders();
         var cache = new EvaluationCache(options.CacheFolder);
         if (options.AgainstPath is null)
         {

@@ -74,6 +74,23 @@ internal sealed class EvaluationCache(string? folder)
         }
     }
 
+    /// <summary>A model's answers to a task, from the folder or by asking.</summary>
+    public TaskResult GetOrAnswer(
+        TaskOptions options, string modelPath, PreparedTask task, Func<TaskResult> answer, IJobObserver observer)
+    {
+        string? path = folder is null
+            ? null
+            : Path.Combine(folder, Key(options, hash => hash.AppendData(Encoding.UTF8.GetBytes(task.Hash())), [ContentHash.OfModel(modelPath)]) + Extension);
+        if (Read<TaskResult>(path) is { } known)
+        {
+            return known with { Name = task.Definition.Name };
+        }
+
+        TaskResult result = answer();
+        Write(path, result, observer);
+        return result;
+    }
+
     /// <summary>
     /// Refuses what could not be compared by what the files say, before a text is read: it may hold tokens that one of the two does not
     /// know.
@@ -92,7 +109,7 @@ internal sealed class EvaluationCache(string? folder)
             cancellation: cancellation);
 
     private string PathOf(TokenWindowSet windows, EvaluateOptions options, params byte[][] models) =>
-        Path.Combine(folder!, Key(windows, options, models) + Extension);
+        Path.Combine(folder!, Key(options, hash => hash.AppendWindows(windows.Windows), models) + Extension);
 
     /// <summary>A measurement that cannot be kept is still a measurement: the failure is a warning.</summary>
     private void Write<T>(string? path, T result, IJobObserver observer)
@@ -134,7 +151,7 @@ internal sealed class EvaluationCache(string? folder)
         }
     }
 
-    private static string Key(TokenWindowSet windows, EvaluateOptions options, byte[][] models)
+    private static string Key(MeasureOptions options, Action<IncrementalHash> appendTokens, byte[][] models)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes($"{CodeIdentity.Value}|{options.Device}|{options.Logits}"));
@@ -143,7 +160,7 @@ internal sealed class EvaluationCache(string? folder)
             hash.AppendData(model);
         }
 
-        hash.AppendWindows(windows.Windows);
+        appendTokens(hash);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }
