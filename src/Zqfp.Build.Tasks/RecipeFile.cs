@@ -65,6 +65,7 @@ internal static class RecipeFile
             case "number":
                 return option.Problem(element.Value) is { } problem ? throw new FormatException($"'{option.Key}' {problem}.")
                     : option.Kind == OptionKind.Input ? Path.GetFullPath(Path.Combine(folder, element.Value))
+                    : option.Kind == OptionKind.Tasks ? NamedTask.InFolder(element.Value, folder)
                     : element.Value;
             default:
                 throw new FormatException($"'{option.Key}' must be a text{(option.IsList ? " or a list of texts" : " or a number")}.");

@@ -26,9 +26,9 @@ internal static class MarkdownReport
 
         AppendFigures(text, quantization, gate);
         AppendLayers(text, quantization);
-        if (gate is not null)
+        if (gate?.Text is { } measured)
         {
-            AppendWindows(text, gate);
+            AppendWindows(text, measured);
         }
 
         return text.ToString();
@@ -37,29 +37,37 @@ internal static class MarkdownReport
     private static void AppendFigures(StringBuilder text, QuantizeReport quantization, GateResult? gate)
     {
         text.Append("| | float | quantized | change |\n|---|---:|---:|---:|\n");
-        if (gate is not null)
+        if (gate?.Text is { } measured)
         {
-            Row(text, "perplexity", Number(gate.Float.Perplexity, "F3"), Number(gate.Quantized.Perplexity, "F3"),
-                GateDecision.Describe(gate.Comparison));
+            Row(text, "perplexity", Number(measured.Float.Perplexity, "F3"), Number(measured.Quantized.Perplexity, "F3"),
+                GateDecision.Describe(measured.Comparison));
             if (gate.Regression is { } regression)
             {
                 Row(text, "perplexity, against the baseline", "", "", GateDecision.Describe(regression));
             }
 
-            if (gate.Comparison.Divergence is { } divergence)
+            if (measured.Comparison.Divergence is { } divergence)
             {
                 Row(text, "KL divergence, nats a token", "", Number(divergence.KullbackLeibler, "0.####"), "");
+                Row(text, "KL divergence, the 99th and 99.9th percentile", "",
+                    $"{Number(divergence.KullbackLeiblerSpread.P99, "0.###")}, {Number(divergence.KullbackLeiblerSpread.P999, "0.###")}", "");
                 Row(text, "top-1 agreement", "", Number(100 * divergence.Top1Agreement, "F1") + " %", "");
             }
+        }
+
+        foreach (TaskComparison task in gate?.Tasks ?? [])
+        {
+            Row(text, $"accuracy on {Plain(task.Name)}, {task.Questions} questions", Number(task.ReferenceAccuracy, "F3"),
+                Number(task.Accuracy, "F3"), TaskSection.Change(task));
         }
 
         Row(text, "size", Megabytes(quantization.OriginalBytes), Megabytes(quantization.QuantizedBytes),
             SignedPercent.Short(((double)quantization.QuantizedBytes / quantization.OriginalBytes) - 1));
         Row(text, "bits per weight", "", Number(quantization.BitsPerWeight, "F3"), "");
         text.Append('\n');
-        if (gate is not null)
+        if (gate?.Text is { Float: var floating })
         {
-            text.Append(CultureInfo.InvariantCulture, $"Measured on {gate.Float.Windows} windows of {gate.Float.Window} tokens. ");
+            text.Append(CultureInfo.InvariantCulture, $"Measured on {floating.Windows} windows of {floating.Window} tokens. ");
         }
 
         text.Append(quantization.CalibrationWindows > 0
@@ -83,7 +91,7 @@ internal static class MarkdownReport
         text.Append("\n</details>\n\n");
     }
 
-    private static void AppendWindows(StringBuilder text, GateResult gate)
+    private static void AppendWindows(StringBuilder text, GatedText gate)
     {
         text.Append("<details><summary>The windows that lost most, in nats a token</summary>\n\n| window | begins at token | float | "
             + "quantized | added |\n|---:|---:|---:|---:|---:|\n");

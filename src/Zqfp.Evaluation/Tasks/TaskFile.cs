@@ -28,13 +28,12 @@ internal static class TaskFile
     /// <exception cref="ZqfpException">ZQFP0135: there is no such task, it is wrong, or it has no data.</exception>
     public static TaskDefinition Load(string named)
     {
-        int mark = File.Exists(named) ? -1 : named.LastIndexOf('=');
-        string path = mark < 0 ? named : named[..mark];
-        string? data = mark < 0 ? null : named[(mark + 1)..];
+        var text = NamedTask.Parse(named);
+        string path = text.Task;
         try
         {
             TaskDefinition task = Read(path);
-            return (data ?? task.DataPath) is { } found
+            return (text.Data ?? task.DataPath) is { } found
                 ? task with { DataPath = found }
                 : throw new FormatException($"it names no data; give it as --task {named}=FILE.jsonl");
         }

@@ -39,13 +39,13 @@ public sealed class GateJobTests : IDisposable
     [Fact]
     public void A_cached_result_is_used_and_a_damaged_one_is_not()
     {
-        double measured = Run(Options).Float.Perplexity;
+        double measured = Run(Options).Float!.Perplexity;
         string cached = Assert.Single(Directory.GetFiles(_folder));
         File.WriteAllText(
             cached, File.ReadAllText(cached).Replace($"\"Perplexity\":{measured:R}", "\"Perplexity\":3", StringComparison.Ordinal));
-        Assert.Equal(3, Run(Options).Float.Perplexity);
+        Assert.Equal(3, Run(Options).Float!.Perplexity);
         File.WriteAllText(cached, "{");
-        Assert.Equal(measured, Run(Options).Float.Perplexity);
+        Assert.Equal(measured, Run(Options).Float!.Perplexity);
     }
 
     [Fact]
@@ -68,9 +68,9 @@ public sealed class GateJobTests : IDisposable
     [Fact]
     public void The_same_tokens_cut_into_other_windows_are_measured_anew()
     {
-        Assert.Equal((4, 128), (Run(Options).Float.Windows, Run(Options).Float.Window));
+        Assert.Equal((4, 128), (Run(Options).Float!.Windows, Run(Options).Float!.Window));
         GateResult other = Run(Options with { Window = 64, Windows = 8 });
-        Assert.Equal((8, 64), (other.Float.Windows, other.Float.Window));
+        Assert.Equal((8, 64), (other.Float!.Windows, other.Float!.Window));
     }
 
     [Fact]

@@ -22,7 +22,7 @@ public sealed class TaskJobTests : IDisposable
         JsonElement scores = expected.GetProperty("models").GetProperty(model);
 
         TaskResult result = TaskJob.Run(
-            new TaskOptions { ModelPath = path, TokenizerPath = tokenizer, Tasks = [Write(task, expected)] },
+            new TaskOptions(new MeasureOptions { ModelPath = path, TokenizerPath = tokenizer }, [Write(task, expected)]),
             new SilentObserver(), CancellationToken.None).Single();
 
         foreach (JsonProperty metric in scores.GetProperty("metrics").EnumerateObject())
