@@ -81,24 +81,42 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         return Runnable(whole, [.. nodes.SelectMany(GraphIndex.ReadBy), .. graph.Graph.Output.Select(output => output.Name)]);
     }
 
-    /// <summary>What stands before the head, as a model of its own that gives <see cref="HeadCut.Hidden"/>.</summary>
+    /// <summary>
+    /// What stands before the head, as a model of its own whose output is <see cref="HeadCut.Hidden"/>. Of a float16 model it is float32,
+    /// as ONNX Runtime has it inside the whole model: a plain head goes on from there without rounding.
+    /// </summary>
     /// <param name="cut">Where the model is cut.</param>
     /// <returns>The model, in the original's element types unless the CPU has no kernels for them.</returns>
     public SliceModel Body(HeadCut cut)
     {
+        const string Exact = ".zqfp.float32";
         List<NodeProto> nodes = Live(_running.Expand(graph.Nodes), [cut.Hidden]);
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
         GraphProto body = new() { Name = graph.Graph.Name };
         body.Node.AddRange(nodes);
         body.Input.AddRange(graph.Inputs.Where(input => read.Contains(input.Name)));
-        body.Output.Add(new ValueInfoProto { Name = cut.Hidden, Type = graph.TypeOf(cut.Hidden) });
+        bool isCast = cut.IsPlain && Float32Graph.UsesFloat16(graph.Graph);
+        if (isCast)
+        {
+            body.Node.Add(new NodeProto
+            {
+                OpType = "Cast",
+                Input = { cut.Hidden },
+                Output = { cut.Hidden + Exact },
+                Attribute = { Attributes.Make("to", (long)DataType.Float) },
+            });
+        }
+
+        body.Output.Add(isCast
+            ? new ValueInfoProto { Name = cut.Hidden + Exact }
+            : new ValueInfoProto { Name = cut.Hidden, Type = graph.TypeOf(cut.Hidden) });
         return Runnable(body, read, Float32Graph.UsesBfloat16(graph.Graph));
     }
 
     /// <summary>The head, as a model of its own that reads <see cref="HeadCut.Hidden"/> and gives <see cref="HeadCut.Logits"/>.</summary>
     /// <param name="cut">Where the model is cut.</param>
     /// <param name="hidden">Element type and rank of the value it reads, as the body gives it.</param>
-    /// <returns>The model, in the element types of the body.</returns>
+    /// <returns>The model, in float32 where it is plain, else in the original's element types.</returns>
     public SliceModel Head(HeadCut cut, (DataType Type, int Rank) hidden)
     {
         List<NodeProto> nodes = Live(_running.Expand(graph.Nodes.Where(node => !IsBefore(node, cut))), [cut.Logits]);
@@ -107,7 +125,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         head.Node.AddRange(nodes);
         head.Input.Add(Declare(cut.Hidden, hidden));
         head.Output.Add(new ValueInfoProto { Name = cut.Logits, Type = TypeWithoutShape(cut.Logits) });
-        return Runnable(head, read, Float32Graph.UsesBfloat16(graph.Graph));
+        return Runnable(head, read, cut.IsPlain || Float32Graph.UsesBfloat16(graph.Graph));
     }
 
     private static bool IsBefore(NodeProto node, HeadCut cut) => node.Output.Contains(cut.Hidden);

@@ -21,7 +21,7 @@ internal sealed class LanguageModel : IDisposable
     private readonly ModelFacts _facts;
     private readonly TokenFeeds _feeds;
     private readonly OnnxFile? _file;
-    private readonly HeadCut? _cut;
+    private readonly string _output;
     private readonly ModelSession _body;
     private readonly ModelSession? _head;
 
@@ -35,6 +35,7 @@ internal sealed class LanguageModel : IDisposable
     {
         _facts = facts;
         _feeds = new TokenFeeds(facts);
+        _output = facts.Logits;
         if (facts.Vocabulary is null or < LargeVocabulary)
         {
             _body = ModelSession.Open(facts, new SessionSettings(threads, AllowsSpinning: isAlone), device);
@@ -49,10 +50,11 @@ internal sealed class LanguageModel : IDisposable
             var settings = new SessionSettings(threads, AllowsSpinning: false);
             if (HeadCut.Find(graph, facts.Logits) is { } cut)
             {
-                _body = ModelSession.Open(parts.Body(cut), settings, device, $"body of '{facts.Path}'");
-                if (_body.Output(cut.Hidden) is (var type, 3))
+                SliceModel body = parts.Body(cut);
+                _body = ModelSession.Open(body, settings, device, $"body of '{facts.Path}'");
+                _output = body.Outputs[0];
+                if (_body.Output(_output) is (var type, 3))
                 {
-                    _cut = cut;
                     _head = ModelSession.Open(parts.Head(cut, ((DataType)type, 3)), settings, device, $"head of '{facts.Path}'");
                     return;
                 }
@@ -60,6 +62,7 @@ internal sealed class LanguageModel : IDisposable
                 _body.Dispose();
             }
 
+            _output = facts.Logits;
             _body = ModelSession.Open(facts, settings with { AllowsSpinning = isAlone }, device);
         }
         catch
@@ -99,7 +102,7 @@ internal sealed class LanguageModel : IDisposable
         if (tensor.Shape is not [var rows, var length, var width] || rows < batch.Windows || length != batch.Length)
         {
             throw new ZqfpException("ZQFP1008",
-                $"The model gives logits of shape [{string.Join(", ", _cut is null ? tensor.Shape : [.. tensor.Shape[..^1], _facts.Vocabulary!.Value])}] for ids [{batch.Windows}, {batch.Length}]: "
+                $"The model gives logits of shape [{string.Join(", ", _head is null ? tensor.Shape : [.. tensor.Shape[..^1], _facts.Vocabulary!.Value])}] for ids [{batch.Windows}, {batch.Length}]: "
                 + "perplexity needs the logits of every token. Export it without pruning the head to the last token.", _facts.Path);
         }
 
@@ -131,7 +134,7 @@ internal sealed class LanguageModel : IDisposable
         OrtValue[] inputs = [.. _body.Inputs.Select(input => _feeds.Create(input, batch))];
         try
         {
-            return _body.Run(inputs, [_cut?.Hidden ?? _facts.Logits], cancellation)[0];
+            return _body.Run(inputs, [_output], cancellation)[0];
         }
         finally
         {

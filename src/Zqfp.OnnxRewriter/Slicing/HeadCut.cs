@@ -11,6 +11,9 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="Nodes">The head: the product with the vocabulary's weight, and what stands behind it. Each token is computed alone.</param>
 internal sealed record HeadCut(string Hidden, string Logits, IReadOnlyList<NodeProto> Nodes)
 {
+    /// <summary>Whether it has none of our operators, whose inputs have types of their own.</summary>
+    public bool IsPlain => Nodes.All(node => node.Domain != OperatorNames.Domain);
+
     /// <summary>Operators that compute each element alone, or each row as their definition says.</summary>
     private static readonly HashSet<string> Elementwise = ["Add", "Sub", "Mul", "Div", "Neg", "Tanh", "Cast", "Identity", "Clip"];
 

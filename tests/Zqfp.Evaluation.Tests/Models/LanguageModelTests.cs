@@ -24,8 +24,8 @@ public sealed class LanguageModelTests : IDisposable
         TokenBatch batch = Batch(windows: 3, length: 200);
         float[] expected = WholeLogits(path, batch);
 
-        // A float16 model hands float16 to its head, which ONNX Runtime computes in float32 where it runs both at once.
-        double tolerance = isHalf ? 1e-3 : 1e-6;
+        // The whole model's logits are rounded to float16; a few fall on the other side.
+        double tolerance = isHalf ? 3e-5 : 1e-6;
         var parts = new List<int>();
         using var model = new LanguageModel(ModelFacts.Read(path), threads: 2);
         foreach (LogitRows rows in model.Run(batch, batch.Predicting, CancellationToken.None))
@@ -34,8 +34,9 @@ public sealed class LanguageModelTests : IDisposable
             for (int i = 0; i < rows.Count; i++)
             {
                 ReadOnlySpan<float> whole = expected.AsSpan(rows.Tokens[i] * LargeVocabulary, LargeVocabulary);
-                Assert.InRange(
-                    TensorPrimitives.Distance(whole, rows.Row(i, new float[LargeVocabulary])) / Math.Sqrt(LargeVocabulary), 0, tolerance);
+                float[] row = rows.Row(i, new float[LargeVocabulary]).ToArray();
+                row = isHalf ? Array.ConvertAll(row, logit => (float)(Half)logit) : row;
+                Assert.InRange(TensorPrimitives.Distance(whole, row) / Math.Sqrt(LargeVocabulary), 0, tolerance);
             }
         }
 
