@@ -50,7 +50,8 @@ internal static class MarkdownReport
             {
                 Row(text, "KL divergence, nats a token", "", Number(divergence.KullbackLeibler, "0.####"), "");
                 Row(text, "KL divergence, the 99th and 99.9th percentile", "",
-                    $"{Number(divergence.KullbackLeiblerSpread.P99, "0.###")}, {Number(divergence.KullbackLeiblerSpread.P999, "0.###")}", "");
+                    $"{Number(divergence.KullbackLeiblerSpread.P99, "0.###")}, {Number(divergence.KullbackLeiblerSpread.P999, "0.###")}",
+                    "");
                 Row(text, "top-1 agreement", "", Number(100 * divergence.Top1Agreement, "F1") + " %", "");
             }
         }

@@ -10,9 +10,9 @@ internal static class TaskSection
 {
     public static void Append(StringBuilder page, IReadOnlyList<TaskComparison> tasks)
     {
-        page.Append("<h2>Tasks</h2>\n<p class=\"soft\">Share of the questions answered rightly, and its change with the 95 % interval of paired "
-            + "answers.</p>\n<div class=\"wide\"><table>\n<tr><th>task<th class=\"n\">questions<th class=\"n\">float<th class=\"n\">quantized"
-            + "<th class=\"n\">lost<th class=\"n\">won<th class=\"n\">change</tr>\n");
+        page.Append("<h2>Tasks</h2>\n<p class=\"soft\">Share of the questions answered rightly, and its change with the 95 % interval of "
+            + "paired answers.</p>\n<div class=\"wide\"><table>\n<tr><th>task<th class=\"n\">questions<th class=\"n\">float"
+            + "<th class=\"n\">quantized<th class=\"n\">lost<th class=\"n\">won<th class=\"n\">change</tr>\n");
         foreach (TaskComparison task in tasks)
         {
             page.Append(CultureInfo.InvariantCulture,

@@ -100,8 +100,8 @@ internal static class OptionTable
         new("--document-separator", "DocumentSeparator", Quantizing | Measuring, Text, "Put between documents",
             otherwise: "the tokenizer's end token, or a blank line"),
         new("--bos", "Bos", Quantizing | Measuring, Choice,
-            "Where the token that begins a sequence is put: nowhere, before the text, each document or each window", "`none` is GPTQ's protocol",
-            words: "none|text|document|window"),
+            "Where the token that begins a sequence is put: before each window if the model's tokenizer puts one before every text (auto), " +
+            "nowhere, before the text, each document or each window", "`none` is GPTQ's protocol", words: "auto|none|text|document|window"),
         new("--seed", null, Verify, Whole, "Seed of the random tokens", byDefault: "1"),
         new("--table", null, Sweep, Choice, "Which table to make", words: "all|formats|constraints|ranks|encodings|presets"),
 

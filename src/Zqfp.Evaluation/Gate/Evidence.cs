@@ -16,7 +16,8 @@ internal sealed record Evidence(int Count, string Unit)
         double half = value > limit ? value - interval.Low : interval.High - value;
         double times = Math.Pow(half / (value - limit), 2);
         return times <= 100
-            ? string.Create(CultureInfo.InvariantCulture, $"About {Math.Ceiling(Math.Round(Count * (times - 1), 6)):0} more {Unit} would decide.")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"About {Math.Ceiling(Math.Round(Count * (times - 1), 6)):0} more {Unit} would decide.")
             : $"No reasonable number of {Unit} would decide.";
     }
 }

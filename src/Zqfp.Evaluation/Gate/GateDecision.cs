@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Zqfp.Evaluation;
 
 /// <summary>
-/// The gate's rule: a measurement fails when it is beyond its limit and so is the nearer end of its 95 % interval, that is beyond the noise
-/// of the text or of the questions. With fewer windows than an interval needs the measurement itself decides, and so it does for perplexity,
+/// The gate's rule: a measurement fails when it is beyond its limit and so is the nearer end of its 95 % interval, that is beyond the
+/// noise of the text or of the questions. With fewer windows than an interval needs the measurement itself decides, and so it does for perplexity,
 /// whose uncertainty is the choice of the text, not the model's.
 /// </summary>
 /// <param name="Failure">Why the gate failed, or null.</param>
@@ -26,7 +26,8 @@ internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnosti
         GateOptions options, GatedText? text, Comparison? regression = null, IReadOnlyList<TaskComparison>? tasks = null)
     {
         List<Diagnostic> warnings = [];
-        Diagnostic? failure = (text is null ? [] : OfText(options, text, regression)).Concat((tasks ?? []).Select(task => OfTask(options, task)))
+        IEnumerable<GateLimit> ofText = text is null ? [] : OfText(options, text, regression);
+        Diagnostic? failure = ofText.Concat((tasks ?? []).Select(task => OfTask(options, task)))
             .Select(limit => limit.Judge(options.ModelPath, warnings))
             .FirstOrDefault(failed => failed is not null);
         return new GateDecision(failure, failure is null ? warnings : []);
@@ -67,13 +68,14 @@ internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnosti
         {
             yield return new GateLimit("ZQFP3016", apart.KullbackLeibler, apart.KullbackLeiblerInterval, divergence, IsMost: true,
                 Windows(text), FloatAdvice,
-                $"The KL divergence is {Nats(apart.KullbackLeibler)} nats a token{Describe(apart.KullbackLeiblerInterval, Nats)}, more than the "
-                + $"{Nats(divergence)} allowed");
+                $"The KL divergence is {Nats(apart.KullbackLeibler)} nats a token{Describe(apart.KullbackLeiblerInterval, Nats)}, more than "
+                + $"the {Nats(divergence)} allowed");
         }
 
         if (options.MinTop1Agreement is { } least && text.Comparison.Divergence is { } agreed)
         {
-            yield return new GateLimit("ZQFP3016", agreed.Top1Agreement, agreed.Top1Interval, least, IsMost: false, Windows(text), FloatAdvice,
+            yield return new GateLimit(
+                "ZQFP3016", agreed.Top1Agreement, agreed.Top1Interval, least, IsMost: false, Windows(text), FloatAdvice,
                 $"Both models find the same token likeliest for {Share(agreed.Top1Agreement)} of the tokens"
                 + $"{Describe(agreed.Top1Interval, Share)}, less than the {Share(least)} demanded");
         }

@@ -26,7 +26,8 @@ internal sealed record GateLimit(
         }
 
         warnings.Add(new Diagnostic("ZQFP3004", DiagnosticSeverity.Warning,
-            $"{Finding}, but {Evidence.Count} {Evidence.Unit} cannot tell it from the limit, so the gate passes. {Evidence.Needed(Value, Interval, Limit)}",
+            $"{Finding}, but {Evidence.Count} {Evidence.Unit} cannot tell it from the limit, so the gate passes. "
+                + Evidence.Needed(Value, Interval, Limit),
             model));
         return null;
     }

@@ -101,8 +101,9 @@ internal sealed class LanguageModel : IDisposable
 
         if (tensor.Shape is not [var rows, var length, var width] || rows < batch.Windows || length != batch.Length)
         {
+            long[] logits = _head is null ? tensor.Shape : [.. tensor.Shape[..^1], _facts.Vocabulary!.Value];
             throw new ZqfpException("ZQFP1008",
-                $"The model gives logits of shape [{string.Join(", ", _head is null ? tensor.Shape : [.. tensor.Shape[..^1], _facts.Vocabulary!.Value])}] for ids [{batch.Windows}, {batch.Length}]: "
+                $"The model gives logits of shape [{string.Join(", ", logits)}] for ids [{batch.Windows}, {batch.Length}]: "
                 + "perplexity needs the logits of every token. Export it without pruning the head to the last token.", _facts.Path);
         }
 
@@ -117,8 +118,8 @@ internal sealed class LanguageModel : IDisposable
             }
 
             using OrtValue hidden = HiddenRows.Of(made, part);
-            using OrtValue logits = _head.Run([hidden], [_facts.Logits], cancellation)[0];
-            yield return new LogitRows(logits, part, areRows: true);
+            using OrtValue rowsOfPart = _head.Run([hidden], [_facts.Logits], cancellation)[0];
+            yield return new LogitRows(rowsOfPart, part, areRows: true);
         }
     }
 

@@ -44,7 +44,8 @@ internal sealed class ModelSession : IDisposable
         OnnxFile file = OnnxFile.Open(model.Path);
         try
         {
-            return Open(new ModelRewriter(file, new GraphIndex(file.Graph, file.Path)).Whole(), options, device, $"model '{file.Path}'", file);
+            SliceModel whole = new ModelRewriter(file, new GraphIndex(file.Graph, file.Path)).Whole();
+            return Open(whole, options, device, $"model '{file.Path}'", file);
         }
         catch
         {

@@ -30,8 +30,9 @@ internal static class EvaluateJob
         foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, model.OutputsPerToken, facts.FixedBatch))
         {
             observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
-            losses.AddRange(OfWindows(model.Run(batch, batch.Predicting, cancellation).SelectMany(rows => rows.Measure(
-                options.Threads, (i, buffers) => TokenLoss.Of(rows.Row(i, buffers.First), batch.Ids[rows.Tokens[i] + 1], buffers.Scratch))), options));
+            IEnumerable<double> ofTokens = model.Run(batch, batch.Predicting, cancellation).SelectMany(rows => rows.Measure(options.Threads,
+                (i, buffers) => TokenLoss.Of(rows.Row(i, buffers.First), batch.Ids[rows.Tokens[i] + 1], buffers.Scratch)));
+            losses.AddRange(OfWindows(ofTokens, options));
             RequireFinite(losses, facts);
         }
 
@@ -110,6 +111,7 @@ internal static class EvaluateJob
         Predictions = (long)losses.Count * (options.Window - 1),
         WindowLosses = losses,
         TextHash = windows.Hash(),
+        BeginningId = windows.BeginningId,
     };
 
     private static void RequireFits(EvaluateOptions options, ModelFacts facts, int outputsPerToken)

@@ -78,9 +78,10 @@ internal sealed class EvaluationCache(string? folder)
     public TaskResult GetOrAnswer(
         TaskOptions options, string modelPath, PreparedTask task, Func<TaskResult> answer, IJobObserver observer)
     {
+        byte[] asked = Encoding.UTF8.GetBytes(task.Hash());
         string? path = folder is null
             ? null
-            : Path.Combine(folder, Key(options, hash => hash.AppendData(Encoding.UTF8.GetBytes(task.Hash())), [ContentHash.OfModel(modelPath)]) + Extension);
+            : Path.Combine(folder, Key(options, hash => hash.AppendData(asked), [ContentHash.OfModel(modelPath)]) + Extension);
         if (Read<TaskResult>(path) is { } known)
         {
             return known with { Name = task.Definition.Name };

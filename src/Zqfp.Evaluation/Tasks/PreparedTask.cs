@@ -28,8 +28,8 @@ internal sealed record PreparedTask(TaskDefinition Definition, IReadOnlyList<Tas
         return stray < 0
             ? new PreparedTask(task, items, requests)
             : throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
-                $"Token {stray} of task '{task.Name}' is outside the model's vocabulary of {facts.Vocabulary}. Give the model's own tokenizer.",
-                path);
+                $"Token {stray} of task '{task.Name}' is outside the model's vocabulary of {facts.Vocabulary}. Give the model's own "
+                + "tokenizer.", path);
     }
 
     /// <summary>All requests, in the order of the questions, their choices and these' parts.</summary>
@@ -50,12 +50,17 @@ internal sealed record PreparedTask(TaskDefinition Definition, IReadOnlyList<Tas
 
     private static TaskRequest[][] Tokenize(TaskDefinition task, TaskItem item, int index, TextTokenizer tokenizer, MeasureOptions options)
     {
-        bool begins = options.Reading.Beginning != BeginningPolicy.None;
         try
         {
+            int? beginning = options.Reading.Beginning switch
+            {
+                BeginningPolicy.None => null,
+                BeginningPolicy.Auto => tokenizer.SequenceBeginningId,
+                _ => TaskRequest.Prefix(tokenizer),
+            };
             return task.Kind == TaskKind.LoglikelihoodRolling
                 ? [[.. TaskRequest.Rolling(item.Requests[0].Continuation, tokenizer, options.Window)]]
-                : [.. item.Requests.Select(text => (TaskRequest[])[TaskRequest.Of(text, tokenizer, options.Window, begins)])];
+                : [.. item.Requests.Select(text => (TaskRequest[])[TaskRequest.Of(text, tokenizer, options.Window, beginning)])];
         }
         catch (FormatException e)
         {

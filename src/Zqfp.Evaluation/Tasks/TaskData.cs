@@ -50,7 +50,8 @@ internal static class TaskData
         }
         catch (Exception e) when (e is JsonException or FormatException or ArgumentException)
         {
-            throw new ZqfpException("ZQFP0136", $"Line {number} of '{path}' does not fit task '{task.Name}': {e.Message.TrimEnd('.')}.", path, e);
+            throw new ZqfpException(
+                "ZQFP0136", $"Line {number} of '{path}' does not fit task '{task.Name}': {e.Message.TrimEnd('.')}.", path, e);
         }
     }
 }

@@ -26,10 +26,14 @@ internal sealed record TaskDefinition
     /// <summary>The field or template that tells the right choice.</summary>
     public TaskTemplate? Target { get; init; }
 
-    /// <summary>What <see cref="Target"/> calls the choices, in their order; null where it is the choice's index, from 0, or its text.</summary>
+    /// <summary>
+    /// What <see cref="Target"/> calls the choices, in their order; null where it is the choice's index, from 0, or its text.
+    /// </summary>
     public TaskList? Labels { get; init; }
 
-    /// <summary>Whether a choice's likelihood is divided by its length for what the gate judges (<c>acc_norm</c>, not <c>acc</c>).</summary>
+    /// <summary>
+    /// Whether a choice's likelihood is divided by its length for what the gate judges (<c>acc_norm</c>, not <c>acc</c>).
+    /// </summary>
     public bool JudgesNormalized { get; init; }
 
     /// <summary>Replacements made in contexts and choices, one after the other.</summary>
@@ -47,7 +51,8 @@ internal sealed record TaskDefinition
         IReadOnlyList<string> choices = [.. Choices!.Of(fields).Select(Replace)];
         if (choices.Count < 2 || choices.Any(choice => choice.Length == 0))
         {
-            throw new FormatException($"it has {choices.Count(choice => choice.Length > 0)} choices; two or more are needed, none of them empty");
+            throw new FormatException(
+                $"it has {choices.Count(choice => choice.Length > 0)} choices; two or more are needed, none of them empty");
         }
 
         string target = Target!.Render(fields).Trim();

@@ -77,7 +77,8 @@ internal static class TaskFile
 
         TaskKind kind = Kind(Text(root, "type") ?? throw new FormatException("it has no 'type'"));
         bool hasChoices = kind == TaskKind.MultipleChoice;
-        string[] missing = [.. ((string[])(hasChoices ? ["choices", "target"] : ["continuation"])).Where(key => !root.TryGetProperty(key, out _))];
+        string[] needed = hasChoices ? ["choices", "target"] : ["continuation"];
+        string[] missing = [.. needed.Where(key => !root.TryGetProperty(key, out _))];
         return missing.Length == 0
             ? new TaskDefinition
             {

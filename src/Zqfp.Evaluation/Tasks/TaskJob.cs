@@ -44,7 +44,8 @@ internal static class TaskJob
     }
 
     private static TaskResult Answer(
-        PreparedTask task, TaskOptions options, ModelFacts facts, LanguageModel model, IJobObserver observer, CancellationToken cancellation)
+        PreparedTask task, TaskOptions options, ModelFacts facts, LanguageModel model, IJobObserver observer,
+        CancellationToken cancellation)
     {
         IReadOnlyList<TaskRequest> requests = task.AllRequests;
         string phase = $"Answering {task.Definition.Name}";

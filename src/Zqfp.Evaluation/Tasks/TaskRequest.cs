@@ -9,14 +9,14 @@ internal sealed record TaskRequest(int[] Ids, int Scored)
     /// <param name="text">The context and the continuation.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="window">Tokens that the model may read; of a longer request the beginning is left out.</param>
-    /// <param name="beginsSequences">Whether the token that begins a sequence stands before the context.</param>
+    /// <param name="beginningId">The token that stands before the context; null for none.</param>
     /// <exception cref="FormatException">The continuation has no token of its own, or more than the window.</exception>
-    public static TaskRequest Of(TaskText text, TextTokenizer tokenizer, int window, bool beginsSequences)
+    public static TaskRequest Of(TaskText text, TextTokenizer tokenizer, int window, int? beginningId)
     {
         // Spaces at the context's end belong to the tokens of the continuation.
         string context = text.Context.TrimEnd();
         string continuation = text.Context[context.Length..] + text.Continuation;
-        int[] beginning = beginsSequences || context.Length == 0 ? [Prefix(tokenizer)] : [];
+        int[] beginning = beginningId is { } put ? [put] : context.Length == 0 ? [Prefix(tokenizer)] : [];
         int[] given = context.Length == 0 ? beginning : [.. beginning, .. tokenizer.Encode(context)];
         int[] whole = [.. beginning, .. tokenizer.Encode(context + continuation)];
         int scored = whole.Length - given.Length;
@@ -43,6 +43,8 @@ internal sealed record TaskRequest(int[] Ids, int Scored)
         }
     }
 
-    private static int Prefix(TextTokenizer tokenizer) => tokenizer.BeginningId ?? tokenizer.EndId
+    /// <summary>The token that begins a sequence, or the one that ends one where the tokenizer names no other.</summary>
+    /// <exception cref="FormatException">It names neither.</exception>
+    public static int Prefix(TextTokenizer tokenizer) => tokenizer.BeginningId ?? tokenizer.EndId
         ?? throw new FormatException("it needs a token that begins a sequence, and the tokenizer names none");
 }

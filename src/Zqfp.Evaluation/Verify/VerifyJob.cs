@@ -25,8 +25,9 @@ internal static class VerifyJob
             ? TokenWindows.Random(vocabulary, options.Window, options.Windows, options.Seed)
             : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows,
                 facts with { Vocabulary = vocabulary }, cancellation: cancellation).Windows;
-        LogitDifference total = Compare(first, second, TokenBatch.Group(windows, first.OutputsPerToken + second.OutputsPerToken, facts.FixedBatch ?? reference.FixedBatch),
-            options, observer, cancellation);
+        IReadOnlyList<TokenBatch> batches = TokenBatch.Group(
+            windows, first.OutputsPerToken + second.OutputsPerToken, facts.FixedBatch ?? reference.FixedBatch);
+        LogitDifference total = Compare(first, second, batches, options, observer, cancellation);
         if (!double.IsFinite(total.Sum) || !double.IsFinite(total.Divergence))
         {
             throw new ZqfpException("ZQFP3002",
@@ -52,7 +53,8 @@ internal static class VerifyJob
     }
 
     private static LogitDifference Compare(
-        LanguageModel first, LanguageModel second, IReadOnlyList<TokenBatch> batches, VerifyOptions options, IJobObserver observer, CancellationToken cancellation)
+        LanguageModel first, LanguageModel second, IReadOnlyList<TokenBatch> batches, VerifyOptions options, IJobObserver observer,
+        CancellationToken cancellation)
     {
         LogitDifference total = default;
         int done = 0;

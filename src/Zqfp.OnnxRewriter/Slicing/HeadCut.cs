@@ -3,8 +3,8 @@ using Zqfp.OnnxRewriter.Protos;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
-/// Where a model can be cut before its head, so that the head runs on a few tokens at a time: with a vocabulary of 262,144 the logits of one
-/// window of 512 tokens take 512 MiB, and so does each value behind them.
+/// Where a model can be cut before its head, so that the head runs on a few tokens at a time: with a vocabulary of 262,144 the logits of
+/// one window of 512 tokens take 512 MiB, and so does each value behind them.
 /// </summary>
 /// <param name="Hidden">The only computed value that the head reads.</param>
 /// <param name="Logits">What the head makes of it.</param>

@@ -36,7 +36,8 @@ internal static class GateCommand
             + "--cache .zqfp",
             "dotnet zqfp gate quantized/model.onnx --against model.onnx --text test.txt --tokenizer tokenizer.json --baseline "
             + "zqfp.baseline.json --update-baseline",
-            "dotnet zqfp gate quantized/model.onnx --against model.onnx --task arc_easy=arc.jsonl --tokenizer tokenizer.json --max-drop 2%"));
+            "dotnet zqfp gate quantized/model.onnx --against model.onnx --task arc_easy=arc.jsonl --tokenizer tokenizer.json --max-drop "
+            + "2%"));
         command.SetAction(result =>
         {
             GivenOptions given = options.Of(result);

@@ -12,26 +12,31 @@ internal static class MeasurementText
         IEnumerable<string> texts = result.Texts.Select(
             text => (areSeveral ? $"{Path.GetFileName(text.Path)}: " : "") + Describe(text.Result)
                 + (text.Result.Against is { } comparison ? "\n" + Describe(comparison) : ""));
-        string[] mean = areSeveral
-            ? [string.Create(CultureInfo.InvariantCulture, $"mean of the {result.Texts.Count} perplexities {result.MeanPerplexity:0.0000}{Mean(result)}")]
-            : [];
-        return string.Join("\n", [.. texts, .. mean, .. result.Tasks.Select(Describe)]);
+        string mean = string.Create(CultureInfo.InvariantCulture,
+            $"mean of the {result.Texts.Count} perplexities {result.MeanPerplexity:0.0000}{Mean(result)}");
+        return string.Join("\n", [.. texts, .. areSeveral ? (string[])[mean] : [], .. result.Tasks.Select(Describe)]);
     }
 
-    private static string Mean(Measurement result) => result.Texts.All(text => text.Result.Against is not null)
-        ? string.Create(CultureInfo.InvariantCulture,
-            $", against the other model {SignedPercent.Fixed(result.Texts.Average(text => text.Result.Against!.PerplexityIncrease))} in the mean")
-        : "";
+    private static string Mean(Measurement result)
+    {
+        Comparison[] comparisons = [.. result.Texts.Select(text => text.Result.Against).OfType<Comparison>()];
+        return comparisons.Length > 0
+            ? $", against the other model {SignedPercent.Fixed(comparisons.Average(comparison => comparison.PerplexityIncrease))} in the mean"
+            : "";
+    }
 
     private static string Describe(EvaluationResult result)
     {
         string error = result.StandardError is { } value
             ? string.Create(CultureInfo.InvariantCulture, $" (standard error {value:0.0000})")
             : "";
+        string beginning = result.BeginningId is { } id
+            ? string.Create(CultureInfo.InvariantCulture, $", each begun with token {id}")
+            : "";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"perplexity {result.Perplexity:0.0000}{error} over {result.Windows} windows of {result.Window} tokens ({result.Tokens} tokens "
-            + $"in the text)");
+            $"perplexity {result.Perplexity:0.0000}{error} over {result.Windows} windows of {result.Window} tokens{beginning} "
+            + $"({result.Tokens} tokens in the text)");
     }
 
     private static string Describe(Comparison comparison)
@@ -48,8 +53,8 @@ internal static class MeasurementText
     private static string Describe(Divergence divergence) => string.Join("\n",
         $"KL divergence, nats a token: mean {Nats(divergence.KullbackLeibler)}{Describe(divergence.KullbackLeiblerInterval, Nats)}, "
             + Describe(divergence.KullbackLeiblerSpread, Nats),
-        $"probability of the next token, change: mean {Share(divergence.DeltaP)}, root mean square {Share(divergence.RootMeanSquareDeltaP)}, "
-            + Describe(divergence.DeltaPSpread, Share),
+        $"probability of the next token, change: mean {Share(divergence.DeltaP)}, root mean square "
+            + $"{Share(divergence.RootMeanSquareDeltaP)}, " + Describe(divergence.DeltaPSpread, Share),
         $"top-1 agreement {Share(divergence.Top1Agreement)}{Describe(divergence.Top1Interval, Share)}; correlation of the losses "
             + Share(divergence.LossCorrelation));
 

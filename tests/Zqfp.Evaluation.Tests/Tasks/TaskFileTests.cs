@@ -18,7 +18,8 @@ public sealed class TaskFileTests : IDisposable
         Assert.Equal(1, arc.Target);
 
         TaskItem piqa = Item("piqa", """{"goal": "Open it.", "sol1": "Push.", "sol2": "Pull.", "label": 0}""");
-        Assert.Equal([new TaskText("Question: Open it.\nAnswer:", " Push."), new TaskText("Question: Open it.\nAnswer:", " Pull.")], piqa.Requests);
+        Assert.Equal(
+            [new TaskText("Question: Open it.\nAnswer:", " Push."), new TaskText("Question: Open it.\nAnswer:", " Pull.")], piqa.Requests);
 
         TaskItem hellaswag = Item("hellaswag", """
             {"activity_label": "Baking", "ctx_a": "She mixes [header] flour. [title] Then", "ctx_b": "she BAKES",
@@ -48,7 +49,7 @@ public sealed class TaskFileTests : IDisposable
     [InlineData("""{"type": "guess", "data": "d.jsonl"}""", "multiple_choice, loglikelihood and loglikelihood_rolling, not 'guess'")]
     [InlineData("""{"type": "loglikelihood", "data": "d.jsonl", "contxt": "x", "continuation": "y"}""", "Did you mean 'context'?")]
     [InlineData("""{"type": "loglikelihood", "data": "d.jsonl", "continuation": "{{ a"}""", "is no template")]
-    [InlineData("""{"type": "loglikelihood", "data": "d.jsonl", "continuation": "y", "replace": [["(", ""]]}""", "cannot be used as a pattern")]
+    [InlineData("""{"type": "loglikelihood", "data": "d.jsonl", "continuation": "y", "replace": [["(", ""]]}""", "cannot be used as a")]
     [InlineData("""{"type": "loglikelihood", "data": "d.jsonl", "continuation": "y", "replace": [["(a)\\1", ""]]}""", "cannot be used")]
     [InlineData("""{"type": "loglikelihood", "data": "d.jsonl", "continuation": 5}""", "'continuation' must be a text")]
     [InlineData("""{"type": "loglikelihood", "data": "d.jsonl", "continuation": "y", "metric": "acc_norm"}""", "its metric is acc")]
@@ -88,7 +89,7 @@ public sealed class TaskFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "C"}""", "its target 'C' is none of its 2")]
+    [InlineData("""{"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "C"}""", "target 'C' is none of")]
     [InlineData("""{"question": "q", "choices": {"text": ["a"], "label": ["A"]}, "answerKey": "A"}""", "it has 1 choices")]
     [InlineData("""{"question": "q", "choices": {"text": ["a", ""], "label": ["A", "B"]}, "answerKey": "A"}""", "it has 1 choices")]
     [InlineData("""{"question": "q", "choices": ["a", "b"], "answerKey": "A"}""", "it has no field 'choices.text'")]

@@ -131,7 +131,9 @@ public sealed class ProfileTests : IDisposable
             using OrtValue logits = session.Run(["input_ids"], [ids], ["logits"])[0];
             float[] rows = logits.GetTensorDataAsSpan<float>().ToArray();
             int vocabulary = rows.Length / window.Length;
-            total += rows.Chunk(vocabulary).SkipLast(1).Select((row, i) => TokenLoss.Of(row, window[i + 1], new float[vocabulary])).Average();
+            total += rows.Chunk(vocabulary).SkipLast(1)
+                .Select((row, i) => TokenLoss.Of(row, window[i + 1], new float[vocabulary]))
+                .Average();
         }
 
         return Math.Exp(total / windows.Length);
