@@ -28,7 +28,8 @@ internal sealed class OnnxFile : IDisposable
 
     /// <summary>Opens a model.</summary>
     /// <exception cref="ZqfpException">
-    /// ZQFP0001: no such file. ZQFP1001: not an ONNX model. ZQFP1011: external data inside a node.
+    /// ZQFP0001: no such file. ZQFP1001: not an ONNX model. ZQFP1011: external data inside a node. ZQFP1020: a shape that nothing can have.
+    /// ZQFP1021: a malformed node.
     /// </exception>
     public static OnnxFile Open(string path)
     {
@@ -66,6 +67,7 @@ internal sealed class OnnxFile : IDisposable
             throw new ZqfpException("ZQFP1001", $"'{path}' is not an ONNX model: it lacks a version, an operator set or a graph.", path);
         }
 
+        RequirePossibleShapes(model.Graph, path);
         if (model.Graph.SparseInitializer.FirstOrDefault() is { } sparse)
         {
             throw new ZqfpException("ZQFP1011",
@@ -79,7 +81,30 @@ internal sealed class OnnxFile : IDisposable
                 + "function, which cannot be carried over. Export the model with its weights as initializers of the main graph.", path);
         }
 
+        NodeForm.Require(
+            model.Graph.Node.Concat(model.Functions.SelectMany(function => function.Node)),
+            model.OpsetImport.First(opset => opset.Domain.Length == 0).Version, path);
         return new OnnxFile(path, model);
+    }
+
+    /// <summary>ONNX Runtime ends the whole process at some shapes whose dimensions no integer of 32 bits holds.</summary>
+    private static void RequirePossibleShapes(GraphProto graph, string path)
+    {
+        foreach (ValueInfoProto value in graph.Input.Concat(graph.Output).Concat(graph.ValueInfo))
+        {
+            if (value.Type?.TensorType?.Shape?.Dim.FirstOrDefault(dim => dim.DimValue > int.MaxValue) is { } dim)
+            {
+                throw new ZqfpException("ZQFP1020",
+                    $"'{value.Name}' is declared with a dimension of {dim.DimValue}, more than the {int.MaxValue} that one can have. Export the "
+                    + "model again.",
+                    path);
+            }
+        }
+
+        foreach (GraphProto body in graph.Node.SelectMany(Subgraphs.Of))
+        {
+            RequirePossibleShapes(body, path);
+        }
     }
 
     private static bool HoldsExternalData(NodeProto node) => node.Attribute.Any(attribute =>

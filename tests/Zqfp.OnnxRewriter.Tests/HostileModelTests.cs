@@ -102,6 +102,66 @@ public sealed class HostileModelTests : IDisposable
     }
 
     [Fact]
+    public void An_input_of_2_to_the_31_columns_is_ZQFP1020()
+    {
+        GraphBuilder builder = GraphBuilder.Decoder();
+        builder.Graph.Input[0].Type.TensorType.Shape.Dim[1].DimValue = 1L << 31;
+        AssertCode("ZQFP1020", () => OnnxFile.Open(_folder.Write("m.onnx", builder.Model)));
+    }
+
+    [Theory]
+    [InlineData("has 0 inputs")]
+    [InlineData("has no input 0")]
+    [InlineData("makes nothing")]
+    [InlineData("as String, which has to be Ints")]
+    [InlineData("[0, 0], which is no order")]
+    [InlineData("no attribute 'to'")]
+    [InlineData("no attribute 'then_branch'")]
+    [InlineData("no attribute 'value'")]
+    [InlineData("has 1 input, and MatMul needs 2")]
+    [InlineData("without content")]
+    public void A_malformed_node_is_ZQFP1021_and_is_named(string fault)
+    {
+        GraphBuilder builder = GraphBuilder.Decoder();
+        NodeProto node = builder.Graph.Node.First(node => node.OpType == "Transpose");
+        switch (fault)
+        {
+            case "has 0 inputs":
+                node.Input.Clear();
+                break;
+            case "has no input 0":
+                node.Input[0] = string.Empty;
+                break;
+            case "makes nothing":
+                node.Output.Clear();
+                break;
+            case "as String, which has to be Ints":
+                node.Attribute[0].Type = AttributeProto.Types.AttributeType.String;
+                break;
+            case "[0, 0], which is no order":
+                node.Attribute[0].Ints[0] = 0;
+                break;
+            case "without content":
+                node.Attribute.Add(new AttributeProto { Name = "value", Type = AttributeProto.Types.AttributeType.Tensor });
+                break;
+            default:
+                node.OpType = fault switch
+                {
+                    "no attribute 'to'" => "Cast",
+                    "no attribute 'then_branch'" => "If",
+                    "no attribute 'value'" => "Constant",
+                    _ => "MatMul",
+                };
+                break;
+        }
+
+        ZqfpException error = Assert.Throws<ZqfpException>(() => OnnxFile.Open(_folder.Write("m.onnx", builder.Model)));
+        Assert.Equal("ZQFP1021", error.Code);
+        Assert.Contains(fault, error.Message, StringComparison.Ordinal);
+        Assert.Contains("'n_o_t'", error.Message, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
     public void A_cycle_is_ZQFP1004() => AssertCode(
         "ZQFP1004", () => Index(new GraphBuilder().Node("Relu", ["b"], "a").Node("Relu", ["a"], "b")));
 

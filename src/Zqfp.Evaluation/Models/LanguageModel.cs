@@ -2,6 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Zqfp.CudaOps;
 using Zqfp.OnnxRewriter;
+using Zqfp.Tokenizers;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.Evaluation;
@@ -87,7 +88,9 @@ internal sealed class LanguageModel : IDisposable
     /// <param name="tokens">The tokens wanted: their places in the batch's ids.</param>
     /// <param name="cancellation">Stops the run.</param>
     /// <returns>Logits, each valid until the next are asked for.</returns>
-    /// <exception cref="ZqfpException">ZQFP1005, ZQFP1008, ZQFP1012: the model is none that text can be measured with.</exception>
+    /// <exception cref="ZqfpException">
+    /// ZQFP1005, ZQFP1008, ZQFP1012: the model is none that text can be measured with. ZQFP0112: it gives fewer logits than there are ids.
+    /// </exception>
     public IEnumerable<LogitRows> Run(TokenBatch batch, int[] tokens, CancellationToken cancellation)
     {
         using OrtValue made = RunBody(batch, cancellation);
@@ -107,7 +110,9 @@ internal sealed class LanguageModel : IDisposable
                 + "perplexity needs the logits of every token. Export it without pruning the head to the last token.", _facts.Path);
         }
 
-        int count = Math.Max(1, OutputsAtOnce / (_head is null ? checked((int)width) : _facts.Vocabulary!.Value));
+        int vocabulary = _head is null ? (int)Math.Min(width, int.MaxValue) : _facts.Vocabulary!.Value;
+        RequireKnown(batch, vocabulary);
+        int count = Math.Max(1, OutputsAtOnce / vocabulary);
         for (int start = 0; start < tokens.Length; start += count)
         {
             ArraySegment<int> part = new(tokens, start, Math.Min(count, tokens.Length - start));
@@ -119,7 +124,9 @@ internal sealed class LanguageModel : IDisposable
 
             using OrtValue hidden = HiddenRows.Of(made, part);
             using OrtValue rowsOfPart = _head.Run([hidden], [_facts.Logits], cancellation)[0];
-            yield return new LogitRows(rowsOfPart, part, areRows: true);
+            LogitRows logits = new(rowsOfPart, part, areRows: true);
+            RequireKnown(batch, logits.Vocabulary);
+            yield return logits;
         }
     }
 
@@ -128,6 +135,18 @@ internal sealed class LanguageModel : IDisposable
         _head?.Dispose();
         _body?.Dispose();
         _file?.Dispose();
+    }
+
+    /// <summary>Refuses tokens that the model gives no logits for, whatever its file declares.</summary>
+    private void RequireKnown(TokenBatch batch, int vocabulary)
+    {
+        if (batch.Ids.Max() is var largest && largest >= vocabulary)
+        {
+            throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
+                $"The text has the token id {largest}, and the model gives {vocabulary} logits a token. Give the model's own tokenizer, or name "
+                + "the output that holds the logits with --logits.",
+                _facts.Path);
+        }
     }
 
     private OrtValue RunBody(TokenBatch batch, CancellationToken cancellation)

@@ -46,13 +46,18 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
             vocabulary = (int)width;
         }
 
+        int past = graph.Inputs.Where(input => DecoderInput.IsCache(input.Name))
+            .Select(input => input.Type?.TensorType?.Shape?.Dim.Count is > 3 and var rank ? Fixed(graph, input.Name, rank - 2) ?? 0 : 0)
+            .FirstOrDefault();
+
+        // The fused operator takes one window at a time where there is a cache.
+        bool isFused = graph.Nodes.Any(node => node.OpType == "GroupQueryAttention");
         return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph), Float32Graph.UsesBfloat16(graph.Graph))
         {
             FixedWindow = Fixed(graph, "input_ids", 1),
-            FixedBatch = Fixed(graph, "input_ids", 0),
-            PastLength = graph.Inputs.Where(
-                input => input.Type?.TensorType?.Shape?.Dim.Count == 4 && input.Name.StartsWith("past", StringComparison.Ordinal))
-                .Select(input => Fixed(graph, input.Name, 2) ?? 0).FirstOrDefault(),
+            FixedBatch = Fixed(graph, "input_ids", 0) ?? (isFused && past > 0 ? 1 : null),
+            PastLength = past,
+            HasSharedCache = isFused && past > 0,
         };
     }
 
@@ -64,6 +69,14 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
 
     /// <summary>Positions of the cache that every run has; 0 where it can be empty.</summary>
     public int PastLength { get; private init; }
+
+    /// <summary>
+    /// Whether new keys and values are written into the cache, where there is room for them, rather than behind it: the fused operator does.
+    /// </summary>
+    public bool HasSharedCache { get; private init; }
+
+    /// <summary>Tokens that attention may see in a window of <paramref name="length"/>, those of the cache included.</summary>
+    public int TotalLength(int length) => HasSharedCache && length <= PastLength ? length : length + PastLength;
 
     /// <summary>Refuses windows of a length that the model cannot take.</summary>
     /// <exception cref="ZqfpException">ZQFP1016.</exception>

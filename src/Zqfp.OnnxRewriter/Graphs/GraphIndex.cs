@@ -107,11 +107,21 @@ internal sealed class GraphIndex
     }
 
     /// <summary>Where an initializer lies in a data file; empty where it is in the structure.</summary>
-    private static string Region(TensorProto tensor) => tensor.DataLocation == TensorProto.Types.DataLocation.External
-        ? string.Join('|', tensor.ExternalData.Where(entry => entry.Key is "location" or "offset" or "length")
-            .OrderBy(entry => entry.Key, StringComparer.Ordinal)
-            .Select(entry => $"{entry.Key}={entry.Value}"))
-        : string.Empty;
+    private static string Region(TensorProto tensor)
+    {
+        if (tensor.DataLocation != TensorProto.Types.DataLocation.External)
+        {
+            return string.Empty;
+        }
+
+        // No offset is 0, and what the entry of the length says has to be the bytes of the shape.
+        string location = Entry("location");
+        string offset = Entry("offset").TrimStart('0');
+        Int128 bits = tensor.Dims.Aggregate((Int128)TensorTypes.BitsPerElement((TensorProto.Types.DataType)tensor.DataType), (size, dim) => size * dim);
+        return $"{(location.StartsWith("./", StringComparison.Ordinal) ? location[2..] : location)}|{offset}|{bits}";
+
+        string Entry(string key) => tensor.ExternalData.FirstOrDefault(entry => entry.Key == key)?.Value ?? string.Empty;
+    }
 
     private static IEnumerable<string> CapturedBy(GraphProto graph)
     {

@@ -93,7 +93,7 @@ internal static class LinearLayerFinder
     }
 
     /// <summary>PyTorch's exporter writes the modules around a node as a list, from the outermost to the node itself.</summary>
-    private static string? Module(NodeProto node)
+    internal static string? Module(NodeProto node)
     {
         string? scopes = node.MetadataProps.FirstOrDefault(entry => entry.Key == "pkg.torch.onnx.name_scopes")?.Value;
         return scopes?.Trim('[', ']').Split(',').SkipLast(1).LastOrDefault()?.Trim(' ', '\'', '"') is { Length: > 0 } module

@@ -11,6 +11,15 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="IsHead">Whether it makes the logits.</param>
 internal sealed record OverlookedProduct(string Name, string Operator, TensorProto Weight, string Reason, bool IsHead = false)
 {
+    /// <summary>The module of the training framework that it was; null where the exporter did not say.</summary>
+    public string? Module { get; init; }
+
+    /// <summary>What people call it: the module where that is known, else the name.</summary>
+    public string DisplayName => Module ?? Name;
+
+    /// <summary>Whether the options leave it out, so that nobody expects it to be quantized.</summary>
+    public bool IsLeftOut { get; init; }
+
     /// <summary>Every such product of a graph, in the order they run, one entry for each of its weights.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="layers">The linear layers found in it.</param>
@@ -35,7 +44,10 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
                 bool isHead = node.Output.Any(output => output == logits || graph.Consumers(output).Any(afterLast.Contains));
                 found.AddRange(WeightsOf(graph, node).Select(weight => new OverlookedProduct(
                     NameOf(node), node.OpType, weight.Tensor,
-                    live.Contains(node) ? Explain(node, weight) : "the logits do not depend on it", isHead)));
+                    live.Contains(node) ? Explain(node, weight) : "the logits do not depend on it", isHead)
+                {
+                    Module = LinearLayerFinder.Module(node),
+                }));
             }
 
             foreach (GraphProto body in Subgraphs.Of(node))
@@ -64,7 +76,10 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
             if (ProductNode.Is(node))
             {
                 found.AddRange(node.Input.Select(input => Constant(graph, bodies, input)).OfType<TensorProto>().Where(IsMatrix)
-                    .Select(tensor => new OverlookedProduct(NameOf(node), node.OpType, tensor, reason)));
+                    .Select(tensor => new OverlookedProduct(NameOf(node), node.OpType, tensor, reason)
+                    {
+                        Module = LinearLayerFinder.Module(node),
+                    }));
             }
 
             foreach (GraphProto body in Subgraphs.Of(node))

@@ -51,10 +51,12 @@ internal sealed class StageSums(
     /// <summary>Sums all windows up.</summary>
     /// <param name="rotation">Inputs of a block that are rotated, 0 for none.</param>
     /// <param name="cancellation">Stops between two batches.</param>
+    /// <exception cref="ZqfpException">ZQFP1022: what the layers read does not fit them. ZQFP2003: it is not finite.</exception>
     public StageInput Take(int rotation, CancellationToken cancellation)
     {
         try
         {
+            RequireColumns();
             bool hasTargets = options.LayerTarget != LayerTarget.None && HeldWindows > 0 && IsAligned;
             return hasTargets ? TakeWithTargets(rotation, cancellation) : TakeInputs(rotation, cancellation);
         }
@@ -62,6 +64,18 @@ internal sealed class StageSums(
         {
             string more = stage.Layers.Count > 1 ? $" (and {stage.Layers.Count - 1} more that read '{stage.Input}')" : "";
             throw new ZqfpException(e.Code, $"Layer '{stage.Layers[0].DisplayName}'{more}: {e.Message}", e.File, e);
+        }
+    }
+
+    private void RequireColumns()
+    {
+        for (int i = 0; i < batches.Count; i++)
+        {
+            if (read.RowLength(stage.Input, i) is var columns && columns != _columns)
+            {
+                throw new ZqfpException(
+                    "ZQFP1022", $"it reads rows of {columns} numbers, and its weight has {_columns} columns. The model is damaged: export it again.");
+            }
         }
     }
 

@@ -33,6 +33,9 @@ internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values
         return floats;
     }
 
+    /// <summary>The length of the rows of <paramref name="name"/> in one batch.</summary>
+    public long RowLength(string name, int batch) => values[name][batch].GetTensorTypeAndShape().Shape.LastOrDefault(1);
+
     public void Dispose()
     {
         foreach (OrtValue value in leaving.SelectMany(batch => batch))

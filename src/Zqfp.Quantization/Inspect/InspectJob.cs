@@ -44,12 +44,16 @@ internal static class InspectJob
             Layers = layers,
             Coverage = Coverage.Of(file, model),
             QuantizedLayers = model.Chosen.Count,
-            QuantizableBytes = file.Graph.Initializer.Where(tensor => weights.Contains(tensor.Name))
-                .Sum(tensor => file.Read(tensor).ByteLength),
+            QuantizableBytes = BytesOf(weights.Contains),
             QuantizedBytes = model.Chosen.Sum(choice => QuantizedSize.Bytes(choice, options.Profiles[0])),
-            OtherBytes = file.Graph.Initializer.Where(tensor => !weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
+            OtherBytes = BytesOf(name => !weights.Contains(name)),
             FileBytes = ModelFiles.Bytes(file),
         };
+
+        // What initializers share in a data file is there once.
+        long BytesOf(Func<string, bool> isMeant) => file.Graph.Initializer.Where(tensor => isMeant(tensor.Name))
+            .DistinctBy(tensor => graph.SameData(tensor.Name).First())
+            .Sum(tensor => file.Read(tensor).ByteLength);
     }
 
     private static InspectedLayer Describe(OnnxFile file, TensorProto weight, LayerChoice choice, EmissionProfile profile) => new()
@@ -67,6 +71,7 @@ internal static class InspectJob
     private static InspectedLayer Describe(OnnxFile file, OverlookedProduct product) => new()
     {
         Name = product.Name,
+        Module = product.Module,
         Operator = product.Operator,
         Shape = [.. product.Weight.Dims],
         Type = TensorTypes.Name((DataType)product.Weight.DataType),

@@ -30,8 +30,14 @@ internal static class LayerChooser
         return choices;
     }
 
+    /// <summary>Whether the options leave a product out that cannot be quantized: then nobody has to be warned about it.</summary>
+    public static bool LeavesOut(LayerSelection selection, OverlookedProduct product) =>
+        selection.Exclude.Concat(selection.Overrides.Where(entry => entry.KeepFloat).Select(entry => entry.Pattern))
+            .Any(pattern => Matches(pattern, product))
+        || (selection.Include.Count > 0 && !selection.Include.Any(pattern => Matches(pattern, product)));
+
     /// <summary>A warning ZQFP0010 for each pattern that matches no layer.</summary>
-    public static IEnumerable<Diagnostic> UnusedPatterns(IReadOnlyList<LinearLayer> layers, QuantizeOptions options)
+    public static IEnumerable<Diagnostic> UnusedPatterns(ModelLayers model, QuantizeOptions options)
     {
         LayerSelection selection = options.Selection;
         IEnumerable<(string Option, string Pattern)> patterns =
@@ -40,12 +46,15 @@ internal static class LayerChooser
             .. selection.Exclude.Select(pattern => ("--exclude", pattern)),
             .. selection.Overrides.Select(entry => ("--override", entry.Pattern)),
         ];
-        return patterns.Distinct().Where(entry => !layers.Any(layer => Matches(entry.Pattern, layer))).Select(entry => new Diagnostic(
+        return patterns.Distinct().Where(entry => !IsUsed(entry.Option, entry.Pattern)).Select(entry => new Diagnostic(
             "ZQFP0010",
             DiagnosticSeverity.Warning,
             $"The pattern '{entry.Pattern}' of {entry.Option} matches no layer of the model: no name of a linear node, of its weight or of "
             + "its module.",
             options.ModelPath));
+
+        bool IsUsed(string option, string pattern) => model.Found.Any(layer => Matches(pattern, layer))
+            || (option != "--include" && model.Overlooked.Any(product => Matches(pattern, product)));
     }
 
     private static LayerChoice Choose(LinearLayer layer, QuantizeOptions options)
@@ -81,6 +90,9 @@ internal static class LayerChooser
         IsName(pattern, layer)
         || (!(layer.IsHead || layer.IsTied)
             && NamesOf(layer).Any(name => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false)));
+
+    private static bool Matches(string pattern, OverlookedProduct product) => new[] { product.Name, product.Weight.Name, product.Module }
+        .OfType<string>().Any(name => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false));
 
     private static bool IsName(string pattern, LinearLayer layer) => NamesOf(layer).Contains(pattern);
 

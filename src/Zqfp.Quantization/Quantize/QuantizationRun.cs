@@ -20,13 +20,14 @@ internal sealed class QuantizationRun
     private readonly Coverage _coverage;
     private readonly Dictionary<string, LayerChoice> _chosen;
 
-    public QuantizationRun(QuantizeOptions options, OnnxFile file, IJobObserver observer, CancellationToken cancellation)
+    public QuantizationRun(
+        QuantizeOptions options, OnnxFile file, ModelLayers model, IJobObserver observer, CancellationToken cancellation)
     {
         _options = options;
         _file = file;
         _observer = observer;
         _cancellation = cancellation;
-        _model = ModelLayers.Of(file, options);
+        _model = model;
         _coverage = Coverage.Of(file, _model);
         _chosen = _model.Chosen.ToDictionary(choice => choice.Layer.Name, StringComparer.Ordinal);
         _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom)
@@ -77,40 +78,9 @@ internal sealed class QuantizationRun
     /// <summary>The layers to quantize, in the order their stages run.</summary>
     private IReadOnlyList<LinearLayer> Choose()
     {
-        IReadOnlyList<LinearLayer> all = _model.Found;
-        if (LogitsCoverage.Refusal(_model.Graph, all, _model.Facts.Logits) is { } refusal)
-        {
-            throw new ZqfpException("ZQFP1008",
-                $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it "
-                + "without pruning the head.",
-                _file.Path);
-        }
-
-        foreach (Diagnostic warning in LayerChooser.UnusedPatterns(all, _options))
+        foreach (Diagnostic warning in _model.Warnings(_options, _coverage))
         {
             Warn(warning);
-        }
-
-        if (_model.Chosen.Count == 0)
-        {
-            AlreadyQuantized.RefuseProducts(_file);
-            string why = (_model.Overlooked.Count > 0, _model.Choices.Any(choice => choice.IsLeftOut)) switch
-            {
-                (_, true) => "the options leave out every one",
-                (true, _) => string.Join("; ", _coverage.DescribeExceptions()),
-                _ => "no product with a constant weight besides the head",
-            };
-            throw new ZqfpException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", _file.Path);
-        }
-
-        if (_coverage.Warning(_file.Path) is { } few)
-        {
-            Warn(few);
-        }
-
-        if (CorrectionSize.Warning(_model.Chosen, _file.Path) is { } tooLarge)
-        {
-            Warn(tooLarge);
         }
 
         LinearLayer[] ordered = [.. _model.Chosen.Select(choice => choice.Layer).GroupBy(layer => layer.Input).SelectMany(stage => stage)];

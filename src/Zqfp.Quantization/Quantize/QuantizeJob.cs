@@ -32,14 +32,16 @@ internal static class QuantizeJob
     private static QuantizeReport RunModel(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation)
     {
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
-        Check(options, file);
-        return new QuantizationRun(options, file, observer, cancellation).Execute();
+        return new QuantizationRun(options, file, Check(options, file), observer, cancellation).Execute();
     }
 
-    private static void Check(QuantizeOptions options, OnnxFile file)
+    private static ModelLayers Check(QuantizeOptions options, OnnxFile file)
     {
         AlreadyQuantized.Refuse(file);
         QuantizeOptionRules.Check(options);
         QuantizeOptionRules.CheckFiles(options);
+        var model = ModelLayers.Of(file, options);
+        model.Require(file);
+        return model;
     }
 }

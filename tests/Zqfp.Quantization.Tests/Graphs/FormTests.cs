@@ -109,6 +109,14 @@ public sealed class FormTests : IDisposable
         return new GraphCase(path, Repository.Path("tests/Cases/base/cal.i16"), Repository.Path("tests/Cases/base/eval.i16"), _folder);
     }
 
+    /// <summary>The control case in one of the forms.</summary>
+    internal static ModelProto Spelled(string form)
+    {
+        ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Repository.Path("tests/Cases/base/model.onnx")));
+        Spell(model, form);
+        return model;
+    }
+
     /// <summary>Spells every product with an initializer [K, N] in another form; of <c>If</c> every second one.</summary>
     private static void Spell(ModelProto model, string form)
     {
