@@ -22,13 +22,14 @@ internal sealed record ConstantWeight(
     public string Identity(string place) => $"{place}|{Dequantization?.ScaleName}|{Dequantization?.ZeroPointName}|{string.Join('x', Dims)}";
 
     /// <summary>
-    /// Follows <paramref name="value"/> back through Transpose, Cast, Identity, Reshape and DequantizeLinear to a constant, and
-    /// returns the matrix of real numbers that this makes, or null where it makes none.
+    /// Follows <paramref name="value"/> back through Transpose, Cast, Identity, Reshape (and its kin) and DequantizeLinear to a constant, and
+    /// returns the matrix of real numbers that this makes, or null where it makes none. Numbers of float64 are left alone: nothing here computes in it.
     /// </summary>
     public static ConstantWeight? Trace(GraphIndex graph, string value)
     {
         ConstantWeight? weight = TraceShape(graph, value);
         bool isRead = weight is not null && TensorTypes.IsFloat(weight.Type)
+            && weight.Type != DataType.Double
             && (weight.Dequantization is null
                 ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType)
                 : TensorTypes.IsInteger((DataType)weight.Tensor.DataType));
@@ -65,7 +66,7 @@ internal sealed record ConstantWeight(
     /// <summary>Whether <paramref name="node"/> is one that a weight is seen through, its first input being the weight.</summary>
     public static bool PassesThrough(NodeProto node) =>
         node.Domain.Length == 0 && node.Input.Count > 0
-            && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "DequantizeLinear";
+            && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "Squeeze" or "Unsqueeze" or "Flatten" or "DequantizeLinear";
 
     /// <summary>What <paramref name="node"/> makes of the weight, or null where that is nothing this type can say.</summary>
     private ConstantWeight? After(GraphIndex graph, NodeProto node)
@@ -82,6 +83,8 @@ internal sealed record ConstantWeight(
                 return Reshaping.Resolve(Dims, shape, Attributes.Int(node, "allowzero", 0) != 0) is { } dims
                     ? this with { Dims = dims }
                     : null;
+            case "Squeeze" or "Unsqueeze" or "Flatten" when !Transposed && Reshaping.Resolve(graph, node, Dims) is { } reshaped:
+                return this with { Dims = reshaped };
             case "DequantizeLinear" when !Transposed && node.Input.Count > 1 && Dequantization is null && Type == (DataType)Tensor.DataType:
                 return Dequantization.Of(graph, node, Dims) is { } dequantization
                     ? this with { Dequantization = dequantization, Type = dequantization.Type }

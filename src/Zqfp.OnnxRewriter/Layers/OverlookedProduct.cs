@@ -108,9 +108,9 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
         return Behind(graph, value)?.Tensor;
     }
 
-    private static IEnumerable<(TensorProto Tensor, int Input, NodeProto? Picker)> WeightsOf(GraphIndex graph, NodeProto node) =>
-        node.Input.Select((input, i) => Behind(graph, input) is var (tensor, picker) && IsMatrix(tensor)
-            ? (tensor, i, picker)
+    private static IEnumerable<(TensorProto Tensor, int Input, NodeProto? Maker)> WeightsOf(GraphIndex graph, NodeProto node) =>
+        node.Input.Select((input, i) => (Behind(graph, input) ?? ComputedFrom(graph, input)) is var (tensor, maker) && IsMatrix(tensor)
+            ? (tensor, i, maker)
             : default((TensorProto, int, NodeProto?)?))
             .OfType<(TensorProto, int, NodeProto?)>();
 
@@ -127,14 +127,47 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
                 return null;
             }
 
-            picker = node.OpType.StartsWith("Gather", StringComparison.Ordinal) ? node : picker;
+            picker = IsGather(node) || (picker is null && node.OpType is "Slice" or "Split") ? node : picker;
             value = node.Input[0];
         }
 
         // What is picked from a matrix are rows: an embedding.
         TensorProto tensor = graph.Constant(value)!;
-        return picker is null || tensor.Dims.Count > 2 ? (tensor, picker) : null;
+        return picker is null || !IsGather(picker) || tensor.Dims.Count > 2 ? (tensor, picker) : null;
     }
+
+    /// <summary>
+    /// The largest of the constants that nodes compute a value from, and the last of these nodes; null where the value depends on what the
+    /// model reads, or on more nodes than weights are made by.
+    /// </summary>
+    private static (TensorProto Tensor, NodeProto? Maker)? ComputedFrom(GraphIndex graph, string value)
+    {
+        const int MostNodes = 64;
+        HashSet<NodeProto> seen = new(ReferenceEqualityComparer.Instance);
+        List<TensorProto> constants = [];
+        Stack<string> open = new([value]);
+        while (open.TryPop(out string? next))
+        {
+            if (graph.Constant(next) is { } constant)
+            {
+                constants.Add(constant);
+            }
+            else if (graph.Producer(next) is not { } node || seen.Count == MostNodes)
+            {
+                return null;
+            }
+            else if (seen.Add(node))
+            {
+                GraphIndex.ReadBy(node).ToList().ForEach(open.Push);
+            }
+        }
+
+        return constants.MaxBy(tensor => tensor.Dims.Aggregate(Int128.One, (size, dim) => size * dim)) is { } largest
+            ? (largest, graph.Producer(value))
+            : null;
+    }
+
+    private static bool IsGather(NodeProto node) => node.OpType.StartsWith("Gather", StringComparison.Ordinal);
 
     private static bool IsSeenThrough(NodeProto node) =>
         ConstantWeight.PassesThrough(node) || (node.Domain.Length == 0
@@ -142,7 +175,7 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
 
     private static string NameOf(NodeProto node) => node.Name.Length > 0 ? node.Name : node.Output[0];
 
-    private static string Explain(NodeProto node, (TensorProto Tensor, int Input, NodeProto? Picker) weight)
+    private static string Explain(NodeProto node, (TensorProto Tensor, int Input, NodeProto? Maker) weight)
     {
         var type = (DataType)weight.Tensor.DataType;
         string integer = type is DataType.Int8 or DataType.Uint8
@@ -157,9 +190,11 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
             "QMoE" => "already quantized experts: QMoE",
             "MoE" => "experts of a MoE operator, all in one constant of 3 dimensions",
             "Attention" or "QAttention" or "DecoderAttention" or "LongformerAttention" => $"the projection inside a fused {node.OpType}",
+            _ when type == DataType.Double => "computes in float64",
             _ when !TensorTypes.IsFloat(type) => $"already {integer}: {node.OpType}",
-            _ when weight.Picker is { } picker =>
-                $"experts in one constant of {weight.Tensor.Dims.Count} dimensions, picked by {picker.OpType}",
+            _ when weight.Maker is { } maker => IsGather(maker)
+                ? $"experts in one constant of {weight.Tensor.Dims.Count} dimensions, picked by {maker.OpType}"
+                : $"its weight is computed from constants by {maker.OpType}",
             "Conv" or "FusedConv" => $"a {node.OpType} with a kernel of several positions, groups, strides or padding",
             "Einsum" => $"an Einsum that is no plain product: {Attributes.Text(node, "equation")}",
             _ when weight.Tensor.Dims.Count != 2 => $"its constant has {weight.Tensor.Dims.Count} dimensions instead of 2",
