@@ -95,8 +95,8 @@ internal sealed class OnnxFile : IDisposable
             if (value.Type?.TensorType?.Shape?.Dim.FirstOrDefault(dim => dim.DimValue > int.MaxValue) is { } dim)
             {
                 throw new ZqfpException("ZQFP1020",
-                    $"'{value.Name}' is declared with a dimension of {dim.DimValue}, more than the {int.MaxValue} that one can have. Export the "
-                    + "model again.",
+                    $"'{value.Name}' is declared with a dimension of {dim.DimValue}, more than the {int.MaxValue} that one can have. "
+                    + "Export the model again.",
                     path);
             }
         }

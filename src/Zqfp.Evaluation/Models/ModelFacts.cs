@@ -71,7 +71,7 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
     public int PastLength { get; private init; }
 
     /// <summary>
-    /// Whether new keys and values are written into the cache, where there is room for them, rather than behind it: the fused operator does.
+    /// Whether new keys and values are written into the cache where there is room for them, as the fused operator does, not behind it.
     /// </summary>
     public bool HasSharedCache { get; private init; }
 

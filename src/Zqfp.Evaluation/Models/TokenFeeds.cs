@@ -15,7 +15,8 @@ internal sealed class TokenFeeds(ModelFacts model)
         if (fed.Shape.Aggregate(Int128.One, (product, size) => product * size) > int.MaxValue)
         {
             throw new ZqfpException("ZQFP1005",
-                $"Input '{input.Name}' would be fed the shape [{string.Join(", ", fed.Shape)}], which no memory holds. Export the model again.",
+                $"Input '{input.Name}' would be fed the shape [{string.Join(", ", fed.Shape)}], which no memory holds. Export the model "
+                + "again.",
                 model.Path);
         }
 

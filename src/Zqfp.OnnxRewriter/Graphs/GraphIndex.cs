@@ -122,7 +122,8 @@ internal sealed class GraphIndex
         // No offset is 0, and what the entry of the length says has to be the bytes of the shape.
         string location = Entry("location");
         string offset = Entry("offset").TrimStart('0');
-        Int128 bits = tensor.Dims.Aggregate((Int128)TensorTypes.BitsPerElement((TensorProto.Types.DataType)tensor.DataType), (size, dim) => size * dim);
+        Int128 bits = tensor.Dims.Aggregate(
+            (Int128)TensorTypes.BitsPerElement((TensorProto.Types.DataType)tensor.DataType), (size, dim) => size * dim);
         return $"{(location.StartsWith("./", StringComparison.Ordinal) ? location[2..] : location)}|{offset}|{bits}";
 
         string Entry(string key) => tensor.ExternalData.FirstOrDefault(entry => entry.Key == key)?.Value ?? string.Empty;

@@ -16,8 +16,8 @@ internal static class NodeForm
         (1, "Abs ArgMax ArgMin Cast Ceil Clip Concat ConcatFromSequence ConstantOfShape Cos Dropout DynamicQuantizeLinear Einsum Erf Exp "
             + "Flatten Floor Gelu HardSigmoid HardSwish Identity If IsInf IsNaN LeakyRelu Log LogSoftmax Max Mean Min Neg NonZero Not "
             + "Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Round Scan Selu SequenceConstruct "
-            + "SequenceLength Shape Sigmoid Sign Sin Size Slice Softmax Softplus Split SplitToSequence Sqrt Squeeze Sum Tanh TopK Transpose "
-            + "Trilu Unsqueeze"),
+            + "SequenceLength Shape Sigmoid Sign Sin Size Slice Softmax Softplus Split SplitToSequence Sqrt Squeeze Sum Tanh TopK "
+            + "Transpose Trilu Unsqueeze"),
         (2, "Add And BitShift CastLike Conv ConvInteger CumSum DequantizeLinear Div Equal Expand Gather GatherElements GatherND Gemm "
             + "Greater GreaterOrEqual LayerNormalization Less LessOrEqual MatMul MatMulInteger Mod Mul Or Pow PRelu QuantizeLinear "
             + "RMSNormalization SequenceAt SequenceInsert SimplifiedLayerNormalization Sub Tile Xor"),
@@ -158,12 +158,14 @@ internal static class NodeForm
 
         string[] required = Required.GetValueOrDefault(node.OpType) ?? [];
         string? missing = required.FirstOrDefault(name => node.Attribute.All(attribute => attribute.Name != name));
-        if (missing is not null || (isConstant && !node.Attribute.Any(attribute => attribute.Name.Contains("value", StringComparison.Ordinal))))
+        if (missing is not null
+            || (isConstant && !node.Attribute.Any(attribute => attribute.Name.Contains("value", StringComparison.Ordinal))))
         {
             return $"has no attribute '{missing ?? "value"}'";
         }
 
-        return node.Attribute.Where(attribute => attribute.RefAttrName.Length == 0).Select(Fault).FirstOrDefault(fault => fault is not null);
+        return node.Attribute.Where(attribute => attribute.RefAttrName.Length == 0).Select(Fault)
+            .FirstOrDefault(fault => fault is not null);
     }
 
     private static string? Fault(AttributeProto attribute)
@@ -187,7 +189,9 @@ internal static class NodeForm
             return $"has an attribute '{attribute.Name}' without content";
         }
 
-        return attribute.Name == "perm" && !attribute.Ints.Order().SequenceEqual(Enumerable.Range(0, attribute.Ints.Count).Select(i => (long)i))
+        bool isOrder = attribute.Name != "perm"
+            || attribute.Ints.Order().SequenceEqual(Enumerable.Range(0, attribute.Ints.Count).Select(i => (long)i));
+        return !isOrder
             ? $"exchanges dimensions by [{string.Join(", ", attribute.Ints)}], which is no order of them"
             : null;
     }

@@ -22,8 +22,9 @@ internal sealed record ConstantWeight(
     public string Identity(string place) => $"{place}|{Dequantization?.ScaleName}|{Dequantization?.ZeroPointName}|{string.Join('x', Dims)}";
 
     /// <summary>
-    /// Follows <paramref name="value"/> back through Transpose, Cast, Identity, Reshape (and its kin) and DequantizeLinear to a constant, and
-    /// returns the matrix of real numbers that this makes, or null where it makes none. Numbers of float64 are left alone: nothing here computes in it.
+    /// Follows <paramref name="value"/> back through Transpose, Cast, Identity, Reshape and its kin, and DequantizeLinear to a constant,
+    /// and returns the matrix of real numbers that this makes, or null where it makes none. Numbers of float64 are left alone: nothing here
+    /// computes in it.
     /// </summary>
     public static ConstantWeight? Trace(GraphIndex graph, string value)
     {
@@ -66,7 +67,8 @@ internal sealed record ConstantWeight(
     /// <summary>Whether <paramref name="node"/> is one that a weight is seen through, its first input being the weight.</summary>
     public static bool PassesThrough(NodeProto node) =>
         node.Domain.Length == 0 && node.Input.Count > 0
-            && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "Squeeze" or "Unsqueeze" or "Flatten" or "DequantizeLinear";
+            && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "Squeeze" or "Unsqueeze" or "Flatten"
+                or "DequantizeLinear";
 
     /// <summary>What <paramref name="node"/> makes of the weight, or null where that is nothing this type can say.</summary>
     private ConstantWeight? After(GraphIndex graph, NodeProto node)

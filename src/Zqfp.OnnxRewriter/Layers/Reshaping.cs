@@ -38,7 +38,9 @@ internal static class Reshaping
         return wanted.All(dim => dim >= 0) && Product(wanted) == total ? wanted : null;
     }
 
-    /// <summary>What Squeeze, Unsqueeze or Flatten make of <paramref name="dims"/>, or null where the axes are unknown or do not fit.</summary>
+    /// <summary>
+    /// What Squeeze, Unsqueeze or Flatten make of <paramref name="dims"/>, or null where the axes are unknown or do not fit.
+    /// </summary>
     public static IReadOnlyList<long>? Resolve(GraphIndex graph, NodeProto node, IReadOnlyList<long> dims)
     {
         if (node.OpType == "Flatten")

@@ -8,10 +8,10 @@ internal static class ValueRanks
     /// <summary>Operators whose first output has as many dimensions as their first input.</summary>
     private static readonly HashSet<string> Keeping =
     [
-        "Abs", "BiasGelu", "Cast", "CastLike", "Ceil", "Clip", "Conv", "Cos", "CumSum", "DequantizeLinear", "Dropout", "Erf", "Exp", "FastGelu",
-        "FastGelu", "Floor", "Gelu", "GroupQueryAttention", "HardSigmoid", "HardSwish", "Identity", "IsNaN", "LayerNormalization", "LeakyRelu",
-        "Log", "LogSoftmax", "MatMulBnb4", "MatMulNBits", "MoE", "MultiHeadAttention", "Neg", "Not", "PRelu", "Pad", "QMoE", "QuickGelu",
-        "QuantizeLinear", "RMSNormalization", "Reciprocal", "Relu", "RotaryEmbedding", "Round", "ScatterElements", "ScatterND", "Selu",
+        "Abs", "BiasGelu", "Cast", "CastLike", "Ceil", "Clip", "Conv", "Cos", "CumSum", "DequantizeLinear", "Dropout", "Erf", "Exp",
+        "FastGelu", "Floor", "Gelu", "GroupQueryAttention", "HardSigmoid", "HardSwish", "Identity", "IsNaN", "LayerNormalization",
+        "LeakyRelu", "Log", "LogSoftmax", "MatMulBnb4", "MatMulNBits", "MoE", "MultiHeadAttention", "Neg", "Not", "PRelu", "Pad", "QMoE",
+        "QuickGelu", "QuantizeLinear", "RMSNormalization", "Reciprocal", "Relu", "RotaryEmbedding", "Round", "ScatterElements", "ScatterND", "Selu",
         "Sigmoid", "Sign", "SimplifiedLayerNormalization", "Sin", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "Slice",
         "Softmax", "Softplus", "Split", "Sqrt", "Tanh", "Tile", "Transpose", "Trilu", "Concat",
     ];

@@ -74,7 +74,8 @@ internal sealed class StageSums(
             if (read.RowLength(stage.Input, i) is var columns && columns != _columns)
             {
                 throw new ZqfpException(
-                    "ZQFP1022", $"it reads rows of {columns} numbers, and its weight has {_columns} columns. The model is damaged: export it again.");
+                    "ZQFP1022",
+                    $"it reads rows of {columns} numbers, and its weight has {_columns} columns. The model is damaged: export it again.");
             }
         }
     }

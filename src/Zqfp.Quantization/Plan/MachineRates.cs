@@ -59,7 +59,8 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
         using Hessian hessian = gram.ToHessian();
         QuantizationOptions own = options with { MaxThreads = threads };
         WarmUpWith(own, weights, inputs, cancellation);
-        (double quantizeSeconds, double waiting) = Time(() => LayerQuantizer.Quantize(weights, Rows, Columns, hessian, own, cancellation), used);
+        (double quantizeSeconds, double waiting) = Time(
+            () => LayerQuantizer.Quantize(weights, Rows, Columns, hessian, own, cancellation), used);
         return new MachineRates(GramWork(Tokens, Columns) / gramSeconds, WorkOf(Rows, Columns) / quantizeSeconds, waiting);
     }
 

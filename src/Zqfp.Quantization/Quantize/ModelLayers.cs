@@ -48,7 +48,9 @@ internal sealed record ModelLayers
     }
 
     /// <summary>Refuses a model whose loss could not be measured, or that has nothing to quantize.</summary>
-    /// <exception cref="ZqfpException">ZQFP1008: logits of the last token alone. ZQFP1009: no layer. ZQFP0014: quantized already.</exception>
+    /// <exception cref="ZqfpException">
+    /// ZQFP1008: logits of the last token alone. ZQFP1009: no layer. ZQFP0014: quantized already.
+    /// </exception>
     public void Require(OnnxFile file)
     {
         if (LogitsCoverage.Refusal(Graph, Found, Facts.Logits) is { } refusal)

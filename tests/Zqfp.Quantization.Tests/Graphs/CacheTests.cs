@@ -127,7 +127,8 @@ public sealed class CacheTests : IDisposable
         Coverage coverage = merged.Inspect().Coverage;
         Assert.Equal(0, coverage.Quantized);
         Assert.Equal(2 * ((FamilyGraph.Blocks * family.Layers) + 1), coverage.Exceptions.Count);
-        Assert.All(coverage.Exceptions, weight => Assert.Contains("inside the body of node 'optimum::if'", weight.Reason, StringComparison.Ordinal));
+        Assert.All(coverage.Exceptions,
+            weight => Assert.Contains("inside the body of node 'optimum::if'", weight.Reason, StringComparison.Ordinal));
         ZqfpException error = Assert.Throws<ZqfpException>(() => merged.Quantize(merged.Options));
         Assert.Equal("ZQFP1009", error.Code);
         Assert.Contains("inside the body of", error.Message, StringComparison.Ordinal);
@@ -230,7 +231,8 @@ public sealed class CacheTests : IDisposable
                 Rename(node.Output, branch);
             }
 
-            body.Output.AddRange(graph.Output.Select(output => new ValueInfoProto { Name = $"{output.Name}.{branch}", Type = output.Type }));
+            body.Output.AddRange(graph.Output.Select(
+                output => new ValueInfoProto { Name = $"{output.Name}.{branch}", Type = output.Type }));
             choose.Attribute.Add(new AttributeProto { Name = branch, G = body, Type = AttributeType.Graph });
         }
 

@@ -144,7 +144,9 @@ public sealed class FormTests : IDisposable
         return model;
     }
 
-    /// <summary>Spells every product with an initializer [K, N] in another form; of a form that is not quantized every second one.</summary>
+    /// <summary>
+    /// Spells every product with an initializer [K, N] in another form; of a form that is not quantized every second one.
+    /// </summary>
     private static void Spell(ModelProto model, string form)
     {
         GraphProto graph = model.Graph;
@@ -359,7 +361,8 @@ public sealed class FormTests : IDisposable
             case "Slice":
                 return
                 [
-                    Make("Slice", [Constant(w, [.. values, .. values], 2 * inner, outer), Shape($"{w}.start", inner), Shape($"{w}.end", 2 * inner)],
+                    Make("Slice",
+                        [Constant(w, [.. values, .. values], 2 * inner, outer), Shape($"{w}.start", inner), Shape($"{w}.end", 2 * inner)],
                         $"{w}.second"),
                     Make("MatMul", [x, $"{w}.second"], y),
                 ];
@@ -385,7 +388,8 @@ public sealed class FormTests : IDisposable
             case "Concat":
                 return
                 [
-                    Make("Concat", [Constant($"{w}.1", values[..(int)outer], 1, outer), Constant(w, values[(int)outer..], inner - 1, outer)],
+                    Make("Concat",
+                        [Constant($"{w}.1", values[..(int)outer], 1, outer), Constant(w, values[(int)outer..], inner - 1, outer)],
                         $"{w}.whole", Int("axis", 0)),
                     Make("MatMul", [x, $"{w}.whole"], y),
                 ];

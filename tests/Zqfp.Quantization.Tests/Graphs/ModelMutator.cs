@@ -9,7 +9,8 @@ namespace Zqfp.Quantization.Tests;
 /// <summary>Damages a model in one or two places of its structure, as broken exporters and hostile files do.</summary>
 internal sealed class ModelMutator(int seed)
 {
-    private static readonly long[] Extremes = [-1, 0, 1, 2, 3, 7, -7, 1 << 20, int.MaxValue, 1L << 31, 1L << 40, long.MaxValue, long.MinValue];
+    private static readonly long[] Extremes =
+        [-1, 0, 1, 2, 3, 7, -7, 1 << 20, int.MaxValue, 1L << 31, 1L << 40, long.MaxValue, long.MinValue];
 
     private readonly Random _random = new(seed);
 
@@ -130,7 +131,8 @@ internal sealed class ModelMutator(int seed)
     {
         TensorProto[] tensors =
         [
-            .. model.Graph.Initializer, .. Nodes(model).SelectMany(node => node.Attribute).Select(attribute => attribute.T).OfType<TensorProto>()
+            .. model.Graph.Initializer,
+            .. Nodes(model).SelectMany(node => node.Attribute).Select(attribute => attribute.T).OfType<TensorProto>()
         ];
         if (tensors.Length == 0)
         {

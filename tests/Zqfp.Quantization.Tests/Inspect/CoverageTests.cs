@@ -29,7 +29,8 @@ public sealed class CoverageTests : IDisposable
         Assert.Equal((10, 15), (report.Coverage.Quantized, report.Coverage.Weights));
         string reason = option == "override" ? "kept float by an override" : "excluded";
         Assert.Equal(4, report.Coverage.Exceptions.Count(weight => weight.Reason == reason));
-        Assert.Contains(report.Coverage.DescribeExceptions(), line => line.StartsWith($"4 not quantized: {reason}", StringComparison.Ordinal));
+        Assert.Contains(report.Coverage.DescribeExceptions(),
+            line => line.StartsWith($"4 not quantized: {reason}", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -42,7 +43,8 @@ public sealed class CoverageTests : IDisposable
         QuantizeOptions excluded = model.Exact with { Selection = new LayerSelection { Exclude = ["*.then"] } };
         QuantizeReport report = model.Quantize(excluded);
         Assert.DoesNotContain(report.Warnings, warning => warning.Code is "ZQFP2105" or "ZQFP0010");
-        Assert.Equal(7, report.Coverage!.Exceptions.Count(weight => weight.Reason.Contains("inside the body of", StringComparison.Ordinal)));
+        Assert.Equal(7,
+            report.Coverage!.Exceptions.Count(weight => weight.Reason.Contains("inside the body of", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -70,7 +72,8 @@ public sealed class CoverageTests : IDisposable
         ModelProto written = ModelProto.Parser.ParseFrom(File.ReadAllBytes(model.Quantize(model.Exact).Output));
         long[] offsets =
         [
-            .. written.Graph.Initializer.Where(tensor => tensor.Name is "embed.weight" or "lm_head.weight").Select(tensor => Entry(tensor, "offset"))
+            .. written.Graph.Initializer.Where(tensor => tensor.Name is "embed.weight" or "lm_head.weight")
+                .Select(tensor => Entry(tensor, "offset"))
         ];
         Assert.Equal(2, offsets.Length);
         Assert.Equal(offsets[0], offsets[1]);
