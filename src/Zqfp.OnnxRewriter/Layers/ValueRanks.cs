@@ -11,9 +11,9 @@ internal static class ValueRanks
         "Abs", "BiasGelu", "Cast", "CastLike", "Ceil", "Clip", "Conv", "Cos", "CumSum", "DequantizeLinear", "Dropout", "Erf", "Exp",
         "FastGelu", "Floor", "Gelu", "GroupQueryAttention", "HardSigmoid", "HardSwish", "Identity", "IsNaN", "LayerNormalization",
         "LeakyRelu", "Log", "LogSoftmax", "MatMulBnb4", "MatMulNBits", "MoE", "MultiHeadAttention", "Neg", "Not", "PRelu", "Pad", "QMoE",
-        "QuickGelu", "QuantizeLinear", "RMSNormalization", "Reciprocal", "Relu", "RotaryEmbedding", "Round", "ScatterElements", "ScatterND", "Selu",
-        "Sigmoid", "Sign", "SimplifiedLayerNormalization", "Sin", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "Slice",
-        "Softmax", "Softplus", "Split", "Sqrt", "Tanh", "Tile", "Transpose", "Trilu", "Concat",
+        "QuickGelu", "QuantizeLinear", "RMSNormalization", "Reciprocal", "Relu", "RotaryEmbedding", "Round", "ScatterElements", "ScatterND",
+        "Selu", "Sigmoid", "Sign", "SimplifiedLayerNormalization", "Sin", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
+        "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Tanh", "Tile", "Transpose", "Trilu", "Concat",
     ];
 
     private static readonly HashSet<string> Broadcasting =

@@ -40,7 +40,7 @@ public sealed class CoverageTests : IDisposable
         Assert.Single(model.Quantize(model.Exact).Warnings, warning => warning.Code == "ZQFP2105");
         Assert.Single(PlanJob.Run(model.Exact, CancellationToken.None).Warnings, warning => warning.Code == "ZQFP2105");
 
-        QuantizeOptions excluded = model.Exact with { Selection = new LayerSelection { Exclude = ["*.then"] } };
+        QuantizeOptions excluded = model.Exact with { Selection = new LayerSelection { Exclude = ["*.then.*"] } };
         QuantizeReport report = model.Quantize(excluded);
         Assert.DoesNotContain(report.Warnings, warning => warning.Code is "ZQFP2105" or "ZQFP0010");
         Assert.Equal(7,
