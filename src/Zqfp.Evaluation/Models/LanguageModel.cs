@@ -143,8 +143,8 @@ internal sealed class LanguageModel : IDisposable
         if (batch.Ids.Max() is var largest && largest >= vocabulary)
         {
             throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
-                $"The text has the token id {largest}, and the model gives {vocabulary} logits a token. Give the model's own tokenizer, or name "
-                + "the output that holds the logits with --logits.",
+                $"The text has the token id {largest}, and the model gives {vocabulary} logits a token. Give the model's own tokenizer, or "
+                + "name the output that holds the logits with --logits.",
                 _facts.Path);
         }
     }
