@@ -138,7 +138,14 @@ internal static class TextSource
                     document.File);
             }
 
-            AppendText(document.Text!, options, tokenizer, beginning, ids);
+            try
+            {
+                AppendText(document.Text!, options, tokenizer, beginning, ids);
+            }
+            catch (ZqfpException e) when (e.File is null)
+            {
+                throw new ZqfpException(e.Code, e.Message, document.File, e);
+            }
         }
 
         Check(document.File, options.ModelVocabularySize, tokenizer, ids, before);
