@@ -300,7 +300,7 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         quantize.Append("model ").Append(hashes.Of(model.ItemSpec)).Append('\n');
         foreach (string data in ExternalDataFiles.Of(model.ItemSpec))
         {
-            quantize.Append("data ").Append(hashes.Of(data)).Append('\n');
+            quantize.Append("data ").Append(hashes.OfFile(data)).Append('\n');
         }
 
         if (GenAiFolder.IsWanted(model))

@@ -157,8 +157,11 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         return new SliceModel(model, Float32Graph.Widen(model, weights, generated.Contains));
     }
 
-    /// <summary>Writes the model as it now is to <paramref name="path"/> and its weights to <c>path + ".data"</c>.</summary>
-    /// <remarks>Both are written under temporary names and moved into place last. The same model gives the same bytes.</remarks>
+    /// <summary>
+    /// Writes the model as it now is for <paramref name="path"/> and its weights for <c>path + ".data"</c>; both take their place when
+    /// that is committed.
+    /// </summary>
+    /// <remarks>The same model gives the same bytes.</remarks>
     /// <param name="path">Where to.</param>
     /// <param name="profile">In which operators.</param>
     /// <param name="metadata">Properties to add to the model's own, in this order.</param>
@@ -168,7 +171,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     /// </param>
     /// <param name="cancellation">Stops the writing; nothing is left behind.</param>
     /// <exception cref="ZqfpException">ZQFP0002: the files cannot be written.</exception>
-    public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata,
+    public ModelWriter Write(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata,
         string contentKey, CancellationToken cancellation)
     {
         var emission = new EmittedLayers(LayerEmitter.Of(profile, graph, AccuracyLevel));
@@ -189,7 +192,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         rewritten.ValueInfo.AddRange(values);
         ModelProto model = Envelope(emission, rewritten);
         model.MetadataProps.AddRange(metadata.Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }));
-        ModelWriter.Write(path, model, Initializers(emission, read), contentKey, cancellation);
+        return ModelWriter.Write(path, model, Initializers(emission, read), contentKey, cancellation);
     }
 
     /// <summary>Initializers smaller than this stay in the structure.</summary>

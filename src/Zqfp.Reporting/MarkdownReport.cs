@@ -1,8 +1,8 @@
 using System.Globalization;
-using System.Net;
 using System.Text;
 using Zqfp.Evaluation;
 using Zqfp.Quantization;
+using static Zqfp.Quantization.MarkdownText;
 using static Zqfp.Reporting.HtmlText;
 
 namespace Zqfp.Reporting;
@@ -111,15 +111,4 @@ internal static class MarkdownReport
     }
 
     private static void Row(StringBuilder text, params string[] cells) => text.Append("| ").AppendJoin(" | ", cells).Append(" |\n");
-
-    /// <summary>Text that is no markup: neither HTML nor emphasis.</summary>
-    private static string Plain(string text) =>
-        WebUtility.HtmlEncode(text.ReplaceLineEndings(" "))
-            .Replace("*", "\\*", StringComparison.Ordinal)
-            .Replace("_", "\\_", StringComparison.Ordinal)
-            .Replace("`", "\\`", StringComparison.Ordinal);
-
-    /// <summary>A name in a table: a code span, whose only special characters there are the bar and the backquote.</summary>
-    private static string Code(string name) =>
-        $"`{name.ReplaceLineEndings(" ").Replace('`', '\'').Replace("|", "\\|", StringComparison.Ordinal)}`";
 }

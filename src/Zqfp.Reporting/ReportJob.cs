@@ -2,7 +2,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Zqfp.Evaluation;
-using Zqfp.OnnxRewriter;
 using Zqfp.Quantization;
 
 namespace Zqfp.Reporting;

@@ -85,6 +85,47 @@ public sealed class HostileModelTests : IDisposable
     }
 
     [Fact]
+    public void External_data_wherever_a_tensor_can_be_is_ZQFP1011()
+    {
+        var tensor = new TensorProto
+        {
+            Name = "inside",
+            DataType = (int)DataType.Float,
+            Dims = { 4 },
+            DataLocation = DataLocation.External,
+        };
+        var indices = new TensorProto { DataType = (int)DataType.Int64, Dims = { 0 } };
+        AttributeProto[] attributes =
+        [
+            new() { Name = "a", T = tensor },
+            new() { Name = "a", Tensors = { tensor } },
+            new() { Name = "a", SparseTensor = new SparseTensorProto { Values = tensor, Indices = indices } },
+            new() { Name = "a", SparseTensor = new SparseTensorProto { Values = indices, Indices = tensor } },
+            new() { Name = "a", SparseTensors = { new SparseTensorProto { Values = tensor, Indices = indices } } },
+            new() { Name = "a", Graphs = { new GraphProto { Initializer = { tensor } } } },
+        ];
+        foreach (AttributeProto attribute in attributes)
+        {
+            GraphBuilder inNode = GraphBuilder.Decoder();
+            inNode.Node("Any", ["x"], "made", attribute);
+            AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", inNode.Model)));
+            GraphBuilder inDefault = GraphBuilder.Decoder();
+            inDefault.Model.Functions.Add(new FunctionProto
+            {
+                Name = "f",
+                Domain = "d",
+                OpsetImport = { new OperatorSetIdProto { Version = 1 } },
+                AttributeProto = { attribute },
+            });
+            AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", inDefault.Model)));
+        }
+
+        GraphBuilder training = GraphBuilder.Decoder();
+        training.Model.TrainingInfo.Add(new TrainingInfoProto { Algorithm = new GraphProto { Initializer = { tensor } } });
+        AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", training.Model)));
+    }
+
+    [Fact]
     public void External_data_inside_a_node_is_ZQFP1011()
     {
         GraphBuilder builder = GraphBuilder.Decoder();

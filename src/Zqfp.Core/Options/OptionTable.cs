@@ -129,7 +129,7 @@ internal static class OptionTable
 
         // Files of a run, and what a command shows.
         new("--work", null, Quantizing, Place, "A folder that keeps finished layers, so that a stopped run continues there",
-            "[pruned](build-integration.md#what-is-kept-and-for-how-long); without it they lie in `OUT.onnx.layers.tmp` until the end", valueName: "FOLDER"),
+            "[pruned](build-integration.md#what-is-kept-and-for-how-long); without it they lie beside the output until the end", valueName: "FOLDER"),
         new("--cache", null, Measuring, Place, "A folder that keeps results by content, so that nothing is measured twice", valueName: "FOLDER"),
         new("--dry-run", null, Quantize, Flag, "Tell what would be done, and what memory, disk and time it would need; write nothing"),
         new("--result", null, Quantize | Gate, Place, "Also write the result to this file, as JSON: 'report' reads it"),

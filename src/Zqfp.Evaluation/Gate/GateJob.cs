@@ -20,7 +20,7 @@ internal static class GateJob
         EvaluationCache.RequireSameVocabulary(facts, reference);
         Plausibility.RequireRoles(options.FloatModelPath, options.ModelPath, observer);
         GatedText? text = options.TextPath is { } path ? Evaluate(options, path, facts, reference, observer, cancellation) : null;
-        Comparison? regression = text is null ? null : AgainstBaseline(options, text, cancellation);
+        Comparison? regression = text is null ? null : AgainstBaseline(options, text);
         var asked = new TaskOptions(Measuring(options, options.ModelPath) with { AgainstPath = options.FloatModelPath }, options.Tasks);
         TaskComparison[] tasks = [.. TaskJob.Run(asked, observer, cancellation).Select(Compared)];
         var decision = GateDecision.Of(options, text, regression, tasks);
@@ -29,9 +29,16 @@ internal static class GateJob
             observer.Warn(warning);
         }
 
+        string summary = Summarize(options, text, regression, tasks);
+        if (text is not null && options is { UpdateBaseline: true, BaselinePath: { } baseline })
+        {
+            // Last: nothing that can fail comes behind it.
+            GateBaseline.Record(baseline, NameOf(options), BaselineEntry.Of(text.Float, text.Quantized), observer, cancellation);
+        }
+
         return new GateResult
         {
-            Summary = Summarize(options, text, regression, tasks),
+            Summary = summary,
             Float = text?.Float,
             Quantized = text?.Quantized,
             Comparison = text?.Comparison,
@@ -71,22 +78,12 @@ internal static class GateJob
     /// <summary>
     /// The quantized model against its accepted result; null where there is no baseline, or where this result becomes it.
     /// </summary>
-    private static Comparison? AgainstBaseline(GateOptions options, GatedText text, CancellationToken cancellation)
-    {
-        if (options.BaselinePath is null)
-        {
-            return null;
-        }
+    private static Comparison? AgainstBaseline(GateOptions options, GatedText text) =>
+        options.BaselinePath is null || options.UpdateBaseline
+            ? null
+            : GateBaseline.Read(options.BaselinePath).Find(NameOf(options), text.Quantized).Compare(text.Quantized);
 
-        string name = options.BaselineName ?? Path.GetFileName(options.ModelPath);
-        if (options.UpdateBaseline)
-        {
-            GateBaseline.Record(options.BaselinePath, name, BaselineEntry.Of(text.Float, text.Quantized), cancellation);
-            return null;
-        }
-
-        return GateBaseline.Read(options.BaselinePath, cancellation).Find(name, text.Quantized).Compare(text.Quantized);
-    }
+    private static string NameOf(GateOptions options) => options.BaselineName ?? Path.GetFileName(options.ModelPath);
 
     private static EvaluateOptions Evaluation(GateOptions options, string textPath, string modelPath) =>
         new(Measuring(options, modelPath), textPath) { Windows = options.Windows };

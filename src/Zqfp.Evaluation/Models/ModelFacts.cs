@@ -54,12 +54,16 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
         bool isFused = graph.Nodes.Any(node => node.OpType == "GroupQueryAttention");
         return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph), Float32Graph.UsesBfloat16(graph.Graph))
         {
+            Stamp = file.Stamp,
             FixedWindow = Fixed(graph, "input_ids", 1),
             FixedBatch = Fixed(graph, "input_ids", 0) ?? (isFused && past > 0 ? 1 : null),
             PastLength = past,
             HasSharedCache = isFused && past > 0,
         };
     }
+
+    /// <summary>What the model's file was before it was read.</summary>
+    public FileStamp Stamp { get; private init; }
 
     /// <summary>Tokens of every window where the model takes no other number; else null.</summary>
     public int? FixedWindow { get; private init; }

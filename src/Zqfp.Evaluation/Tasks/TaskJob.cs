@@ -28,14 +28,15 @@ internal static class TaskJob
         ModelFacts facts = ModelFacts.Read(modelPath, options.Logits);
         PreparedTask[] tasks = [.. options.Tasks.Select(task => PreparedTask.Read(task, options, facts, cancellation))];
         var cache = new EvaluationCache(options.CacheFolder);
+        var inputs = new InputFiles();
         LanguageModel? model = null;
         try
         {
-            return [.. tasks.Select(task => cache.GetOrAnswer(options, modelPath, task, () =>
+            return [.. tasks.Select(task => cache.GetOrAnswer(options, facts, inputs, task, () =>
             {
                 model ??= new LanguageModel(facts, options.Threads, options.Device);
                 return Answer(task, options, facts, model, observer, cancellation);
-            }, observer))];
+            }, observer, cancellation))];
         }
         finally
         {

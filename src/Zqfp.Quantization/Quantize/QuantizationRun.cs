@@ -9,6 +9,7 @@ internal sealed class QuantizationRun
 {
     private readonly QuantizeOptions _options;
     private readonly OnnxFile _file;
+    private readonly InputFiles _inputs;
     private readonly IJobObserver _observer;
     private readonly CancellationToken _cancellation;
     private readonly ModelLayers _model;
@@ -20,11 +21,20 @@ internal sealed class QuantizationRun
     private readonly Coverage _coverage;
     private readonly Dictionary<string, LayerChoice> _chosen;
 
+    /// <summary>Prepares a run.</summary>
+    /// <param name="options">What to do.</param>
+    /// <param name="file">The model.</param>
+    /// <param name="model">Its layers.</param>
+    /// <param name="inputs">The files that the run reads, the model's among them.</param>
+    /// <param name="observer">Where it reports to.</param>
+    /// <param name="cancellation">Ends it.</param>
     public QuantizationRun(
-        QuantizeOptions options, OnnxFile file, ModelLayers model, IJobObserver observer, CancellationToken cancellation)
+        QuantizeOptions options, OnnxFile file, ModelLayers model, InputFiles inputs, IJobObserver observer,
+        CancellationToken cancellation)
     {
         _options = options;
         _file = file;
+        _inputs = inputs;
         _observer = observer;
         _cancellation = cancellation;
         _model = model;
@@ -48,7 +58,7 @@ internal sealed class QuantizationRun
         IReadOnlyList<CalibrationStage> stages = plan.Stages;
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
         using var store = new LayerStore(
-            _options.WorkFolder ?? _options.OutputPath + ".layers.tmp",
+            _options.WorkFolder ?? NewFile.TemporaryName(_options.OutputPath),
             isTemporary: _options.WorkFolder is null);
         foreach (LayerWork layer in Work(stages, windows))
         {
@@ -56,6 +66,7 @@ internal sealed class QuantizationRun
             _layers.Add(layer.Layer.Name, layer);
         }
 
+        TellWhatIsKept(store);
         if (windows.Windows.Count == 0 || _layers.Values.All(layer => layer.IsKept))
         {
             stages.ToList().ForEach(stage => Finish(stage, input: null, store));
@@ -71,6 +82,26 @@ internal sealed class QuantizationRun
         QuantizeReport report = Save(windows.Windows.Count);
         store.Prune(report.QuantizedBytes);
         return report;
+    }
+
+    /// <summary>From where an interrupted run continues, and what of it cannot be used.</summary>
+    private void TellWhatIsKept(LayerStore store)
+    {
+        LayerWork[] owners = [.. _layers.Values.Where(layer => layer.IsOwner)];
+        int kept = owners.Count(layer => layer.IsKept);
+        if (store.Unfit > 0)
+        {
+            _observer.Note($"{store.Unfit} kept layers in '{_options.WorkFolder}' are damaged or of another version: they are made again.",
+                isDetail: true);
+        }
+
+        if (kept > 0)
+        {
+            string next = owners.FirstOrDefault(layer => !layer.IsKept) is { } first
+                ? $"Continuing with '{first.Layer.DisplayName}'."
+                : "Only the model is written again.";
+            _observer.Note($"{kept} of {owners.Length} layers are kept in '{_options.WorkFolder}' from an earlier run. {next}");
+        }
     }
 
     private IReadOnlyList<QuantizedLayerResult> Results => [.. _layers.Values.Select(layer => layer.Result!)];
@@ -94,7 +125,7 @@ internal sealed class QuantizationRun
     {
         LayerKey[] keys = _options.WorkFolder is null
             ? LayerKeys.Numbered(stages)
-            : LayerKeys.Of(_options, _file, stages, OptionsOf, windows.Windows);
+            : LayerKeys.Of(_options, _file, stages, OptionsOf, windows.Windows, _inputs, _cancellation);
         return stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => new LayerWork(layer, OptionsOf(layer), key));
     }
 
@@ -149,7 +180,7 @@ internal sealed class QuantizationRun
             int index = _layers.IndexOf(layer.Layer.Name);
             _observer.Report(new JobProgress("Quantizing", index, _layers.Count, "layers", layer.Layer.DisplayName));
             layer.Result = layer.IsOwner
-                ? layer.Result ?? store.Write(layer.Key, _clock.Measure("quantize", () => Quantize(layer, input)))
+                ? layer.Result ?? Keep(layer, _clock.Measure("quantize", () => Quantize(layer, input)), store)
                 : _layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
         }
 
@@ -162,6 +193,13 @@ internal sealed class QuantizationRun
         {
             _deferred.Add(replacements);
         }
+    }
+
+    /// <summary>Keeps a layer that was made of the inputs as they were at the beginning, and of nothing else.</summary>
+    private QuantizedLayerResult Keep(LayerWork layer, QuantizedLayerResult result, LayerStore store)
+    {
+        _inputs.RequireUnchanged(_cancellation);
+        return store.Write(layer.Key, result);
     }
 
     private void Warn(Diagnostic warning)
@@ -198,17 +236,9 @@ internal sealed class QuantizationRun
     private QuantizeReport Save(int calibrationWindows)
     {
         EmissionProfile first = _options.Profiles[0];
-        _clock.Measure("write", () =>
-        {
-            foreach ((EmissionProfile profile, string path) in ProfileFiles.Of(_options))
-            {
-                IEnumerable<KeyValuePair<string, string>> properties = ModelProperties.Make(
-                    Recipe.Describe(_options, profile), profile, _layers.Count, BitsPerWeight(profile));
-                _rewriter.Save(path, profile, properties, ModelProperties.ContentKey, _cancellation);
-            }
-
-            return true;
-        });
+        long originalBytes = ModelFiles.Bytes(_file);
+        LayerReport[] layers = [.. Results.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })];
+        long quantizedBytes = _clock.Measure("write", Write);
         return new QuantizeReport
         {
             Model = _options.ModelPath,
@@ -216,15 +246,43 @@ internal sealed class QuantizationRun
             Outputs = [.. ProfileFiles.Of(_options).Select(file => file.Path)],
             Recipe = Recipe.Describe(_options),
             Options = OptionList.Of(_options),
-            Layers = [.. Results.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })],
+            Layers = layers,
             Coverage = _coverage,
             BitsPerWeight = BitsPerWeight(first),
-            OriginalBytes = ModelFiles.Bytes(_options.ModelPath),
-            QuantizedBytes = ModelFiles.Bytes(_options.OutputPath),
+            OriginalBytes = originalBytes,
+            QuantizedBytes = quantizedBytes,
             CalibrationWindows = calibrationWindows,
             Seconds = _clock.Seconds,
             Warnings = _warnings,
         };
+    }
+
+    /// <summary>
+    /// Writes a model for each profile; they appear together, once all are whole and the inputs are confirmed by their content. What comes
+    /// behind this reads none of the files again.
+    /// </summary>
+    /// <returns>Bytes of the first profile's files.</returns>
+    private long Write()
+    {
+        List<ModelWriter> written = [];
+        try
+        {
+            foreach ((EmissionProfile profile, string path) in ProfileFiles.Of(_options))
+            {
+                IEnumerable<KeyValuePair<string, string>> properties = ModelProperties.Make(
+                    Recipe.Describe(_options, profile), profile, _layers.Count, BitsPerWeight(profile));
+                written.Add(_rewriter.Write(path, profile, properties, ModelProperties.ContentKey, _cancellation));
+            }
+
+            _inputs.RequireUnchangedContent(_cancellation);
+            _cancellation.ThrowIfCancellationRequested();
+            written.ForEach(model => model.Commit());
+            return written[0].Length;
+        }
+        finally
+        {
+            written.ForEach(model => model.Dispose());
+        }
     }
 
     /// <summary>

@@ -41,7 +41,7 @@ internal static class InspectWriter
             + $"{Sizes.Megabytes(report.OtherBytes)}, files {Sizes.Megabytes(report.FileBytes)} now",
         ];
         int? width = Style.Output.Width;
-        return Wrapping.Wrap(string.Join('\n', head), width) + "\n\n" + table.ToString(width) + "\n"
+        return Wrapping.Wrap(string.Join('\n', head.Select(PrintableText.Line)), width) + "\n\n" + table.ToString(width) + "\n"
             + Wrapping.Wrap(string.Join('\n', totals), width) + "\n";
     }
 

@@ -31,6 +31,8 @@ internal static class ResultWriter
 
     public static void Write(GateResult result, bool json, string? file = null)
     {
+        // One line stays one line: it has a property of the model in it.
+        result = result with { Summary = PrintableText.Line(result.Summary) };
         string text = JsonSerializer.Serialize(result, ResultJson.Readable.GateResult);
         WriteFile(file, text);
         WriteLine(json ? text : Style.Output.IsTerminal ? Describe(result) : result.Summary);

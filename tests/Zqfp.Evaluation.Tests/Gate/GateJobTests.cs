@@ -1,3 +1,4 @@
+using System.Text;
 
 namespace Zqfp.Evaluation.Tests;
 
@@ -41,10 +42,14 @@ public sealed class GateJobTests : IDisposable
     {
         double measured = Run(Options).Float!.Perplexity;
         string cached = Assert.Single(Directory.GetFiles(_folder));
-        File.WriteAllText(
-            cached, File.ReadAllText(cached).Replace($"\"Perplexity\":{measured:R}", "\"Perplexity\":3", StringComparison.Ordinal));
+        string key = Path.GetFileNameWithoutExtension(cached);
+        string content = Encoding.UTF8.GetString(KeptFile.Read(cached, "evaluation", key)!);
+        KeptFile.Write(cached, "evaluation", key, Encoding.UTF8.GetBytes(
+            content.Replace($"\"Perplexity\":{measured:R}", "\"Perplexity\":3", StringComparison.Ordinal)));
         Assert.Equal(3, Run(Options).Float!.Perplexity);
-        File.WriteAllText(cached, "{");
+        byte[] whole = File.ReadAllBytes(cached);
+        whole[^1] ^= 1;
+        File.WriteAllBytes(cached, whole);
         Assert.Equal(measured, Run(Options).Float!.Perplexity);
     }
 
@@ -53,7 +58,7 @@ public sealed class GateJobTests : IDisposable
     {
         Run(Options);
         string cached = Directory.GetFiles(_folder).Single();
-        string unused = Path.Combine(_folder, new string('a', 64) + ".json"), notOurs = Path.Combine(_folder, "tokenizer.json");
+        string unused = Path.Combine(_folder, new string('a', 64) + ".evaluation"), notOurs = Path.Combine(_folder, "tokenizer.json");
         Array.ForEach([unused, notOurs], file => File.WriteAllText(file, "{}"));
         Array.ForEach([unused, notOurs, cached], file => File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddDays(-31)));
         Run(Options);
