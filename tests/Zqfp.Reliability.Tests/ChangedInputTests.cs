@@ -72,7 +72,7 @@ public sealed class ChangedInputTests
         double[] right = [.. ((byte[][])[model, other]).Select(content =>
         {
             File.WriteAllBytes(trial.Model, content);
-            return GateJob.Run(Gate(trial, cached: false), new Observer(), CancellationToken.None).Float.Perplexity;
+            return GateJob.Run(Gate(trial, cached: false), new Observer(), CancellationToken.None).Float!.Perplexity;
         })];
         Assert.NotEqual(right[0], right[1]);
         int refused = 0;
@@ -94,7 +94,7 @@ public sealed class ChangedInputTests
             });
             try
             {
-                double measured = GateJob.Run(Gate(trial, cached: true), observer, CancellationToken.None).Float.Perplexity;
+                double measured = GateJob.Run(Gate(trial, cached: true), observer, CancellationToken.None).Float!.Perplexity;
                 Assert.Contains(measured, right);
             }
             catch (ZqfpException)
@@ -104,9 +104,9 @@ public sealed class ChangedInputTests
 
             // From the cache or not: the figures of the content that is there.
             File.WriteAllBytes(trial.Model, model);
-            Assert.Equal(right[0], GateJob.Run(Gate(trial, cached: true), new Observer(), CancellationToken.None).Float.Perplexity);
+            Assert.Equal(right[0], GateJob.Run(Gate(trial, cached: true), new Observer(), CancellationToken.None).Float!.Perplexity);
             File.WriteAllBytes(trial.Model, other);
-            Assert.Equal(right[1], GateJob.Run(Gate(trial, cached: true), new Observer(), CancellationToken.None).Float.Perplexity);
+            Assert.Equal(right[1], GateJob.Run(Gate(trial, cached: true), new Observer(), CancellationToken.None).Float!.Perplexity);
             Directory.Delete(trial.Cache, recursive: true);
         }
 
