@@ -176,7 +176,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     {
         var emission = new EmittedLayers(LayerEmitter.Of(profile, graph, AccuracyLevel));
         _stages.ForEach(emission.Add);
-        List<NodeProto> nodes = Live(emission.Expand(graph.Nodes), graph.Graph.Output.Select(output => output.Name));
+        List<NodeProto> nodes = Live(emission.SpellExperts(emission.Expand(graph.Nodes)), graph.Graph.Output.Select(output => output.Name));
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. graph.Graph.Output.Select(output => output.Name)];
         HashSet<string> made = [.. nodes.SelectMany(node => node.Output)];
         GraphProto rewritten = GraphShell.Of(graph.Graph);
@@ -276,12 +276,14 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
             model.IrVersion = Math.Max(model.IrVersion, ir);
             OpsetRaiser.Raise(model, opset);
             model.Functions.Add(emission.Functions);
-            foreach (string domain in (string[])[OperatorNames.Domain, OperatorNames.MicrosoftDomain])
+        }
+
+        // Float products of experts are nodes of ours too.
+        foreach (string domain in (string[])[OperatorNames.Domain, OperatorNames.MicrosoftDomain])
+        {
+            if (replaced.Node.Any(node => node.Domain == domain) && !model.OpsetImport.Any(import => import.Domain == domain))
             {
-                if (replaced.Node.Any(node => node.Domain == domain) && !model.OpsetImport.Any(import => import.Domain == domain))
-                {
-                    model.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = 1 });
-                }
+                model.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = 1 });
             }
         }
 

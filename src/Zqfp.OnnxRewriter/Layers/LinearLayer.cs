@@ -49,9 +49,19 @@ internal sealed record LinearLayer
     /// </summary>
     public string? SharesWeightOf { get; init; }
 
+    /// <summary>Which of several experts it is; null for a layer that every row goes through.</summary>
+    public ExpertPlace? Expert { get; init; }
+
     /// <summary>Whether it makes the logits (no other linear layer stands between it and them).</summary>
     public bool IsHead { get; init; }
 
     /// <summary>Whether its weight is read by something that is not a linear layer: a tied embedding.</summary>
     public bool IsTied { get; init; }
 }
+
+/// <summary>A layer's place among the experts whose weights are one constant.</summary>
+/// <param name="Group">The name of their product.</param>
+/// <param name="Number">Its number, from 0.</param>
+/// <param name="Count">How many experts there are.</param>
+/// <param name="Index">The value that tells each row's expert.</param>
+internal sealed record ExpertPlace(string Group, int Number, int Count, string Index);

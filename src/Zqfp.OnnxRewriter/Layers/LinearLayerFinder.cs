@@ -17,7 +17,11 @@ internal static class LinearLayerFinder
         HashSet<string> names = new(StringComparer.Ordinal);
         foreach (NodeProto node in graph.Nodes.Where(live.Contains))
         {
-            if (Match(graph, node) is { } layer)
+            if (ExpertLayers.Match(graph, node) is { } experts)
+            {
+                found.AddRange(experts);
+            }
+            else if (Match(graph, node) is { } layer)
             {
                 found.Add(layer with { Name = Unique(node, names, named) });
             }
@@ -147,9 +151,9 @@ internal static class LinearLayerFinder
         outputs.UnionWith(graph.Nodes.Where(node => !products.Contains(node) && ProductNode.Outputs(graph, node) is not null)
             .SelectMany(node => node.Output));
         HashSet<NodeProto> afterLastLayer = Reachability.Ancestors(graph, [logits], outputs.Contains);
-        return [.. layers.Select(layer => layer with
+        return ExpertLayers.NameModules([.. layers.Select(layer => layer with
         {
             IsHead = layer.Output == logits || graph.Consumers(layer.Output).Any(afterLastLayer.Contains),
-        })];
+        })]);
     }
 }

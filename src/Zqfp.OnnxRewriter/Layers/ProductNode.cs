@@ -24,7 +24,8 @@ internal static class ProductNode
     {
         "" => Standard.Contains(node.OpType),
         "com.microsoft" => Microsoft.Contains(node.OpType),
-        OperatorNames.Domain => node.OpType.StartsWith("MatMul", StringComparison.Ordinal),
+        OperatorNames.Domain => node.OpType.StartsWith("MatMul", StringComparison.Ordinal)
+            || node.OpType.StartsWith(OperatorNames.ExpertPrefix, StringComparison.Ordinal),
         _ => false,
     };
 

@@ -44,7 +44,7 @@ internal static class RotationChoice
     /// <param name="cancellation">Stops the work.</param>
     public static int Of(
         QuantizeOptions options, CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
-        StageSums sums, CancellationToken cancellation)
+        ITokenSample sums, CancellationToken cancellation)
     {
         int block = Block(options, stage.Layers[0].InFeatures);
         if (options.Rotation != QuantizeOptions.AutoRotation || block == 0)
@@ -92,7 +92,7 @@ internal static class RotationChoice
         private readonly Hessian _fit;
         private readonly Hessian _held;
 
-        public Trial(QuantizeOptions options, int columns, int rotation, StageSums sums)
+        public Trial(QuantizeOptions options, int columns, int rotation, ITokenSample sums)
         {
             _columns = columns;
             _rotation = rotation;

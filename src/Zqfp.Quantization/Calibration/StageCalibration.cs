@@ -11,6 +11,9 @@ namespace Zqfp.Quantization;
 /// <remarks>Memory: the weights of one slice of each, the boundary values of all windows of each, and the moments of one stage.</remarks>
 internal sealed class StageCalibration : IDisposable
 {
+    /// <summary>Experts by whose weights a rotation is chosen for all of them.</summary>
+    private const int MostTried = 8;
+
     private readonly QuantizeOptions _options;
     private readonly TargetPlan _plan;
     private readonly IReadOnlyList<TokenBatch> _batches;
@@ -40,23 +43,64 @@ internal sealed class StageCalibration : IDisposable
     /// <param name="recipes">How each of its layers is quantized.</param>
     /// <param name="weights">Reads a layer's weight [N, K].</param>
     /// <param name="isMeasured">Whether its layers are still to be quantized.</param>
-    /// <returns>What its layers read, or null where that is not measured.</returns>
-    public StageInput? Run(int index, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, bool isMeasured)
+    /// <returns>What its layers read, to be disposed before the next stage runs; null where that is not measured.</returns>
+    public StageInputs? Run(int index, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, bool isMeasured)
     {
         CalibrationStage stage = _plan.Stages[index];
-        using StageValues read = _quantized.Run(stage, isMeasured, _cancellation);
-        using StageValues? exact = _float?.Run(_plan.Float![index], isMeasured, _cancellation);
-        if (!isMeasured)
+        StageValues read = _quantized.Run(stage, isMeasured, _cancellation);
+        StageValues? exact = _float?.Run(_plan.Float![index], isMeasured, _cancellation);
+        try
         {
-            return null;
-        }
+            if (isMeasured && stage.Layers.Any(TokenRouting.IsRouted))
+            {
+                return Routed(stage, recipes, weights, read, exact);
+            }
 
-        var sums = new StageSums(_options, stage, _plan.JoinsOf(stage), _batches, read, exact);
-        int rotation = _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
-            ? QuantizeOptions.NoRotation
-            : RotationChoice.Of(_options, stage, recipes, weights, sums, _cancellation);
-        return sums.Take(rotation, _cancellation);
+            using StageValues reading = read;
+            using StageValues? reference = exact;
+            if (!isMeasured)
+            {
+                return null;
+            }
+
+            var sums = new StageSums(_options, stage, _plan.JoinsOf(stage), _batches, read, exact);
+            return new StageInputs(sums.Take(Rotation(stage, stage, recipes, weights, sums), _cancellation));
+        }
+        catch
+        {
+            read.Dispose();
+            exact?.Dispose();
+            throw;
+        }
     }
+
+    private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
+        StageValues read, StageValues? exact)
+    {
+        var sums = new RoutedSums(_options, stage, _batches, read, exact);
+        int step = Math.Max(1, stage.Layers.Count / MostTried);
+        CalibrationStage tried = stage with { Layers = [.. stage.Layers.Where((_, i) => i % step == 0)] };
+        int rotation = Rotation(stage, tried, recipes, weights, sums);
+        return new StageInputs(
+            layer =>
+            {
+                try
+                {
+                    return sums.Of(layer, rotation, _cancellation);
+                }
+                catch (ZqfpException e)
+                {
+                    throw new ZqfpException(e.Code, $"Layer '{layer.DisplayName}': {e.Message}", e.File, e);
+                }
+            },
+            exact is null ? [sums, read] : [sums, read, exact]);
+    }
+
+    private int Rotation(CalibrationStage stage, CalibrationStage tried, Func<LinearLayer, QuantizationOptions> recipes,
+        Func<LinearLayer, float[]> weights, ITokenSample sums) =>
+        _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
+            ? QuantizeOptions.NoRotation
+            : RotationChoice.Of(_options, tried, recipes, weights, sums, _cancellation);
 
     public void Dispose()
     {

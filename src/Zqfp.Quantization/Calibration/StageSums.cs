@@ -14,6 +14,7 @@ namespace Zqfp.Quantization;
 internal sealed class StageSums(
     QuantizeOptions options, CalibrationStage stage, IReadOnlyDictionary<string, TargetJoin> joins, IReadOnlyList<TokenBatch> batches,
     StageValues read, StageValues? exact)
+    : ITokenSample
 {
     private readonly int _columns = stage.Layers[0].InFeatures;
     private readonly Workers _workers = new(options.Threads == 0 ? Environment.ProcessorCount : options.Threads, CancellationToken.None);

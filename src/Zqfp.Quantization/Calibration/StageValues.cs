@@ -36,6 +36,9 @@ internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values
     /// <summary>The length of the rows of <paramref name="name"/> in one batch.</summary>
     public long RowLength(string name, int batch) => values[name][batch].GetTensorTypeAndShape().Shape.LastOrDefault(1);
 
+    /// <summary>The integers of <paramref name="name"/> in one batch.</summary>
+    public ReadOnlySpan<long> Integers(string name, int batch) => values[name][batch].GetTensorDataAsSpan<long>();
+
     public void Dispose()
     {
         foreach (OrtValue value in leaving.SelectMany(batch => batch))

@@ -43,8 +43,8 @@ internal sealed record Coverage
         List<FloatWeight> exceptions = [];
         foreach (LayerChoice choice in model.Choices)
         {
-            string place = model.Graph.SameData(choice.Layer.Weight).First();
-            long bytes = file.Read(model.WeightOf(choice.Layer)).ByteLength;
+            string place = $"{model.Graph.SameData(choice.Layer.Weight).First()}|{choice.Layer.Expert?.Number}";
+            long bytes = model.BytesOf(file, choice.Layer);
             bool isQuantized = choice.FloatBecause is null;
             bool isBody = isQuantized || !(choice.Layer.IsHead || choice.Layer.IsTied || choice.IsLeftOut);
             if (!isQuantized)

@@ -111,6 +111,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         writer.Write((int)tensors.Activations);
         writer.Write(tensors.Rotation);
         writer.Write(result.Ridge ?? double.NaN);
+        writer.Write(result.Tokens ?? -1);
         writer.Write(result.OutputError ?? double.NaN);
         WriteRange(writer, result.Activations);
         writer.Write(Math.Min(result.Warnings.Count, MaxWarnings));
@@ -144,6 +145,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         var activations = (ActivationRounding)reader.ReadInt32();
         int rotation = reader.ReadInt32();
         double ridge = reader.ReadDouble();
+        long tokens = reader.ReadInt64();
         double error = reader.ReadDouble();
         ActivationRange? range = ReadRange(reader);
         Diagnostic[] warnings = new Diagnostic[Math.Min(Count(reader), MaxWarnings)];
@@ -187,7 +189,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         };
         return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, range,
             warnings)
-        { Ridge = double.IsNaN(ridge) ? null : ridge };
+        { Ridge = double.IsNaN(ridge) ? null : ridge, Tokens = tokens < 0 ? null : tokens };
     }
 
     private static void WriteRange(BinaryWriter writer, ActivationRange? range)

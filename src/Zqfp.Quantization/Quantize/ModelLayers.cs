@@ -28,6 +28,9 @@ internal sealed record ModelLayers
     /// <summary>The constant that holds a layer's weight.</summary>
     public TensorProto WeightOf(LinearLayer layer) => Graph.Constant(layer.Weight)!;
 
+    /// <summary>Bytes of a layer's weight as the model stores it.</summary>
+    public long BytesOf(OnnxFile file, LinearLayer layer) => file.Read(WeightOf(layer)).ByteLength / (layer.Expert?.Count ?? 1);
+
     /// <summary>Finds the layers of an opened model.</summary>
     public static ModelLayers Of(OnnxFile file, QuantizeOptions options)
     {
@@ -88,7 +91,7 @@ internal sealed record ModelLayers
     /// <summary>The same, in a graph where the products that stay float are spelled as in <paramref name="original"/>.</summary>
     private ModelLayers Narrowed(GraphIndex original, string path)
     {
-        HashSet<string> chosen = [.. Chosen.Select(choice => choice.Layer.Name)];
+        HashSet<string> chosen = [.. Chosen.SelectMany(choice => NodeNames(choice.Layer))];
         GraphIndex narrowed = LinearForms.Plain(original, path, chosen);
         IReadOnlyList<LinearLayer> found = LinearLayerFinder.Find(narrowed, Facts.Logits);
         Dictionary<string, LinearLayer> byName = found.ToDictionary(layer => layer.Name, StringComparer.Ordinal);
@@ -100,4 +103,12 @@ internal sealed record ModelLayers
                 choice => byName.TryGetValue(choice.Layer.Name, out LinearLayer? layer) ? choice with { Layer = layer } : choice)],
         };
     }
+
+    /// <summary>
+    /// The name of the layer's node in the model; of experts that of their product, and of the node before the last slash, which may have
+    /// become several products.
+    /// </summary>
+    private static IEnumerable<string> NodeNames(LinearLayer layer) => layer.Expert is { Group: var group }
+        ? [group, group[..Math.Max(0, group.LastIndexOf('/'))]]
+        : [layer.Name];
 }

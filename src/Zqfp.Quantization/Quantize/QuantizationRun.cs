@@ -163,7 +163,7 @@ internal sealed class QuantizationRun
         {
             CalibrationStage stage = plan.Stages[i];
             bool isKept = stage.Layers.All(layer => _layers[layer.Name].IsKept);
-            using StageInput? input = _clock.Measure(
+            using StageInputs? input = _clock.Measure(
                 "calibrate",
                 () => calibration.Run(i, OptionsOf, layer => WeightReader.Read(_file, _model.Graph, layer), !isKept));
             Finish(stage, input, store);
@@ -171,7 +171,7 @@ internal sealed class QuantizationRun
     }
 
     /// <summary>Gets each layer of <paramref name="stage"/>, kept or quantized now, and puts it into the model.</summary>
-    private void Finish(CalibrationStage stage, StageInput? input, LayerStore store)
+    private void Finish(CalibrationStage stage, StageInputs? input, LayerStore store)
     {
         LayerWork[] layers = [.. stage.Layers.Select(layer => _layers[layer.Name])];
         foreach (LayerWork layer in layers)
@@ -180,7 +180,9 @@ internal sealed class QuantizationRun
             int index = _layers.IndexOf(layer.Layer.Name);
             _observer.Report(new JobProgress("Quantizing", index, _layers.Count, "layers", layer.Layer.DisplayName));
             layer.Result = layer.IsOwner
-                ? layer.Result ?? Keep(layer, _clock.Measure("quantize", () => Quantize(layer, input)), store)
+                ? layer.Result ?? Keep(layer, _clock.Measure("quantize", () => input is null
+                    ? Quantize(layer, input: null)
+                    : input.Use(layer.Layer, read => Quantize(layer, read))), store)
                 : _layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
         }
 
@@ -227,7 +229,7 @@ internal sealed class QuantizationRun
         QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations,
             rotation, _options.IsSimulated, _file.Path)
             with
-        { Ridge = double.IsFinite(ridge) ? ridge : null };
+        { Ridge = double.IsFinite(ridge) ? ridge : null, Tokens = input?.Tokens };
         return input is { IsUnseen: true }
             ? result with { Warnings = [LayerDiagnostics.Unseen(layer, _file.Path), .. result.Warnings] }
             : result;
@@ -295,5 +297,5 @@ internal sealed class QuantizationRun
         return stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
     }
 
-    private long FloatBytes(LinearLayer layer) => _file.Read(_model.WeightOf(layer)).ByteLength;
+    private long FloatBytes(LinearLayer layer) => _model.BytesOf(_file, layer);
 }
