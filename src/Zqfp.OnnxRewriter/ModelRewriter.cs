@@ -136,8 +136,15 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
 
     private SliceModel Runnable(GraphProto slice, HashSet<string> read, bool isFloat32 = true)
     {
+        IReadOnlyList<(string Name, TensorData Data)> numbers = LowFloatWeights.Take(slice, graph, file);
+        if (numbers.Count > 0)
+        {
+            read.IntersectWith(slice.Node.SelectMany(GraphIndex.ReadBy).Concat(slice.Output.Select(output => output.Name)).ToList());
+        }
+
         Dictionary<string, TensorData> weights = new(StringComparer.Ordinal);
-        foreach ((TensorProto header, TensorData data) in Initializers(_running, read))
+        foreach ((TensorProto header, TensorData data) in Initializers(_running, read)
+            .Concat(numbers.Select(number => (Header(number.Name, number.Data), number.Data))))
         {
             bool isLarge = data.ByteLength >= InlineLimit;
             slice.Initializer.Add(isLarge ? External(header, "weights", 0, data.ByteLength) : Inline(header, data));
@@ -153,8 +160,14 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
             return new SliceModel(model, weights);
         }
 
-        HashSet<string> generated = [.. _running.Initializers.Select(entry => entry.Key)];
-        return new SliceModel(model, Float32Graph.Widen(model, weights, generated.Contains));
+        // What is generated has the type its reader asks for; float products of experts read any, and their weights are the largest.
+        HashSet<string> asTheyAre =
+        [
+            .. _running.Initializers.Select(entry => entry.Key),
+            .. slice.Node.Where(node => node.Domain == OperatorNames.Domain && node.OpType == OperatorNames.ExpertMatMul)
+                .Select(node => node.Input[2]),
+        ];
+        return new SliceModel(model, Float32Graph.Widen(model, weights, asTheyAre.Contains));
     }
 
     /// <summary>

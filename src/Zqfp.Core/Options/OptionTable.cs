@@ -76,7 +76,8 @@ internal static class OptionTable
             "The operators' native library that goes into a GenAI folder of the profile custom", otherwise: "the one beside the tool"),
         new("--preset", "Preset", Quantizing, Choice,
             "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), " +
-            "more refinement in three times the time (best)", "[figures](results.md)", words: "default|paper|best"),
+            "more refinement in three times the time (best); or FP8 for all layers but the experts of a mixture (hybrid)",
+            "[figures](results.md)", words: "default|paper|best|hybrid"),
         new("--include", "IncludeLayers", Quantizing, List,
             "Only these layers, by a pattern of the node's, the weight's or the module's name; * and ? are wildcards; may be repeated"),
         new("--exclude", "ExcludeLayers", Quantizing, List, "Layers that stay float; may be repeated"),

@@ -26,7 +26,8 @@ internal sealed class ModelSession : IDisposable
     public IReadOnlyList<ModelInput> Inputs { get; }
 
     /// <summary>
-    /// Opens a model file; one that computes in bfloat16 computes in float32 here, because the CPU has no kernels for it.
+    /// Opens a model file; one that computes in bfloat16, or has FP4 weights in standard operators, computes in float32 here, because the
+    /// CPU has no kernels for them.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="options">How it runs, without operators.</param>
@@ -34,7 +35,7 @@ internal sealed class ModelSession : IDisposable
     /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime, the device or the model cannot be loaded.</exception>
     public static ModelSession Open(ModelFacts model, SessionSettings options, ZqfpDevice device)
     {
-        if (!model.UsesBfloat16)
+        if (!model.IsRewritten)
         {
             string name = $"model '{model.Path}'";
             using SessionOptions native = options.Create(device);

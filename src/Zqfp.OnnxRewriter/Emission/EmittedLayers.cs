@@ -10,6 +10,7 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     private readonly SortedDictionary<string, TensorData> _initializers = new(StringComparer.Ordinal);
 
     private readonly HashSet<string> _made = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Input, int Rotation, ActivationRounding Rounding), NodeProto[]> _prepared = [];
     private bool _isRotated;
     private bool _hasExperts;
 
@@ -28,7 +29,13 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     /// <summary>Adds the layers of one stage, in the order they run.</summary>
     public void Add(IReadOnlyList<QuantizedLayerTensors> stage)
     {
-        NodeProto[] preparation = [.. emitter.Prepare(stage[0])];
+        // Layers of two stages may read one value; it is prepared once.
+        (string, int, ActivationRounding) read = (stage[0].Layer.Input, stage[0].Rotation, stage[0].Activations);
+        if (!_prepared.TryGetValue(read, out NodeProto[]? preparation))
+        {
+            _prepared.Add(read, preparation = [.. emitter.Prepare(stage[0])]);
+        }
+
         foreach (IGrouping<string, QuantizedLayerTensors> group in stage.Where(layer => layer.Layer.Expert is not null)
             .GroupBy(layer => layer.Layer.Expert!.Group))
         {

@@ -40,8 +40,8 @@ internal sealed record ConstantWeight(
         bool isRead = weight is not null && TensorTypes.IsFloat(weight.Type)
             && weight.Type != DataType.Double
             && (weight.Dequantization is null
-                ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType)
-                : TensorTypes.IsInteger((DataType)weight.Tensor.DataType));
+                ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType) || TensorTypes.IsLowFloat((DataType)weight.Tensor.DataType)
+                : TensorTypes.IsCode((DataType)weight.Tensor.DataType));
         return isRead ? weight : null;
     }
 

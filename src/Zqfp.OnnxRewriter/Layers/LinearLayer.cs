@@ -52,6 +52,18 @@ internal sealed record LinearLayer
     /// <summary>Which of several experts it is; null for a layer that every row goes through.</summary>
     public ExpertPlace? Expert { get; init; }
 
+    /// <summary>
+    /// The value [.., 1] that each token's share of the output is multiplied with before anything else sees it: tokens for which it is 0 do
+    /// not matter. Null where there is none.
+    /// </summary>
+    public string? RoutedBy { get; init; }
+
+    /// <summary>Whether a router decides which tokens go through it.</summary>
+    public bool IsExpert => Expert is not null || RoutedBy is not null;
+
+    /// <summary>Whether it decides which expert a token goes to.</summary>
+    public bool IsRouter { get; init; }
+
     /// <summary>Whether it makes the logits (no other linear layer stands between it and them).</summary>
     public bool IsHead { get; init; }
 

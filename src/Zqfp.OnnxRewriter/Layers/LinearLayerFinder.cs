@@ -151,9 +151,9 @@ internal static class LinearLayerFinder
         outputs.UnionWith(graph.Nodes.Where(node => !products.Contains(node) && ProductNode.Outputs(graph, node) is not null)
             .SelectMany(node => node.Output));
         HashSet<NodeProto> afterLastLayer = Reachability.Ancestors(graph, [logits], outputs.Contains);
-        return ExpertLayers.NameModules([.. layers.Select(layer => layer with
+        return RoutingWeights.MarkRouters(graph, RoutingWeights.Mark(graph, ExpertLayers.NameModules([.. layers.Select(layer => layer with
         {
             IsHead = layer.Output == logits || graph.Consumers(layer.Output).Any(afterLastLayer.Contains),
-        })]);
+        })])));
     }
 }

@@ -48,6 +48,14 @@ internal static class WeightReader
         return weight;
     }
 
+    /// <summary>All numbers of a constant in float32, in the order they are stored.</summary>
+    public static float[] ReadAll(OnnxFile file, ConstantWeight weight)
+    {
+        float[] values = new float[weight.Dims.Aggregate(1L, (product, dim) => product * dim)];
+        new WeightNumbers(file, weight).Read(0, values);
+        return values;
+    }
+
     /// <summary>The constant that a layer's weight is, or is a part of.</summary>
     public static ConstantWeight Trace(GraphIndex graph, LinearLayer layer) => layer.Expert is null
         ? ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!

@@ -43,17 +43,19 @@ internal sealed class StageCalibration : IDisposable
     /// <param name="recipes">How each of its layers is quantized.</param>
     /// <param name="weights">Reads a layer's weight [N, K].</param>
     /// <param name="isMeasured">Whether its layers are still to be quantized.</param>
+    /// <param name="knownRotation">The rotation of the stage's input where it is decided already; null to choose it.</param>
     /// <returns>What its layers read, to be disposed before the next stage runs; null where that is not measured.</returns>
-    public StageInputs? Run(int index, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, bool isMeasured)
+    public StageInputs? Run(int index, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, bool isMeasured,
+        int? knownRotation)
     {
         CalibrationStage stage = _plan.Stages[index];
         StageValues read = _quantized.Run(stage, isMeasured, _cancellation);
         StageValues? exact = _float?.Run(_plan.Float![index], isMeasured, _cancellation);
         try
         {
-            if (isMeasured && stage.Layers.Any(TokenRouting.IsRouted))
+            if (isMeasured && stage.Layers.Any(layer => layer.IsExpert))
             {
-                return Routed(stage, recipes, weights, read, exact);
+                return Routed(stage, recipes, weights, read, exact, knownRotation);
             }
 
             using StageValues reading = read;
@@ -64,7 +66,7 @@ internal sealed class StageCalibration : IDisposable
             }
 
             var sums = new StageSums(_options, stage, _plan.JoinsOf(stage), _batches, read, exact);
-            return new StageInputs(sums.Take(Rotation(stage, stage, recipes, weights, sums), _cancellation));
+            return new StageInputs(sums.Take(knownRotation ?? Rotation(stage, recipes, weights, sums), _cancellation));
         }
         catch
         {
@@ -75,12 +77,10 @@ internal sealed class StageCalibration : IDisposable
     }
 
     private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
-        StageValues read, StageValues? exact)
+        StageValues read, StageValues? exact, int? knownRotation)
     {
         var sums = new RoutedSums(_options, stage, _batches, read, exact);
-        int step = Math.Max(1, stage.Layers.Count / MostTried);
-        CalibrationStage tried = stage with { Layers = [.. stage.Layers.Where((_, i) => i % step == 0)] };
-        int rotation = Rotation(stage, tried, recipes, weights, sums);
+        int rotation = knownRotation ?? Rotation(stage, recipes, weights, sums);
         return new StageInputs(
             layer =>
             {
@@ -96,11 +96,21 @@ internal sealed class StageCalibration : IDisposable
             exact is null ? [sums, read] : [sums, read, exact]);
     }
 
-    private int Rotation(CalibrationStage stage, CalibrationStage tried, Func<LinearLayer, QuantizationOptions> recipes,
-        Func<LinearLayer, float[]> weights, ITokenSample sums) =>
-        _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
+    /// <summary>
+    /// Chooses by the weights of all layers that read the value, of experts by those of some; where layers of a later stage read it too, they
+    /// will have the same.
+    /// </summary>
+    private int Rotation(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
+        ITokenSample sums)
+    {
+        LinearLayer[] all = [.. _plan.Stages.Where(other => other.Input == stage.Input).SelectMany(other => other.Layers)];
+        LinearLayer[] routed = [.. all.Where(layer => layer.IsExpert)];
+        int step = Math.Max(1, routed.Length / MostTried);
+        LinearLayer[] tried = [.. all.Where(layer => !layer.IsExpert), .. routed.Where((_, i) => i % step == 0)];
+        return _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
             ? QuantizeOptions.NoRotation
-            : RotationChoice.Of(_options, tried, recipes, weights, sums, _cancellation);
+            : RotationChoice.Of(_options, stage with { Layers = tried }, recipes, weights, sums, _cancellation);
+    }
 
     public void Dispose()
     {

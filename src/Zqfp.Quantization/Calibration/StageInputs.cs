@@ -8,6 +8,8 @@ internal sealed class StageInputs : IDisposable
     private readonly StageInput? _shared;
     private readonly Func<LinearLayer, StageInput>? _routed;
     private readonly IDisposable[] _owned;
+    private (string? RoutedBy, int? Expert) _lastRouting;
+    private StageInput? _last;
 
     /// <summary>What all layers read.</summary>
     public StageInputs(StageInput shared)
@@ -33,9 +35,21 @@ internal sealed class StageInputs : IDisposable
             return look(_shared);
         }
 
-        using StageInput input = _routed!(layer);
-        return look(input);
+        // Gate and up projection of an expert read the same rows, one behind the other.
+        (string?, int?) routing = (layer.RoutedBy, layer.Expert?.Number);
+        if (_last is null || _lastRouting != routing)
+        {
+            _last?.Dispose();
+            _last = _routed!(layer);
+            _lastRouting = routing;
+        }
+
+        return look(_last);
     }
 
-    public void Dispose() => Array.ForEach(_owned, owned => owned.Dispose());
+    public void Dispose()
+    {
+        _last?.Dispose();
+        Array.ForEach(_owned, owned => owned.Dispose());
+    }
 }

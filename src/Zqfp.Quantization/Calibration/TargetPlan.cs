@@ -53,11 +53,11 @@ internal sealed class TargetPlan
     private void FindJoins(OnnxFile file, GraphIndex graph, IReadOnlyList<LinearLayer> layers)
     {
         HashSet<NodeProto> notYet = [.. layers.SelectMany(layer => layer.Nodes)];
-        foreach (IGrouping<string, LinearLayer> stage in layers.GroupBy(layer => layer.Input))
+        foreach (IReadOnlyList<LinearLayer> stage in StageOrder.Group(graph, layers))
         {
             foreach (LinearLayer layer in stage)
             {
-                if (!TokenRouting.IsRouted(layer) && ResidualJoin.Find(graph, layer, notYet) is { } join)
+                if (!layer.IsExpert && ResidualJoin.Find(graph, layer, notYet) is { } join)
                 {
                     _joins.Add(layer.Name, new TargetJoin(join, Bias(file, graph, layer)));
                 }
@@ -87,7 +87,7 @@ internal sealed class TargetPlan
 
     /// <summary>The values that tell which rows the layers read.</summary>
     private static IEnumerable<string> Routing(IReadOnlyList<LinearLayer> stage) =>
-        stage.Select(layer => layer.Expert?.Index).OfType<string>();
+        stage.SelectMany(layer => (string?[])[layer.Expert?.Index, layer.RoutedBy]).OfType<string>();
 }
 
 /// <summary>Where a layer's output joins the residual stream.</summary>

@@ -15,9 +15,6 @@ internal sealed class TokenRouting(CalibrationStage stage, IReadOnlyList<TokenBa
 {
     private readonly int _columns = stage.Layers[0].InFeatures;
 
-    /// <summary>Whether a router decides which rows the layer reads.</summary>
-    public static bool IsRouted(LinearLayer layer) => layer.Expert is not null;
-
     /// <summary>The rows that a layer reads in one batch.</summary>
     /// <param name="layer">A layer of the stage.</param>
     /// <param name="values">What the stage's slice gave.</param>
@@ -26,32 +23,49 @@ internal sealed class TokenRouting(CalibrationStage stage, IReadOnlyList<TokenBa
     {
         int rows = values.Floats(stage.Input, batch).Length / _columns;
         int tokens = batches[batch].Windows * batches[batch].Length;
-        ExpertPlace place = layer.Expert!;
-        ReadOnlySpan<long> index = values.Integers(place.Index, batch);
-        int perRow = rows == 0 ? 1 : Math.Max(1, index.Length / rows);
+        ReadOnlySpan<float> weights = layer.RoutedBy is { } routedBy ? values.Floats(routedBy, batch) : [];
         List<int> found = [];
-        for (int i = 0; i < index.Length; i++)
+        if (layer.Expert is not { } place)
         {
-            if ((index[i] < 0 ? index[i] + place.Count : index[i]) == place.Number)
+            bool hasAll = weights.Length != rows;
+            for (int row = 0; row < rows; row++)
             {
-                found.Add(i / perRow);
+                if (hasAll || weights[row] != 0)
+                {
+                    found.Add(row);
+                }
+            }
+        }
+        else
+        {
+            ReadOnlySpan<long> index = values.Integers(place.Index, batch);
+            int perRow = rows == 0 ? 1 : Math.Max(1, index.Length / rows);
+            bool hasAll = weights.Length != index.Length;
+            for (int i = 0; i < index.Length; i++)
+            {
+                if ((index[i] < 0 ? index[i] + place.Count : index[i]) == place.Number && (hasAll || weights[i] != 0))
+                {
+                    found.Add(i / perRow);
+                }
             }
         }
 
-        return new RoutedRows([.. found], TokensOf(found, rows, tokens));
+        return new RoutedRows([.. found], TokensOf(layer.Expert, found, rows, tokens));
     }
 
     /// <summary>
     /// Rows are tokens, or as many for each token; or every token is there once for each expert, those of one behind those of another.
     /// </summary>
-    private static int[]? TokensOf(List<int> found, int rows, int tokens)
+    private static int[]? TokensOf(ExpertPlace? place, List<int> found, int rows, int tokens)
     {
-        if (found.Count == tokens && tokens > 0 && found[^1] - found[0] == tokens - 1)
+        if (tokens == 0 || rows % tokens != 0)
         {
-            return [.. Enumerable.Range(0, tokens)];
+            return null;
         }
 
-        int perToken = tokens == 0 ? 0 : rows / tokens;
-        return perToken > 0 && rows % tokens == 0 ? [.. found.Select(row => row / perToken)] : null;
+        bool isByExpert = place is not null && rows == (long)tokens * place.Count
+            && found.TrueForAll(row => row / tokens == place.Number);
+        int perToken = rows / tokens;
+        return [.. found.Select(row => isByExpert ? row % tokens : row / perToken)];
     }
 }

@@ -65,10 +65,24 @@ internal static class InspectJob
         Type = TensorTypes.Name((DataType)model.WeightOf(choice.Layer).DataType),
         Bytes = model.BytesOf(file, choice.Layer),
         Experts = choice.Layer.Expert?.Count,
-        Group = choice.Layer.Expert?.Group,
+        Group = GroupOf(choice.Layer),
         QuantizedBytes = choice.FloatBecause is null ? QuantizedSize.Bytes(choice, profile) : null,
         Reason = choice.FloatBecause,
     };
+
+    private static string? GroupOf(LinearLayer layer)
+    {
+        if (layer.Expert is not { } place)
+        {
+            return null;
+        }
+
+        int part = layer.Module?.LastIndexOf(".fc", StringComparison.Ordinal) ?? -1;
+        string number = string.Create(CultureInfo.InvariantCulture, $".{place.Number}");
+        return part >= 0 && layer.Module![..part].EndsWith(number, StringComparison.Ordinal)
+            ? $"{layer.Module[..(part - number.Length)]}.*{layer.Module[part..]}"
+            : $"{place.Group}/experts.*";
+    }
 
     private static InspectedLayer Describe(OnnxFile file, OverlookedProduct product) => new()
     {

@@ -21,7 +21,7 @@ internal sealed record InspectedLayer
     /// <summary>How many experts there are, of one of them; else null.</summary>
     public int? Experts { get; init; }
 
-    /// <summary>The product that the expert belongs to; null where it is none.</summary>
+    /// <summary>A name for all experts of the product that the expert belongs to, such as <c>mlp.experts.*.fc1</c>; else null.</summary>
     public string? Group { get; init; }
 
     /// <summary>Bytes of the weight.</summary>

@@ -60,7 +60,9 @@ internal static class LayerChooser
     private static LayerChoice Choose(LinearLayer layer, QuantizeOptions options)
     {
         LayerSelection selection = options.Selection;
-        QuantizationOptions weights = options.Quantization;
+        QuantizationOptions weights = options.DenseFormat is { } dense && !layer.IsExpert
+            ? options.Quantization with { Format = dense, Rank = 0 }
+            : options.Quantization;
         bool keepFloat = false;
         foreach (LayerOverride entry in selection.Overrides.Where(entry => Matches(entry.Pattern, layer)))
         {
@@ -76,12 +78,13 @@ internal static class LayerChooser
             _ when keepFloat => "kept float by an override",
             (_, true) when !isNamed => "tied to the embedding",
             (true, _) when !isNamed => "makes the logits",
+            _ when options.KeepsRouters && layer.IsRouter && !isNamed => "decides which expert a token goes to",
             _ when selection.Include.Count > 0 && !selection.Include.Any(pattern => Matches(pattern, layer)) => "not included",
             _ when size < selection.MinSize => string.Create(
                 CultureInfo.InvariantCulture, $"has {size} weights, fewer than {selection.MinSize}"),
             _ => null,
         };
-        bool isSpecial = (layer.IsTied || layer.IsHead) && !isNamed;
+        bool isSpecial = (layer.IsTied || layer.IsHead || (options.KeepsRouters && layer.IsRouter)) && !isNamed;
         return new LayerChoice(layer, weights, because, IsLeftOut: because is not null && !isSpecial);
     }
 

@@ -114,7 +114,15 @@ internal sealed class QuantizationRun
             Warn(warning);
         }
 
-        LinearLayer[] ordered = [.. _model.Chosen.Select(choice => choice.Layer).GroupBy(layer => layer.Input).SelectMany(stage => stage)];
+        if (_options.DenseFormat is not null && !_model.Chosen.Any(choice => choice.Layer.IsExpert))
+        {
+            Warn(new Diagnostic("ZQFP2040", DiagnosticSeverity.Warning,
+                "The preset hybrid quantizes experts to FP4 and everything else to FP8, and the model has no experts: all its layers become "
+                + "FP8. Use --preset default for FP4.", _file.Path));
+        }
+
+        LinearLayer[] ordered =
+            [.. StageOrder.Group(_model.Graph, _model.Chosen.Select(choice => choice.Layer)).SelectMany(stage => stage)];
         return SharedWeights.Mark(_model.Graph, ordered, (one, other) => OptionsOf(one) == OptionsOf(other));
     }
 
@@ -165,10 +173,15 @@ internal sealed class QuantizationRun
             bool isKept = stage.Layers.All(layer => _layers[layer.Name].IsKept);
             using StageInputs? input = _clock.Measure(
                 "calibrate",
-                () => calibration.Run(i, OptionsOf, layer => WeightReader.Read(_file, _model.Graph, layer), !isKept));
+                () => calibration.Run(
+                    i, OptionsOf, layer => WeightReader.Read(_file, _model.Graph, layer), !isKept, RotationOf(stage.Input)));
             Finish(stage, input, store);
         }
     }
+
+    /// <summary>The rotation of a value that layers of an earlier stage read too, or null: a value has one.</summary>
+    private int? RotationOf(string input) =>
+        _layers.Values.FirstOrDefault(layer => layer.Layer.Input == input && layer.Result is not null)?.Result!.Tensors.Rotation;
 
     /// <summary>Gets each layer of <paramref name="stage"/>, kept or quantized now, and puts it into the model.</summary>
     private void Finish(CalibrationStage stage, StageInputs? input, LayerStore store)
