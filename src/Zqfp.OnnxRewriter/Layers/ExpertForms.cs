@@ -68,7 +68,7 @@ internal static class ExpertForms
         string stack = node.Input[isRight ? 1 : 0];
         string rows = node.Input[isRight ? 0 : 1];
         long experts = ConstantWeight.TraceStack(graph, stack)!.Dims[0];
-        if (ValueRank.Of(graph, rows) is not { } rank || rank < 2 || ConstantWeight.TraceStack(graph, rows) is not null)
+        if (graph.RankOf(rows) is not { } rank || rank < 2 || ConstantWeight.TraceStack(graph, rows) is not null)
         {
             return null;
         }
@@ -111,7 +111,7 @@ internal static class ExpertForms
         return graph.Producer(value) switch
         {
             { OpType: "Unsqueeze", Input.Count: > 1 } node => graph.Constant(node.Input[1]) is { } axes
-                && IntTensor.Read(axes) is [var axis] && (axis == fromEnd || axis == ValueRank.Of(graph, node.Input[0]) + 1 + fromEnd),
+                && IntTensor.Read(axes) is [var axis] && (axis == fromEnd || axis == graph.RankOf(node.Input[0]) + 1 + fromEnd),
             { OpType: "Reshape", Input.Count: > 1 } node => graph.Constant(node.Input[1]) is { } shape
                 && IntTensor.Read(shape) is { } wanted && wanted.Length >= -fromEnd && wanted[wanted.Length + fromEnd] == 1,
             _ => false,

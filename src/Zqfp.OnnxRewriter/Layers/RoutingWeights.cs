@@ -115,9 +115,9 @@ internal static class RoutingWeights
         { OpType: "MatMul" or "Gemm" } => node.Input[0] == value && ConstantWeight.TraceShape(graph, node.Input[1]) is not null
             && Attributes.Int(node, "transA", 0) == 0,
         { OpType: OperatorNames.ExpertMatMul, Domain: OperatorNames.Domain } => node.Input[0] == value,
-        { OpType: "Split" } => Attributes.Int(node, "axis", 0) is var axis && (axis == -1 || axis == ValueRank.Of(graph, value) - 1),
+        { OpType: "Split" } => Attributes.Int(node, "axis", 0) is var axis && (axis == -1 || axis == graph.RankOf(value) - 1),
         { OpType: "Slice" } => node.Input.ElementAtOrDefault(3) is { Length: > 0 } axes && graph.Constant(axes) is { } constant
-            && IntTensor.Read(constant) is [var axis] && (axis == -1 || axis == ValueRank.Of(graph, value) - 1),
+            && IntTensor.Read(constant) is [var axis] && (axis == -1 || axis == graph.RankOf(value) - 1),
         { OpType: "Concat" } => Attributes.Int(node, "axis", 0) == -1,
         _ => TokenWise.Contains(node.OpType),
     };
