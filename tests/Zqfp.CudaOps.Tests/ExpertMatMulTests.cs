@@ -13,7 +13,8 @@ public sealed class ExpertMatMulTests
     {
         (int M, int N, int K, int Group, int Rank, bool Bias)[] cases =
         [
-            (5, 64, 64, 32, 0, false), (1, 70, 96, 256, 3, true), (9, 5, 33, 16, 2, true), (40, 130, 48, 48, 0, true), (3, 1, 1, 1, 1, false),
+            (5, 64, 64, 32, 0, false), (1, 70, 96, 256, 3, true), (9, 5, 33, 16, 2, true), (40, 130, 48, 48, 0, true),
+            (3, 1, 1, 1, 1, false),
         ];
         foreach (var (m, n, k, group, rank, bias) in cases)
         {
@@ -100,8 +101,16 @@ public sealed class ExpertMatMulTests
         {
             _products =
             [
-                .. Enumerable.Range(0, Count).Select(i =>
-                    new Product { Operator = name, M = tokens, N = rows, K = columns, GroupSize = group, Rank = rank, Bias = bias }.Fill(i + 1))
+                .. Enumerable.Range(1, Count).Select(seed => new Product
+                {
+                    Operator = name,
+                    M = tokens,
+                    N = rows,
+                    K = columns,
+                    GroupSize = group,
+                    Rank = rank,
+                    Bias = bias,
+                }.Fill(seed))
             ];
             foreach (Product product in _products.Skip(1))
             {
@@ -147,7 +156,10 @@ public sealed class ExpertMatMulTests
                     : (byte[][])[Onnx.Tensor("e", Onnx.UInt8, [Count, n, groups], [.. _products.SelectMany(product => product.E)]),
                         Floats("s", [Count, n], product => product.S)],
             ];
-            List<string> inputs = [.. isQuantized ? ["x", "sx"] : (string[])["x"], "i", "w", .. isScaled ? ["scales"] : (string[])["e", "s"]];
+            List<string> inputs =
+            [
+                .. isQuantized ? ["x", "sx"] : (string[])["x"], "i", "w", .. isScaled ? ["scales"] : (string[])["e", "s"]
+            ];
             inputs.Add(First.Bias ? "bias" : "");
             if (First.Bias)
             {
@@ -184,7 +196,9 @@ public sealed class ExpertMatMulTests
             return y.GetTensorDataAsSpan<float>().ToArray();
         }
 
-        /// <summary>The codes of all experts without a gap: with an odd number of 4-bit codes the second begins in the middle of a byte.</summary>
+        /// <summary>
+        /// The codes of all experts without a gap: with an odd number of 4-bit codes the second begins in the middle of a byte.
+        /// </summary>
         private byte[] Codes(bool isFp8)
         {
             if (isFp8)

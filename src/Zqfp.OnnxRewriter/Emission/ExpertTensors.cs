@@ -22,8 +22,8 @@ internal sealed class ExpertTensors
         if (_experts.Length != place.Count || _experts.Any(expert => !IsAlike(expert, first)))
         {
             throw new ZqfpException("ZQFP1040",
-                $"The experts of '{place.Group}' are one constant and are quantized alike or not at all: {_experts.Length} of {place.Count} "
-                + $"were to be quantized like '{first.Layer.DisplayName}'. Use a pattern that matches all of them, such as "
+                $"The experts of '{place.Group}' are one constant and are quantized alike or not at all: {_experts.Length} of "
+                + $"{place.Count} were to be quantized like '{first.Layer.DisplayName}'. Use a pattern that matches all of them, such as "
                 + $"'{place.Group}/experts.*'.");
         }
 

@@ -35,7 +35,8 @@ internal sealed class StandardExperts(string output, string marker)
     /// <param name="columns">Name of a constant [K].</param>
     public (string Rows, string Experts) Read(string x, string index, string columns)
     {
-        string shape = Add("Concat", "rows_shape", [Constant("last"), Constant("one"), columns, Constant("one")], Attributes.Make("axis", 0));
+        string shape = Add("Concat", "rows_shape", [Constant("last"), Constant("one"), columns, Constant("one")],
+            Attributes.Make("axis", 0));
         string rows = Add("Reshape", "rows", [x, shape]);
         string count = Add("Slice", "count", [Add("Shape", "rows_dims", [rows]), Constant("first"), Constant("second")]);
         string two = Add("Concat", "index_shape", [count, Constant("last")], Attributes.Make("axis", 0));

@@ -78,7 +78,8 @@ internal static class ExpertForms
         x = isLeft ? form.TransposeLast(x, rank) : x;
         string leading = form.Apply("Slice",
             [form.Apply("Shape", [x]), form.Integers(0), form.Integers(rank - 1)]);
-        string index = form.Apply("Expand", [form.Integers([experts, 1], [.. Enumerable.Range(0, (int)experts).Select(e => (long)e)]), leading]);
+        string numbers = form.Integers([experts, 1], [.. Enumerable.Range(0, (int)experts).Select(expert => (long)expert)]);
+        string index = form.Apply("Expand", [numbers, leading]);
         string product = form.ExpertProduct("", [x, index, stack], isRight);
         if (isLeft)
         {

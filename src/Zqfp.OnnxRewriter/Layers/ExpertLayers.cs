@@ -2,7 +2,9 @@ using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>Finds the layers of an <c>ExpertMatMul</c>: each of its experts is one, and all of them have its nodes, input and output.</summary>
+/// <summary>
+/// Finds the layers of an <c>ExpertMatMul</c>: each of its experts is one, and all of them have its nodes, input and output.
+/// </summary>
 /// <remarks><see cref="ExpertForms"/> says a mixture of experts in this form.</remarks>
 internal static class ExpertLayers
 {
@@ -62,7 +64,10 @@ internal static class ExpertLayers
         return
         [
             .. layers.Select(layer => layer.Expert is { } place && layer.Module is { } module
-                ? layer with { Module = FormattableString.Invariant($"{module}.{place.Number}.fc{groups[module].IndexOf(place.Group) + 1}") }
+                ? layer with
+                {
+                    Module = FormattableString.Invariant($"{module}.{place.Number}.fc{groups[module].IndexOf(place.Group) + 1}"),
+                }
                 : layer)
         ];
     }

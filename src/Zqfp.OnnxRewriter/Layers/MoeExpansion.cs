@@ -4,8 +4,8 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
-/// Says <c>com.microsoft.MoE</c> as what it computes: softmax and top k of the router's logits, products for experts, the activation between
-/// them, and the sum weighted by the routing.
+/// Says <c>com.microsoft.MoE</c> as what it computes: softmax and top k of the router's logits, products for experts, the activation
+/// between them, and the sum weighted by the routing.
 /// </summary>
 internal static class MoeExpansion
 {
@@ -23,13 +23,15 @@ internal static class MoeExpansion
             || ConstantWeight.TraceStack(graph, node.Input.ElementAtOrDefault(Fc2) ?? "") is not { Dims: var second }
             || first[0] != second[0] || first[2] != second[1] || first[1] != second[2] * (isGated ? 2 : 1)
             || (Input(node, Fc3) is { } third && ConstantWeight.TraceStack(graph, third)?.Dims.SequenceEqual(first) != true)
-            || !(isGated || activation is "relu" or "gelu" or "silu" or "identity" || (activation == "swiglu" && Input(node, Fc3) is not null)))
+            || !(isGated || activation is "relu" or "gelu" or "silu" or "identity"
+                || (activation == "swiglu" && Input(node, Fc3) is not null)))
         {
             return null;
         }
 
         string[] top = form.Apply("TopK", 2,
-            [form.Apply("Softmax", [node.Input[Router]], Attributes.Make("axis", -1)), form.Integers(experts)], Attributes.Make("axis", -1));
+            [form.Apply("Softmax", [node.Input[Router]], Attributes.Make("axis", -1)), form.Integers(experts)],
+            Attributes.Make("axis", -1));
         string weights = top[0];
         if (Attributes.Int(node, "normalize_routing_weights", 0) != 0)
         {

@@ -3,8 +3,8 @@ using Zqfp.OnnxRewriter.Protos;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
-/// Finds the weight [.., 1] that each token's share of a layer is multiplied with before anything else sees it: where it is 0, as a router's
-/// is for an expert that the token does not go to, the layer might make anything of the token.
+/// Finds the weight [.., 1] that each token's share of a layer is multiplied with before anything else sees it: where it is 0, as a
+/// router's is for an expert that the token does not go to, the layer might make anything of the token.
 /// </summary>
 /// <remarks>
 /// Nothing here knows a router. Every way from the layer leads, through nodes that treat tokens apart, to a product with that one value. A
@@ -45,11 +45,23 @@ internal static class RoutingWeights
     {
         HashSet<string> outputs = [.. layers.Select(layer => layer.Output)];
         HashSet<string> last = new(StringComparer.Ordinal);
-        Reachability.Ancestors(graph, layers.SelectMany(layer => (string?[])[layer.RoutedBy, layer.Expert?.Index]).OfType<string>().Distinct(),
-            value => outputs.Contains(value) && (last.Add(value) || true));
-        return last.Count == 0 ? layers : [.. layers.Select(layer => last.Contains(layer.Output) && !layer.IsExpert
-            ? layer with { IsRouter = true }
-            : layer)];
+        Reachability.Ancestors(
+            graph,
+            layers.SelectMany(layer => (string?[])[layer.RoutedBy, layer.Expert?.Index]).OfType<string>().Distinct(),
+            value =>
+            {
+                bool isLayer = outputs.Contains(value);
+                if (isLayer)
+                {
+                    last.Add(value);
+                }
+
+                return isLayer;
+            });
+        return
+        [
+            .. layers.Select(layer => last.Contains(layer.Output) && !layer.IsExpert ? layer with { IsRouter = true } : layer)
+        ];
     }
 
     /// <summary>The weight of what is made of <paramref name="output"/>, or null.</summary>

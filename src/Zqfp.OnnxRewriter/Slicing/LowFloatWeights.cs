@@ -22,7 +22,8 @@ internal static class LowFloatWeights
     public static IReadOnlyList<(string Name, TensorData Data)> Take(GraphProto slice, GraphIndex graph, OnnxFile file)
     {
         List<(string, TensorData)> taken = [];
-        foreach (NodeProto node in slice.Node.Where(node => node is { OpType: "DequantizeLinear", Domain.Length: 0 } && IsLow(graph, node)).ToList())
+        foreach (NodeProto node in slice.Node.Where(node => node is { OpType: "DequantizeLinear", Domain.Length: 0 } && IsLow(graph, node))
+            .ToList())
         {
             string output = node.Output[0];
             ConstantWeight? weight = ConstantWeight.TraceShape(graph, output) ?? ConstantWeight.TraceShape(graph, output, dimensions: 3);

@@ -97,8 +97,8 @@ internal sealed class StageCalibration : IDisposable
     }
 
     /// <summary>
-    /// Chooses by the weights of all layers that read the value, of experts by those of some; where layers of a later stage read it too, they
-    /// will have the same.
+    /// Chooses by the weights of all layers that read the value, of experts by those of some; where layers of a later stage read it too,
+    /// they will have the same.
     /// </summary>
     private int Rotation(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
         ITokenSample sums)

@@ -117,8 +117,8 @@ internal sealed class QuantizationRun
         if (_options.DenseFormat is not null && !_model.Chosen.Any(choice => choice.Layer.IsExpert))
         {
             Warn(new Diagnostic("ZQFP2040", DiagnosticSeverity.Warning,
-                "The preset hybrid quantizes experts to FP4 and everything else to FP8, and the model has no experts: all its layers become "
-                + "FP8. Use --preset default for FP4.", _file.Path));
+                "The preset hybrid quantizes experts to FP4 and everything else to FP8, and the model has no experts: all its layers "
+                + "become FP8. Use --preset default for FP4.", _file.Path));
         }
 
         LinearLayer[] ordered =
