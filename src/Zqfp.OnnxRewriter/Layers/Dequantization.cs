@@ -53,8 +53,8 @@ internal sealed record Dequantization(
     }
 
     /// <summary>
-    /// The constant that holds scales, and their type as read. It may stand behind a Cast: those of block formats are powers of two or 8-bit
-    /// numbers.
+    /// The constant that holds scales, and their type as read. It may stand behind a Cast: those of block formats are powers of two or
+    /// 8-bit numbers.
     /// </summary>
     private static (TensorProto Scale, DataType Type)? ScaleOf(GraphIndex graph, string value)
     {
