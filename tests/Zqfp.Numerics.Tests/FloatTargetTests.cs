@@ -92,7 +92,7 @@ public sealed class FloatTargetTests
         int tokens = end - first;
         if (fromInputs)
         {
-            using var sums = new CrossAccumulator(Columns, Columns, workers.Threads);
+            using var sums = new CrossAccumulator(Columns, Columns, workers);
             sums.Add([.. exact.Zip(read, (x, a) => x - a)], read);
             using CrossMoment shift = sums.Take(Tokens);
             return TargetGap.FromInputs(Weights, Rows, shift, workers);
@@ -104,7 +104,7 @@ public sealed class FloatTargetTests
             targets[i] = (float)VectorMath.Dot(Weights.AsSpan(i % Rows * Columns, Columns), exact.AsSpan(i / Rows * Columns, Columns));
         }
 
-        using var outputs = new CrossAccumulator(Rows, Columns, workers.Threads);
+        using var outputs = new CrossAccumulator(Rows, Columns, workers);
         outputs.Add(targets, read);
         using CrossMoment moment = outputs.Take(Tokens);
         return TargetGap.FromOutputs(Weights, moment, hessian, workers);

@@ -6,8 +6,8 @@ namespace Zqfp.Numerics;
 /// </summary>
 /// <param name="rows">Values of t.</param>
 /// <param name="columns">K, values of a.</param>
-/// <param name="threads">Threads used at most, 1 or more.</param>
-internal sealed unsafe class CrossAccumulator(int rows, int columns, int threads) : IDisposable
+/// <param name="workers">Who computes.</param>
+internal sealed unsafe class CrossAccumulator(int rows, int columns, Workers workers) : IDisposable
 {
     private readonly TokenTiles _left = new(rows);
     private readonly TokenTiles _right = new(columns);
@@ -58,7 +58,7 @@ internal sealed unsafe class CrossAccumulator(int rows, int columns, int threads
     {
         if (_pending > 0)
         {
-            new Workers(threads, CancellationToken.None).For(_left.Count * _right.Count, AccumulateTile);
+            workers.For(_left.Count * _right.Count, AccumulateTile);
             _pending = 0;
         }
     }

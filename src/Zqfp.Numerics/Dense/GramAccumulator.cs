@@ -14,18 +14,23 @@ internal sealed unsafe class GramAccumulator : IDisposable
     private readonly TokenTiles _tokens;
     private readonly AlignedBuffer _sums;
     private readonly int _tiles;
-    private readonly int _threads;
+    private readonly Workers _workers;
     private int _pending;
 
     /// <summary>Makes an empty accumulator.</summary>
     /// <param name="columns">K: values of one token, 1 or more.</param>
     /// <param name="maxThreads">Threads used at most; 0 for one a processor.</param>
     public GramAccumulator(int columns, int maxThreads = 0)
+        : this(columns, Workers.Of(maxThreads, CancellationToken.None)) => ArgumentOutOfRangeException.ThrowIfNegative(maxThreads);
+
+    /// <summary>Makes an empty accumulator.</summary>
+    /// <param name="columns">K: values of one token, 1 or more.</param>
+    /// <param name="workers">Who computes; once they are cancelled, the sum is good for nothing.</param>
+    public GramAccumulator(int columns, Workers workers)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(columns, 1);
-        ArgumentOutOfRangeException.ThrowIfNegative(maxThreads);
         Columns = columns;
-        _threads = maxThreads == 0 ? Environment.ProcessorCount : maxThreads;
+        _workers = workers;
         _tokens = new TokenTiles(columns);
         _tiles = _tokens.Count;
         _sums = new AlignedBuffer((long)_tiles * (_tiles + 1) / 2 * Tile * Tile);
@@ -76,7 +81,7 @@ internal sealed unsafe class GramAccumulator : IDisposable
         Flush();
         var hessian = new Hessian(Columns, Tokens);
         float scale = (float)(2.0 / count);
-        new Workers(_threads, CancellationToken.None).For(Columns, row => Scale(hessian, row, scale));
+        _workers.For(Columns, row => Scale(hessian, row, scale));
         hessian.MirrorLowerTriangle();
         if (!hessian.IsFinite())
         {
@@ -104,7 +109,7 @@ internal sealed unsafe class GramAccumulator : IDisposable
         }
 
         int count = _tiles * (_tiles + 1) / 2;
-        new Workers(_threads, CancellationToken.None).For(count, AccumulateTile);
+        _workers.For(count, AccumulateTile);
         _pending = 0;
     }
 

@@ -41,10 +41,9 @@ internal static class RotationChoice
     /// <param name="recipes">How each of its layers is quantized.</param>
     /// <param name="weights">Reads a layer's weight [N, K].</param>
     /// <param name="sums">What the layers read.</param>
-    /// <param name="cancellation">Stops the work.</param>
     public static int Of(
         QuantizeOptions options, CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
-        StageSums sums, CancellationToken cancellation)
+        StageSums sums)
     {
         int block = Block(options, stage.Layers[0].InFeatures);
         if (options.Rotation != QuantizeOptions.AutoRotation || block == 0)
@@ -63,8 +62,8 @@ internal static class RotationChoice
         foreach (LinearLayer layer in stage.Layers.Where(layer => layer.SharesWeightOf is null))
         {
             float[] rows = SomeRows(weights(layer), layer);
-            QuantizationOptions recipe = recipes(layer) with { Rank = 0, RefineSweeps = 0, MaxThreads = options.Threads };
-            gain += plain.Error(rows, recipe, cancellation) - rotated.Error(rows, recipe, cancellation);
+            QuantizationOptions recipe = recipes(layer) with { Rank = 0, RefineSweeps = 0, MaxThreads = sums.Workers.Threads };
+            gain += plain.Error(rows, recipe, sums.Workers) - rotated.Error(rows, recipe, sums.Workers);
         }
 
         return gain > 0 ? block : 0;
@@ -97,10 +96,9 @@ internal static class RotationChoice
             _columns = columns;
             _rotation = rotation;
             _noise = new float[columns];
-            var workers = new Workers(options.Threads == 0 ? Environment.ProcessorCount : options.Threads, CancellationToken.None);
-            var rounding = new TokenRounding(columns, rotation, options.Activations, workers);
-            using var fit = new GramAccumulator(columns, options.Threads);
-            using var held = new GramAccumulator(columns, options.Threads);
+            var rounding = new TokenRounding(columns, rotation, options.Activations, sums.Workers);
+            using var fit = new GramAccumulator(columns, sums.Workers);
+            using var held = new GramAccumulator(columns, sums.Workers);
             sums.Sample(Math.Max(Tokens, 3 * columns), (tokens, isHeld) =>
             {
                 rounding.Rotate(tokens, tokens.Length);
@@ -126,7 +124,7 @@ internal static class RotationChoice
         /// Twice the mean squared error of the outputs on the held-out tokens: of the weights' rounding, and of the inputs', whose errors
         /// are as good as independent of each other.
         /// </summary>
-        public double Error(float[] rows, QuantizationOptions recipe, CancellationToken cancellation)
+        public double Error(float[] rows, QuantizationOptions recipe, Workers workers)
         {
             float[] turned = [.. rows];
             if (_rotation > 0)
@@ -135,8 +133,8 @@ internal static class RotationChoice
             }
 
             int count = turned.Length / _columns;
-            QuantizedLayer quantized = LayerQuantizer.Quantize(turned, count, _columns, _fit, recipe, cancellation);
-            double error = LayerQuantizer.Loss(turned, quantized.Weights, null, _held, recipe.MaxThreads, cancellation);
+            QuantizedLayer quantized = LayerQuantizer.Quantize(turned, count, _columns, _fit, recipe, workers.Cancellation);
+            double error = LayerQuantizer.Loss(turned, quantized.Weights, null, _held, workers.Threads, workers.Cancellation);
             float[] squares = new float[_columns];
             for (int start = 0; start < turned.Length; start += _columns)
             {

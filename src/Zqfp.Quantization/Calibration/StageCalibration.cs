@@ -16,21 +16,21 @@ internal sealed class StageCalibration : IDisposable
     private readonly IReadOnlyList<TokenBatch> _batches;
     private readonly SliceRunner _quantized;
     private readonly SliceRunner? _float;
-    private readonly CancellationToken _cancellation;
+    private readonly Workers _workers;
 
     /// <summary>Prepares the runs.</summary>
     /// <param name="options">The options of the run.</param>
     /// <param name="plan">Stages and targets.</param>
     /// <param name="runner">Makes a runner on the model as it is quantized so far (true) or as it was (false).</param>
     /// <param name="batches">The windows.</param>
-    /// <param name="cancellation">Stops between two batches, or within one.</param>
+    /// <param name="workers">Who computes; cancellation stops between two batches, or within one.</param>
     public StageCalibration(QuantizeOptions options, TargetPlan plan, Func<bool, SliceRunner> runner, IReadOnlyList<TokenBatch> batches,
-        CancellationToken cancellation)
+        Workers workers)
     {
         _options = options;
         _plan = plan;
         _batches = batches;
-        _cancellation = cancellation;
+        _workers = workers;
         _quantized = runner(true);
         _float = plan.Float is null ? null : runner(false);
     }
@@ -44,18 +44,18 @@ internal sealed class StageCalibration : IDisposable
     public StageInput? Run(int index, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, bool isMeasured)
     {
         CalibrationStage stage = _plan.Stages[index];
-        using StageValues read = _quantized.Run(stage, isMeasured, _cancellation);
-        using StageValues? exact = _float?.Run(_plan.Float![index], isMeasured, _cancellation);
+        using StageValues read = _quantized.Run(stage, isMeasured);
+        using StageValues? exact = _float?.Run(_plan.Float![index], isMeasured);
         if (!isMeasured)
         {
             return null;
         }
 
-        var sums = new StageSums(_options, stage, _plan.JoinsOf(stage), _batches, read, exact);
+        var sums = new StageSums(_options, stage, _plan.JoinsOf(stage), _batches, read, exact, _workers);
         int rotation = _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
             ? QuantizeOptions.NoRotation
-            : RotationChoice.Of(_options, stage, recipes, weights, sums, _cancellation);
-        return sums.Take(rotation, _cancellation);
+            : RotationChoice.Of(_options, stage, recipes, weights, sums);
+        return sums.Take(rotation);
     }
 
     public void Dispose()

@@ -11,15 +11,18 @@ namespace Zqfp.Quantization;
 /// <param name="batches">The windows.</param>
 /// <param name="read">What the layers read, and the stream, as the quantized layers before make it.</param>
 /// <param name="exact">The same of the float model; null where nothing is compared with it.</param>
+/// <param name="workers">Who computes.</param>
 internal sealed class StageSums(
     QuantizeOptions options, CalibrationStage stage, IReadOnlyDictionary<string, TargetJoin> joins, IReadOnlyList<TokenBatch> batches,
-    StageValues read, StageValues? exact)
+    StageValues read, StageValues? exact, Workers workers)
 {
     private readonly int _columns = stage.Layers[0].InFeatures;
-    private readonly Workers _workers = new(options.Threads == 0 ? Environment.ProcessorCount : options.Threads, CancellationToken.None);
 
     /// <summary>The first fifth of the windows is held out; 0 of a single one.</summary>
     public int HeldWindows { get; } = batches.Sum(batch => batch.Windows) is > 1 and int count ? Math.Max(1, count / 5) : 0;
+
+    /// <summary>Who computes.</summary>
+    public Workers Workers => workers;
 
     /// <summary>What the layers read in one batch.</summary>
     public ReadOnlySpan<float> Input(int batch) => read.Floats(stage.Input, batch);
@@ -50,13 +53,12 @@ internal sealed class StageSums(
 
     /// <summary>Sums all windows up.</summary>
     /// <param name="rotation">Inputs of a block that are rotated, 0 for none.</param>
-    /// <param name="cancellation">Stops between two batches.</param>
-    public StageInput Take(int rotation, CancellationToken cancellation)
+    public StageInput Take(int rotation)
     {
         try
         {
             bool hasTargets = options.LayerTarget != LayerTarget.None && HeldWindows > 0 && IsAligned;
-            return hasTargets ? TakeWithTargets(rotation, cancellation) : TakeInputs(rotation, cancellation);
+            return hasTargets ? TakeWithTargets(rotation) : TakeInputs(rotation);
         }
         catch (ZqfpException e)
         {
@@ -77,14 +79,14 @@ internal sealed class StageSums(
     });
 
     // Without rotation and targets what is summed is the input before it is rounded: the paper's recipe.
-    private StageInput TakeInputs(int rotation, CancellationToken cancellation)
+    private StageInput TakeInputs(int rotation)
     {
-        using var gram = new GramAccumulator(_columns, options.Threads);
+        using var gram = new GramAccumulator(_columns, workers);
         var meter = new ActivationMeter(_columns);
-        var rounding = new TokenRounding(_columns, rotation, options.Activations, _workers);
+        var rounding = new TokenRounding(_columns, rotation, options.Activations, workers);
         for (int i = 0; i < batches.Count; i++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            workers.Cancellation.ThrowIfCancellationRequested();
             ReadOnlySpan<float> tokens = Input(i);
             meter.Add(tokens);
             if (rotation > 0)
@@ -108,12 +110,12 @@ internal sealed class StageSums(
         return new StageInput(hessian, meter.ToRange(hessian), rotation, null);
     }
 
-    private StageInput TakeWithTargets(int rotation, CancellationToken cancellation)
+    private StageInput TakeWithTargets(int rotation)
     {
         using var parts = new Parts(this, rotation);
         for (int i = 0, window = 0; i < batches.Count; window += batches[i].Windows, i++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            workers.Cancellation.ThrowIfCancellationRequested();
             parts.Add(i, Math.Clamp(HeldWindows - window, 0, batches[i].Windows) * batches[i].Length);
         }
 
@@ -126,7 +128,6 @@ internal sealed class StageSums(
         private readonly StageSums _owner;
         private readonly int _rotation;
         private readonly int _columns;
-        private readonly int _threads;
         private readonly ActivationMeter _meter;
         private readonly TokenRounding _rounding;
         private readonly (GramAccumulator Fit, GramAccumulator Held) _gram;
@@ -139,22 +140,22 @@ internal sealed class StageSums(
             _owner = owner;
             _rotation = rotation;
             _columns = owner._columns;
-            _threads = owner._workers.Threads;
+            Workers workers = owner.Workers;
             _meter = new ActivationMeter(_columns);
-            _rounding = new TokenRounding(_columns, rotation, owner.Options.Activations, owner._workers);
-            _gram = (new GramAccumulator(_columns, _threads), new GramAccumulator(_columns, _threads));
+            _rounding = new TokenRounding(_columns, rotation, owner.Options.Activations, workers);
+            _gram = (new GramAccumulator(_columns, workers), new GramAccumulator(_columns, workers));
             foreach (LinearLayer layer in owner.Stage.Layers)
             {
                 if (owner.Joins.ContainsKey(layer.Name))
                 {
-                    _outputs.Add(layer.Name, (new CrossAccumulator(layer.OutFeatures, _columns, _threads),
-                        new CrossAccumulator(layer.OutFeatures, _columns, _threads)));
+                    _outputs.Add(layer.Name, (new CrossAccumulator(layer.OutFeatures, _columns, workers),
+                        new CrossAccumulator(layer.OutFeatures, _columns, workers)));
                 }
             }
 
             if (_outputs.Count < owner.Stage.Layers.Count)
             {
-                _shift = (new CrossAccumulator(_columns, _columns, _threads), new CrossAccumulator(_columns, _columns, _threads));
+                _shift = (new CrossAccumulator(_columns, _columns, workers), new CrossAccumulator(_columns, _columns, workers));
             }
         }
 
