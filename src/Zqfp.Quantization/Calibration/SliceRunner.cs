@@ -8,11 +8,16 @@ namespace Zqfp.Quantization;
 
 /// <summary>Runs a model slice after slice over the calibration windows and keeps what later slices read.</summary>
 /// <remarks>
-/// Several batches run at once, each on few threads: operators too small to share are computed side by side, and no thread waits for the
-/// others after every operator. Memory: the weights of one slice, what it computes of <see cref="TokensAtOnce"/> tokens, and the kept values
-/// of all windows.
+/// Several batches run at once, each on few threads: operators too small to share are computed side by side, and no thread waits for
+/// the others after every operator. Memory: the weights of one slice, what it computes of <see cref="TokensAtOnce"/> tokens, and the
+/// kept values of all windows.
 /// </remarks>
-internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, Workers workers) : IDisposable
+/// <param name="rewriter">The model.</param>
+/// <param name="batches">The windows.</param>
+/// <param name="feeds">Makes the model's inputs.</param>
+/// <param name="workers">Who computes; cancellation stops between two operators.</param>
+internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, Workers workers)
+    : IDisposable
 {
     /// <summary>Tokens that are computed at a time, in all batches that run at once; more only where a single window is longer.</summary>
     public const int TokensAtOnce = 2048;
