@@ -20,9 +20,9 @@ internal static unsafe class FloatTarget
     private const int Patience = 2;
 
     /// <summary>
-    /// Rows that lambda is chosen by. All rows of a layer read the same input, so that some hundred say what is lost by fitting its noise.
+    /// Rows that lambda is chosen by. All rows of a layer read the same input, so that a hundred say what is lost by fitting its noise.
     /// </summary>
-    private const int Rows = 256;
+    private const int Rows = 128;
 
     /// <summary>Chooses lambda.</summary>
     /// <param name="fit">H of the tokens that the candidates are fitted to.</param>

@@ -51,7 +51,7 @@ internal sealed class StageCalibration : IDisposable
             return null;
         }
 
-        var sums = new StageSums(_options, stage, _plan.JoinsOf(stage), _batches, read, exact, _workers);
+        var sums = new StageSums(new StageSource(_options, stage, _plan.JoinsOf(stage), read, exact, _workers), _batches);
         int rotation = _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
             ? QuantizeOptions.NoRotation
             : RotationChoice.Of(_options, stage, recipes, weights, sums);

@@ -10,26 +10,37 @@ namespace Zqfp.Quantization;
 /// <param name="leaving">Those of them that nothing reads later: they end with this.</param>
 internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values, IReadOnlyList<OrtValue[]> leaving) : IDisposable
 {
+    /// <summary>How many numbers <paramref name="name"/> has in one batch.</summary>
+    public int Length(string name, int batch) => checked((int)values[name][batch].GetTensorTypeAndShape().ElementCount);
+
     /// <summary>The numbers of <paramref name="name"/> in one batch.</summary>
+    /// <param name="name">The value.</param>
+    /// <param name="batch">The batch.</param>
+    /// <param name="buffer">Where they are put; it grows where it is too short.</param>
     /// <exception cref="ZqfpException">ZQFP1012: they are neither float nor float16.</exception>
-    public ReadOnlySpan<float> Floats(string name, int batch)
+    public Span<float> Read(string name, int batch, ref float[] buffer)
     {
         OrtValue value = values[name][batch];
-        TensorElementType type = value.GetTensorTypeAndShape().ElementDataType;
-        if (type == TensorElementType.Float)
+        int length = Length(name, batch);
+        if (buffer.Length < length)
         {
-            return value.GetTensorDataAsSpan<float>();
+            buffer = new float[length];
         }
 
-        if (type != TensorElementType.Float16)
+        Span<float> floats = buffer.AsSpan(0, length);
+        switch (value.GetTensorTypeAndShape().ElementDataType)
         {
-            throw new ZqfpException("ZQFP1012",
-                $"A layer reads activations of type {type}; calibration knows float and float16. Export the model in one of these.");
+            case TensorElementType.Float:
+                value.GetTensorDataAsSpan<float>().CopyTo(floats);
+                break;
+            case TensorElementType.Float16:
+                TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData()), floats);
+                break;
+            case var type:
+                throw new ZqfpException("ZQFP1012",
+                    $"A layer reads activations of type {type}; calibration knows float and float16. Export the model in one of these.");
         }
 
-        ReadOnlySpan<Half> halves = MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData());
-        float[] floats = new float[halves.Length];
-        TensorPrimitives.ConvertToSingle(halves, floats);
         return floats;
     }
 
