@@ -22,7 +22,7 @@ internal static unsafe class FloatTarget
     /// <summary>
     /// Rows that lambda is chosen by. All rows of a layer read the same input, so that a hundred say what is lost by fitting its noise.
     /// </summary>
-    private const int Rows = 128;
+    public const int Rows = 128;
 
     /// <summary>Chooses lambda.</summary>
     /// <param name="fit">H of the tokens that the candidates are fitted to.</param>

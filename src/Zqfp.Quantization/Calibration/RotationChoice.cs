@@ -18,11 +18,11 @@ internal static class RotationChoice
 
     private const int SmallestBlock = 8;
 
-    /// <summary>Tokens sampled: so many, or twice the inputs, so that H has full rank.</summary>
-    private const int Tokens = 2048;
-
     /// <summary>Rows tried of each weight, evenly spread.</summary>
-    private const int Rows = 128;
+    public const int Rows = 128;
+
+    /// <summary>Tokens sampled: 2048, or twice the inputs, so that H has full rank.</summary>
+    public static int SampledTokens(int columns) => Math.Max(2048, 2 * columns);
 
     /// <summary>
     /// The block for <paramref name="columns"/> inputs: the largest power of two up to the option's that divides them, 0 where that is
@@ -93,7 +93,7 @@ internal static class RotationChoice
             var rotated = new TokenRounding(columns, block, options.Activations);
             float[] plainNoise = new float[columns];
             float[] rotatedNoise = new float[columns];
-            sums.Sample(Math.Max(Tokens, 2 * columns), (tokens, isHeld) =>
+            sums.Sample(SampledTokens(columns), (tokens, isHeld) =>
             {
                 (isHeld ? held : fit).Add(tokens);
                 if (isHeld)
