@@ -4,7 +4,8 @@ namespace Zqfp.Build.Tasks;
 
 /// <summary>
 /// The names of a model's external-data files, read from the ONNX structure alone: large fields are stepped over.
-/// A file that is not a readable model yields what was found until then; the tool says what is wrong with it.
+/// A file that is not a readable model yields what was found until then; the tool says what is wrong with it. A name that leads out of the
+/// model's folder is left out: the tool refuses it, and no build reads it.
 /// </summary>
 internal static class ExternalDataFiles
 {
@@ -12,11 +13,15 @@ internal static class ExternalDataFiles
     private static readonly Dictionary<(Message, int), Message> Children = new()
     {
         [(Message.Model, 7)] = Message.Graph,
+        [(Message.Model, 20)] = Message.Training,
+        [(Message.Training, 1)] = Message.Graph,
+        [(Message.Training, 2)] = Message.Graph,
         [(Message.Model, 25)] = Message.Function,
         [(Message.Graph, 1)] = Message.Node,
         [(Message.Graph, 5)] = Message.Tensor,
         [(Message.Graph, 15)] = Message.SparseTensor,
         [(Message.Function, 7)] = Message.Node,
+        [(Message.Function, 11)] = Message.Attribute,
         [(Message.Node, 5)] = Message.Attribute,
         [(Message.Attribute, 5)] = Message.Tensor,
         [(Message.Attribute, 6)] = Message.Graph,
@@ -38,6 +43,7 @@ internal static class ExternalDataFiles
     {
         Skipped,
         Model,
+        Training,
         Graph,
         Function,
         Node,
@@ -53,7 +59,7 @@ internal static class ExternalDataFiles
     public static IReadOnlyList<string> Of(string modelFile)
     {
         var locations = new SortedSet<string>(StringComparer.Ordinal);
-        if (File.Exists(modelFile))
+        if (new FileInfo(modelFile) is { Exists: true, Length: > 0 })
         {
             using var reader = new BinaryReader(File.OpenRead(modelFile));
             try
@@ -109,7 +115,7 @@ internal static class ExternalDataFiles
                     else if (child == Message.Value)
                     {
                         string value = Text(reader, length);
-                        if (key == "location" && value.IndexOf('\0') < 0)
+                        if (key == "location" && StaysInside(value))
                         {
                             locations.Add(value);
                         }
@@ -129,6 +135,11 @@ internal static class ExternalDataFiles
             }
         }
     }
+
+    /// <summary>As the tool has it: neither rooted, on any system, nor with a step upwards.</summary>
+    private static bool StaysInside(string location) =>
+        location.IndexOf('\0') < 0 && !Path.IsPathRooted(location)
+        && location.Split('/', '\\').All(part => part != "..") && location.Trim('/', '\\', '.', ' ').Length > 0;
 
     private static string Text(BinaryReader reader, long length)
     {

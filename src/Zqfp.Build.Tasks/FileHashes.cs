@@ -1,11 +1,12 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text;
 
 namespace Zqfp.Build.Tasks;
 
 /// <summary>
 /// Content hashes of input files, remembered by path, size and time, so that an unchanged build reads no model,
-/// and a file that was only touched (a fresh checkout) does not look changed.
+/// and a file that was only touched (a fresh checkout) does not look changed. A cache that is not as it was written is not used.
 /// </summary>
 internal sealed class FileHashes
 {
@@ -19,15 +20,25 @@ internal sealed class FileHashes
     public FileHashes(string cacheFile)
     {
         _cacheFile = cacheFile;
-        if (File.Exists(cacheFile))
+        if (!File.Exists(cacheFile))
         {
-            foreach (string line in File.ReadAllLines(cacheFile))
+            return;
+        }
+
+        // The first line is the hash of the others.
+        string text = File.ReadAllText(cacheFile);
+        int end = text.IndexOf('\n');
+        if (end < 0 || text.Substring(0, end) != HashOfText(text.Substring(end + 1)))
+        {
+            return;
+        }
+
+        foreach (string line in text.Substring(end + 1).Split('\n'))
+        {
+            int tab = line.IndexOf('\t');
+            if (tab > 0)
             {
-                int tab = line.IndexOf('\t');
-                if (tab > 0)
-                {
-                    _lines[line.Substring(tab + 1)] = line.Substring(0, tab);
-                }
+                _lines[line.Substring(tab + 1)] = line.Substring(0, tab);
             }
         }
     }
@@ -42,9 +53,15 @@ internal sealed class FileHashes
         {
             IEnumerable<string> files = Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).OrderBy(
                 name => name, StringComparer.Ordinal);
-            return string.Join(" ", files.Select(name => name.Substring(path.Length) + ":" + Of(name)));
+            return string.Join(" ", files.Select(name => name.Substring(path.Length) + ":" + OfFile(name)));
         }
 
+        return OfFile(path);
+    }
+
+    /// <summary>As <see cref="Of"/>, of what is a file: a folder is <c>missing</c>.</summary>
+    public string OfFile(string path)
+    {
         var file = new FileInfo(path);
         if (!file.Exists)
         {
@@ -55,8 +72,8 @@ internal sealed class FileHashes
         _used.Add(key);
         if (!_lines.TryGetValue(key, out string? hash))
         {
-            using FileStream stream = File.OpenRead(path);
-            hash = Hash(stream);
+            // Pipes and devices say that they have no bytes; to open one would wait for ever, or never come to an end.
+            hash = file.Length == 0 ? HashOfText(string.Empty) : HashOfFile(path);
             _lines[key] = hash;
             _changed = true;
         }
@@ -70,8 +87,21 @@ internal sealed class FileHashes
         if (_changed || _used.Count != _lines.Count)
         {
             IEnumerable<string> lines = _used.OrderBy(key => key, StringComparer.Ordinal).Select(key => _lines[key] + "\t" + key);
-            TextFile.WriteIfDifferent(_cacheFile, string.Join("\n", lines) + "\n");
+            string text = string.Join("\n", lines) + "\n";
+            TextFile.WriteIfDifferent(_cacheFile, HashOfText(text) + "\n" + text);
         }
+    }
+
+    private static string HashOfFile(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Hash(stream);
+    }
+
+    private static string HashOfText(string text)
+    {
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text));
+        return Hash(stream);
     }
 
     private static string Hash(Stream stream)

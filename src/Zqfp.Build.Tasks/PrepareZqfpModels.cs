@@ -107,7 +107,15 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         ReportedModels = [.. models.Where(HasReport)];
     }
 
-    private static bool IsGated(ITaskItem model) => model.GetMetadata("Evaluation").Length > 0;
+    private static bool IsGated(ITaskItem model) => model.GetMetadata("Evaluation").Length > 0 || model.GetMetadata("Tasks").Length > 0;
+
+    /// <summary>What an option says, with the paths of files that are read in full.</summary>
+    private string InFull(ToolOption option, string value) => option.Kind switch
+    {
+        OptionKind.Input when value.Length > 0 => FullPath(value),
+        OptionKind.Tasks => string.Join(";", ModelOption.Values(option, value).Select(task => NamedTask.InFolder(task, ProjectDirectory))),
+        _ => value,
+    };
 
     private static bool HasReport(ITaskItem model) => !string.Equals(
         model.GetMetadata("Report"), "false", StringComparison.OrdinalIgnoreCase);
@@ -135,7 +143,7 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
                 value = prescribed;
             }
 
-            model.SetMetadata(name, Escaping.Escape(option.Kind == OptionKind.Input && value.Length > 0 ? FullPath(value) : value));
+            model.SetMetadata(name, Escaping.Escape(InFull(option, value)));
         }
 
         if (!isRight)
@@ -292,7 +300,7 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         quantize.Append("model ").Append(hashes.Of(model.ItemSpec)).Append('\n');
         foreach (string data in ExternalDataFiles.Of(model.ItemSpec))
         {
-            quantize.Append("data ").Append(hashes.Of(data)).Append('\n');
+            quantize.Append("data ").Append(hashes.OfFile(data)).Append('\n');
         }
 
         if (GenAiFolder.IsWanted(model))
@@ -333,7 +341,13 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
             string value = model.GetMetadata(option.Metadata);
             if (value.Length > 0)
             {
-                text.Append(option.Name).Append(' ').Append(option.Kind == OptionKind.Input ? hashes.Of(value) : value).Append('\n');
+                string content = option.Kind switch
+                {
+                    OptionKind.Input => hashes.Of(value),
+                    OptionKind.Tasks => string.Join(" ", ModelOption.Values(option, value).Select(task => TaskFiles.Content(task, hashes))),
+                    _ => value,
+                };
+                text.Append(option.Name).Append(' ').Append(content).Append('\n');
             }
         }
     }

@@ -12,6 +12,8 @@ namespace Zqfp.Build.Tasks;
 internal static class RecipeFile
 {
     private const string SchemaKey = "$schema";
+    private const int MaxBytes = 1 << 20;
+    private const int MaxDepth = 16;
 
     /// <summary>The options by their metadata: lists separated by semicolons, paths in full.</summary>
     /// <exception cref="FormatException">The file is no recipe.</exception>
@@ -19,11 +21,11 @@ internal static class RecipeFile
     public static IReadOnlyDictionary<string, string> Read(string path)
     {
         // Decoded and encoded again: some editors put a mark of UTF-8 first, which the reader does not know.
-        byte[] content = Encoding.UTF8.GetBytes(File.ReadAllText(path));
+        byte[] content = Encoding.UTF8.GetBytes(ReadText(path));
         XElement root;
         try
         {
-            using XmlDictionaryReader reader = JsonReaderWriterFactory.CreateJsonReader(content, XmlDictionaryReaderQuotas.Max);
+            using XmlDictionaryReader reader = JsonReaderWriterFactory.CreateJsonReader(content, Quotas());
             root = XElement.Load(reader);
         }
         catch (Exception exception) when (exception is XmlException or FormatException or InvalidOperationException)
@@ -32,7 +34,7 @@ internal static class RecipeFile
         }
 
         // The reader is content with a file that ends too early.
-        if (TypeOf(root) != "object" || content.Last(octet => octet > ' ') != '}')
+        if (TypeOf(root) != "object" || content.LastOrDefault(octet => octet > ' ') != '}')
         {
             throw new FormatException("It must be an object, from { to }.");
         }
@@ -65,10 +67,31 @@ internal static class RecipeFile
             case "number":
                 return option.Problem(element.Value) is { } problem ? throw new FormatException($"'{option.Key}' {problem}.")
                     : option.Kind == OptionKind.Input ? Path.GetFullPath(Path.Combine(folder, element.Value))
+                    : option.Kind == OptionKind.Tasks ? NamedTask.InFolder(element.Value, folder)
                     : element.Value;
             default:
                 throw new FormatException($"'{option.Key}' must be a text{(option.IsList ? " or a list of texts" : " or a number")}.");
         }
+    }
+
+    /// <summary>Only as much as the file says it holds is read: a device has no end.</summary>
+    private static string ReadText(string path)
+    {
+        long length = new FileInfo(path).Length;
+        if (length is 0 or > MaxBytes)
+        {
+            throw new FormatException(length == 0 ? "It is empty." : $"It has {length} bytes, and a recipe has {MaxBytes} at most.");
+        }
+
+        return File.ReadAllText(path);
+    }
+
+    private static XmlDictionaryReaderQuotas Quotas()
+    {
+        var quotas = new XmlDictionaryReaderQuotas();
+        XmlDictionaryReaderQuotas.Max.CopyTo(quotas);
+        quotas.MaxDepth = MaxDepth;
+        return quotas;
     }
 
     private static string TypeOf(XElement element) => (string?)element.Attribute("type") ?? "string";

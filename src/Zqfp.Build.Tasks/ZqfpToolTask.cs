@@ -13,6 +13,12 @@ namespace Zqfp.Build.Tasks;
 [SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "MSBuild binds arrays of items.")]
 public abstract class ZqfpToolTask : ToolTask
 {
+    /// <summary>Exit codes above it are the number of the signal that ended a process.</summary>
+    private const int SignalBase = 128;
+
+    /// <summary>What the tool waits for, and from where it continues.</summary>
+    private const string NotePrefix = "note: ";
+
     private const string OnnxRuntimeVariable = "ZQFP_ONNXRUNTIME";
 
     private readonly StringBuilder _warnings = new();
@@ -165,7 +171,8 @@ public abstract class ZqfpToolTask : ToolTask
         else if (singleLine.Length > 0)
         {
             _lastMessage = singleLine;
-            Log.LogMessage(messageImportance, "{0}", singleLine);
+            bool isNote = singleLine.StartsWith(NotePrefix, StringComparison.Ordinal);
+            Log.LogMessage(isNote ? MessageImportance.High : messageImportance, "{0}", singleLine);
         }
     }
 
@@ -175,13 +182,24 @@ public abstract class ZqfpToolTask : ToolTask
         if (!Log.HasLoggedErrors)
         {
             string last = _lastMessage.Length > 0 ? $" Its last line was: {_lastMessage}" : string.Empty;
+            string death = ExitCode > SignalBase ? DeathBy(ExitCode - SignalBase) : string.Empty;
             Log.LogError(
                 subcategory: null, "ZQFP0904", helpKeyword: null, Links.Of("ZQFP0904"), Model.ItemSpec, 0, 0, 0, 0,
                 "{0}",
-                $"the tool ended with exit code {ExitCode.ToString(CultureInfo.InvariantCulture)} and no error message. Build with "
-                + $"-v:detailed for its output.{last}");
+                $"the tool ended with exit code {ExitCode.ToString(CultureInfo.InvariantCulture)} and no error message.{death} "
+                + $"Build with -v:detailed for its output.{last}");
         }
 
         return false;
     }
+
+    /// <summary>What the exit codes of a process mean that a signal ended.</summary>
+    private static string DeathBy(int signal) => signal switch
+    {
+        9 => " It was killed, mostly for want of memory: use fewer or shorter windows.",
+        7 => " A file it had mapped became shorter while it read it: let the copy finish before the build.",
+        6 or 11 => " It crashed in native code, as ONNX Runtime does on some malformed models.",
+        15 => " It was asked to end.",
+        _ => $" Signal {signal} ended it.",
+    };
 }

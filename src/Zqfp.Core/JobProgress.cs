@@ -16,4 +16,11 @@ internal interface IJobObserver
 
     /// <summary>Gives a warning. Errors are thrown.</summary>
     void Warn(Diagnostic warning);
+
+    /// <summary>Tells something that nobody has to act on: what is waited for, what is taken over from an earlier run.</summary>
+    /// <param name="message">One line.</param>
+    /// <param name="isDetail">Whether it only explains, such as why something is computed again.</param>
+    void Note(string message, bool isDetail = false)
+    {
+    }
 }

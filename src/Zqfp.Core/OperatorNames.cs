@@ -27,6 +27,14 @@ internal static class OperatorNames
     /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?) -> Y</c>: FP8 weights under power-of-two group scales, FP8 activations.</summary>
     public const string MatMulW8A8 = "MatMulW8A8";
 
+    /// <summary>What stands before the name of a product in that of its form for experts.</summary>
+    public const string ExpertPrefix = "Expert";
+
+    /// <summary>
+    /// <c>(X, Index, W, bias?) -> Y</c>: the product of each row with the weight of one of several experts, in floating point.
+    /// </summary>
+    public const string ExpertMatMul = ExpertPrefix + "MatMul";
+
     /// <summary><c>(X) -> Y</c>: rounds each token to a format and back.</summary>
     public const string RoundTokens = "RoundTokens";
 
@@ -38,6 +46,9 @@ internal static class OperatorNames
 
     /// <summary>Attribute, integer: the output's element type as ONNX numbers it, 1 (float, the default) or 10 (float16).</summary>
     public const string OutputType = "dtype";
+
+    /// <summary>Attribute of <see cref="ExpertMatMul"/>, integer: 1 where W is [E, K, N], 0 (the default) where it is [E, N, K].</summary>
+    public const string InputMajor = "input_major";
 
     /// <summary>Attribute of <see cref="RoundTokens"/>, text: <c>fp8_e4m3</c>, <c>fp8_e5m2</c> or <c>int8</c>.</summary>
     public const string Format = "format";

@@ -16,6 +16,8 @@ internal static class OperatorSets
             new RotateTokensOperator(),
             new RoundTokensOperator(scratch),
             .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, math)),
+            .. MatMulSignature.Experts.Select(signature => new ExpertMatMulOperator(signature, scratch, math)),
+            new FloatExpertMatMulOperator(scratch, math),
         ];
     }
 

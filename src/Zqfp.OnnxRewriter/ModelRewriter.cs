@@ -81,10 +81,70 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         return Runnable(whole, [.. nodes.SelectMany(GraphIndex.ReadBy), .. graph.Graph.Output.Select(output => output.Name)]);
     }
 
-    private SliceModel Runnable(GraphProto slice, HashSet<string> read)
+    /// <summary>
+    /// What stands before the head, as a model of its own whose output is <see cref="HeadCut.Hidden"/>. Of a float16 model it is float32,
+    /// as ONNX Runtime has it inside the whole model: a plain head goes on from there without rounding.
+    /// </summary>
+    /// <param name="cut">Where the model is cut.</param>
+    /// <returns>The model, in the original's element types unless the CPU has no kernels for them.</returns>
+    public SliceModel Body(HeadCut cut)
     {
+        const string Exact = ".zqfp.float32";
+        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes), [cut.Hidden]);
+        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
+        GraphProto body = new() { Name = graph.Graph.Name };
+        body.Node.AddRange(nodes);
+        body.Input.AddRange(graph.Inputs.Where(input => read.Contains(input.Name)));
+        bool isCast = cut.IsPlain && Float32Graph.UsesFloat16(graph.Graph);
+        if (isCast)
+        {
+            body.Node.Add(new NodeProto
+            {
+                OpType = "Cast",
+                Input = { cut.Hidden },
+                Output = { cut.Hidden + Exact },
+                Attribute = { Attributes.Make("to", (long)DataType.Float) },
+            });
+        }
+
+        body.Output.Add(isCast
+            ? new ValueInfoProto { Name = cut.Hidden + Exact }
+            : new ValueInfoProto { Name = cut.Hidden, Type = graph.TypeOf(cut.Hidden) });
+        return Runnable(body, read, Float32Graph.UsesBfloat16(graph.Graph));
+    }
+
+    /// <summary>The head, as a model of its own that reads <see cref="HeadCut.Hidden"/> and gives <see cref="HeadCut.Logits"/>.</summary>
+    /// <param name="cut">Where the model is cut.</param>
+    /// <param name="hidden">Element type and rank of the value it reads, as the body gives it.</param>
+    /// <returns>The model, in float32 where it is plain, else in the original's element types.</returns>
+    public SliceModel Head(HeadCut cut, (DataType Type, int Rank) hidden)
+    {
+        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes.Where(node => !IsBefore(node, cut))), [cut.Logits]);
+        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
+        GraphProto head = new() { Name = graph.Graph.Name };
+        head.Node.AddRange(nodes);
+        head.Input.Add(Declare(cut.Hidden, hidden));
+        head.Output.Add(new ValueInfoProto { Name = cut.Logits, Type = TypeWithoutShape(cut.Logits) });
+        return Runnable(head, read, cut.IsPlain || Float32Graph.UsesBfloat16(graph.Graph));
+    }
+
+    private static bool IsBefore(NodeProto node, HeadCut cut) => node.Output.Contains(cut.Hidden);
+
+    private TypeProto? TypeWithoutShape(string value) => graph.TypeOf(value)?.TensorType is { } tensor
+        ? new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = tensor.ElemType } }
+        : null;
+
+    private SliceModel Runnable(GraphProto slice, HashSet<string> read, bool isFloat32 = true)
+    {
+        IReadOnlyList<(string Name, TensorData Data)> numbers = LowFloatWeights.Take(slice, graph, file);
+        if (numbers.Count > 0)
+        {
+            read.IntersectWith(slice.Node.SelectMany(GraphIndex.ReadBy).Concat(slice.Output.Select(output => output.Name)).ToList());
+        }
+
         Dictionary<string, TensorData> weights = new(StringComparer.Ordinal);
-        foreach ((TensorProto header, TensorData data) in Initializers(_running, read))
+        foreach ((TensorProto header, TensorData data) in Initializers(_running, read)
+            .Concat(numbers.Select(number => (Header(number.Name, number.Data), number.Data))))
         {
             bool isLarge = data.ByteLength >= InlineLimit;
             slice.Initializer.Add(isLarge ? External(header, "weights", 0, data.ByteLength) : Inline(header, data));
@@ -95,12 +155,26 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         }
 
         ModelProto model = Envelope(_running, slice);
-        HashSet<string> generated = [.. _running.Initializers.Select(entry => entry.Key)];
-        return new SliceModel(model, Float32Graph.Widen(model, weights, generated.Contains));
+        if (!isFloat32)
+        {
+            return new SliceModel(model, weights);
+        }
+
+        // What is generated has the type its reader asks for; float products of experts read any, and their weights are the largest.
+        HashSet<string> asTheyAre =
+        [
+            .. _running.Initializers.Select(entry => entry.Key),
+            .. slice.Node.Where(node => node.Domain == OperatorNames.Domain && node.OpType == OperatorNames.ExpertMatMul)
+                .Select(node => node.Input[2]),
+        ];
+        return new SliceModel(model, Float32Graph.Widen(model, weights, asTheyAre.Contains));
     }
 
-    /// <summary>Writes the model as it now is to <paramref name="path"/> and its weights to <c>path + ".data"</c>.</summary>
-    /// <remarks>Both are written under temporary names and moved into place last. The same model gives the same bytes.</remarks>
+    /// <summary>
+    /// Writes the model as it now is for <paramref name="path"/> and its weights for <c>path + ".data"</c>; both take their place when
+    /// that is committed.
+    /// </summary>
+    /// <remarks>The same model gives the same bytes.</remarks>
     /// <param name="path">Where to.</param>
     /// <param name="profile">In which operators.</param>
     /// <param name="metadata">Properties to add to the model's own, in this order.</param>
@@ -110,12 +184,12 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     /// </param>
     /// <param name="cancellation">Stops the writing; nothing is left behind.</param>
     /// <exception cref="ZqfpException">ZQFP0002: the files cannot be written.</exception>
-    public void Save(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata,
+    public ModelWriter Write(string path, EmissionProfile profile, IEnumerable<KeyValuePair<string, string>> metadata,
         string contentKey, CancellationToken cancellation)
     {
         var emission = new EmittedLayers(LayerEmitter.Of(profile, graph, AccuracyLevel));
         _stages.ForEach(emission.Add);
-        List<NodeProto> nodes = Live(emission.Expand(graph.Nodes), graph.Graph.Output.Select(output => output.Name));
+        List<NodeProto> nodes = Live(emission.SpellExperts(emission.Expand(graph.Nodes)), graph.Graph.Output.Select(output => output.Name));
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. graph.Graph.Output.Select(output => output.Name)];
         HashSet<string> made = [.. nodes.SelectMany(node => node.Output)];
         GraphProto rewritten = GraphShell.Of(graph.Graph);
@@ -131,7 +205,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         rewritten.ValueInfo.AddRange(values);
         ModelProto model = Envelope(emission, rewritten);
         model.MetadataProps.AddRange(metadata.Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }));
-        ModelWriter.Write(path, model, Initializers(emission, read), contentKey, cancellation);
+        return ModelWriter.Write(path, model, Initializers(emission, read), contentKey, cancellation);
     }
 
     /// <summary>Initializers smaller than this stay in the structure.</summary>
@@ -215,12 +289,14 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
             model.IrVersion = Math.Max(model.IrVersion, ir);
             OpsetRaiser.Raise(model, opset);
             model.Functions.Add(emission.Functions);
-            foreach (string domain in (string[])[OperatorNames.Domain, OperatorNames.MicrosoftDomain])
+        }
+
+        // Float products of experts are nodes of ours too.
+        foreach (string domain in (string[])[OperatorNames.Domain, OperatorNames.MicrosoftDomain])
+        {
+            if (replaced.Node.Any(node => node.Domain == domain) && !model.OpsetImport.Any(import => import.Domain == domain))
             {
-                if (replaced.Node.Any(node => node.Domain == domain) && !model.OpsetImport.Any(import => import.Domain == domain))
-                {
-                    model.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = 1 });
-                }
+                model.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = 1 });
             }
         }
 

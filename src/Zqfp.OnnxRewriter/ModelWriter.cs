@@ -4,71 +4,101 @@ using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>Writes a model and its external data, streamed, each under a temporary name until both are whole.</summary>
-internal static class ModelWriter
+/// <summary>
+/// Writes a model and its external data, streamed, beside where they are to be. They take their place together, once both are whole.
+/// </summary>
+internal sealed class ModelWriter : IDisposable
 {
     /// <summary>Large tensors begin at multiples of this many bytes, so that they can be mapped.</summary>
     private const int Alignment = 4096;
 
     private const int CopyBlock = 1 << 22;
 
-    /// <summary>Writes <paramref name="model"/> to <paramref name="path"/> and the initializers' bytes to <c>path + ".data"</c>.</summary>
+    private readonly string _path;
+    private readonly NewFile _structure;
+    private readonly NewFile _data;
+
+    private ModelWriter(string path, NewFile structure, NewFile data) => (_path, _structure, _data) = (path, structure, data);
+
+    /// <summary>Bytes of both files.</summary>
+    public long Length { get; private set; }
+
+    /// <summary>
+    /// Writes <paramref name="model"/> for <paramref name="path"/> and the initializers' bytes for <c>path + ".data"</c>.
+    /// </summary>
     /// <remarks>The SHA-256 of the content becomes the property <paramref name="contentKey"/>.</remarks>
-    public static void Write(string path, ModelProto model, IEnumerable<(TensorProto Header, TensorData Data)> initializers,
+    /// <exception cref="ZqfpException">ZQFP0002: the files cannot be written. Nothing of them stays.</exception>
+    public static ModelWriter Write(string path, ModelProto model, IEnumerable<(TensorProto Header, TensorData Data)> initializers,
         string contentKey, CancellationToken cancellation)
     {
-        string dataPath = path + ".data";
-        string modelTemporary = path + ".tmp";
-        string dataTemporary = dataPath + ".tmp";
+        NewFile? structure = null;
+        NewFile? data = null;
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            structure = NewFile.Create(path);
+            data = NewFile.Create(path + ".data");
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             hash.AppendData(model.ToByteArray());
             byte[] buffer = new byte[CopyBlock];
             Dictionary<(nint Address, long Length), long> written = [];
-            using (FileStream data = File.Create(dataTemporary))
+            foreach ((TensorProto header, TensorData content) in initializers)
             {
-                foreach ((TensorProto header, TensorData content) in initializers)
-                {
-                    model.Graph.Initializer.Add(
-                        WriteTensor(data, Path.GetFileName(dataPath), header, content, hash, buffer, written, cancellation));
-                }
+                model.Graph.Initializer.Add(
+                    WriteTensor(data.Content, Path.GetFileName(path) + ".data", header, content, hash, buffer, written, cancellation));
             }
 
             model.MetadataProps.Add(
                 new StringStringEntryProto { Key = contentKey, Value = Convert.ToHexStringLower(hash.GetHashAndReset()) });
-
-            using (FileStream structure = File.Create(modelTemporary))
+            model.WriteTo(structure.Content);
+            long length = data.Content.Length + structure.Content.Length;
+            data.Finish();
+            structure.Finish();
+            cancellation.ThrowIfCancellationRequested();
+            return new ModelWriter(path, structure, data) { Length = length };
+        }
+        catch (Exception e)
+        {
+            structure?.Dispose();
+            data?.Dispose();
+            if (e is IOException or UnauthorizedAccessException)
             {
-                model.WriteTo(structure);
+                throw Unwritable(path, e);
             }
 
-            cancellation.ThrowIfCancellationRequested();
+            throw;
+        }
+    }
 
+    /// <summary>Puts both files into place.</summary>
+    /// <exception cref="ZqfpException">ZQFP0002: that cannot be done.</exception>
+    public void Commit()
+    {
+        try
+        {
             // The old model goes first and the new one comes last: no model ever stands beside data that is not its own.
-            DeleteIfThere(path);
-            File.Move(dataTemporary, dataPath, overwrite: true);
-            File.Move(modelTemporary, path, overwrite: true);
+            if (File.Exists(_path))
+            {
+                File.Delete(_path);
+            }
+
+            _data.Commit();
+            _structure.Commit();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ZqfpException("ZQFP0002", $"'{path}' cannot be written: {e.Message}", path, e);
-        }
-        finally
-        {
-            DeleteIfThere(modelTemporary);
-            DeleteIfThere(dataTemporary);
+            throw Unwritable(_path, e);
         }
     }
 
-    private static void DeleteIfThere(string path)
+    /// <inheritdoc/>
+    public void Dispose()
     {
-        if (File.Exists(path))
-        {
-            File.Delete(path);
-        }
+        _structure.Dispose();
+        _data.Dispose();
     }
+
+    private static ZqfpException Unwritable(string path, Exception e) =>
+        new("ZQFP0002", $"'{path}' cannot be written: {e.Message}", path, e);
 
     private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data,
         IncrementalHash hash, byte[] buffer, Dictionary<(nint Address, long Length), long> written, CancellationToken cancellation)

@@ -8,9 +8,10 @@ internal sealed class OnnxFile : IDisposable
 {
     private readonly TensorStore _tensors;
 
-    private OnnxFile(string path, ModelProto model)
+    private OnnxFile(string path, ModelProto model, FileStamp stamp)
     {
         Path = path;
+        Stamp = stamp;
         Graph = model.Graph;
         model.Graph = null;
         Envelope = model;
@@ -20,6 +21,9 @@ internal sealed class OnnxFile : IDisposable
     /// <summary>The model's path as given.</summary>
     public string Path { get; }
 
+    /// <summary>What the model's file was before it was read.</summary>
+    public FileStamp Stamp { get; }
+
     /// <summary>The graph, spelled plainly (functions inlined, weights as initializers), with unknown fields kept.</summary>
     public GraphProto Graph { get; }
 
@@ -28,7 +32,8 @@ internal sealed class OnnxFile : IDisposable
 
     /// <summary>Opens a model.</summary>
     /// <exception cref="ZqfpException">
-    /// ZQFP0001: no such file. ZQFP1001: not an ONNX model. ZQFP1011: external data inside a node.
+    /// ZQFP0001: no such file. ZQFP1001: not an ONNX model. ZQFP1011: external data inside a node. ZQFP1020: a shape that nothing can have.
+    /// ZQFP1021: a malformed node.
     /// </exception>
     public static OnnxFile Open(string path)
     {
@@ -39,6 +44,7 @@ internal sealed class OnnxFile : IDisposable
         }
 
         ModelProto model;
+        var stamp = FileStamp.Of(path);
         try
         {
             using FileStream stream = File.OpenRead(path);
@@ -66,6 +72,20 @@ internal sealed class OnnxFile : IDisposable
             throw new ZqfpException("ZQFP1001", $"'{path}' is not an ONNX model: it lacks a version, an operator set or a graph.", path);
         }
 
+        RequirePossibleShapes(model.Graph, path);
+        if (model.TrainingInfo.SelectMany(info => (GraphProto?[])[info.Initialization, info.Algorithm])
+            .Any(graph => graph is not null && HoldsExternalData(graph)))
+        {
+            throw new ZqfpException("ZQFP1011", "The model's training information keeps external data, which cannot be carried over. "
+                + "Export the model for inference.", path);
+        }
+
+        if (model.Functions.SelectMany(function => function.AttributeProto).Any(HoldsExternalData))
+        {
+            throw new ZqfpException("ZQFP1011", "A default value of a function's attribute keeps external data, which cannot be carried "
+                + "over. Export the model with its weights as initializers of the main graph.", path);
+        }
+
         if (model.Graph.SparseInitializer.FirstOrDefault() is { } sparse)
         {
             throw new ZqfpException("ZQFP1011",
@@ -79,14 +99,43 @@ internal sealed class OnnxFile : IDisposable
                 + "function, which cannot be carried over. Export the model with its weights as initializers of the main graph.", path);
         }
 
-        return new OnnxFile(path, model);
+        NodeForm.Require(
+            model.Graph.Node.Concat(model.Functions.SelectMany(function => function.Node)),
+            model.OpsetImport.First(opset => opset.Domain.Length == 0).Version, path);
+        return new OnnxFile(path, model, stamp);
     }
 
-    private static bool HoldsExternalData(NodeProto node) => node.Attribute.Any(attribute =>
-        attribute.Tensors.Append(attribute.T).Append(attribute.SparseTensor?.Values).Any(IsExternal)
-        || Subgraphs.Of(attribute)
-            .Any(graph => graph.Initializer.Any(IsExternal) || graph.SparseInitializer.Any(sparse => IsExternal(sparse.Values))
-                || graph.Node.Any(HoldsExternalData)));
+    /// <summary>ONNX Runtime ends the whole process at some shapes whose dimensions no integer of 32 bits holds.</summary>
+    private static void RequirePossibleShapes(GraphProto graph, string path)
+    {
+        foreach (ValueInfoProto value in graph.Input.Concat(graph.Output).Concat(graph.ValueInfo))
+        {
+            if (value.Type?.TensorType?.Shape?.Dim.FirstOrDefault(dim => dim.DimValue > int.MaxValue) is { } dim)
+            {
+                throw new ZqfpException("ZQFP1020",
+                    $"'{value.Name}' is declared with a dimension of {dim.DimValue}, more than the {int.MaxValue} that one can have. "
+                    + "Export the model again.",
+                    path);
+            }
+        }
+
+        foreach (GraphProto body in graph.Node.SelectMany(Subgraphs.Of))
+        {
+            RequirePossibleShapes(body, path);
+        }
+    }
+
+    private static bool HoldsExternalData(NodeProto node) => node.Attribute.Any(HoldsExternalData);
+
+    private static bool HoldsExternalData(AttributeProto attribute) =>
+        attribute.Tensors.Append(attribute.T).Any(IsExternal)
+        || attribute.SparseTensors.Append(attribute.SparseTensor).Any(IsExternal)
+        || Subgraphs.Of(attribute).Any(HoldsExternalData);
+
+    private static bool HoldsExternalData(GraphProto graph) =>
+        graph.Initializer.Any(IsExternal) || graph.SparseInitializer.Any(IsExternal) || graph.Node.Any(HoldsExternalData);
+
+    private static bool IsExternal(SparseTensorProto? sparse) => IsExternal(sparse?.Values) || IsExternal(sparse?.Indices);
 
     private static bool IsExternal(TensorProto? tensor) => tensor?.DataLocation == TensorProto.Types.DataLocation.External;
 
@@ -104,6 +153,19 @@ internal sealed class OnnxFile : IDisposable
         }
 
         return [.. _tensors.Files.Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>
+    /// Adds the model's files to the inputs of a run, as they were before anything of them was read.
+    /// </summary>
+    /// <exception cref="ZqfpException">As <see cref="Read"/>. ZQFP0018: one changed meanwhile.</exception>
+    public void AddTo(InputFiles inputs, CancellationToken cancellation)
+    {
+        inputs.Add(Path, Stamp, cancellation);
+        foreach (string file in ExternalFiles())
+        {
+            inputs.Add(file, _tensors.StampOf(file), cancellation);
+        }
     }
 
     /// <inheritdoc/>

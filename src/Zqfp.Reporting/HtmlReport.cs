@@ -27,9 +27,14 @@ internal static class HtmlReport
         }
 
         AppendCards(page, quantization, gate);
-        if (gate is not null)
+        if (gate?.Text is { } text)
         {
-            LossSection.Append(page, gate);
+            LossSection.Append(page, text, gate.MaxPerplexityIncrease);
+        }
+
+        if (gate is { Tasks.Count: > 0 })
+        {
+            TaskSection.Append(page, gate.Tasks);
         }
 
         SizeSection.Append(page, quantization);
@@ -42,10 +47,10 @@ internal static class HtmlReport
     private static void AppendCards(StringBuilder page, QuantizeReport quantization, GateResult? gate)
     {
         page.Append("<div class=\"cards\">\n");
-        if (gate is not null)
+        if (gate?.Text is { } text)
         {
-            Comparison comparison = gate.Comparison;
-            Card(page, $"{Number(gate.Float.Perplexity, "F3")} &rarr; {Number(gate.Quantized.Perplexity, "F3")}",
+            Comparison comparison = text.Comparison;
+            Card(page, $"{Number(text.Float.Perplexity, "F3")} &rarr; {Number(text.Quantized.Perplexity, "F3")}",
                 "perplexity, float and quantized");
             Card(page, SignedPercent.Fixed(comparison.PerplexityIncrease), comparison.IncreaseInterval is { } interval
                 ? $"increase; 95 % interval {SignedPercent.Fixed(interval.Low)} to {SignedPercent.Fixed(interval.High)}"
@@ -76,10 +81,10 @@ internal static class HtmlReport
 
         Row(page, "calibration windows", quantization.CalibrationWindows.ToString(CultureInfo.InvariantCulture));
         Row(page, "seconds", string.Join(", ", quantization.Seconds.Select(phase => $"{phase.Key} {Number(phase.Value, "F1")}")));
-        if (gate is not null)
+        if (gate?.Text is { } text)
         {
             Row(page, "measured on", string.Create(CultureInfo.InvariantCulture,
-                $"{gate.Float.Windows} windows of {gate.Float.Window} tokens, {gate.Float.Predictions} predictions"));
+                $"{text.Float.Windows} windows of {text.Float.Window} tokens, {text.Float.Predictions} predictions"));
         }
 
         foreach (Diagnostic warning in quantization.Warnings.Concat(gate?.Warnings ?? []))

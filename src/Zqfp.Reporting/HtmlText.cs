@@ -7,7 +7,7 @@ namespace Zqfp.Reporting;
 internal static class HtmlText
 {
     /// <summary>Any text, harmless.</summary>
-    public static string Escape(string text) => WebUtility.HtmlEncode(text);
+    public static string Escape(string text) => WebUtility.HtmlEncode(PrintableText.Of(text));
 
     public static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 

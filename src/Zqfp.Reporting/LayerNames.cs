@@ -30,6 +30,6 @@ internal static partial class LayerNames
             ? new LayerPlace(block, match.Groups["part"].Value)
             : null;
 
-    [GeneratedRegex("[./](?<block>[0-9]{1,4})[./](?<part>.+)$")]
+    [GeneratedRegex("[./](?<block>[0-9]{1,4})[./](?<part>.+)$", RegexOptions.Singleline)]
     private static partial Regex Block();
 }

@@ -12,23 +12,27 @@ internal static class LossSection
     private const int Left = 56;
     private const int Right = 16;
 
-    public static void Append(StringBuilder page, GateResult gate)
+    public static void Append(StringBuilder page, GatedText gate, double? maxIncrease)
     {
         page.Append("<h2>What it costs</h2>\n");
-        AppendIncrease(page, gate);
+        AppendIncrease(page, gate, maxIncrease);
         page.Append("<h2>Where the loss comes from</h2>\n");
         AppendWindows(page, gate);
         AppendWorst(page, gate);
+        if (gate.Comparison.Divergence is { } divergence)
+        {
+            DivergenceSection.Append(page, divergence);
+        }
     }
 
-    private static void AppendIncrease(StringBuilder page, GateResult gate)
+    private static void AppendIncrease(StringBuilder page, GatedText gate, double? maxIncrease)
     {
         const int Height = 74;
         const int Line = 34;
         double increase = gate.Comparison.PerplexityIncrease;
         Interval interval = gate.Comparison.IncreaseInterval ?? new Interval(increase, increase);
         double low = Math.Min(0, interval.Low);
-        double high = Math.Max(Math.Max(interval.High, gate.MaxPerplexityIncrease ?? 0), low + 1e-4);
+        double high = Math.Max(Math.Max(interval.High, maxIncrease ?? 0), low + 1e-4);
         high += 0.12 * (high - low);
         double X(double value) => Left + ((Width - Left - Right) * (value - low) / (high - low));
         page.Append(CultureInfo.InvariantCulture,
@@ -44,7 +48,7 @@ internal static class LossSection
                 + $"x=\"{X(tick / 100):F1}\" y=\"{Line + 24}\" text-anchor=\"middle\">{Number(tick, "0.####")} %</text>");
         }
 
-        if (gate.MaxPerplexityIncrease is { } limit)
+        if (maxIncrease is { } limit)
         {
             page.Append(CultureInfo.InvariantCulture,
                 $"<line class=\"limit\" x1=\"{X(limit):F1}\" x2=\"{X(limit):F1}\" y1=\"{Line - 14}\" y2=\"{Line + 14}\"/><text "
@@ -58,7 +62,7 @@ internal static class LossSection
     }
 
     /// <summary>Each window a dot: its loss in the float model across, what quantization added upwards.</summary>
-    private static void AppendWindows(StringBuilder page, GateResult gate)
+    private static void AppendWindows(StringBuilder page, GatedText gate)
     {
         const int Height = 300;
         const int Top = 12;
@@ -104,7 +108,7 @@ internal static class LossSection
         page.Append("</svg></div>\n");
     }
 
-    private static void AppendWorst(StringBuilder page, GateResult gate)
+    private static void AppendWorst(StringBuilder page, GatedText gate)
     {
         page.Append("<div class=\"wide\"><table><tr><th>the windows that lost most<th class=\"n\">begins at token<th class=\"n\">float<th "
             + "class=\"n\">quantized<th class=\"n\">added</tr>\n");

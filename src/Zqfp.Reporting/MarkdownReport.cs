@@ -1,8 +1,8 @@
 using System.Globalization;
-using System.Net;
 using System.Text;
 using Zqfp.Evaluation;
 using Zqfp.Quantization;
+using static Zqfp.Quantization.MarkdownText;
 using static Zqfp.Reporting.HtmlText;
 
 namespace Zqfp.Reporting;
@@ -26,9 +26,9 @@ internal static class MarkdownReport
 
         AppendFigures(text, quantization, gate);
         AppendLayers(text, quantization);
-        if (gate is not null)
+        if (gate?.Text is { } measured)
         {
-            AppendWindows(text, gate);
+            AppendWindows(text, measured);
         }
 
         return text.ToString();
@@ -37,29 +37,38 @@ internal static class MarkdownReport
     private static void AppendFigures(StringBuilder text, QuantizeReport quantization, GateResult? gate)
     {
         text.Append("| | float | quantized | change |\n|---|---:|---:|---:|\n");
-        if (gate is not null)
+        if (gate?.Text is { } measured)
         {
-            Row(text, "perplexity", Number(gate.Float.Perplexity, "F3"), Number(gate.Quantized.Perplexity, "F3"),
-                GateDecision.Describe(gate.Comparison));
+            Row(text, "perplexity", Number(measured.Float.Perplexity, "F3"), Number(measured.Quantized.Perplexity, "F3"),
+                GateDecision.Describe(measured.Comparison));
             if (gate.Regression is { } regression)
             {
                 Row(text, "perplexity, against the baseline", "", "", GateDecision.Describe(regression));
             }
 
-            if (gate.Comparison.Divergence is { } divergence)
+            if (measured.Comparison.Divergence is { } divergence)
             {
                 Row(text, "KL divergence, nats a token", "", Number(divergence.KullbackLeibler, "0.####"), "");
+                Row(text, "KL divergence, the 99th and 99.9th percentile", "",
+                    $"{Number(divergence.KullbackLeiblerSpread.P99, "0.###")}, {Number(divergence.KullbackLeiblerSpread.P999, "0.###")}",
+                    "");
                 Row(text, "top-1 agreement", "", Number(100 * divergence.Top1Agreement, "F1") + " %", "");
             }
+        }
+
+        foreach (TaskComparison task in gate?.Tasks ?? [])
+        {
+            Row(text, $"accuracy on {Plain(task.Name)}, {task.Questions} questions", Number(task.ReferenceAccuracy, "F3"),
+                Number(task.Accuracy, "F3"), TaskSection.Change(task));
         }
 
         Row(text, "size", Megabytes(quantization.OriginalBytes), Megabytes(quantization.QuantizedBytes),
             SignedPercent.Short(((double)quantization.QuantizedBytes / quantization.OriginalBytes) - 1));
         Row(text, "bits per weight", "", Number(quantization.BitsPerWeight, "F3"), "");
         text.Append('\n');
-        if (gate is not null)
+        if (gate?.Text is { Float: var floating })
         {
-            text.Append(CultureInfo.InvariantCulture, $"Measured on {gate.Float.Windows} windows of {gate.Float.Window} tokens. ");
+            text.Append(CultureInfo.InvariantCulture, $"Measured on {floating.Windows} windows of {floating.Window} tokens. ");
         }
 
         text.Append(quantization.CalibrationWindows > 0
@@ -83,7 +92,7 @@ internal static class MarkdownReport
         text.Append("\n</details>\n\n");
     }
 
-    private static void AppendWindows(StringBuilder text, GateResult gate)
+    private static void AppendWindows(StringBuilder text, GatedText gate)
     {
         text.Append("<details><summary>The windows that lost most, in nats a token</summary>\n\n| window | begins at token | float | "
             + "quantized | added |\n|---:|---:|---:|---:|---:|\n");
@@ -102,15 +111,4 @@ internal static class MarkdownReport
     }
 
     private static void Row(StringBuilder text, params string[] cells) => text.Append("| ").AppendJoin(" | ", cells).Append(" |\n");
-
-    /// <summary>Text that is no markup: neither HTML nor emphasis.</summary>
-    private static string Plain(string text) =>
-        WebUtility.HtmlEncode(text.ReplaceLineEndings(" "))
-            .Replace("*", "\\*", StringComparison.Ordinal)
-            .Replace("_", "\\_", StringComparison.Ordinal)
-            .Replace("`", "\\`", StringComparison.Ordinal);
-
-    /// <summary>A name in a table: a code span, whose only special characters there are the bar and the backquote.</summary>
-    private static string Code(string name) =>
-        $"`{name.ReplaceLineEndings(" ").Replace('`', '\'').Replace("|", "\\|", StringComparison.Ordinal)}`";
 }

@@ -2,7 +2,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Zqfp.Evaluation;
-using Zqfp.OnnxRewriter;
 using Zqfp.Quantization;
 
 namespace Zqfp.Reporting;
@@ -31,7 +30,7 @@ internal static class ReportJob
         QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, Quantize);
         GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, Gate);
         Require(quantization.Layers.All(layer => layer is not null), options.QuantizationPath, Quantize, "A layer is null.");
-        Require(gate is not { Float.WindowLosses.Count: 0 } && gate?.Float.WindowLosses.Count == gate?.Quantized.WindowLosses.Count,
+        Require(gate?.Text is not { Float.WindowLosses.Count: 0 } && gate?.Float?.WindowLosses.Count == gate?.Quantized?.WindowLosses.Count,
             options.GatePath!, Gate, "The windows of the two models are not the same, or none.");
         (string Path, string Content)[] files = [.. options.OutputPaths.Select(path => (path, Render(path, quantization, gate)))];
         string?[] inputs = [options.QuantizationPath, options.GatePath];

@@ -40,6 +40,9 @@ public sealed class PretrainedTokenizer : Tokenizer
     /// <summary>The id that ends a document (<c>&lt;/s&gt;</c>, <c>&lt;|endoftext|&gt;</c>), where the tokenizer names one.</summary>
     public int? EndOfSentenceId => _engine.Parts.Special.EndOfSentenceId;
 
+    /// <summary>What begins every sequence, as the file or its configuration says; null for nothing.</summary>
+    internal int? SequenceBeginningId => _engine.Parts.Special.SequenceBeginningId;
+
     /// <summary>Loads a tokenizer from a file or folder.</summary>
     /// <param name="fileOrFolder">
     /// A <c>tokenizer.json</c> or a SentencePiece <c>.model</c>, which the content decides, or a folder with one. A

@@ -6,7 +6,8 @@ namespace Zqfp.Tokenizers;
 /// <param name="Content">All its bytes.</param>
 internal sealed record TokenizerFile(string Name, string? Path, byte[] Content)
 {
-    private static readonly string[] Names =
+    /// <summary>The names by which a tokenizer is looked for in a folder, in this order.</summary>
+    public static IReadOnlyList<string> Names { get; } =
         ["tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model"];
 
     /// <summary>Whether it is JSON. A SentencePiece model begins with 0x0A, which is also a line feed: only the bracket tells.</summary>

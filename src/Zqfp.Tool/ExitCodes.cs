@@ -24,7 +24,7 @@ internal static class ExitCodes
         (Quantization, "quantization failed (ZQFP2nnn)"),
         (Evaluation, "evaluation failed (ZQFP3nnn)"),
         (Runtime, "ONNX Runtime or the machine failed (ZQFP4nnn)"),
-        (GateFailed, "the gate: perplexity is above the limit (ZQFP3001)"),
+        (GateFailed, "the gate: a limit is exceeded (ZQFP3001, ZQFP3006, ZQFP3016, ZQFP3017)"),
         (InternalError, "a defect of this tool (ZQFP0909)"),
         (Cancelled, "cancelled"),
     ];

@@ -21,10 +21,35 @@ public sealed class ExternalDataFilesTests : IDisposable
         byte[] inNode = Field(7, Field(1, Field(5, Field(5, Tensor("constant.bin")))));
         byte[] inBranch = Field(7, Field(1, Field(5, Field(6, Field(5, Tensor("branch.bin"))))));
         byte[] inFunction = Field(25, Field(7, Field(5, Field(10, Tensor("function.bin")))));
+        byte[] inDefault = Field(25, Field(11, Field(5, Tensor("default.bin"))));
+        byte[] inTraining = Field(20, Field(2, Field(5, Tensor("training.bin"))));
         byte[] sparse = Field(7, Field(15, Field(1, Tensor("values.bin")), Field(2, Tensor("indices.bin"))));
 
-        Assert.Equal(["a.bin", "b.bin", "branch.bin", "constant.bin", "function.bin", "indices.bin", "values.bin"],
-            Names(inGraph, inNode, inBranch, inFunction, sparse));
+        Assert.Equal(["a.bin", "b.bin", "branch.bin", "constant.bin", "default.bin", "function.bin", "indices.bin", "training.bin",
+            "values.bin"],
+            Names(inGraph, inNode, inBranch, inFunction, inDefault, inTraining, sparse));
+    }
+
+    [Fact]
+    public void Names_that_lead_out_of_the_models_folder_or_to_a_folder_are_left_out()
+    {
+        string[] outside = ["/dev/zero", "../a.bin", "sub/../../a.bin", "..", ".", "./", "", "sub\\..\\..\\a.bin", "a\0b"];
+        Assert.Empty(Names([.. outside.Select(name => Field(7, Field(5, Tensor(name))))]));
+        Assert.Equal(["..b", "a.bin"],
+            Names(Field(7, Field(5, Tensor("sub/a.bin")), Field(5, Tensor("..b")))).Order(StringComparer.Ordinal));
+    }
+
+    [UnixFact]
+    public void A_pipe_or_a_device_in_the_place_of_the_model_is_not_opened()
+    {
+        string pipe = Path.Combine(_folder.Path, "pipe.onnx");
+        using (System.Diagnostics.Process make = System.Diagnostics.Process.Start("mkfifo", [pipe]))
+        {
+            make.WaitForExit();
+        }
+
+        Assert.Empty(ExternalDataFiles.Of(pipe));
+        Assert.Empty(ExternalDataFiles.Of("/dev/zero"));
     }
 
     [Fact]

@@ -77,5 +77,43 @@ public sealed class FileHashesTests : IDisposable
             new FileHashes(Cache).Of(_folder.Write("a", "abc")));
     }
 
+    [Fact]
+    public void A_cache_that_is_not_as_it_was_written_is_not_used()
+    {
+        string file = _folder.Write("a", "abc");
+        var hashes = new FileHashes(Cache);
+        string right = hashes.Of(file);
+        hashes.Save();
+        byte[] whole = File.ReadAllBytes(Cache);
+        for (int i = 0; i < whole.Length; i++)
+        {
+            byte[] damaged = [.. whole];
+            damaged[i] ^= 1;
+            File.WriteAllBytes(Cache, damaged);
+            Assert.Equal(right, new FileHashes(Cache).Of(file));
+            File.WriteAllBytes(Cache, whole[..i]);
+            Assert.Equal(right, new FileHashes(Cache).Of(file));
+        }
+    }
+
+    [UnixFact]
+    public void A_device_is_not_read_and_a_folder_is_no_data_file()
+    {
+        Assert.Equal(new FileHashes(Cache).Of(_folder.Write("empty", "")), new FileHashes(Cache).Of("/dev/zero"));
+        Assert.Equal("missing", new FileHashes(Cache).OfFile(_folder.Path));
+    }
+
+    [Fact]
+    public void What_killed_builds_left_of_the_cache_goes()
+    {
+        string old = $"{Cache}.{Guid.NewGuid():N}.tmp", fresh = $"{Cache}.{Guid.NewGuid():N}.tmp", other = Cache + ".tmp";
+        Array.ForEach([old, fresh, other], file => File.WriteAllText(file, ""));
+        Array.ForEach([old, other], file => File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddHours(-1)));
+        var hashes = new FileHashes(Cache);
+        hashes.Of(_folder.Write("a", "abc"));
+        hashes.Save();
+        Assert.Equal((false, true, true), (File.Exists(old), File.Exists(fresh), File.Exists(other)));
+    }
+
     public void Dispose() => _folder.Dispose();
 }

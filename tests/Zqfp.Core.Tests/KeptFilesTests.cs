@@ -11,8 +11,8 @@ public sealed class KeptFilesTests : IDisposable
     [Fact]
     public void What_is_unused_goes_after_a_month_and_what_is_used_stays()
     {
-        string half = Name('e') + ".0123.tmp";
-        string writing = Name('f') + ".4567.tmp";
+        string half = $"{Name('e')}.{Guid.NewGuid():N}.tmp";
+        string writing = $"{Name('f')}.{Guid.NewGuid():N}.tmp";
         Write(Name('a'), days: 40);
         Write(Name('b'), days: 31);
         Write(Name('c'), days: 29);

@@ -85,6 +85,47 @@ public sealed class HostileModelTests : IDisposable
     }
 
     [Fact]
+    public void External_data_wherever_a_tensor_can_be_is_ZQFP1011()
+    {
+        var tensor = new TensorProto
+        {
+            Name = "inside",
+            DataType = (int)DataType.Float,
+            Dims = { 4 },
+            DataLocation = DataLocation.External,
+        };
+        var indices = new TensorProto { DataType = (int)DataType.Int64, Dims = { 0 } };
+        AttributeProto[] attributes =
+        [
+            new() { Name = "a", T = tensor },
+            new() { Name = "a", Tensors = { tensor } },
+            new() { Name = "a", SparseTensor = new SparseTensorProto { Values = tensor, Indices = indices } },
+            new() { Name = "a", SparseTensor = new SparseTensorProto { Values = indices, Indices = tensor } },
+            new() { Name = "a", SparseTensors = { new SparseTensorProto { Values = tensor, Indices = indices } } },
+            new() { Name = "a", Graphs = { new GraphProto { Initializer = { tensor } } } },
+        ];
+        foreach (AttributeProto attribute in attributes)
+        {
+            GraphBuilder inNode = GraphBuilder.Decoder();
+            inNode.Node("Any", ["x"], "made", attribute);
+            AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", inNode.Model)));
+            GraphBuilder inDefault = GraphBuilder.Decoder();
+            inDefault.Model.Functions.Add(new FunctionProto
+            {
+                Name = "f",
+                Domain = "d",
+                OpsetImport = { new OperatorSetIdProto { Version = 1 } },
+                AttributeProto = { attribute },
+            });
+            AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", inDefault.Model)));
+        }
+
+        GraphBuilder training = GraphBuilder.Decoder();
+        training.Model.TrainingInfo.Add(new TrainingInfoProto { Algorithm = new GraphProto { Initializer = { tensor } } });
+        AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", training.Model)));
+    }
+
+    [Fact]
     public void External_data_inside_a_node_is_ZQFP1011()
     {
         GraphBuilder builder = GraphBuilder.Decoder();
@@ -99,6 +140,66 @@ public sealed class HostileModelTests : IDisposable
         builder.Node(
             "If", ["x"], "chosen", new AttributeProto { Name = "then_branch", G = body, Type = AttributeProto.Types.AttributeType.Graph });
         AssertCode("ZQFP1011", () => OnnxFile.Open(_folder.Write("m.onnx", builder.Model)));
+    }
+
+    [Fact]
+    public void An_input_of_2_to_the_31_columns_is_ZQFP1020()
+    {
+        GraphBuilder builder = GraphBuilder.Decoder();
+        builder.Graph.Input[0].Type.TensorType.Shape.Dim[1].DimValue = 1L << 31;
+        AssertCode("ZQFP1020", () => OnnxFile.Open(_folder.Write("m.onnx", builder.Model)));
+    }
+
+    [Theory]
+    [InlineData("has 0 inputs")]
+    [InlineData("has no input 0")]
+    [InlineData("makes nothing")]
+    [InlineData("as String, which has to be Ints")]
+    [InlineData("[0, 0], which is no order")]
+    [InlineData("no attribute 'to'")]
+    [InlineData("no attribute 'then_branch'")]
+    [InlineData("no attribute 'value'")]
+    [InlineData("has 1 input, and MatMul needs 2")]
+    [InlineData("without content")]
+    public void A_malformed_node_is_ZQFP1021_and_is_named(string fault)
+    {
+        GraphBuilder builder = GraphBuilder.Decoder();
+        NodeProto node = builder.Graph.Node.First(node => node.OpType == "Transpose");
+        switch (fault)
+        {
+            case "has 0 inputs":
+                node.Input.Clear();
+                break;
+            case "has no input 0":
+                node.Input[0] = string.Empty;
+                break;
+            case "makes nothing":
+                node.Output.Clear();
+                break;
+            case "as String, which has to be Ints":
+                node.Attribute[0].Type = AttributeProto.Types.AttributeType.String;
+                break;
+            case "[0, 0], which is no order":
+                node.Attribute[0].Ints[0] = 0;
+                break;
+            case "without content":
+                node.Attribute.Add(new AttributeProto { Name = "value", Type = AttributeProto.Types.AttributeType.Tensor });
+                break;
+            default:
+                node.OpType = fault switch
+                {
+                    "no attribute 'to'" => "Cast",
+                    "no attribute 'then_branch'" => "If",
+                    "no attribute 'value'" => "Constant",
+                    _ => "MatMul",
+                };
+                break;
+        }
+
+        ZqfpException error = Assert.Throws<ZqfpException>(() => OnnxFile.Open(_folder.Write("m.onnx", builder.Model)));
+        Assert.Equal("ZQFP1021", error.Code);
+        Assert.Contains(fault, error.Message, StringComparison.Ordinal);
+        Assert.Contains("'n_o_t'", error.Message, StringComparison.OrdinalIgnoreCase);
     }
 
     [Fact]

@@ -209,7 +209,8 @@ public sealed class ModelRewriterTests : IDisposable
             rewriter.Replace([.. marked.Where(layer => layer.Input == stage.Input).Select(Tensors)]);
         }
 
-        rewriter.Save(_folder.File(to), profile, [new("zqfp.test", "yes")], "zqfp.content", cancellation);
+        using ModelWriter written = rewriter.Write(_folder.File(to), profile, [new("zqfp.test", "yes")], "zqfp.content", cancellation);
+        written.Commit();
     }
 
     private static IReadOnlyList<CalibrationStage> Plan(GraphIndex graph)

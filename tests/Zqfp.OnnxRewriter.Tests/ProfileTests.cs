@@ -189,7 +189,8 @@ public sealed class ProfileTests : IDisposable
             rewriter.Replace([.. stage.Select(layer => change is null ? Tensors(layer) : change(Tensors(layer)))]);
         }
 
-        rewriter.Save(_folder.File("out.onnx"), profile, [], "zqfp.content", CancellationToken.None);
+        using ModelWriter written = rewriter.Write(_folder.File("out.onnx"), profile, [], "zqfp.content", CancellationToken.None);
+        written.Commit();
         return ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder.File("out.onnx")));
     }
 

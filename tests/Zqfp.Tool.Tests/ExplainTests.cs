@@ -24,7 +24,7 @@ public class ExplainTests
     }
 
     [Theory]
-    [InlineData("ZQFP3010", "ZQFP3001")]
+    [InlineData("ZQFP3010", "ZQFP3016")]
     [InlineData("30021", "ZQFP3002")]
     [InlineData("", "ZQFP")]
     public void A_code_that_does_not_exist_is_answered_with_the_nearest(string code, string nearest)

@@ -153,7 +153,7 @@ public sealed class JobTests : IDisposable
         {
             process = ToolProcess.Start("quantize", Model, "-o", Output, "--tokenizer", Tokenizer, "--calibration", Calibration);
             Assert.Equal(
-                $"Waiting for another quantization to end: process {Environment.ProcessId}, which writes "
+                $"note: Waiting for another quantization to end: process {Environment.ProcessId}, which writes "
                 + $"'{Path.GetFullPath("other/model.onnx")}'.",
                 process.StandardError.ReadLine());
             Interrupt(process);

@@ -64,12 +64,21 @@ public class UsageTests
     [Fact]
     public void A_command_without_its_arguments_names_them()
     {
-        ToolProcess result = ToolProcess.Run("gate", "m.onnx");
+        ToolProcess result = ToolProcess.Run("quantize", "m.onnx");
 
         Assert.Equal(2, result.ExitCode);
-        Assert.Equal(2, result.Errors.Length);
-        Assert.Contains("--against", result.Error, StringComparison.Ordinal);
-        Assert.Contains("--text", result.Error, StringComparison.Ordinal);
+        Assert.Contains("--output", Assert.Single(result.Errors), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("evaluate", "m.onnx")]
+    [InlineData("gate", "m.onnx", "--against", "f.onnx")]
+    public void Measuring_needs_something_to_measure_on(params string[] arguments)
+    {
+        ToolProcess result = ToolProcess.Run(arguments);
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("--text FILE, --task TASK, or both", Assert.Single(result.Errors), StringComparison.Ordinal);
     }
 
     [Fact]

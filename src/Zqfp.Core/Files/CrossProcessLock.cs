@@ -1,57 +1,64 @@
-using System.Security.Cryptography;
-using System.Text;
-
 namespace Zqfp;
 
 /// <summary>
-/// Held by one process of a user at a time. It is a locked file in the temporary folder: the system releases it when the process ends,
-/// however it ends, and the file stays, for whoever removes it might remove another's.
+/// Held by one process at a time: a locked file beside what it protects, wherever temporary files go and whoever runs the process. The
+/// system releases it when the process ends, however it ends; the file goes with an orderly end, or with the next holder's.
 /// </summary>
 internal sealed class CrossProcessLock : IDisposable
 {
-    private readonly FileStream? _file;
-    private readonly string? _note;
+    /// <summary>What stands behind the name of what is locked.</summary>
+    public const string Extension = ".lock";
 
-    private CrossProcessLock(FileStream? file, string? note = null) => (_file, _note) = (file, note);
+    private const string Note = ".holder";
 
-    /// <summary>The file that stands for a name.</summary>
-    public static string FilePath(string name) =>
-        Path.Combine(
-            Path.GetTempPath(), name.Length == 0 ? $"zqfp-{Environment.UserName}.lock" : $"zqfp-{Environment.UserName}-{name}.lock");
+    // EWOULDBLOCK of Linux and of macOS, ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION of Windows.
+    private static readonly int[] HeldByAnother = [11, 35, unchecked((int)0x80070020), unchecked((int)0x80070021)];
 
-    /// <summary>The name of a lock that protects the file at <paramref name="path"/>.</summary>
-    public static string NameOf(string path) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFullPath(path))))[..16];
+    private readonly FileStream _file;
+    private readonly string _note;
+
+    private CrossProcessLock(FileStream file, string note) => (_file, _note) = (file, note);
 
     /// <summary>Waits for the lock.</summary>
-    /// <param name="name">What is locked; empty for the work of this user as a whole.</param>
+    /// <param name="path">The file that is the lock. Its folder must be there.</param>
     /// <param name="pause">How long to wait between two attempts.</param>
     /// <param name="waiting">
     /// Called once when another process holds it, with what that said of itself; null where that cannot be read.
     /// </param>
     /// <param name="cancellation">Ends the waiting.</param>
     /// <param name="holder">What this process says of itself to those that wait; null for nothing.</param>
+    /// <exception cref="IOException">The lock cannot be created: nobody waits for what cannot come.</exception>
+    /// <exception cref="UnauthorizedAccessException">The lock may not be created.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for meanwhile.</exception>
     public static CrossProcessLock Acquire(
-        string name, TimeSpan pause, Action<string?> waiting, CancellationToken cancellation, string? holder = null)
+        string path, TimeSpan pause, Action<string?> waiting, CancellationToken cancellation, string? holder = null)
     {
-        string path = FilePath(name);
-        string note = path + ".holder";
+        path = Path.GetFullPath(path);
+        string note = path + Note;
         for (bool told = false; ; told = true)
         {
             cancellation.ThrowIfCancellationRequested();
+            if (new FileInfo(path).LinkTarget is not null)
+            {
+                throw new IOException($"'{path}' is a link.");
+            }
+
             try
             {
-                var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-                return new CrossProcessLock(file, holder is not null && TryWrite(note, holder) ? note : null);
+                // With these two options together .NET also makes sure that the file locked is the one that has the name now: a holder
+                // before removed its own, and removing is part of holding.
+                var file = new FileStream(
+                    path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+                OpenToEveryone(file);
+                WriteNote(note, holder);
+                return new CrossProcessLock(file, note);
             }
-            catch (IOException) when (File.Exists(path))
+            catch (IOException e) when (HeldByAnother.Contains(e.HResult))
             {
             }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            catch (UnauthorizedAccessException) when (OperatingSystem.IsWindows() && File.Exists(path))
             {
-                // There is no place for a lock; side by side is better than not at all.
-                return new CrossProcessLock(null);
+                // Another process is about to remove it.
             }
 
             if (!told)
@@ -67,48 +74,62 @@ internal sealed class CrossProcessLock : IDisposable
     public void Dispose()
     {
         // While the lock is held the note is this process's own.
-        if (_note is not null)
-        {
-            TryDelete(_note);
-        }
-
-        _file?.Dispose();
+        Leftovers.TryDelete(_note);
+        _file.Dispose();
     }
 
-    // The note is a courtesy: where it cannot be written or read, everything else works as before.
-    private static bool TryWrite(string path, string text)
+    // Who may write in the folder may wait for the lock, and may take over what a killed process left, whoever started that.
+    private static void OpenToEveryone(FileStream file)
     {
+        if (OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
         try
         {
-            WholeFile.WriteText(path, text);
-            return true;
+            const UnixFileMode Everyone = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite
+                | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+            File.SetUnixFileMode(file.SafeFileHandle, Everyone);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return false;
+            // Another user's, or a file system without modes.
+        }
+    }
+
+    // The note is a courtesy: where it cannot be written or read, everything else works as before.
+    private static void WriteNote(string path, string? text)
+    {
+        try
+        {
+            Leftovers.RemoveOf(path);
+            if (text is null)
+            {
+                File.Delete(path);
+            }
+            else
+            {
+                WholeFile.WriteText(path, text);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
         }
     }
 
     private static string? TryRead(string path)
     {
+        const int Longest = 4096;
         try
         {
-            return File.ReadAllText(path);
+            using var reader = new StreamReader(path);
+            char[] text = new char[Longest];
+            return new string(text, 0, reader.ReadBlock(text));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return null;
-        }
-    }
-
-    private static void TryDelete(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
         }
     }
 }

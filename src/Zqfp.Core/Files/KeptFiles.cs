@@ -40,7 +40,8 @@ internal sealed class KeptFiles(string folder, string extension)
     /// Removes what is unused for too long, and the longest unused of what takes more than <paramref name="bytes"/> together.
     /// </summary>
     /// <param name="bytes">Bytes that unused files may take.</param>
-    public void Prune(long bytes)
+    /// <param name="isLocked">Whether nobody else writes in the folder, so that what is half-written is nobody's any more.</param>
+    public void Prune(long bytes, bool isLocked = false)
     {
         DateTime now = DateTime.UtcNow;
         IEnumerable<Entry> unused = Entries(extension).Where(file => !_used.Contains(file.Path)).OrderByDescending(file => file.Used);
@@ -50,14 +51,21 @@ internal sealed class KeptFiles(string folder, string extension)
             TimeSpan age = now - file.Used;
             if (age > Longest || (bytes < 0 && age > Shortest))
             {
-                Remove(file.Path);
+                Leftovers.TryDelete(file.Path);
             }
         }
 
-        // What a process that was killed was writing.
-        foreach (Entry file in Entries(WholeFile.Temporary).Where(file => now - file.Used > Longest))
+        RemoveLeftovers(isLocked);
+    }
+
+    /// <summary>Removes what processes that were killed were writing.</summary>
+    /// <param name="isLocked">As of <see cref="Prune"/>.</param>
+    public void RemoveLeftovers(bool isLocked)
+    {
+        foreach (Entry file in Entries(NewFile.Temporary).Where(
+            file => NewFile.IsTemporary(Path.GetFileName(file.Path)) && (isLocked || DateTime.UtcNow - file.Used > Leftovers.Shared)))
         {
-            Remove(file.Path);
+            Leftovers.TryDelete(file.Path);
         }
     }
 
@@ -98,18 +106,6 @@ internal sealed class KeptFiles(string folder, string extension)
         name.Length > KeyDigits
         && name.AsSpan(KeyDigits).StartsWith(extension, StringComparison.Ordinal)
         && name[..KeyDigits].All(char.IsAsciiHexDigitLower);
-
-    private static void Remove(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // Another process reads it; a later run removes it.
-        }
-    }
 
     private sealed record Entry(string Path, long Bytes, DateTime Used);
 }

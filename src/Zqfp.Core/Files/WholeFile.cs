@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Zqfp;
 
 /// <summary>
@@ -6,29 +8,20 @@ namespace Zqfp;
 /// </summary>
 internal static class WholeFile
 {
-    /// <summary>What stands at the end of the name of a file that is being written; its own name comes first.</summary>
-    public const string Temporary = ".tmp";
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
     /// <summary>Writes a text in UTF-8. The folder is made where it is missing.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">The file may not be written.</exception>
-    public static void WriteText(string path, string content) => Write(path, temporary => File.WriteAllText(temporary, content));
+    public static void WriteText(string path, string content) => Write(path, stream => stream.Write(Utf8.GetBytes(content)));
 
-    /// <summary>Writes what <paramref name="write"/> puts into the file whose path it is given.</summary>
+    /// <summary>Writes what <paramref name="write"/> puts into the stream it is given.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">The file may not be written.</exception>
-    internal static void Write(string path, Action<string> write)
+    public static void Write(string path, Action<FileStream> write)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        string temporary = $"{path}.{Guid.NewGuid():N}{Temporary}";
-        try
-        {
-            write(temporary);
-            File.Move(temporary, path, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(temporary);
-        }
+        using var file = NewFile.Create(path);
+        write(file.Content);
+        file.Commit();
     }
 }

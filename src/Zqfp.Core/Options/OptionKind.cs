@@ -39,6 +39,9 @@ internal enum OptionKind
     /// <summary>Texts; the option is repeated for each. In metadata they are separated by semicolons.</summary>
     List,
 
+    /// <summary>As <see cref="List"/>, each a <see cref="NamedTask"/>. A build hashes the files.</summary>
+    Tasks,
+
     /// <summary>As <see cref="List"/>, each a <see cref="OverrideText"/> of the words given.</summary>
     Overrides,
 }

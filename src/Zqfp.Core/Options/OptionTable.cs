@@ -27,7 +27,11 @@ internal static class OptionTable
         new("--tokenizer", "Tokenizer", Computing, Input, "The model's tokenizer", "`tokenizer.json` or a SentencePiece `.model`"),
         new("--calibration", "Calibration", Quantizing | Sweep, Input, "Text to calibrate on", "a file or a folder, of text like the model will see",
             requiredBy: Sweep),
-        new("--text", "Evaluation", Measuring | Sweep, Input, "The text to measure on", "without it a build has no gate", requiredBy: Measuring | Sweep),
+        new("--text", "Evaluation", Gate | Sweep, Input, "The text to measure on", "a build has a gate where it has this or tasks", requiredBy: Sweep),
+        new("--text", null, Evaluate, List, "A text to measure on; may be repeated: the perplexities' mean is told too", valueName: "FILE"),
+        new("--task", "Tasks", Measuring, Tasks,
+            "A task to answer by lm-evaluation-harness's rules: a task file, or a built-in task with its data, as in arc_easy=arc.jsonl; may be repeated",
+            "[how](tasks.md)"),
         new("--text", null, Verify, Place, "A text to feed", otherwise: "random tokens"),
 
         new("--logits", "Logits", Quantizing | Measuring | Inspect, Name, "The model's output that holds the logits",
@@ -72,7 +76,8 @@ internal static class OptionTable
             "The operators' native library that goes into a GenAI folder of the profile custom", otherwise: "the one beside the tool"),
         new("--preset", "Preset", Quantizing, Choice,
             "Work put into each layer at the same bits: what improved on the paper since (default), the paper's recipe (paper), " +
-            "more refinement in three times the time (best)", "[figures](results.md)", words: "default|paper|best"),
+            "more refinement in three times the time (best); or FP8 for all layers but the experts of a mixture (hybrid)",
+            "[figures](results.md)", words: "default|paper|best|hybrid"),
         new("--include", "IncludeLayers", Quantizing, List,
             "Only these layers, by a pattern of the node's, the weight's or the module's name; * and ? are wildcards; may be repeated"),
         new("--exclude", "ExcludeLayers", Quantizing, List, "Layers that stay float; may be repeated"),
@@ -96,8 +101,8 @@ internal static class OptionTable
         new("--document-separator", "DocumentSeparator", Quantizing | Measuring, Text, "Put between documents",
             otherwise: "the tokenizer's end token, or a blank line"),
         new("--bos", "Bos", Quantizing | Measuring, Choice,
-            "Where the token that begins a sequence is put: nowhere, before the text, each document or each window", "`none` is GPTQ's protocol",
-            words: "none|text|document|window"),
+            "Where the token that begins a sequence is put: before each window if the model's tokenizer puts one before every text (auto), " +
+            "nowhere, before the text, each document or each window", "`none` is GPTQ's protocol", words: "auto|none|text|document|window"),
         new("--seed", null, Verify, Whole, "Seed of the random tokens", byDefault: "1"),
         new("--table", null, Sweep, Choice, "Which table to make", words: "all|formats|constraints|ranks|encodings|presets"),
 
@@ -105,6 +110,12 @@ internal static class OptionTable
         new("--max-increase", "MaxPerplexityIncrease", Gate, Percentage,
             "Largest allowed increase of perplexity over the float model's; fails when the 95 % interval lies above it",
             otherwise: "5%, unless another limit is given"),
+        new("--max-drop", "MaxDrop", Gate, Percentage,
+            "Largest allowed drop of a task's accuracy, in percentage points; fails when the 95 % interval lies above it", otherwise: "1%"),
+        new("--max-kl", "MaxKl", Gate, Positive,
+            "Largest allowed mean KL divergence from the float model, in nats a token; fails when the 95 % interval lies above it"),
+        new("--min-top1", "MinTop1", Gate, Percentage,
+            "Smallest allowed share of tokens that both models find likeliest; fails when the 95 % interval lies below it"),
         new("--max-perplexity", "MaxPerplexity", Gate, Positive, "Largest allowed perplexity"),
         new("--baseline", "Baseline", Gate, Input, "A file of accepted results, to be committed; fails when perplexity rose above the accepted one",
             "with an entry for each model; several models may share it, also of projects that are built at the same time"),
@@ -119,7 +130,7 @@ internal static class OptionTable
 
         // Files of a run, and what a command shows.
         new("--work", null, Quantizing, Place, "A folder that keeps finished layers, so that a stopped run continues there",
-            "[pruned](build-integration.md#what-is-kept-and-for-how-long); without it they lie in `OUT.onnx.layers.tmp` until the end", valueName: "FOLDER"),
+            "[pruned](build-integration.md#what-is-kept-and-for-how-long); without it they lie beside the output until the end", valueName: "FOLDER"),
         new("--cache", null, Measuring, Place, "A folder that keeps results by content, so that nothing is measured twice", valueName: "FOLDER"),
         new("--dry-run", null, Quantize, Flag, "Tell what would be done, and what memory, disk and time it would need; write nothing"),
         new("--result", null, Quantize | Gate, Place, "Also write the result to this file, as JSON: 'report' reads it"),

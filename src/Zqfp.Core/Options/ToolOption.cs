@@ -69,13 +69,14 @@ internal sealed class ToolOption(
         OptionKind.Choice => words,
         OptionKind.ChoiceList => words + ",..",
         OptionKind.Overrides => "PATTERN:KEY=VALUE,..",
+        OptionKind.Tasks => "TASK",
         _ => "PATTERN",
     };
 
     /// <summary>
     /// Whether there may be several values: separated by semicolons in metadata, an array in a recipe, repeated on the command line.
     /// </summary>
-    public bool IsList => Kind is OptionKind.ChoiceList or OptionKind.List or OptionKind.Overrides;
+    public bool IsList => Kind is OptionKind.ChoiceList or OptionKind.List or OptionKind.Overrides or OptionKind.Tasks;
 
     /// <summary>Whether a command takes it.</summary>
     public bool IsOf(OptionCommands command) => (Commands & command) != 0;

@@ -6,7 +6,11 @@ namespace Zqfp.CudaOps;
 /// <param name="Weights">The format of the weights' codes.</param>
 /// <param name="QuantizedActivations">True: inputs Xq (FP8 codes) and Sx. False: X in float or float16.</param>
 /// <param name="PowerOfTwoScales">True: inputs E and S. False: one input of float scales.</param>
-internal sealed record MatMulSignature(string Name, WeightFormat Weights, bool QuantizedActivations, bool PowerOfTwoScales)
+/// <param name="HasExperts">
+/// True: an input Index behind the activations tells each row's expert, and every constant has a leading dimension of experts.
+/// </param>
+internal sealed record MatMulSignature(
+    string Name, WeightFormat Weights, bool QuantizedActivations, bool PowerOfTwoScales, bool HasExperts = false)
 {
     /// <summary>The matrix products of the domain.</summary>
     public static IReadOnlyList<MatMulSignature> All { get; } =
@@ -17,11 +21,18 @@ internal sealed record MatMulSignature(string Name, WeightFormat Weights, bool Q
         new(OperatorNames.MatMulW8A8, WeightFormat.E4M3, QuantizedActivations: true, PowerOfTwoScales: true),
     ];
 
+    /// <summary>The same products for experts.</summary>
+    public static IReadOnlyList<MatMulSignature> Experts { get; } =
+        [.. All.Select(signature => signature with { Name = OperatorNames.ExpertPrefix + signature.Name, HasExperts = true })];
+
     /// <summary>The output as ONNX Runtime is told it: Y, whose type an attribute names.</summary>
     public static IReadOnlyList<OrtParameter> Outputs { get; } = [new OrtParameter("Y", OrtElementType.Undefined)];
 
-    /// <summary>Position of W; what scales the activations stands before it.</summary>
-    public int WeightsInput => QuantizedActivations ? 2 : 1;
+    /// <summary>Position of Index; only with experts.</summary>
+    public int IndexInput => QuantizedActivations ? 2 : 1;
+
+    /// <summary>Position of W; what scales the activations, and what tells the expert, stands before it.</summary>
+    public int WeightsInput => IndexInput + (HasExperts ? 1 : 0);
 
     /// <summary>Position of E, or of the float scales.</summary>
     public int ScalesInput => WeightsInput + 1;
@@ -53,6 +64,10 @@ internal sealed record MatMulSignature(string Name, WeightFormat Weights, bool Q
         else
         {
             inputs.Add(new OrtParameter("X", OrtElementType.Undefined));
+        }
+        if (HasExperts)
+        {
+            inputs.Add(new OrtParameter("Index", OrtElementType.Int64));
         }
         inputs.Add(new OrtParameter("W", Weights == WeightFormat.E4M3 ? OrtElementType.Float8E4M3FN : OrtElementType.Undefined));
         if (PowerOfTwoScales)

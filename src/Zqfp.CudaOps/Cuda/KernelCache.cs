@@ -1,13 +1,12 @@
-using System.Security.Cryptography;
-
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// Compiled kernels on disk, one file per key. A file is the SHA-256 of the payload followed by the payload; a file whose
-/// hash does not fit counts as absent. Writers put a temporary file in place by renaming, so readers never see half a file.
+/// Compiled kernels on disk, one <see cref="KeptFile"/> per key. A file that does not fit counts as absent.
 /// </summary>
 internal sealed class KernelCache
 {
+    private const string Kind = "compiled kernels";
+
     private readonly string _directory;
 
     /// <summary>Uses a folder, created on the first write.</summary>
@@ -15,32 +14,15 @@ internal sealed class KernelCache
     public KernelCache(string? directory = null) => _directory = directory ?? DefaultDirectory();
 
     /// <summary>Reads an entry; null when absent or damaged.</summary>
-    public byte[]? TryRead(string key)
-    {
-        try
-        {
-            byte[] file = File.ReadAllBytes(PathOf(key));
-            if (file.Length <= SHA256.HashSizeInBytes)
-            {
-                return null;
-            }
-
-            ReadOnlySpan<byte> payload = file.AsSpan(SHA256.HashSizeInBytes);
-            return SHA256.HashData(payload).AsSpan().SequenceEqual(file.AsSpan(0, SHA256.HashSizeInBytes)) ? payload.ToArray() : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
+    public byte[]? TryRead(string key) => KeptFile.Read(PathOf(key), Kind, key);
 
     /// <summary>Writes an entry. A folder that cannot be written to only costs the next start a compilation.</summary>
     public void Write(string key, ReadOnlySpan<byte> payload)
     {
-        byte[] file = [.. SHA256.HashData(payload), .. payload];
         try
         {
-            WholeFile.Write(PathOf(key), temporary => File.WriteAllBytes(temporary, file));
+            KeptFile.Write(PathOf(key), Kind, key, payload.ToArray());
+            Leftovers.Remove(_directory, of: null, Leftovers.Shared);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -36,7 +36,21 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
     {
         PackedWeights weights = layer.Weights;
         MatMulCall call = MatMulCall.Read(signature, context, weights.Rows, weights.Layout.Columns);
-        int rows = call.Tokens;
+        Multiply(context, new TokenRows
+        {
+            X = call.X.DataPointer,
+            XType = call.X.ElementType,
+            TokenScales = call.TokenScales.IsPresent ? (float*)call.TokenScales.DataPointer : null,
+            Y = call.Y.DataPointer,
+            Count = call.Tokens,
+        });
+    }
+
+    /// <summary>Computes the product for some rows of a call.</summary>
+    public void Multiply(in OrtKernelContext context, in TokenRows tokens)
+    {
+        PackedWeights weights = layer.Weights;
+        int rows = tokens.Count;
         if (rows == 0 || weights.Rows == 0)
         {
             return;
@@ -49,11 +63,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             var job = new Job
             {
                 Kernel = this,
-                X = call.X.DataPointer,
-                XType = call.X.ElementType,
-                TokenScales = call.TokenScales.IsPresent ? (float*)call.TokenScales.DataPointer : null,
-                Y = call.Y.DataPointer,
-                Rows = rows,
+                Tokens = tokens,
                 Floats = buffer.Floats,
                 Projections = buffer.Floats + ((long)rows * weights.Layout.RowStride),
             };
@@ -85,9 +95,10 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
     {
         GroupLayout layout = layer.Weights.Layout;
         float* destination = job.Floats + ((long)row * layout.RowStride);
+        long source = (long)job.Tokens.Source(row) * layout.Columns;
         if (layout.IsDense)
         {
-            Read(job, (long)row * layout.Columns, destination, layout.Columns);
+            Read(job, source, destination, layout.Columns);
             new Span<float>(destination + layout.Columns, layout.RowStride - layout.Columns).Clear();
         }
         else
@@ -96,7 +107,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             for (int group = 0; group < layout.Groups; group++)
             {
                 int start = group * layout.GroupSize;
-                Read(job, ((long)row * layout.Columns) + start, destination + layout.GroupStart(group),
+                Read(job, source + start, destination + layout.GroupStart(group),
                     Math.Min(layout.GroupSize, layout.Columns - start));
             }
         }
@@ -105,16 +116,16 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
 
     private static void Read(in Job job, long start, float* destination, int count)
     {
-        switch (job.XType)
+        switch (job.Tokens.XType)
         {
             case OrtElementType.Float8E4M3FN:
-                TokenQuantizer.Decode((byte*)job.X + start, destination, count);
+                TokenQuantizer.Decode((byte*)job.Tokens.X + start, destination, count);
                 break;
             case OrtElementType.Float16:
-                HalfConversion.ToSingle((Half*)job.X + start, destination, count);
+                HalfConversion.ToSingle((Half*)job.Tokens.X + start, destination, count);
                 break;
             default:
-                Buffer.MemoryCopy((float*)job.X + start, destination, (long)count * sizeof(float), (long)count * sizeof(float));
+                Buffer.MemoryCopy((float*)job.Tokens.X + start, destination, (long)count * sizeof(float), (long)count * sizeof(float));
                 break;
         }
     }
@@ -199,31 +210,27 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
                 totals,
                 weights.RowScales(panel),
                 layer.Bias.Floats + (panel * Width),
-                job.TokenScales is null ? 1 : job.TokenScales[token],
+                job.Tokens.TokenScales is null ? 1 : job.Tokens.TokenScales[job.Tokens.Source(token)],
                 branch is null ? null : job.Projections + ((long)token * branch.ResultLength),
                 branch is null ? null : branch.B(panel),
                 branch?.Rank ?? 0);
-            long start = ((long)token * weights.Rows) + (panel * Width);
+            long start = ((long)job.Tokens.Target(token) * weights.Rows) + (panel * Width);
             if (layer.OutputType == OrtElementType.Float)
             {
-                new ReadOnlySpan<float>(totals, valid).CopyTo(new Span<float>((float*)job.Y + start, valid));
+                new ReadOnlySpan<float>(totals, valid).CopyTo(new Span<float>((float*)job.Tokens.Y + start, valid));
             }
             else
             {
-                HalfConversion.ToHalf(totals, (Half*)job.Y + start, valid);
+                HalfConversion.ToHalf(totals, (Half*)job.Tokens.Y + start, valid);
             }
         }
     }
 
-    /// <summary>One call's tensors and working memory.</summary>
+    /// <summary>One call's rows and working memory.</summary>
     private struct Job
     {
         public MatMulKernel Kernel;
-        public nint X;
-        public OrtElementType XType;
-        public float* TokenScales;
-        public nint Y;
-        public int Rows;
+        public TokenRows Tokens;
         public float* Floats;
         public float* Projections;
     }
@@ -239,7 +246,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
         {
             int panels = job.Kernel.PanelCount;
             int firstRow = index / panels * rowsPerBlock;
-            int rows = Math.Min(rowsPerBlock, job.Rows - firstRow);
+            int rows = Math.Min(rowsPerBlock, job.Tokens.Count - firstRow);
             if (rows > 0)
             {
                 job.Kernel.Multiply(job, index % panels, firstRow, rows);

@@ -1,7 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Evaluation;
 
@@ -43,8 +42,6 @@ internal sealed class GateBaseline
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     };
 
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
-
     private readonly string _path;
     private readonly SortedDictionary<string, BaselineEntry> _models;
 
@@ -56,27 +53,7 @@ internal sealed class GateBaseline
 
     /// <summary>Reads the file; one that is not there has no entries.</summary>
     /// <exception cref="ZqfpException">ZQFP0013: the file is none of this kind.</exception>
-    public static GateBaseline Read(string path, CancellationToken cancellation)
-    {
-        using CrossProcessLock only = Lock(path, cancellation);
-        return ReadLocked(path);
-    }
-
-    /// <summary>Replaces a model's entry in the file; the others stay, also those that other processes write at the same time.</summary>
-    /// <exception cref="ZqfpException">ZQFP0013: the file is none of this kind, or cannot be written.</exception>
-    public static void Record(string path, string name, BaselineEntry entry, CancellationToken cancellation)
-    {
-        using CrossProcessLock only = Lock(path, cancellation);
-        GateBaseline baseline = ReadLocked(path);
-        baseline._models[name] = entry;
-        baseline.Write();
-    }
-
-    /// <summary>Several projects that share the file are built at once.</summary>
-    private static CrossProcessLock Lock(string path, CancellationToken cancellation) =>
-        CrossProcessLock.Acquire(CrossProcessLock.NameOf(RealPath.Of(Path.GetFullPath(path))), Pause, _ => { }, cancellation);
-
-    private static GateBaseline ReadLocked(string path)
+    public static GateBaseline Read(string path)
     {
         try
         {
@@ -99,6 +76,33 @@ internal sealed class GateBaseline
             throw new ZqfpException("ZQFP0013",
                 $"The baseline cannot be read: {e.Message} Take it from version control again, or delete it and record a new one.",
                 path, e);
+        }
+    }
+
+    /// <summary>Replaces a model's entry in the file; the others stay, also those that other processes write at the same time.</summary>
+    /// <remarks>Several projects that share the file are built at once: each waits for the others.</remarks>
+    /// <exception cref="ZqfpException">
+    /// ZQFP0013: the file is none of this kind, or cannot be written.
+    /// </exception>
+    public static void Record(string path, string name, BaselineEntry entry, IJobObserver observer, CancellationToken cancellation)
+    {
+        // A link to the file that several projects share stands for that file.
+        path = RealPath.Of(path);
+        using OutputLocks only = Lock(path, observer, cancellation);
+        GateBaseline baseline = Read(path);
+        baseline._models[name] = entry;
+        baseline.Write();
+    }
+
+    private static OutputLocks Lock(string path, IJobObserver observer, CancellationToken cancellation)
+    {
+        try
+        {
+            return OutputLocks.Acquire([path], line => observer.Note(line), cancellation);
+        }
+        catch (ZqfpException e) when (e.Code == OutputLocks.CannotLock)
+        {
+            throw new ZqfpException("ZQFP0013", $"The baseline cannot be written: {e.Message}", path, e);
         }
     }
 

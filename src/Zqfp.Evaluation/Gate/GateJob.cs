@@ -15,105 +15,119 @@ internal static class GateJob
     public static GateResult Run(GateOptions options, IJobObserver observer, CancellationToken cancellation)
     {
         options = options.InGenAiFolders();
-        (EvaluationResult floating, EvaluationResult quantized, Divergence? divergence) = Evaluate(options, observer, cancellation);
-        var comparison = Comparison.Of(floating, quantized, divergence);
-        Comparison? regression = AgainstBaseline(options, floating, quantized, cancellation);
-        var decision = GateDecision.Of(options, quantized, comparison, regression);
+        ModelFacts reference = ModelFacts.Read(options.FloatModelPath, options.Logits);
+        ModelFacts facts = ModelFacts.Read(options.ModelPath, options.Logits);
+        EvaluationCache.RequireSameVocabulary(facts, reference);
+        Plausibility.RequireRoles(options.FloatModelPath, options.ModelPath, observer);
+        GatedText? text = options.TextPath is { } path ? Evaluate(options, path, facts, reference, observer, cancellation) : null;
+        Comparison? regression = text is null ? null : AgainstBaseline(options, text);
+        var asked = new TaskOptions(Measuring(options, options.ModelPath) with { AgainstPath = options.FloatModelPath }, options.Tasks);
+        TaskComparison[] tasks = [.. TaskJob.Run(asked, observer, cancellation).Select(Compared)];
+        var decision = GateDecision.Of(options, text, regression, tasks);
         foreach (Diagnostic warning in decision.Warnings)
         {
             observer.Warn(warning);
         }
 
+        string summary = Summarize(options, text, regression, tasks);
+        if (text is not null && options is { UpdateBaseline: true, BaselinePath: { } baseline })
+        {
+            // Last: nothing that can fail comes behind it.
+            GateBaseline.Record(baseline, NameOf(options), BaselineEntry.Of(text.Float, text.Quantized), observer, cancellation);
+        }
+
         return new GateResult
         {
-            Summary = Summarize(options, floating, quantized, comparison, regression),
-            Float = floating,
-            Quantized = quantized,
-            Comparison = comparison,
+            Summary = summary,
+            Float = text?.Float,
+            Quantized = text?.Quantized,
+            Comparison = text?.Comparison,
             Regression = regression,
+            Tasks = tasks,
             Failure = decision.Failure,
             Warnings = decision.Warnings,
-            MaxPerplexityIncrease = options.MaxPerplexityIncrease,
+            MaxPerplexityIncrease = text is null ? null : options.MaxPerplexityIncrease,
         };
     }
+
+    private static TaskComparison Compared(TaskResult result) => result.Against ?? throw new ZqfpException("ZQFP0135",
+        $"Task '{result.Name}' has no right answers, so there is no accuracy to gate. Gate perplexity on a text instead.");
 
     /// <summary>
     /// One after the other, each from the cache where it is there: the paired difference needs only the windows' losses. Side by
     /// side only where the divergence is asked for.
     /// </summary>
-    private static (EvaluationResult Float, EvaluationResult Quantized, Divergence? Divergence) Evaluate(
-        GateOptions options, IJobObserver observer, CancellationToken cancellation)
+    private static GatedText Evaluate(
+        GateOptions options, string textPath, ModelFacts facts, ModelFacts reference, IJobObserver observer, CancellationToken cancellation)
     {
-        ModelFacts reference = ModelFacts.Read(options.FloatModelPath, options.Logits);
-        ModelFacts facts = ModelFacts.Read(options.ModelPath, options.Logits);
-        EvaluationCache.RequireSameVocabulary(facts, reference);
-        Plausibility.RequireRoles(options.FloatModelPath, options.ModelPath, observer);
         var cache = new EvaluationCache(options.CacheFolder);
-        if (options.Divergence)
+        if (options.NeedsDivergence)
         {
-            PairedEvaluation pair = cache.GetOrCompare(Evaluation(options, options.ModelPath), options.FloatModelPath,
+            PairedEvaluation pair = cache.GetOrCompare(Evaluation(options, textPath, options.ModelPath), options.FloatModelPath,
                 "Evaluating both models", observer, cancellation);
-            return (pair.Reference, pair.Model, pair.Divergence);
+            return new GatedText(pair.Reference, pair.Model, Comparison.Of(pair.Reference, pair.Model, pair.Divergence));
         }
 
-        EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, options.FloatModelPath), reference,
+        EvaluationResult floating = cache.GetOrEvaluate(Evaluation(options, textPath, options.FloatModelPath), reference,
             "Evaluating the float model", observer, cancellation);
-        return (floating, cache.GetOrEvaluate(Evaluation(options, options.ModelPath), facts, "Evaluating the quantized model",
-            observer, cancellation), null);
+        EvaluationResult quantized = cache.GetOrEvaluate(Evaluation(options, textPath, options.ModelPath), facts,
+            "Evaluating the quantized model", observer, cancellation);
+        return new GatedText(floating, quantized, Comparison.Of(floating, quantized));
     }
 
     /// <summary>
     /// The quantized model against its accepted result; null where there is no baseline, or where this result becomes it.
     /// </summary>
-    private static Comparison? AgainstBaseline(
-        GateOptions options, EvaluationResult floating, EvaluationResult quantized, CancellationToken cancellation)
-    {
-        if (options.BaselinePath is null)
-        {
-            return null;
-        }
+    private static Comparison? AgainstBaseline(GateOptions options, GatedText text) =>
+        options.BaselinePath is null || options.UpdateBaseline
+            ? null
+            : GateBaseline.Read(options.BaselinePath).Find(NameOf(options), text.Quantized).Compare(text.Quantized);
 
-        string name = options.BaselineName ?? Path.GetFileName(options.ModelPath);
-        if (options.UpdateBaseline)
-        {
-            GateBaseline.Record(options.BaselinePath, name, BaselineEntry.Of(floating, quantized), cancellation);
-            return null;
-        }
+    private static string NameOf(GateOptions options) => options.BaselineName ?? Path.GetFileName(options.ModelPath);
 
-        return GateBaseline.Read(options.BaselinePath, cancellation).Find(name, quantized).Compare(quantized);
-    }
+    private static EvaluateOptions Evaluation(GateOptions options, string textPath, string modelPath) =>
+        new(Measuring(options, modelPath), textPath) { Windows = options.Windows };
 
-    private static EvaluateOptions Evaluation(GateOptions options, string modelPath) => new()
+    private static MeasureOptions Measuring(GateOptions options, string modelPath) => new()
     {
         ModelPath = modelPath,
         Logits = options.Logits,
-        TextPath = options.TextPath,
         TokenizerPath = options.TokenizerPath,
         Reading = options.Reading,
         Window = options.Window,
-        Windows = options.Windows,
+        CacheFolder = options.CacheFolder,
         Threads = options.Threads,
         Device = options.Device,
     };
 
     private static string Summarize(
-        GateOptions options, EvaluationResult floating, EvaluationResult quantized, Comparison comparison, Comparison? regression)
+        GateOptions options, GatedText? text, Comparison? regression, IReadOnlyList<TaskComparison> tasks)
     {
         Dictionary<string, string> properties = Properties(options.ModelPath);
         string recipe = properties.GetValueOrDefault(ModelProperties.RecipeKey, "not quantized by zqfp");
         string layers = properties.GetValueOrDefault(ModelProperties.LayersKey, "0");
         string bits = properties.GetValueOrDefault(ModelProperties.BitsKey, "?");
+        return string.Join("; ",
+        [
+            $"{Path.GetFileName(options.ModelPath)}: {recipe}",
+            $"{layers} layers at {bits} bits per weight",
+            $"{Megabytes(options.FloatModelPath)} -> {Megabytes(options.ModelPath)}",
+            .. text is null ? [] : OfText(options, text),
+            .. regression is null ? [] : (string[])[$"{GateDecision.Describe(regression)} against the baseline"],
+            .. tasks.Select(task => $"{task.Name} {GateDecision.Describe(task)}"),
+        ]);
+    }
+
+    private static IEnumerable<string> OfText(GateOptions options, GatedText text)
+    {
         string limit = options.MaxPerplexityIncrease is { } most ? $", limit {SignedPercent.Short(most)}" : "";
-        string divergence = comparison.Divergence is { } apart
-            ? string.Create(CultureInfo.InvariantCulture,
-                $"; KL divergence {apart.KullbackLeibler:0.####}, top-1 agreement {100 * apart.Top1Agreement:0.#} %")
-            : "";
-        string against = regression is null ? "" : $"; {GateDecision.Describe(regression)} against the baseline";
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"{Path.GetFileName(options.ModelPath)}: {recipe}; {layers} layers at {bits} bits per weight; "
-            + $"{Megabytes(options.FloatModelPath)} -> {Megabytes(options.ModelPath)}; perplexity {floating.Perplexity:F3} -> "
-            + $"{quantized.Perplexity:F3}, {GateDecision.Describe(comparison)}{limit}{divergence}{against}");
+        yield return string.Create(CultureInfo.InvariantCulture,
+            $"perplexity {text.Float.Perplexity:F3} -> {text.Quantized.Perplexity:F3}, {GateDecision.Describe(text.Comparison)}{limit}");
+        if (text.Comparison.Divergence is { } apart)
+        {
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"KL divergence {apart.KullbackLeibler:0.####}, top-1 agreement {100 * apart.Top1Agreement:0.#} %");
+        }
     }
 
     private static Dictionary<string, string> Properties(string modelPath)

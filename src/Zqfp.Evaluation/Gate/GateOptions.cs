@@ -15,8 +15,26 @@ internal sealed record GateOptions
     /// <summary>The output of both that holds the logits; null to choose it by what the graph shows.</summary>
     public string? Logits { get; init; }
 
-    /// <summary>The text, or token ids.</summary>
-    public required string TextPath { get; init; }
+    /// <summary>The text, or token ids; null where only tasks are gated.</summary>
+    public string? TextPath { get; init; }
+
+    /// <summary>Tasks that both models answer, as <see cref="TaskFile.Load"/> takes them.</summary>
+    public IReadOnlyList<string> Tasks { get; init; } = [];
+
+    /// <summary>
+    /// Largest allowed drop of a task's accuracy against the float model's, as a fraction of the questions. It fails where the lower end of
+    /// the drop's 95 % interval is above it.
+    /// </summary>
+    public double MaxDrop { get; init; }
+
+    /// <summary>
+    /// Largest allowed mean Kullback-Leibler divergence from the float model, in nats a token; null for no limit. Judged as
+    /// <see cref="MaxPerplexityIncrease"/> is.
+    /// </summary>
+    public double? MaxKullbackLeibler { get; init; }
+
+    /// <summary>Smallest allowed share of tokens that both models find likeliest; null for no limit. Judged the same way.</summary>
+    public double? MinTop1Agreement { get; init; }
 
     /// <summary>
     /// The model's tokenizer; may be null where the text is token ids, or where the model is a GenAI folder that has one.
@@ -60,6 +78,9 @@ internal sealed record GateOptions
     /// model's result from the cache only where the divergence of this very pair is there too.
     /// </summary>
     public bool Divergence { get; init; }
+
+    /// <summary>Whether the divergence is measured: asked for, or needed for a limit.</summary>
+    internal bool NeedsDivergence => Divergence || MaxKullbackLeibler is not null || MinTop1Agreement is not null;
 
     /// <summary>Where the products of quantized layers compute.</summary>
     public ZqfpDevice Device { get; init; }

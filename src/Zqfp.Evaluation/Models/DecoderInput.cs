@@ -23,19 +23,19 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
                 // Where a run takes more windows than there are, the last is there again.
                 return new DecoderInput([rows, length], i => batch.Ids[(Math.Min(i / length, batch.Windows - 1) * length) + (i % length)]);
             case "attention_mask":
-                long masked = Known(dims, dims.Count - 1) ?? length + model.PastLength;
+                long masked = Known(dims, dims.Count - 1) ?? model.TotalLength(batch.Length);
                 return new DecoderInput([rows, masked], i => i % masked >= masked - length ? 1 : 0);
             case "position_ids" or "cache_position":
                 return new DecoderInput(Positions(dims.Count, Known(dims, 0), rows, length), i => i % length);
             case "token_type_ids":
                 return new DecoderInput([rows, length], null);
-            case "use_cache_branch" or "num_logits_to_keep" or "logits_to_keep" or "past_sequence_length" or "past_seq_len":
+            case var _ when IsFlag(name):
                 return new DecoderInput(Single(dims), null);
             case "total_sequence_length" or "total_seq_len":
-                return new DecoderInput(Single(dims), _ => length);
+                return new DecoderInput(Single(dims), _ => model.TotalLength(batch.Length));
             case "seqlens_k":
                 return new DecoderInput([rows], _ => length - 1);
-            case var _ when name.StartsWith("past", StringComparison.Ordinal):
+            case var _ when IsCache(name):
                 return new DecoderInput(Cache(name, dims, model, rows), null);
             default:
                 throw new ZqfpException(
@@ -45,6 +45,18 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
                     model.Path);
         }
     }
+
+    /// <summary>
+    /// Whether an input is a cache of keys, values or both, by what exporters name it: <c>past_key_values.0.key</c>, <c>past_0</c>,
+    /// <c>key_cache_0</c>, <c>cache.0.k</c>.
+    /// </summary>
+    public static bool IsCache(string name) =>
+        !(IsFlag(name) || name is "cache_position")
+        && (name.Contains("past", StringComparison.OrdinalIgnoreCase) || name.Contains("cache", StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Inputs of one number that is 0 for whole windows without earlier tokens.</summary>
+    private static bool IsFlag(string name) => name is "use_cache_branch" or "num_logits_to_keep" or "logits_to_keep"
+        or "past_sequence_length" or "past_seq_len";
 
     /// <summary>[length], [batch, length], or [3, batch, length] where positions have parts.</summary>
     private static long[] Positions(int rank, long? parts, long rows, long length) => rank switch
@@ -56,11 +68,16 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
 
     private static long[] Single(IReadOnlyList<int?> dims) => [.. dims.Select(dim => dim is > 0 ? dim.Value : 1)];
 
-    /// <summary>A cache [batch, heads, past, head size], or [batch, past, width], of length 0 unless the model says another.</summary>
+    /// <summary>
+    /// A cache [batch, heads, past, head size], [2, batch, heads, past, head size] of keys and values, or [batch, past, width], of length 0
+    /// unless the model says another.
+    /// </summary>
     private static long[] Cache(string name, IReadOnlyList<int?> dims, ModelFacts model, long rows)
     {
         long[]? shape = dims.Count switch
         {
+            5 when Known(dims, 2) is { } heads && (Known(dims, 4) ?? model.HeadSize) is { } size => [Known(dims, 0) ?? 2,
+                Known(dims, 1) ?? rows, heads, Known(dims, 3) ?? 0, size],
             4 when Known(dims, 1) is { } heads && (Known(dims, 3) ?? model.HeadSize) is { } size => [Known(dims, 0) ?? rows,
                 heads, Known(dims, 2) ?? 0, size],
             3 when Known(dims, 2) is { } width => [Known(dims, 0) ?? rows, Known(dims, 1) ?? 0, width],

@@ -1,14 +1,30 @@
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 using Zqfp.CudaOps;
+using Zqfp.OnnxRewriter;
+using Zqfp.Tokenizers;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.Evaluation;
 
-/// <summary>A model loaded with the operators of this project, which gives the logits of token windows.</summary>
+/// <summary>
+/// A model loaded with the operators of this project, which gives the logits of token windows. Where the vocabulary is large, the head is a
+/// session of its own that runs on a few tokens at a time: memory is bounded by <see cref="OutputsAtOnce"/>, not by the vocabulary.
+/// </summary>
 internal sealed class LanguageModel : IDisposable
 {
+    /// <summary>Logits held at a time, about: 64 MiB in float32.</summary>
+    private const int OutputsAtOnce = 1 << 24;
+
+    /// <summary>From this vocabulary on the head runs alone. Below it the logits of a batch take less than 256 MiB.</summary>
+    private const int LargeVocabulary = 1 << 15;
+
     private readonly ModelFacts _facts;
-    private readonly ModelSession _model;
     private readonly TokenFeeds _feeds;
+    private readonly OnnxFile? _file;
+    private readonly string _output;
+    private readonly ModelSession _body;
+    private readonly ModelSession? _head;
 
     /// <summary>Loads the model.</summary>
     /// <param name="facts">The model.</param>
@@ -19,35 +35,130 @@ internal sealed class LanguageModel : IDisposable
     public LanguageModel(ModelFacts facts, int threads, ZqfpDevice device = ZqfpDevice.Cpu, bool isAlone = true)
     {
         _facts = facts;
-        _model = ModelSession.Open(facts, new SessionSettings(threads, AllowsSpinning: isAlone), device);
         _feeds = new TokenFeeds(facts);
+        _output = facts.Logits;
+        if (facts.Vocabulary is null or < LargeVocabulary)
+        {
+            _body = ModelSession.Open(facts, new SessionSettings(threads, AllowsSpinning: isAlone), device);
+            return;
+        }
+
+        _file = OnnxFile.Open(facts.Path);
+        try
+        {
+            var graph = new GraphIndex(_file.Graph, facts.Path);
+            var parts = new ModelRewriter(_file, graph);
+            var settings = new SessionSettings(threads, AllowsSpinning: false);
+            if (HeadCut.Find(graph, facts.Logits) is { } cut)
+            {
+                SliceModel body = parts.Body(cut);
+                _body = ModelSession.Open(body, settings, device, $"body of '{facts.Path}'");
+                _output = body.Outputs[0];
+                if (_body.Output(_output) is (var type, 3))
+                {
+                    _head = ModelSession.Open(parts.Head(cut, ((DataType)type, 3)), settings, device, $"head of '{facts.Path}'");
+                    return;
+                }
+
+                _body.Dispose();
+            }
+
+            _output = facts.Logits;
+            _body = ModelSession.Open(facts, settings with { AllowsSpinning = isAlone }, device);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
+
+    /// <summary>Numbers that a run holds for each token: they bound the tokens of a batch.</summary>
+    public int OutputsPerToken => _head is null ? _facts.Vocabulary ?? 1 : 1;
 
     /// <summary>How many tokens it gives logits for: what it really gives, for its file may not say.</summary>
     /// <param name="window">Tokens of a window: the model may take no other number.</param>
     /// <param name="cancellation">Stops the run.</param>
     /// <exception cref="ZqfpException">As <see cref="Run"/>.</exception>
-    public int MeasureVocabulary(int window, CancellationToken cancellation)
+    public int MeasureVocabulary(int window, CancellationToken cancellation) =>
+        Run(new TokenBatch(new int[window], Windows: 1, Length: window), [0], cancellation).First().Vocabulary;
+
+    /// <summary>Runs a batch and gives the logits of some of its tokens, some at a time. The same vocabulary is cut the same way.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="tokens">The tokens wanted: their places in the batch's ids.</param>
+    /// <param name="cancellation">Stops the run.</param>
+    /// <returns>Logits, each valid until the next are asked for.</returns>
+    /// <exception cref="ZqfpException">
+    /// ZQFP1005, ZQFP1008, ZQFP1012: the model is none that text can be measured with. ZQFP0112: it gives fewer logits than there are ids.
+    /// </exception>
+    public IEnumerable<LogitRows> Run(TokenBatch batch, int[] tokens, CancellationToken cancellation)
     {
-        using BatchLogits logits = Run(new TokenBatch(new int[window], Windows: 1, Length: window), cancellation);
-        return logits.Vocabulary;
+        using OrtValue made = RunBody(batch, cancellation);
+        OrtTensorTypeAndShapeInfo tensor = made.GetTensorTypeAndShape();
+        if (tensor.ElementDataType is not (TensorElementType.Float or TensorElementType.Float16))
+        {
+            throw new ZqfpException("ZQFP1012",
+                $"The logits have type {tensor.ElementDataType}; evaluation knows float and float16. Export the model in one of these.",
+                _facts.Path);
+        }
+
+        if (tensor.Shape is not [var rows, var length, var width] || rows < batch.Windows || length != batch.Length)
+        {
+            long[] logits = _head is null ? tensor.Shape : [.. tensor.Shape[..^1], _facts.Vocabulary!.Value];
+            throw new ZqfpException("ZQFP1008",
+                $"The model gives logits of shape [{string.Join(", ", logits)}] for ids [{batch.Windows}, {batch.Length}]: "
+                + "perplexity needs the logits of every token. Export it without pruning the head to the last token.", _facts.Path);
+        }
+
+        int vocabulary = _head is null ? (int)Math.Min(width, int.MaxValue) : _facts.Vocabulary!.Value;
+        RequireKnown(batch, vocabulary);
+        int count = Math.Max(1, OutputsAtOnce / vocabulary);
+        for (int start = 0; start < tokens.Length; start += count)
+        {
+            ArraySegment<int> part = new(tokens, start, Math.Min(count, tokens.Length - start));
+            if (_head is null)
+            {
+                yield return new LogitRows(made, part, areRows: false);
+                continue;
+            }
+
+            using OrtValue hidden = HiddenRows.Of(made, part);
+            using OrtValue rowsOfPart = _head.Run([hidden], [_facts.Logits], cancellation)[0];
+            LogitRows logits = new(rowsOfPart, part, areRows: true);
+            RequireKnown(batch, logits.Vocabulary);
+            yield return logits;
+        }
     }
 
-    /// <summary>Runs a batch.</summary>
-    /// <returns>The logits, which the caller disposes before the next batch.</returns>
-    /// <exception cref="ZqfpException">ZQFP1005, ZQFP1008, ZQFP1012: the model is none that text can be measured with.</exception>
-    public BatchLogits Run(TokenBatch batch, CancellationToken cancellation)
+    public void Dispose()
     {
-        OrtValue[] inputs = [.. _model.Inputs.Select(input => _feeds.Create(input, batch))];
+        _head?.Dispose();
+        _body?.Dispose();
+        _file?.Dispose();
+    }
+
+    /// <summary>Refuses tokens that the model gives no logits for, whatever its file declares.</summary>
+    private void RequireKnown(TokenBatch batch, int vocabulary)
+    {
+        if (batch.Ids.Max() is var largest && largest >= vocabulary)
+        {
+            throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
+                $"The text has the token id {largest}, and the model gives {vocabulary} logits a token. Give the model's own tokenizer, or "
+                + "name the output that holds the logits with --logits.",
+                _facts.Path);
+        }
+    }
+
+    private OrtValue RunBody(TokenBatch batch, CancellationToken cancellation)
+    {
+        OrtValue[] inputs = [.. _body.Inputs.Select(input => _feeds.Create(input, batch))];
         try
         {
-            return BatchLogits.Of(_model.Run(inputs, [_facts.Logits], cancellation)[0], batch, _facts.Path);
+            return _body.Run(inputs, [_output], cancellation)[0];
         }
         finally
         {
             Array.ForEach(inputs, input => input.Dispose());
         }
     }
-
-    public void Dispose() => _model.Dispose();
 }

@@ -21,11 +21,14 @@ internal sealed unsafe class MappedWeights : IDisposable
     private const int AddInitializer = 150;
     private const int AddExternalInitializers = 210;
 
+    private const int Chunk = 1 << 24;
+
     private readonly OrtApi _api;
     private readonly void* _memory;
     private readonly List<nint> _names = [];
     private readonly List<nint> _values = [];
     private readonly List<MemoryHandle> _pins = [];
+    private readonly List<NativeBuffer> _copies = [];
 
     /// <summary>Adds the weights to the options of one session.</summary>
     /// <exception cref="ZqfpException">ZQFP4005: ONNX Runtime refuses one.</exception>
@@ -60,6 +63,7 @@ internal sealed unsafe class MappedWeights : IDisposable
         _values.ForEach(value => _api.Release(ReleaseValue, (void*)value));
         _names.ForEach(Marshal.FreeCoTaskMem);
         _pins.ForEach(pin => pin.Dispose());
+        _copies.ForEach(copy => copy.Dispose());
         _api.Release(ReleaseMemoryInfo, _memory);
     }
 
@@ -106,8 +110,27 @@ internal sealed unsafe class MappedWeights : IDisposable
             return mapped;
         }
 
-        MemoryHandle pin = data.Slice(0, checked((int)data.ByteLength)).Pin();
+        if (data.ByteLength > int.MaxValue)
+        {
+            return Copy(data);
+        }
+
+        MemoryHandle pin = data.Slice(0, (int)data.ByteLength).Pin();
         _pins.Add(pin);
         return (nint)pin.Pointer;
+    }
+
+    /// <summary>What is put together from many parts, such as the codes of all experts, and longer than an array.</summary>
+    private nint Copy(TensorData data)
+    {
+        var buffer = new NativeBuffer(data.ByteLength);
+        _copies.Add(buffer);
+        for (long done = 0; done < data.ByteLength; done += Chunk)
+        {
+            int count = (int)Math.Min(Chunk, data.ByteLength - done);
+            data.Read(done, new Span<byte>(buffer.Bytes + done, count));
+        }
+
+        return (nint)buffer.Bytes;
     }
 }

@@ -8,8 +8,10 @@ namespace Zqfp.Evaluation;
 /// <param name="Logits">Its output of shape [batch, length, vocabulary].</param>
 /// <param name="Vocabulary">Number of token ids it knows, or null where the model does not say.</param>
 /// <param name="HeadSize">Length of an attention head's key, where its attention nodes tell.</param>
-/// <param name="UsesBfloat16">Whether it computes in bfloat16.</param>
-internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize, bool UsesBfloat16)
+/// <param name="IsRewritten">
+/// Whether it is run as another graph that computes the same in float32: bfloat16 and FP4 weights have no kernels on the CPU.
+/// </param>
+internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize, bool IsRewritten)
 {
     /// <summary>
     /// Reads the facts from the model's structure, of a model whose data files are whole: ONNX Runtime would say less about one that is
@@ -41,15 +43,30 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
                 file.Path);
         }
 
-        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph), Float32Graph.UsesBfloat16(graph.Graph))
+        if (vocabulary is null && LogitsFinder.HeadWidth(graph, output.Name) is > 0 and <= int.MaxValue and var width)
         {
+            vocabulary = (int)width;
+        }
+
+        int past = graph.Inputs.Where(input => DecoderInput.IsCache(input.Name))
+            .Select(input => input.Type?.TensorType?.Shape?.Dim.Count is > 3 and var rank ? Fixed(graph, input.Name, rank - 2) ?? 0 : 0)
+            .FirstOrDefault();
+
+        // The fused operator takes one window at a time where there is a cache.
+        bool isFused = graph.Nodes.Any(node => node.OpType == "GroupQueryAttention");
+        return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph),
+            Float32Graph.UsesBfloat16(graph.Graph) || LowFloatWeights.AreIn(graph.Graph))
+        {
+            Stamp = file.Stamp,
             FixedWindow = Fixed(graph, "input_ids", 1),
-            FixedBatch = Fixed(graph, "input_ids", 0),
-            PastLength = graph.Inputs.Where(
-                input => input.Type?.TensorType?.Shape?.Dim.Count == 4 && input.Name.StartsWith("past", StringComparison.Ordinal))
-                .Select(input => Fixed(graph, input.Name, 2) ?? 0).FirstOrDefault(),
+            FixedBatch = Fixed(graph, "input_ids", 0) ?? (isFused && past > 0 ? 1 : null),
+            PastLength = past,
+            HasSharedCache = isFused && past > 0,
         };
     }
+
+    /// <summary>What the model's file was before it was read.</summary>
+    public FileStamp Stamp { get; private init; }
 
     /// <summary>Tokens of every window where the model takes no other number; else null.</summary>
     public int? FixedWindow { get; private init; }
@@ -59,6 +76,14 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
 
     /// <summary>Positions of the cache that every run has; 0 where it can be empty.</summary>
     public int PastLength { get; private init; }
+
+    /// <summary>
+    /// Whether new keys and values are written into the cache where there is room for them, as the fused operator does, not behind it.
+    /// </summary>
+    public bool HasSharedCache { get; private init; }
+
+    /// <summary>Tokens that attention may see in a window of <paramref name="length"/>, those of the cache included.</summary>
+    public int TotalLength(int length) => HasSharedCache && length <= PastLength ? length : length + PastLength;
 
     /// <summary>Refuses windows of a length that the model cannot take.</summary>
     /// <exception cref="ZqfpException">ZQFP1016.</exception>

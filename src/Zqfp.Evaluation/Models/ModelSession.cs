@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 using Zqfp.CudaOps;
 using Zqfp.OnnxRewriter;
 
@@ -25,7 +26,8 @@ internal sealed class ModelSession : IDisposable
     public IReadOnlyList<ModelInput> Inputs { get; }
 
     /// <summary>
-    /// Opens a model file; one that computes in bfloat16 computes in float32 here, because the CPU has no kernels for it.
+    /// Opens a model file; one that computes in bfloat16, or has FP4 weights in standard operators, computes in float32 here, because the
+    /// CPU has no kernels for them.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="options">How it runs, without operators.</param>
@@ -33,7 +35,7 @@ internal sealed class ModelSession : IDisposable
     /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime, the device or the model cannot be loaded.</exception>
     public static ModelSession Open(ModelFacts model, SessionSettings options, ZqfpDevice device)
     {
-        if (!model.UsesBfloat16)
+        if (!model.IsRewritten)
         {
             string name = $"model '{model.Path}'";
             using SessionOptions native = options.Create(device);
@@ -43,7 +45,8 @@ internal sealed class ModelSession : IDisposable
         OnnxFile file = OnnxFile.Open(model.Path);
         try
         {
-            return Open(new ModelRewriter(file, new GraphIndex(file.Graph, file.Path)).Whole(), options, device, file);
+            SliceModel whole = new ModelRewriter(file, new GraphIndex(file.Graph, file.Path)).Whole();
+            return Open(whole, options, device, $"model '{file.Path}'", file);
         }
         catch
         {
@@ -54,7 +57,36 @@ internal sealed class ModelSession : IDisposable
 
     /// <summary>Opens a slice, whose file must stay open as long.</summary>
     /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime or the slice cannot be loaded.</exception>
-    public static ModelSession Open(SliceModel slice, SessionSettings options) => Open(slice, options, ZqfpDevice.Cpu, file: null);
+    public static ModelSession Open(SliceModel slice, SessionSettings options) => Open(slice, options, ZqfpDevice.Cpu, "slice");
+
+    /// <summary>Opens a part of a model, whose file must stay open as long unless it is given.</summary>
+    /// <param name="model">The part.</param>
+    /// <param name="options">How it runs, without operators.</param>
+    /// <param name="device">Where it computes.</param>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="file">The file, to be closed with the session; or null.</param>
+    /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime, the device or the part cannot be loaded.</exception>
+    public static ModelSession Open(SliceModel model, SessionSettings options, ZqfpDevice device, string name, OnnxFile? file = null)
+    {
+        using SessionOptions native = options.Create(device);
+        var weights = new MappedWeights(native, model.Weights);
+        try
+        {
+            return new ModelSession(Load(name, () => new InferenceSession(model.ToBytes(), native)), name, weights, file);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Element type and number of dimensions of an output, as ONNX Runtime infers them.</summary>
+    public (TensorElementType Type, int Rank) Output(string name)
+    {
+        NodeMetadata output = _session.OutputMetadata[name];
+        return (output.ElementDataType, output.Dimensions.Length);
+    }
 
     /// <summary>Runs the model.</summary>
     /// <param name="inputs">A value for each of <see cref="Inputs"/>; they are only read.</param>
@@ -84,22 +116,6 @@ internal sealed class ModelSession : IDisposable
         _session.Dispose();
         _weights?.Dispose();
         _file?.Dispose();
-    }
-
-    private static ModelSession Open(SliceModel model, SessionSettings options, ZqfpDevice device, OnnxFile? file)
-    {
-        string name = file is null ? "slice" : $"model '{file.Path}'";
-        using SessionOptions native = options.Create(device);
-        var weights = new MappedWeights(native, model.Weights);
-        try
-        {
-            return new ModelSession(Load(name, () => new InferenceSession(model.ToBytes(), native)), name, weights, file);
-        }
-        catch
-        {
-            weights.Dispose();
-            throw;
-        }
     }
 
     private static InferenceSession Load(string name, Func<InferenceSession> load)

@@ -15,6 +15,12 @@ internal sealed record TokenBatch(int[] Ids, int Windows, int Length)
     /// <summary>The ids of one window.</summary>
     public ReadOnlySpan<int> Window(int index) => Ids.AsSpan(index * Length, Length);
 
+    /// <summary>Every token: places in <see cref="Ids"/>.</summary>
+    public int[] Tokens => [.. Enumerable.Range(0, Windows * Length)];
+
+    /// <summary>The tokens that another one follows in their window, which is what their logits predict.</summary>
+    public int[] Predicting => [.. Enumerable.Range(0, Windows * Length).Where(token => token % Length < Length - 1)];
+
     /// <summary>Cuts windows into batches, in order.</summary>
     /// <param name="windows">The windows.</param>
     /// <param name="outputsPerToken">Numbers the model gives for a token; few where only hidden values are asked for.</param>

@@ -8,10 +8,18 @@ namespace Zqfp.Evaluation;
 internal sealed class TokenFeeds(ModelFacts model)
 {
     /// <summary>The value of <paramref name="input"/> for <paramref name="batch"/>.</summary>
-    /// <exception cref="ZqfpException">ZQFP1005: the input is none that a decoder has.</exception>
+    /// <exception cref="ZqfpException">ZQFP1005: the input is none that a decoder has, or impossibly large.</exception>
     public OrtValue Create(ModelInput input, TokenBatch batch)
     {
         var fed = DecoderInput.Of(input.Name, input.Dimensions, model, batch);
+        if (fed.Shape.Aggregate(Int128.One, (product, size) => product * size) > int.MaxValue)
+        {
+            throw new ZqfpException("ZQFP1005",
+                $"Input '{input.Name}' would be fed the shape [{string.Join(", ", fed.Shape)}], which no memory holds. Export the model "
+                + "again.",
+                model.Path);
+        }
+
         return input.ElementType switch
         {
             TensorElementType.Int64 => Create(input, fed, value => value),

@@ -6,11 +6,6 @@ namespace Zqfp.Evaluation;
 /// <param name="Loss">The model's.</param>
 internal sealed record WindowComparison(int Window, double ReferenceLoss, double Loss);
 
-/// <summary>How far a model's predictions are from its reference's, over every predicted token.</summary>
-/// <param name="KullbackLeibler">Mean Kullback-Leibler divergence from the reference's distribution, in nats per token.</param>
-/// <param name="Top1Agreement">Share of the tokens for which both find the same token likeliest.</param>
-internal sealed record Divergence(double KullbackLeibler, double Top1Agreement);
-
 /// <summary>
 /// A model against a reference (its float model) over the same windows. The windows are paired, so that what makes a text hard
 /// for both cancels: the interval of the difference is far narrower than either perplexity's.

@@ -9,7 +9,7 @@ internal static class EvaluateJob
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static EvaluationResult Run(EvaluateOptions options, IJobObserver observer, CancellationToken cancellation)
     {
-        options = options.InGenAiFolders();
+        options = (EvaluateOptions)options.InGenAiFolders();
         var cache = new EvaluationCache(options.CacheFolder);
         if (options.AgainstPath is null)
         {
@@ -24,15 +24,15 @@ internal static class EvaluateJob
     internal static EvaluationResult Run(EvaluateOptions options, ModelFacts facts, TokenWindowSet windows, string phase,
         IJobObserver observer, CancellationToken cancellation)
     {
-        RequireFits(options, facts);
         using var model = new LanguageModel(facts, options.Threads, options.Device);
+        RequireFits(options, facts, model.OutputsPerToken);
         List<double> losses = new(windows.Windows.Count);
-        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, facts.Vocabulary ?? 1, facts.FixedBatch))
+        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, model.OutputsPerToken, facts.FixedBatch))
         {
             observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
-            using BatchLogits logits = model.Run(batch, cancellation);
-            losses.AddRange(
-                ForEachWindow(batch, options.Threads, i => TokenLoss.Mean(logits.Window(i), batch.Window(i), logits.Vocabulary)));
+            IEnumerable<double> ofTokens = model.Run(batch, batch.Predicting, cancellation).SelectMany(rows => rows.Measure(options.Threads,
+                (i, buffers) => TokenLoss.Of(rows.Row(i, buffers.First), batch.Ids[rows.Tokens[i] + 1], buffers.Scratch)));
+            losses.AddRange(OfWindows(ofTokens, options));
             RequireFinite(losses, facts);
         }
 
@@ -45,44 +45,46 @@ internal static class EvaluateJob
         EvaluateOptions options, ModelFacts reference, ModelFacts facts, TokenWindowSet windows, string phase,
         IJobObserver observer, CancellationToken cancellation)
     {
-        RequireFits(options, facts);
         using var first = new LanguageModel(reference, options.Threads, options.Device, isAlone: false);
         using var second = new LanguageModel(facts, options.Threads, options.Device, isAlone: false);
+        int outputs = first.OutputsPerToken + second.OutputsPerToken;
+        RequireFits(options, facts, outputs);
         RequireSameVocabulary(first.MeasureVocabulary(options.Window, cancellation), second.MeasureVocabulary(options.Window, cancellation),
             facts, reference);
-        List<double> referenceLosses = [];
-        List<double> losses = [];
-        LogitDifference total = default;
-        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, 2 * (facts.Vocabulary ?? 1),
-            facts.FixedBatch ?? reference.FixedBatch))
+        List<TokenComparison> tokens = [];
+        int predictions = options.Window - 1;
+        foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, outputs, facts.FixedBatch ?? reference.FixedBatch))
         {
-            observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
-            using BatchLogits expected = first.Run(batch, cancellation);
-            using BatchLogits actual = second.Run(batch, cancellation);
-            (LogitDifference Difference, double ReferenceLoss, double Loss)[] measured = ForEachWindow(batch, options.Threads, i =>
+            observer.Report(new JobProgress(phase, tokens.Count / predictions, windows.Windows.Count, "windows"));
+            foreach ((LogitRows expected, LogitRows actual) in first.Run(batch, batch.Predicting, cancellation)
+                .Zip(second.Run(batch, batch.Predicting, cancellation)))
             {
-                // Once each: a window of float16 is converted when it is asked for. The last row predicts nothing that is known.
-                ReadOnlySpan<float> one = expected.Window(i);
-                ReadOnlySpan<float> other = actual.Window(i);
-                int predicted = (batch.Length - 1) * actual.Vocabulary;
-                return (
-                    LogitDifference.Measure(one[..predicted], other[..predicted], actual.Vocabulary),
-                    TokenLoss.Mean(one, batch.Window(i), expected.Vocabulary),
-                    TokenLoss.Mean(other, batch.Window(i), actual.Vocabulary));
-            });
-            total = measured.Aggregate(total, (sum, window) => sum + window.Difference);
-            referenceLosses.AddRange(measured.Select(window => window.ReferenceLoss));
-            losses.AddRange(measured.Select(window => window.Loss));
-            RequireFinite(referenceLosses, reference);
-            RequireFinite(losses, facts);
+                tokens.AddRange(Compare(expected, actual, batch, options.Threads));
+            }
+
+            RequireFinite(tokens.Select(token => token.ReferenceLoss), reference);
+            RequireFinite(tokens.Select(token => token.Loss), facts);
         }
 
-        observer.Report(new JobProgress(phase, losses.Count, losses.Count, "windows"));
+        observer.Report(new JobProgress(phase, windows.Windows.Count, windows.Windows.Count, "windows"));
         return new PairedEvaluation(
-            Result(options, windows, referenceLosses),
-            Result(options, windows, losses),
-            new Divergence(total.Divergence / total.Rows, (double)total.Agreements / total.Rows));
+            Result(options, windows, OfWindows(tokens.Select(token => token.ReferenceLoss), options)),
+            Result(options, windows, OfWindows(tokens.Select(token => token.Loss), options)),
+            Divergence.Of(tokens, predictions));
     }
+
+    /// <summary>Compares two models' logits of the same tokens, which others follow.</summary>
+    private static TokenComparison[] Compare(LogitRows expected, LogitRows actual, TokenBatch batch, int threads) =>
+        expected.Measure(threads, (i, buffers) =>
+        {
+            ReadOnlySpan<float> one = expected.Row(i, buffers.First);
+            ReadOnlySpan<float> other = actual.Row(i, buffers.Second);
+            int next = batch.Ids[expected.Tokens[i] + 1];
+            return new TokenComparison(
+                TokenLoss.Of(one, next, buffers.Scratch),
+                TokenLoss.Of(other, next, buffers.Scratch),
+                LogitDifference.OfRow(one, other, buffers.Difference, buffers.Scratch));
+        });
 
     /// <summary>Refuses to compare models that do not speak of the same tokens.</summary>
     internal static void RequireSameVocabulary(int first, int second, ModelFacts facts, ModelFacts reference)
@@ -96,14 +98,9 @@ internal static class EvaluateJob
         }
     }
 
-    /// <summary>Computes something of each window of a batch, on as many threads as allowed.</summary>
-    internal static T[] ForEachWindow<T>(TokenBatch batch, int threads, Func<int, T> compute)
-    {
-        T[] results = new T[batch.Windows];
-        Parallel.For(0, batch.Windows, new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : -1 },
-            i => results[i] = compute(i));
-        return results;
-    }
+    /// <summary>The mean loss of each window, of the losses of its tokens.</summary>
+    private static List<double> OfWindows(IEnumerable<double> losses, EvaluateOptions options) =>
+        [.. losses.Chunk(options.Window - 1).Select(window => window.Average())];
 
     private static EvaluationResult Result(EvaluateOptions options, TokenWindowSet windows, List<double> losses) => new()
     {
@@ -114,21 +111,21 @@ internal static class EvaluateJob
         Predictions = (long)losses.Count * (options.Window - 1),
         WindowLosses = losses,
         TextHash = windows.Hash(),
+        BeginningId = windows.BeginningId,
     };
 
-    private static void RequireFits(EvaluateOptions options, ModelFacts facts)
+    private static void RequireFits(EvaluateOptions options, ModelFacts facts, int outputsPerToken)
     {
-        long outputs = (long)options.Window * (facts.Vocabulary ?? 1);
-        if (outputs > int.MaxValue / sizeof(float))
+        if ((long)options.Window * outputsPerToken > int.MaxValue / sizeof(float))
         {
             throw new ZqfpException(
                 "ZQFP3003", $"The logits of one window of {options.Window} tokens exceed 2 GiB. Use a shorter --window.", facts.Path);
         }
     }
 
-    private static void RequireFinite(List<double> losses, ModelFacts facts)
+    private static void RequireFinite(IEnumerable<double> losses, ModelFacts facts)
     {
-        if (losses.Exists(loss => !double.IsFinite(loss)))
+        if (!losses.All(double.IsFinite))
         {
             throw new ZqfpException("ZQFP3002",
                 "The model's logits are not finite in a window of the text. Check the model; if it is float16, export it in float32.",

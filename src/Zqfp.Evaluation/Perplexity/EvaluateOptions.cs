@@ -1,52 +1,22 @@
-using Zqfp.CudaOps;
-using Zqfp.OnnxRewriter;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Zqfp.Evaluation;
 
-/// <summary>Which model to evaluate on which text.</summary>
-internal sealed record EvaluateOptions
+/// <summary>Which model to evaluate on which text. Windows do not overlap; a shorter tail is dropped.</summary>
+internal sealed record EvaluateOptions : MeasureOptions
 {
-    /// <summary>The model: an ONNX file, or a GenAI folder that has one.</summary>
-    public required string ModelPath { get; init; }
+    public EvaluateOptions()
+    {
+    }
 
-    /// <summary>The output that holds the logits; null to choose it by what the graph shows.</summary>
-    public string? Logits { get; init; }
+    /// <summary>A text for a model that is measured this way.</summary>
+    [SetsRequiredMembers]
+    public EvaluateOptions(MeasureOptions measure, string textPath)
+        : base(measure) => TextPath = textPath;
 
     /// <summary>The text, or token ids.</summary>
     public required string TextPath { get; init; }
 
-    /// <summary>
-    /// The model's tokenizer; may be null where the text is token ids, or where the model is a GenAI folder that has one.
-    /// </summary>
-    public string? TokenizerPath { get; init; }
-
-    /// <summary>How the text is read.</summary>
-    public TextReading Reading { get; init; } = new();
-
-    /// <summary>Tokens in a window, 2 or more. Windows do not overlap; a shorter tail is dropped.</summary>
-    public int Window { get; init; } = 512;
-
     /// <summary>Windows at most; 0 for all the text has.</summary>
     public int Windows { get; init; }
-
-    /// <summary>A model to compare with over the same windows, such as the float model; null for none.</summary>
-    public string? AgainstPath { get; init; }
-
-    /// <summary>A folder that keeps results by content; null for none.</summary>
-    public string? CacheFolder { get; init; }
-
-    /// <summary>Threads used at most; 0 for one a processor.</summary>
-    public int Threads { get; init; }
-
-    /// <summary>Where the quantized products compute.</summary>
-    public ZqfpDevice Device { get; init; }
-
-    /// <summary>These options with the models and, where none is named, the tokenizer of the GenAI folders that the paths are.</summary>
-    /// <exception cref="ZqfpException">ZQFP0130: a folder's configuration names no model.</exception>
-    internal EvaluateOptions InGenAiFolders() => this with
-    {
-        ModelPath = GenAiFolder.ModelOf(ModelPath),
-        AgainstPath = AgainstPath is null ? null : GenAiFolder.ModelOf(AgainstPath),
-        TokenizerPath = TokenizerPath ?? GenAiFolder.Find(ModelPath)?.TokenizerPath,
-    };
 }

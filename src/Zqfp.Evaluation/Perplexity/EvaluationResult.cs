@@ -32,6 +32,9 @@ internal sealed record EvaluationResult
     /// <summary>Hash of the token windows: equal for equal tokens.</summary>
     public required string TextHash { get; init; }
 
+    /// <summary>The token that every window begins with and the text does not have; null for none.</summary>
+    public int? BeginningId { get; init; }
+
     /// <summary>The model against another one over the same windows, where one was named.</summary>
     public Comparison? Against { get; init; }
 }

@@ -14,23 +14,6 @@ namespace Zqfp.Evaluation;
 internal readonly record struct LogitDifference(
     long Rows, double Largest, double Sum, double Divergence, double LargestDivergence, long Agreements)
 {
-    /// <summary>Compares rows of logits.</summary>
-    /// <param name="reference">The first model's, [rows, vocabulary].</param>
-    /// <param name="other">The second model's, of the same shape.</param>
-    /// <param name="vocabulary">Length of a row.</param>
-    public static LogitDifference Measure(ReadOnlySpan<float> reference, ReadOnlySpan<float> other, int vocabulary)
-    {
-        LogitDifference total = default;
-        float[] difference = new float[vocabulary];
-        float[] scratch = new float[vocabulary];
-        for (int start = 0; start < reference.Length; start += vocabulary)
-        {
-            total += Row(reference.Slice(start, vocabulary), other.Slice(start, vocabulary), difference, scratch);
-        }
-
-        return total;
-    }
-
     public static LogitDifference operator +(LogitDifference a, LogitDifference b) => new(
         a.Rows + b.Rows,
         Math.Max(a.Largest, b.Largest),
@@ -40,9 +23,14 @@ internal readonly record struct LogitDifference(
         a.Agreements + b.Agreements);
 
     /// <summary>
-    /// sum p (log p - log q) with both rows shifted to a maximum of 0, so that what is summed is small where the rows are close.
+    /// Compares the logits of one token: sum p (log p - log q) with both rows shifted to a maximum of 0, so that what is summed is small
+    /// where the rows are close.
     /// </summary>
-    private static LogitDifference Row(
+    /// <param name="reference">The first model's, [vocabulary].</param>
+    /// <param name="other">The second model's.</param>
+    /// <param name="difference">Room for a row.</param>
+    /// <param name="scratch">Room for another one.</param>
+    public static LogitDifference OfRow(
         ReadOnlySpan<float> reference, ReadOnlySpan<float> other, Span<float> difference, Span<float> scratch)
     {
         TensorPrimitives.Subtract(reference, other, difference);

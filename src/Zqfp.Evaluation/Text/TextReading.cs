@@ -15,5 +15,5 @@ internal sealed record TextReading
     public string? DocumentSeparator { get; init; }
 
     /// <summary>Where the beginning-of-sequence token is put.</summary>
-    public BeginningPolicy Beginning { get; init; } = BeginningPolicy.None;
+    public BeginningPolicy Beginning { get; init; } = BeginningPolicy.Auto;
 }

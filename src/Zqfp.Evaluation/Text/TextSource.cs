@@ -36,7 +36,13 @@ internal static class TextSource
             throw new ZqfpException(TextCodes.OptionsInvalid, $"At most {options.MaxTokens} tokens were asked for. Ask for 1 or more.");
         }
 
-        int? beginning = options.Beginning == BeginningPolicy.None ? null : RequireBeginning(options, tokenizer);
+        int? beginning = options.Beginning switch
+        {
+            BeginningPolicy.None => null,
+            BeginningPolicy.Auto => tokenizer?.SequenceBeginningId,
+            _ => RequireBeginning(options, tokenizer),
+        };
+        bool isText = true;
         var ids = new List<int>();
         if (options.Beginning == BeginningPolicy.Text)
         {
@@ -47,6 +53,7 @@ internal static class TextSource
         foreach (SourceDocument document in Join(DocumentReader.Read(options).Select(Count), options, tokenizer))
         {
             Append(document, options, tokenizer, beginning, ids);
+            isText &= document.Ids is null;
             if (ids.Count >= options.MaxTokens)
             {
                 break;
@@ -60,7 +67,12 @@ internal static class TextSource
                 Ids = [.. ids[..kept]],
                 Source = options.Path,
                 Documents = documents,
-                WindowBeginningId = options.Beginning == BeginningPolicy.Window ? beginning : null,
+                WindowBeginningId = options.Beginning switch
+                {
+                    BeginningPolicy.Window => beginning,
+                    BeginningPolicy.Auto when isText => beginning,
+                    _ => null,
+                },
             }
             : throw new ZqfpException(TextCodes.SourceUnreadable, $"The text '{options.Path}' is empty.", options.Path);
 
@@ -126,7 +138,14 @@ internal static class TextSource
                     document.File);
             }
 
-            AppendText(document.Text!, options, tokenizer, beginning, ids);
+            try
+            {
+                AppendText(document.Text!, options, tokenizer, beginning, ids);
+            }
+            catch (ZqfpException e) when (e.File is null)
+            {
+                throw new ZqfpException(e.Code, e.Message, document.File, e);
+            }
         }
 
         Check(document.File, options.ModelVocabularySize, tokenizer, ids, before);

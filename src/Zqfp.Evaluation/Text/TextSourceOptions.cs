@@ -26,6 +26,11 @@ internal enum TextFormat
 /// <summary>Where the tokenizer's beginning-of-sequence token is put.</summary>
 internal enum BeginningPolicy
 {
+    /// <summary>
+    /// Where the model's tokenizer puts it of its own accord: before every window, or nowhere. Token ids are taken as they are.
+    /// </summary>
+    Auto,
+
     /// <summary>Nowhere: the protocol of perplexity on GPTQ's tables.</summary>
     None,
 

@@ -19,6 +19,15 @@ internal sealed class TextTokenizer(Tokenizer tokenizer, CancellationToken cance
         _ => null,
     };
 
+    /// <summary>The id that the tokenizer puts before every sequence of its own accord; null for none.</summary>
+    public int? SequenceBeginningId { get; } = tokenizer switch
+    {
+        PretrainedTokenizer pretrained => pretrained.SequenceBeginningId,
+        SentencePieceTokenizer { AddBeginningOfSentence: true } pieces => pieces.BeginningOfSentenceId,
+        BpeTokenizer { BeginningOfSentenceToken: { } token } bpe => IdOf(bpe, token),
+        _ => null,
+    };
+
     /// <summary>The id that ends a document; null where the tokenizer names none.</summary>
     public int? EndId { get; } = tokenizer switch
     {

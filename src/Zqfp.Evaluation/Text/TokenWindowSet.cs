@@ -6,7 +6,8 @@ namespace Zqfp.Evaluation;
 /// <summary>A text as token windows that a model can read.</summary>
 /// <param name="Windows">Windows of equal length, in the text's order.</param>
 /// <param name="TotalTokens">Tokens of the whole text.</param>
-internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTokens)
+/// <param name="BeginningId">The token that every window begins with and the text does not have; null for none.</param>
+internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTokens, int? BeginningId = null)
 {
     /// <summary>No text.</summary>
     public static TokenWindowSet Empty { get; } = new([], 0);
@@ -49,7 +50,7 @@ internal sealed record TokenWindowSet(IReadOnlyList<int[]> Windows, long TotalTo
         int[][] windows = seed is { } drawn
             ? TokenWindows.Sample(stream, window, count > 0 ? count : int.MaxValue, drawn)
             : TokenWindows.Cut(stream, window, count > 0 ? count : null);
-        return new TokenWindowSet(windows, stream.Ids.Length);
+        return new TokenWindowSet(windows, stream.Ids.Length, stream.WindowBeginningId);
     }
 
     /// <summary>A hash of all tokens, equal on every machine.</summary>

@@ -25,8 +25,9 @@ internal static class VerifyJob
             ? TokenWindows.Random(vocabulary, options.Window, options.Windows, options.Seed)
             : TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window, options.Windows,
                 facts with { Vocabulary = vocabulary }, cancellation: cancellation).Windows;
-        LogitDifference total = Compare(first, second, TokenBatch.Group(windows, 2 * vocabulary, facts.FixedBatch ?? reference.FixedBatch),
-            vocabulary, options, observer, cancellation);
+        IReadOnlyList<TokenBatch> batches = TokenBatch.Group(
+            windows, first.OutputsPerToken + second.OutputsPerToken, facts.FixedBatch ?? reference.FixedBatch);
+        LogitDifference total = Compare(first, second, batches, options, observer, cancellation);
         if (!double.IsFinite(total.Sum) || !double.IsFinite(total.Divergence))
         {
             throw new ZqfpException("ZQFP3002",
@@ -52,8 +53,8 @@ internal static class VerifyJob
     }
 
     private static LogitDifference Compare(
-        LanguageModel first, LanguageModel second, IReadOnlyList<TokenBatch> batches, int vocabulary, VerifyOptions options,
-        IJobObserver observer, CancellationToken cancellation)
+        LanguageModel first, LanguageModel second, IReadOnlyList<TokenBatch> batches, VerifyOptions options, IJobObserver observer,
+        CancellationToken cancellation)
     {
         LogitDifference total = default;
         int done = 0;
@@ -61,11 +62,14 @@ internal static class VerifyJob
         foreach (TokenBatch batch in batches)
         {
             observer.Report(new JobProgress("Comparing", done, all, "windows"));
-            using BatchLogits expected = first.Run(batch, cancellation);
-            using BatchLogits actual = second.Run(batch, cancellation);
-            total = EvaluateJob.ForEachWindow(
-                batch, options.Threads, i => LogitDifference.Measure(expected.Window(i), actual.Window(i), vocabulary))
-                .Aggregate(total, (sum, difference) => sum + difference);
+            foreach ((LogitRows expected, LogitRows actual) in first.Run(batch, batch.Tokens, cancellation)
+                .Zip(second.Run(batch, batch.Tokens, cancellation)))
+            {
+                total = expected.Measure(options.Threads, (i, buffers) => LogitDifference.OfRow(
+                    expected.Row(i, buffers.First), actual.Row(i, buffers.Second), buffers.Difference, buffers.Scratch))
+                    .Aggregate(total, (sum, difference) => sum + difference);
+            }
+
             done += batch.Windows;
         }
 

@@ -84,7 +84,8 @@ internal sealed class LayerRun : IDisposable
         loss = null;
         if (gptq)
         {
-            codes = GptqSweep.Quantize(source, hessian ?? _hessian!, damped ?? _damped!, scales, _options, out double swept, _cancellationToken);
+            codes = GptqSweep.Quantize(
+                source, hessian ?? _hessian!, damped ?? _damped!, scales, _options, out double swept, _cancellationToken);
             loss = swept;
         }
         else

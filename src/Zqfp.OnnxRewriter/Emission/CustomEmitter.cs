@@ -50,12 +50,23 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
         }
     }
 
-    public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
+    public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer) => Product(layer, Operator(layer)!, index: null);
+
+    public override IEnumerable<NodeProto> Replace(ExpertTensors experts) =>
+        Product(experts.All, OperatorNames.ExpertPrefix + Operator(experts.All)!, experts.Index);
+
+    /// <summary>The product of a layer, or, where <paramref name="index"/> tells each row's, of the experts of one product.</summary>
+    private IEnumerable<NodeProto> Product(QuantizedLayerTensors layer, string op, string? index)
     {
         LinearLayer linear = layer.Layer;
         List<string> inputs = layer.Activations == ActivationRounding.Fp8
             ? [Derived(linear.Input, "fp8"), Derived(linear.Input, "scale")]
             : [layer.Rotation > 0 ? Rotated(linear.Input) : Read(linear)];
+        if (index is not null)
+        {
+            inputs.Add(index);
+        }
+
         inputs.Add(Part(linear, "codes"));
         if (layer.Exponents is not null)
         {
@@ -68,7 +79,7 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
         string product = isNative ? linear.Output : Derived(linear.Output, "float");
         yield return Node(
             OperatorNames.Domain,
-            Operator(layer)!,
+            op,
             linear.Name,
             inputs,
             [product],
@@ -80,7 +91,13 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
             yield return Cast(product, cast, linear.Type);
             if (linear.Bias is not null)
             {
-                yield return Node("", "Add", Derived(linear.Output, "Add"), [cast, linear.Bias], [linear.Output]);
+                string bias = linear.Bias;
+                if (index is not null)
+                {
+                    yield return Standard("Gather", [bias, index], bias = Derived(linear.Output, "bias"));
+                }
+
+                yield return Node("", "Add", Derived(linear.Output, "Add"), [cast, bias], [linear.Output]);
             }
         }
     }
@@ -89,8 +106,7 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
     {
         LinearLayer linear = layer.Layer;
         (long rows, long columns, long groups) = Shape(layer);
-        DataType codes = layer.CodesType == WeightCodes.Fp4E2M1 ? fourBitType : DataType.Float8E4M3Fn;
-        yield return (Part(linear, "codes"), new TensorData(codes, [rows, columns], layer.Codes));
+        yield return (Part(linear, "codes"), new TensorData(CodesType(layer), [rows, columns], layer.Codes));
         if (layer.Exponents is { } exponents)
         {
             yield return (Part(linear, "exponents"), new TensorData(DataType.Uint8, [rows, groups], exponents));
@@ -104,6 +120,28 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
             yield return (Part(linear, "up"), new TensorData(DataType.Float16, [rows, layer.Rank], Bytes(layer.Up)));
         }
     }
+
+    public override IEnumerable<(string Name, TensorData Data)> Initializers(ExpertTensors experts)
+    {
+        QuantizedLayerTensors all = experts.All;
+        LinearLayer linear = all.Layer;
+        (_, _, long groups) = Shape(all);
+        yield return (Part(linear, "codes"), experts.Codes(CodesType(all)));
+        if (all.Exponents is not null)
+        {
+            yield return (Part(linear, "exponents"), experts.Exponents(groups));
+        }
+
+        yield return (Part(linear, "scales"), experts.Scales(groups));
+        if (all.Rank > 0)
+        {
+            yield return (Part(linear, "down"), experts.Down());
+            yield return (Part(linear, "up"), experts.Up());
+        }
+    }
+
+    private DataType CodesType(QuantizedLayerTensors layer) =>
+        layer.CodesType == WeightCodes.Fp4E2M1 ? fourBitType : DataType.Float8E4M3Fn;
 
     /// <summary>The inputs behind the scales: bias and low-rank factors, where the layer has them.</summary>
     protected virtual IEnumerable<string> Optional(QuantizedLayerTensors layer) => (OperatorBias(layer.Layer), layer.Rank) switch

@@ -9,7 +9,10 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     private readonly Dictionary<NodeProto, NodeProto[]> _preparations = new(ReferenceEqualityComparer.Instance);
     private readonly SortedDictionary<string, TensorData> _initializers = new(StringComparer.Ordinal);
 
+    private readonly HashSet<string> _made = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Input, int Rotation, ActivationRounding Rounding), NodeProto[]> _prepared = [];
     private bool _isRotated;
+    private bool _hasExperts;
 
     /// <summary>Whether anything is replaced.</summary>
     public bool IsEmpty => _replacements.Count == 0;
@@ -18,7 +21,7 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     public LayerEmitter Emitter => emitter;
 
     /// <summary>Function bodies of the nodes.</summary>
-    public IEnumerable<FunctionProto> Functions => emitter.Functions(_isRotated);
+    public IEnumerable<FunctionProto> Functions => emitter.Functions(_isRotated, _hasExperts);
 
     /// <summary>Initializers of the replaced layers, by name, in ordinal order.</summary>
     public IEnumerable<KeyValuePair<string, TensorData>> Initializers => _initializers;
@@ -26,8 +29,31 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     /// <summary>Adds the layers of one stage, in the order they run.</summary>
     public void Add(IReadOnlyList<QuantizedLayerTensors> stage)
     {
-        NodeProto[] preparation = [.. emitter.Prepare(stage[0])];
-        foreach (QuantizedLayerTensors layer in stage)
+        // Layers of two stages may read one value; it is prepared once.
+        (string, int, ActivationRounding) read = (stage[0].Layer.Input, stage[0].Rotation, stage[0].Activations);
+        if (!_prepared.TryGetValue(read, out NodeProto[]? preparation))
+        {
+            _prepared.Add(read, preparation = [.. emitter.Prepare(stage[0])]);
+        }
+
+        foreach (IGrouping<string, QuantizedLayerTensors> group in stage.Where(layer => layer.Layer.Expert is not null)
+            .GroupBy(layer => layer.Layer.Expert!.Group))
+        {
+            var experts = new ExpertTensors(group);
+            NodeProto product = experts.All.Layer.Nodes[0];
+            _isRotated |= experts.All.Rotation > 0;
+            _hasExperts = true;
+            NodeProto[] made = [.. emitter.Replace(experts)];
+            _replacements[product] = made;
+            _made.UnionWith(made.SelectMany(node => node.Output));
+            _preparations[product] = preparation;
+            foreach ((string name, TensorData data) in emitter.Initializers(experts).Concat(emitter.SharedInitializers))
+            {
+                _initializers[name] = data;
+            }
+        }
+
+        foreach (QuantizedLayerTensors layer in stage.Where(layer => layer.Layer.Expert is null))
         {
             _isRotated |= layer.Rotation > 0;
             _replacements[layer.Layer.Nodes[0]] = [.. emitter.Replace(layer)];
@@ -62,6 +88,31 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
             }
 
             foreach (NodeProto made in _replacements.GetValueOrDefault(node) ?? [node])
+            {
+                yield return made;
+            }
+        }
+    }
+
+    /// <summary>
+    /// <paramref name="nodes"/>, with float products of experts that are not replaced in standard operators, for runtimes without ours.
+    /// </summary>
+    public IEnumerable<NodeProto> SpellExperts(IEnumerable<NodeProto> nodes)
+    {
+        foreach (NodeProto node in nodes)
+        {
+            if (node.Domain != OperatorNames.Domain || node.OpType != OperatorNames.ExpertMatMul || _made.Contains(node.Output[0]))
+            {
+                yield return node;
+                continue;
+            }
+
+            foreach ((string name, TensorData data) in StandardExperts.Constants(emitter.Marker))
+            {
+                _initializers[name] = data;
+            }
+
+            foreach (NodeProto made in StandardExperts.Spell(node, emitter.Marker))
             {
                 yield return made;
             }

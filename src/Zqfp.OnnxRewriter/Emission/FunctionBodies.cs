@@ -135,7 +135,7 @@ internal static class FunctionBodies
     }
 
     /// <summary>Codes W to the values they stand for: <c>decoded</c> [N, K].</summary>
-    private static NodeProto[] Decode(bool isFourBit) => isFourBit
+    internal static NodeProto[] Decode(bool isFourBit) => isFourBit
         ?
         [
             Constant("table", DataType.Float, [16], NumberFormat.E2M1.Values.ToArray()),
@@ -176,7 +176,7 @@ internal static class FunctionBodies
         Node("Slice", ["padded", "start", "columns", "axis"], "spread"),
     ];
 
-    private static FunctionProto Function(string name, string[] inputs, string[] outputs) => new()
+    internal static FunctionProto Function(string name, string[] inputs, string[] outputs) => new()
     {
         Name = name,
         Domain = OperatorNames.Domain,
@@ -185,10 +185,10 @@ internal static class FunctionBodies
         OpsetImport = { new OperatorSetIdProto { Domain = "", Version = Opset } },
     };
 
-    private static NodeProto Node(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
+    internal static NodeProto Node(string op, string[] inputs, string output, params AttributeProto[] attributes) =>
         new() { OpType = op, Input = { inputs }, Output = { output }, Attribute = { attributes } };
 
-    private static NodeProto Cast(string input, string output, DataType type) =>
+    internal static NodeProto Cast(string input, string output, DataType type) =>
         Node("Cast", [input], output, Attributes.Make("to", (long)type));
 
     /// <summary>The body of RotateTokens, in a body that has its attribute.</summary>
@@ -201,14 +201,14 @@ internal static class FunctionBodies
         Attribute = { Reference(OperatorNames.Rotation, OperatorNames.Rotation) },
     };
 
-    private static NodeProto CastToAttribute(string input, string output, string attribute) =>
+    internal static NodeProto CastToAttribute(string input, string output, string attribute) =>
         Node("Cast", [input], output, Reference("to", attribute));
 
     /// <summary>An integer attribute that takes its value from one of the function's.</summary>
-    private static AttributeProto Reference(string name, string attribute) =>
+    internal static AttributeProto Reference(string name, string attribute) =>
         new() { Name = name, RefAttrName = attribute, Type = AttributeProto.Types.AttributeType.Int };
 
-    private static NodeProto Constant<T>(string output, DataType type, long[] dims, T[] values)
+    internal static NodeProto Constant<T>(string output, DataType type, long[] dims, T[] values)
         where T : unmanaged
     {
         var tensor = new TensorProto

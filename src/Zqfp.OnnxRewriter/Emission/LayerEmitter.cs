@@ -12,7 +12,8 @@ internal abstract class LayerEmitter
 
     /// <summary>Function bodies for nodes of domain <c>zqfp</c>, so that runtimes without the operators can run them.</summary>
     /// <param name="rotated">Whether any layer is rotated.</param>
-    public virtual IEnumerable<FunctionProto> Functions(bool rotated) => [];
+    /// <param name="hasExperts">Whether any of them is a product for experts.</param>
+    public virtual IEnumerable<FunctionProto> Functions(bool rotated, bool hasExperts) => [];
 
     /// <summary>Initializers that all layers share.</summary>
     public virtual IEnumerable<(string Name, TensorData Data)> SharedInitializers => [];
@@ -29,6 +30,12 @@ internal abstract class LayerEmitter
 
     /// <summary>The initializers those nodes read, by name.</summary>
     public abstract IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer);
+
+    /// <summary>Nodes that replace a product for experts.</summary>
+    public abstract IEnumerable<NodeProto> Replace(ExpertTensors experts);
+
+    /// <summary>The initializers those nodes read, by name.</summary>
+    public abstract IEnumerable<(string Name, TensorData Data)> Initializers(ExpertTensors experts);
 
     /// <summary>What marks the names of generated values, such as <c>.zqfp.</c>: no name of the graph has it.</summary>
     public string Marker { get; private init; } = QuantizedNames.Marker;

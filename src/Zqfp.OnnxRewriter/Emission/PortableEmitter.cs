@@ -16,7 +16,8 @@ internal sealed class PortableEmitter() : CustomEmitter(DataType.Uint4)
     /// <summary>Cast from UINT4 belongs to operator set 21, which belongs to IR version 10.</summary>
     public override (long Ir, long Opset) Needs => (10, FunctionBodies.Opset);
 
-    public override IEnumerable<FunctionProto> Functions(bool rotated) => FunctionBodies.All(rotated);
+    public override IEnumerable<FunctionProto> Functions(bool rotated, bool hasExperts) =>
+        [.. FunctionBodies.All(rotated), .. hasExperts ? ExpertBodies.All() : []];
 
     public override IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer)
     {
@@ -33,6 +34,28 @@ internal sealed class PortableEmitter() : CustomEmitter(DataType.Uint4)
             (Part(layer.Layer, "down"), new TensorData(DataType.Float16, [1, columns], new byte[2 * columns])),
             (Part(layer.Layer, "up"), new TensorData(DataType.Float16, [rows, 1], new byte[2 * rows])),
         ];
+    }
+
+    public override IEnumerable<(string Name, TensorData Data)> Initializers(ExpertTensors experts)
+    {
+        QuantizedLayerTensors all = experts.All;
+        (long rows, long columns, _) = Shape(all);
+        long count = experts.Experts.Count;
+        foreach ((string Name, TensorData Data) constant in base.Initializers(experts))
+        {
+            yield return constant;
+        }
+
+        if (OperatorBias(all.Layer) is null)
+        {
+            yield return (Part(all.Layer, "bias"), new TensorData(DataType.Float, [count, rows], new byte[4 * count * rows]));
+        }
+
+        if (all.Rank == 0)
+        {
+            yield return (Part(all.Layer, "down"), new TensorData(DataType.Float16, [count, 1, columns], new byte[2 * count * columns]));
+            yield return (Part(all.Layer, "up"), new TensorData(DataType.Float16, [count, rows, 1], new byte[2 * count * rows]));
+        }
     }
 
     protected override IEnumerable<string> Optional(QuantizedLayerTensors layer) =>

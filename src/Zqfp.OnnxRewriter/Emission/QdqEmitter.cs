@@ -64,12 +64,7 @@ internal sealed class QdqEmitter : LayerEmitter
     public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
     {
         LinearLayer linear = layer.Layer;
-        string x = Derived(linear.Input, (layer.Activations, layer.Rotation) switch
-        {
-            (ActivationRounding.None, 0) => "float",
-            (ActivationRounding.None, _) => "rotated",
-            _ => "rounded",
-        });
+        string x = Read(layer);
         string weight = Derived(linear.Output, "weight");
         yield return Standard(
             "DequantizeLinear",
@@ -119,6 +114,77 @@ internal sealed class QdqEmitter : LayerEmitter
             yield return (Part(linear, "up"), Turned(layer.Up.Span, (int)rows, layer.Rank));
         }
     }
+
+    public override IEnumerable<NodeProto> Replace(ExpertTensors experts)
+    {
+        QuantizedLayerTensors all = experts.All;
+        LinearLayer linear = all.Layer;
+        string weight = Derived(linear.Output, "weight");
+        yield return Standard("DequantizeLinear", [Part(linear, "codes"), Part(linear, "scales")], weight,
+            Attributes.Make("axis", 2), Attributes.Make("block_size", all.GroupSize));
+        string made = Derived(linear.Output, "made");
+        var nodes = new StandardExperts(made, Marker);
+        (string rows, string picked) = nodes.Read(Read(all), experts.Index, Part(linear, "columns"));
+        string value = nodes.Multiply("product", rows, picked, weight);
+        if (all.Rank > 0)
+        {
+            string inner = nodes.Multiply("inner", rows, picked,
+                nodes.Add("Cast", "down_float", [Part(linear, "down")], Attributes.Make("to", (long)DataType.Float)));
+            string up = nodes.Add("Gather", "up_matrices",
+                [nodes.Add("Cast", "up_float", [Part(linear, "up")], Attributes.Make("to", (long)DataType.Float)), picked]);
+            value = nodes.Add("Add", "corrected", [value, nodes.Add("MatMul", "correction", [up, inner])]);
+        }
+
+        value = nodes.Shape(value, experts.Index, Part(linear, "outputs"), "shaped");
+        if (linear.Bias is not null)
+        {
+            string bias = nodes.Add("Cast", "bias", [nodes.Add("Gather", "bias_rows", [linear.Bias, experts.Index])],
+                Attributes.Make("to", (long)DataType.Float));
+            value = nodes.Add("Add", "biased", [value, bias]);
+        }
+
+        foreach (NodeProto node in nodes.Nodes)
+        {
+            yield return node;
+        }
+
+        yield return Cast(value, linear.Output, linear.Type);
+    }
+
+    public override IEnumerable<(string Name, TensorData Data)> Initializers(ExpertTensors experts)
+    {
+        QuantizedLayerTensors all = experts.All;
+        LinearLayer linear = all.Layer;
+        (long rows, long columns, long groups) = Shape(all);
+        DataType codes = all.CodesType == WeightCodes.Fp4E2M1 ? DataType.Float4E2M1 : DataType.Float8E4M3Fn;
+        yield return (Part(linear, "codes"), experts.Codes(codes));
+        yield return (Part(linear, "scales"), experts.Join(DataType.Float, [experts.Experts.Count, rows, groups],
+            expert => Bytes<float>(GroupScales(expert, (int)groups)), sizeof(float) * rows * groups));
+        yield return (Part(linear, "columns"), Integers(columns));
+        yield return (Part(linear, "outputs"), Integers(rows));
+        if (all.Rank > 0)
+        {
+            yield return (Part(linear, "down"), experts.Down());
+            yield return (Part(linear, "up"), experts.Up());
+        }
+
+        foreach ((string Name, TensorData Data) constant in StandardRotation.Initializers(all.Rotation)
+            .Concat(StandardExperts.Constants(Marker)))
+        {
+            yield return constant;
+        }
+    }
+
+    /// <summary>The value that products read for the layer's input.</summary>
+    private string Read(QuantizedLayerTensors layer) => Derived(layer.Layer.Input, (layer.Activations, layer.Rotation) switch
+    {
+        (ActivationRounding.None, 0) => "float",
+        (ActivationRounding.None, _) => "rotated",
+        _ => "rounded",
+    });
+
+    private static TensorData Integers(params long[] values) =>
+        new(DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values).ToArray());
 
     private static TensorData Scalar(float value) => new(DataType.Float, [], BitConverter.GetBytes(value));
 }

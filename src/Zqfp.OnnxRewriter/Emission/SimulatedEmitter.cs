@@ -45,12 +45,7 @@ internal sealed class SimulatedEmitter : LayerEmitter
     public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
     {
         LinearLayer linear = layer.Layer;
-        string x = Derived(linear.Input, (layer.Activations, layer.Rotation) switch
-        {
-            (ActivationRounding.None, 0) => "float",
-            (ActivationRounding.None, _) => "rotated",
-            _ => "rounded",
-        });
+        string x = Read(layer);
         string value = Derived(linear.Output, "product");
         yield return Standard("MatMul", [x, Part(linear, "values")], value);
         if (layer.Rank > 0)
@@ -81,6 +76,56 @@ internal sealed class SimulatedEmitter : LayerEmitter
             yield return Turned(Part(linear, "up"), Floats(layer.Up.Span), linear.OutFeatures, layer.Rank);
         }
     }
+
+    public override IEnumerable<NodeProto> Replace(ExpertTensors experts)
+    {
+        QuantizedLayerTensors all = experts.All;
+        LinearLayer linear = all.Layer;
+        string x = Read(all);
+        string value = Derived(linear.Output, "product");
+        yield return Product([x, experts.Index, Part(linear, "values")], value, linear.Name);
+        if (all.Rank > 0)
+        {
+            string inner = Derived(linear.Output, "inner");
+            string correction = Derived(linear.Output, "correction");
+            yield return Product([x, experts.Index, Part(linear, "down")], inner);
+            yield return Product([inner, experts.Index, Part(linear, "up")], correction);
+            yield return Standard("Add", [value, correction], value = Derived(linear.Output, "corrected"));
+        }
+
+        if (linear.Bias is not null)
+        {
+            yield return Standard("Gather", [linear.Bias, experts.Index], Derived(linear.Output, "bias_rows"));
+            yield return Cast(Derived(linear.Output, "bias_rows"), Derived(linear.Output, "bias"), DataType.Float);
+            yield return Standard("Add", [value, Derived(linear.Output, "bias")], value = Derived(linear.Output, "biased"));
+        }
+
+        yield return Cast(value, linear.Output, linear.Type);
+    }
+
+    public override IEnumerable<(string Name, TensorData Data)> Initializers(ExpertTensors experts)
+    {
+        QuantizedLayerTensors all = experts.All;
+        (long count, long rows, long columns) = (experts.Experts.Count, all.Layer.OutFeatures, all.Layer.InFeatures);
+        yield return (Part(all.Layer, "values"), experts.Join(DataType.Float, [count, rows, columns],
+            expert => MemoryMarshal.AsBytes(expert.Values!.Value.Span).ToArray(), sizeof(float) * rows * columns));
+        if (all.Rank > 0)
+        {
+            yield return (Part(all.Layer, "down"), experts.Down());
+            yield return (Part(all.Layer, "up"), experts.Up());
+        }
+    }
+
+    private NodeProto Product(string[] inputs, string output, string? name = null) => Node(
+        OperatorNames.Domain, OperatorNames.ExpertMatMul, name ?? Derived(output, OperatorNames.ExpertMatMul), inputs, [output]);
+
+    /// <summary>The value that products read for the layer's input.</summary>
+    private string Read(QuantizedLayerTensors layer) => Derived(layer.Layer.Input, (layer.Activations, layer.Rotation) switch
+    {
+        (ActivationRounding.None, 0) => "float",
+        (ActivationRounding.None, _) => "rotated",
+        _ => "rounded",
+    });
 
     /// <summary>A matrix [rows, columns] as the initializer [columns, rows] that MatMul reads.</summary>
     private static (string Name, TensorData Data) Turned(string name, ReadOnlySpan<float> values, int rows, int columns)

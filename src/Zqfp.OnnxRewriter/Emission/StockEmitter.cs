@@ -32,6 +32,9 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
     private const string SpreadShape = "zqfp.spread_shape";
     private const string First = "zqfp.first";
     private const string ColumnAxis = "zqfp.column_axis";
+    private const string Minus = "zqfp.minus_one";
+    private const string Zero = "zqfp.zero_scalar";
+    private const string One = "zqfp.one_scalar";
 
     /// <summary>What rotations need; operator set 14 belongs to IR version 7.</summary>
     public override (long Ir, long Opset) Needs => (7, 14);
@@ -66,10 +69,11 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
         }
     }
 
-    public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer)
+    public override IEnumerable<NodeProto> Replace(QuantizedLayerTensors layer) => Product(layer, Read(layer));
+
+    private IEnumerable<NodeProto> Product(QuantizedLayerTensors layer, string x)
     {
         LinearLayer linear = layer.Layer;
-        string x = Read(layer);
         bool isLast = layer.Rank == 0 && linear.Type == DataType.Float;
         StockLayout layout = StockLayout.Of(layer);
         string value = isLast ? linear.Output : Derived(linear.Output, "product");
@@ -128,6 +132,80 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
             yield return (Part(linear, "up"), Turned(layer.Up.Span, layout.Rows, layer.Rank));
         }
     }
+
+    /// <summary>
+    /// For each expert the rows that have it, their product as that of a layer of its own, and at the end all rows brought back to their
+    /// places. ONNX Runtime's own operator for experts, QMoE, has router, products and activation in one, which graphs do not.
+    /// </summary>
+    public override IEnumerable<NodeProto> Replace(ExpertTensors experts)
+    {
+        LinearLayer all = experts.All.Layer;
+        var nodes = new StandardExperts(all.Output, Marker);
+        string x = nodes.Add("Reshape", "rows", [Read(experts.All), Part(all, "rows_shape")]);
+        string index = nodes.Add("Reshape", "index", [experts.Index, Minus]);
+        string rows = nodes.Add("Shape", "rows_dims", [x]);
+        string count = nodes.Add("Shape", "index_dims", [index]);
+        string perRow = nodes.Add("Div", "per_row", [count, nodes.Add("Slice", "row_count", [rows, First, ColumnAxis])]);
+        List<string> places = [];
+        List<string> products = [];
+        foreach (QuantizedLayerTensors expert in experts.Experts)
+        {
+            int number = expert.Layer.Expert!.Number;
+            string Part(string part) => FormattableString.Invariant($"{part}_{number}");
+            string hits = nodes.Add("Equal", Part("is"), [index, NumberOf(number)]);
+            string place = nodes.Add("Reshape", Part("places"), [nodes.Add("NonZero", Part("hits"), [hits]), Minus]);
+            string some = nodes.Add("Gather", Part("rows"), [x, nodes.Add("Div", Part("sources"), [place, perRow])]);
+            places.Add(place);
+            products.Add(Derived(all.Output, Part("y")));
+            QuantizedLayerTensors single = expert with
+            {
+                Layer = expert.Layer with { Expert = null, Bias = null, Output = products[^1], Type = DataType.Float },
+            };
+            foreach (NodeProto node in Product(single, some))
+            {
+                nodes.Append(node);
+            }
+        }
+
+        string sorted = nodes.Add("Concat", "sorted", [.. products], Attributes.Make("axis", 0));
+        string order = nodes.Add("Concat", "order", [.. places], Attributes.Make("axis", 0));
+        string inverse = nodes.Add("ScatterElements", "inverse",
+            [order, order, nodes.Add("Range", "numbers", [Zero, nodes.Add("Squeeze", "count", [count]), One])]);
+        string back = nodes.Add("Gather", "back", [sorted, inverse]);
+        string shape = nodes.Add("Concat", "shape", [nodes.Add("Shape", "leading", [experts.Index]), Part(all, "outputs")],
+            Attributes.Make("axis", 0));
+        string value = nodes.Add("Reshape", "shaped", [back, shape]);
+        if (all.Bias is { } bias)
+        {
+            string picked = nodes.Add("Gather", "bias_rows", [bias, experts.Index]);
+            value = nodes.Add("Add", "biased",
+                [value, nodes.Add("Cast", "bias_float", [picked], Attributes.Make("to", (long)DataType.Float))]);
+        }
+
+        nodes.Last("Cast", [value], Attributes.Make("to", (long)all.Type));
+        return nodes.Nodes;
+    }
+
+    public override IEnumerable<(string Name, TensorData Data)> Initializers(ExpertTensors experts)
+    {
+        LinearLayer all = experts.All.Layer;
+        yield return (Part(all, "rows_shape"), Integers(-1, all.InFeatures));
+        yield return (Part(all, "outputs"), Integers(all.OutFeatures));
+        yield return (Minus, Integers(-1));
+        yield return (Zero, Integer(0));
+        yield return (One, Integer(1));
+        foreach (QuantizedLayerTensors expert in experts.Experts)
+        {
+            int number = expert.Layer.Expert!.Number;
+            yield return (NumberOf(number), Integers(number));
+            foreach ((string Name, TensorData Data) constant in Initializers(expert))
+            {
+                yield return constant;
+            }
+        }
+    }
+
+    private static string NumberOf(int expert) => FormattableString.Invariant($"zqfp.expert_{expert}");
 
     /// <summary>The product as one MatMulNBits, bias included.</summary>
     private IEnumerable<NodeProto> Blocked(LinearLayer linear, StockLayout layout, string x, string output)
@@ -205,6 +283,8 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
     /// <summary>The values of all codes of a format.</summary>
     private static TensorData Values(NumberFormat format) =>
         new(DataType.Float, [format.CodeCount], Bytes<float>(format.Values.ToArray()));
+
+    private static TensorData Integer(long value) => new(DataType.Int64, [], Bytes<long>(new[] { value }));
 
     private static TensorData Integers(params long[] values) => new(DataType.Int64, [values.Length], Bytes<long>(values));
 }

@@ -11,6 +11,7 @@ internal sealed class GraphIndex
     private readonly Dictionary<string, ValueInfoProto> _values = new(StringComparer.Ordinal);
     private readonly ILookup<string, string> _regions;
     private readonly Dictionary<NodeProto, int> _positions = new(ReferenceEqualityComparer.Instance);
+    private readonly Lazy<IReadOnlyDictionary<string, int>> _ranks;
 
     /// <summary>Indexes <paramref name="graph"/> and checks that it is a graph: names unique, every input known, no cycle.</summary>
     /// <param name="graph">The graph.</param>
@@ -19,6 +20,7 @@ internal sealed class GraphIndex
     public GraphIndex(GraphProto graph, string file)
     {
         Graph = graph;
+        _ranks = new Lazy<IReadOnlyDictionary<string, int>>(() => ValueRanks.Of(this));
         foreach (TensorProto tensor in graph.Initializer)
         {
             if (!_initializers.TryAdd(tensor.Name, tensor))
@@ -93,6 +95,9 @@ internal sealed class GraphIndex
     /// <summary>Declared type and shape of <paramref name="value"/>, or null where the model does not say.</summary>
     public TypeProto? TypeOf(string value) => _values.GetValueOrDefault(value)?.Type;
 
+    /// <summary>How many dimensions <paramref name="value"/> has, or null where the graph does not tell.</summary>
+    public int? RankOf(string value) => _ranks.Value.TryGetValue(value, out int rank) ? rank : null;
+
     /// <summary>The node's place in <see cref="Nodes"/>.</summary>
     public int Position(NodeProto node) => _positions[node];
 
@@ -107,11 +112,22 @@ internal sealed class GraphIndex
     }
 
     /// <summary>Where an initializer lies in a data file; empty where it is in the structure.</summary>
-    private static string Region(TensorProto tensor) => tensor.DataLocation == TensorProto.Types.DataLocation.External
-        ? string.Join('|', tensor.ExternalData.Where(entry => entry.Key is "location" or "offset" or "length")
-            .OrderBy(entry => entry.Key, StringComparer.Ordinal)
-            .Select(entry => $"{entry.Key}={entry.Value}"))
-        : string.Empty;
+    private static string Region(TensorProto tensor)
+    {
+        if (tensor.DataLocation != TensorProto.Types.DataLocation.External)
+        {
+            return string.Empty;
+        }
+
+        // No offset is 0, and what the entry of the length says has to be the bytes of the shape.
+        string location = Entry("location");
+        string offset = Entry("offset").TrimStart('0');
+        Int128 bits = tensor.Dims.Aggregate(
+            (Int128)TensorTypes.BitsPerElement((TensorProto.Types.DataType)tensor.DataType), (size, dim) => size * dim);
+        return $"{(location.StartsWith("./", StringComparison.Ordinal) ? location[2..] : location)}|{offset}|{bits}";
+
+        string Entry(string key) => tensor.ExternalData.FirstOrDefault(entry => entry.Key == key)?.Value ?? string.Empty;
+    }
 
     private static IEnumerable<string> CapturedBy(GraphProto graph)
     {

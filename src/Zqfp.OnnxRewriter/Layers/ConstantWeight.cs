@@ -3,11 +3,15 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>A constant matrix seen through the nodes that stand between its numbers and their reader.</summary>
+/// <summary>
+/// A constant matrix, or a stack of them, seen through the nodes that stand between its numbers and their reader.
+/// </summary>
 /// <param name="Tensor">The numbers, or codes of them.</param>
 /// <param name="Dequantization">How codes become numbers; null where the tensor holds the numbers themselves.</param>
-/// <param name="Dims">The shape the row-major numbers have, after all Reshape nodes; two dimensions.</param>
-/// <param name="Transposed">Whether the reader sees it with its two dimensions exchanged.</param>
+/// <param name="Dims">
+/// The shape the row-major numbers have, after all Reshape nodes; two dimensions, three of a stack, whose first counts the matrices.
+/// </param>
+/// <param name="Transposed">Whether the reader sees it with its last two dimensions exchanged.</param>
 /// <param name="Type">The element type the reader sees.</param>
 /// <param name="Path">The values from the reader's input back to the constant.</param>
 internal sealed record ConstantWeight(
@@ -22,21 +26,27 @@ internal sealed record ConstantWeight(
     public string Identity(string place) => $"{place}|{Dequantization?.ScaleName}|{Dequantization?.ZeroPointName}|{string.Join('x', Dims)}";
 
     /// <summary>
-    /// Follows <paramref name="value"/> back through Transpose, Cast, Identity, Reshape and DequantizeLinear to a constant, and
-    /// returns the matrix of real numbers that this makes, or null where it makes none.
+    /// Follows <paramref name="value"/> back through Transpose, Cast, Identity, Reshape and its kin, and DequantizeLinear to a constant,
+    /// and returns the matrix of real numbers that this makes, or null where it makes none. Numbers of float64 are left alone: nothing here
+    /// computes in it.
     /// </summary>
-    public static ConstantWeight? Trace(GraphIndex graph, string value)
+    public static ConstantWeight? Trace(GraphIndex graph, string value) => Readable(TraceShape(graph, value));
+
+    /// <summary>As <see cref="Trace"/>, for a stack of matrices.</summary>
+    public static ConstantWeight? TraceStack(GraphIndex graph, string value) => Readable(TraceShape(graph, value, dimensions: 3));
+
+    private static ConstantWeight? Readable(ConstantWeight? weight)
     {
-        ConstantWeight? weight = TraceShape(graph, value);
         bool isRead = weight is not null && TensorTypes.IsFloat(weight.Type)
+            && weight.Type != DataType.Double
             && (weight.Dequantization is null
-                ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType)
-                : TensorTypes.IsInteger((DataType)weight.Tensor.DataType));
+                ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType) || TensorTypes.IsLowFloat((DataType)weight.Tensor.DataType)
+                : TensorTypes.IsCode((DataType)weight.Tensor.DataType));
         return isRead ? weight : null;
     }
 
     /// <summary>As <see cref="Trace"/>, for matrices of any element type: their numbers may be unreadable, such as codes of FP4.</summary>
-    public static ConstantWeight? TraceShape(GraphIndex graph, string value)
+    public static ConstantWeight? TraceShape(GraphIndex graph, string value, int dimensions = 2)
     {
         List<string> path = [value];
         Stack<NodeProto> nodes = new();
@@ -59,13 +69,14 @@ internal sealed record ConstantWeight(
             weight = weight.After(graph, node);
         }
 
-        return weight is { Dims.Count: 2 } ? weight : null;
+        return weight?.Dims.Count == dimensions ? weight : null;
     }
 
     /// <summary>Whether <paramref name="node"/> is one that a weight is seen through, its first input being the weight.</summary>
     public static bool PassesThrough(NodeProto node) =>
         node.Domain.Length == 0 && node.Input.Count > 0
-            && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "DequantizeLinear";
+            && node.OpType is "Transpose" or "Cast" or "Identity" or "Reshape" or "Squeeze" or "Unsqueeze" or "Flatten"
+                or "DequantizeLinear";
 
     /// <summary>What <paramref name="node"/> makes of the weight, or null where that is nothing this type can say.</summary>
     private ConstantWeight? After(GraphIndex graph, NodeProto node)
@@ -78,10 +89,14 @@ internal sealed record ConstantWeight(
                 return this with { Type = (DataType)Attributes.Int(node, "to", 0) };
             case "Transpose" when Dims.Count == 2:
                 return Attributes.Ints(node, "perm") is [0, 1] ? this : this with { Transposed = !Transposed };
+            case "Transpose" when Dims.Count == 3 && ExpertPick.ExchangesLast(Attributes.Ints(node, "perm")):
+                return this with { Transposed = !Transposed };
             case "Reshape" when !Transposed && node.Input.Count > 1 && graph.Constant(node.Input[1]) is { } shape:
                 return Reshaping.Resolve(Dims, shape, Attributes.Int(node, "allowzero", 0) != 0) is { } dims
                     ? this with { Dims = dims }
                     : null;
+            case "Squeeze" or "Unsqueeze" or "Flatten" when !Transposed && Reshaping.Resolve(graph, node, Dims) is { } reshaped:
+                return this with { Dims = reshaped };
             case "DequantizeLinear" when !Transposed && node.Input.Count > 1 && Dequantization is null && Type == (DataType)Tensor.DataType:
                 return Dequantization.Of(graph, node, Dims) is { } dequantization
                     ? this with { Dequantization = dequantization, Type = dequantization.Type }

@@ -24,14 +24,14 @@ internal sealed record Dequantization(
         string? zeroPointName = node.Input.ElementAtOrDefault(2) is { Length: > 0 } name ? name : null;
         TensorProto? zeroPoint = zeroPointName is null ? null : graph.Constant(zeroPointName);
         bool isKnown = (zeroPointName is null) == (zeroPoint is null);
-        if (!isKnown || graph.Constant(node.Input[1]) is not { } scale || !TensorTypes.IsFloat((DataType)scale.DataType)
+        if (!isKnown || ScaleOf(graph, node.Input[1]) is not var (scale, scaleType)
             || (zeroPoint is not null && !zeroPoint.Dims.SequenceEqual(scale.Dims)))
         {
             return null;
         }
 
         var type = (DataType)Attributes.Int(node, "output_dtype", 0);
-        type = type == DataType.Undefined ? (DataType)scale.DataType : type;
+        type = type == DataType.Undefined ? scaleType : type;
         if (scale.Dims.Count == 0 || scale.Dims is [1])
         {
             return new Dequantization(node.Input[1], scale, zeroPointName, zeroPoint, 1, dims.Aggregate(1L, (a, b) => a * b), 0, type);
@@ -50,6 +50,29 @@ internal sealed record Dequantization(
             : scale.Dims is [var length] && length == dims[axis];
         long inner = dims.Skip(axis + 1).Aggregate(1L, (a, b) => a * b);
         return fits ? new Dequantization(node.Input[1], scale, zeroPointName, zeroPoint, dims[axis], inner, block, type) : null;
+    }
+
+    /// <summary>
+    /// The constant that holds scales, and their type as read. It may stand behind a Cast: those of block formats are powers of two or
+    /// 8-bit numbers.
+    /// </summary>
+    private static (TensorProto Scale, DataType Type)? ScaleOf(GraphIndex graph, string value)
+    {
+        DataType? type = null;
+        while (graph.Constant(value) is null)
+        {
+            if (graph.Producer(value) is not { OpType: "Cast" or "Identity", Domain.Length: 0 } node)
+            {
+                return null;
+            }
+
+            type ??= node.OpType == "Cast" ? (DataType)Attributes.Int(node, "to", 0) : null;
+            value = node.Input[0];
+        }
+
+        TensorProto scale = graph.Constant(value)!;
+        var stored = (DataType)scale.DataType;
+        return TensorTypes.IsFloat(stored) || TensorTypes.IsLowFloat(stored) ? (scale, type ?? stored) : null;
     }
 
     /// <summary>The index of the scale of the element at <paramref name="position"/> of the row-major codes.</summary>

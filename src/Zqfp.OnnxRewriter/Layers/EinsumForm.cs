@@ -4,72 +4,107 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
-/// An Einsum of an activation and a constant weight that contracts the activation's last dimensions, such as <c>bsd,df->bsf</c>,
-/// <c>bsd,hkd->bshk</c> or <c>bshk,hkd->bsd</c>: a product with the weight as a matrix.
+/// An Einsum of an activation and a constant weight that have only contracted labels in common, such as <c>bsd,df->bsf</c>,
+/// <c>...d,df->...f</c>, <c>bsd,hkd->bhsk</c> or <c>bhsk,hkd->bsd</c>: a product with the weight as a matrix, between transpositions and
+/// reshapes of what it reads and makes.
 /// </summary>
 internal static class EinsumForm
 {
     /// <summary>The product, or null where the equation is none of this kind.</summary>
     public static LinearFormBuilder? Spell(GraphIndex graph, NodeProto node, LinearFormBuilder form)
     {
-        if (node.Input.Count != 2 || Parse(node) is not var (left, right, output))
+        if (EinsumEquation.Of(node) is not { } equation)
         {
             return null;
         }
 
-        bool isRight = Weight(graph, node.Input[1]) is not null;
-        string input = node.Input[isRight ? 0 : 1];
-        (string activation, string labels) = isRight ? (left, right) : (right, left);
-        if (Weight(graph, node.Input[isRight ? 1 : 0]) is not { } weight || weight.Dims.Count != labels.Length)
+        bool isRight = Dims(graph, node.Input[1]) is not null;
+        (string input, string stored) = isRight ? (node.Input[0], node.Input[1]) : (node.Input[1], node.Input[0]);
+        (string activation, string labels) = isRight ? (equation.Left, equation.Right) : (equation.Right, equation.Left);
+        string output = equation.Output;
+        if (Dims(graph, stored) is not { } dims || dims.Length != labels.Length)
         {
             return null;
         }
 
-        // Batch labels come first in activation and output, the contracted ones last in the activation, the weight's own last in the
-        // output.
-        string contracted = string.Concat(activation.Where(labels.Contains));
-        string batch = activation[..^contracted.Length];
-        string own = string.Concat(output.Where(labels.Contains));
-        bool isLinear = contracted.Length > 0 && own.Length > 0
-            && contracted.All(label => !output.Contains(label, StringComparison.Ordinal))
-            && activation == batch + contracted && output == batch + own && labels.Length == contracted.Length + own.Length
-            && (labels == contracted + own || labels == own + contracted) && labels.Distinct().Count() == labels.Length;
-        if (!isLinear)
-        {
-            return null;
-        }
-
+        // As the weight has them, so that its numbers stay where they are.
+        string contracted = string.Concat(labels.Where(label => activation.Contains(label) && !output.Contains(label)));
+        string own = string.Concat(labels.Where(label => !activation.Contains(label) && output.Contains(label)));
         bool isInputMajor = labels == contracted + own;
-        long[] dims = [.. weight.Dims];
-        long inner = Size(contracted, labels, dims);
-        long outer = Size(own, labels, dims);
-        string stored = node.Input[isRight ? 1 : 0];
-        string matrix = labels.Length == 2 ? stored : form.Reshape(stored, isInputMajor ? [inner, outer] : [outer, inner]);
-        string rows = contracted.Length == 1 ? input : form.Reshape(input, [.. Enumerable.Repeat(0L, batch.Length), inner]);
-        string product = form.Product("MatMul", [rows, isInputMajor ? matrix : form.TransposeLast(matrix, 2)]);
-        if (own.Length > 1)
+        bool isLinear = contracted.Length > 0 && own.Length > 0 && (isInputMajor || labels == own + contracted);
+        if (!isLinear || Expand(graph, input, ref activation, ref output, isSimple: labels.Length == 2) is false)
         {
-            form.Reshape(product,
-                [.. Enumerable.Repeat(0L, batch.Length), .. own.Select(label => dims[labels.IndexOf(label, StringComparison.Ordinal)])]);
+            return null;
         }
 
+        string batch = string.Concat(activation.Where(label => !contracted.Contains(label)));
+        if (!output.Order().SequenceEqual((batch + own).Order()))
+        {
+            return null;
+        }
+
+        long inner = Size(contracted);
+        long outer = Size(own);
+        string rows = Reorder(form, input, activation, batch + contracted);
+        rows = contracted.Length == 1 ? rows : form.Reshape(rows, [.. Kept(), inner]);
+        string matrix = labels.Length == 2 ? stored : form.Reshape(stored, isInputMajor ? [inner, outer] : [outer, inner]);
+        string product = form.Product("MatMul", [rows, isInputMajor ? matrix : form.TransposeLast(matrix, 2)]);
+        product = own.Length == 1 ? product : form.Reshape(product, [.. Kept(), .. own.Select(label => Size($"{label}"))]);
+        Reorder(form, product, batch + own, output);
         return form.End();
+
+        long Size(string part) => part.Aggregate(1L, (size, label) => size * dims[labels.IndexOf(label, StringComparison.Ordinal)]);
+
+        IEnumerable<long> Kept() => Enumerable.Repeat(0L, batch.Length);
     }
 
-    private static TensorProto? Weight(GraphIndex graph, string value) =>
-        graph.Initializer(value) is { Dims.Count: > 1 } tensor && TensorTypes.IsFloat((DataType)tensor.DataType) ? tensor : null;
-
-    private static long Size(string part, string labels, long[] dims) =>
-        part.Aggregate(1L, (size, label) => size * dims[labels.IndexOf(label, StringComparison.Ordinal)]);
-
-    /// <summary>The labels of both inputs and the output; null where the equation has an ellipsis or no output.</summary>
-    private static (string Left, string Right, string Output)? Parse(NodeProto node)
+    /// <summary>
+    /// Puts labels in the place of an ellipsis. Where the rank of the input is not known, that takes a <paramref name="isSimple"/>
+    /// equation, which a product of any rank says: its contracted label comes last, and the weight's own in its place.
+    /// </summary>
+    private static bool Expand(GraphIndex graph, string input, ref string activation, ref string output, bool isSimple)
     {
-        string equation = (Attributes.Text(node, "equation") ?? string.Empty).Replace(" ", string.Empty, StringComparison.Ordinal);
-        string[] sides = equation.Split("->");
-        return sides is [var inputs, var output] && inputs.Split(',') is [var left, var right]
-            && (inputs + output).All(c => c == ',' || char.IsAsciiLetter(c))
-            ? (left, right, output)
+        if (!activation.Contains(EinsumEquation.Ellipsis))
+        {
+            return !output.Contains(EinsumEquation.Ellipsis);
+        }
+
+        int more = 0;
+        if (graph.RankOf(input) is { } rank)
+        {
+            more = rank - activation.Length + 1;
+        }
+        else if (!isSimple || activation[0] != EinsumEquation.Ellipsis || output[0] != EinsumEquation.Ellipsis
+            || activation[..^1] != output[..^1])
+        {
+            return false;
+        }
+
+        if (more is < 0 or > 9 || !output.Contains(EinsumEquation.Ellipsis))
+        {
+            return false;
+        }
+
+        string labels = "0123456789"[..more];
+        activation = activation.Replace(".", labels, StringComparison.Ordinal);
+        output = output.Replace(".", labels, StringComparison.Ordinal);
+        return true;
+    }
+
+    /// <summary>The value with its dimensions in another order.</summary>
+    private static string Reorder(LinearFormBuilder form, string value, string from, string to) =>
+        from == to ? value : form.Transpose(value, [.. to.Select(label => (long)from.IndexOf(label, StringComparison.Ordinal))]);
+
+    /// <summary>The dimensions of a constant weight as the node sees it, or null where the value is none.</summary>
+    private static long[]? Dims(GraphIndex graph, string value)
+    {
+        if (graph.Initializer(value) is { Dims.Count: > 1 } tensor)
+        {
+            return TensorTypes.IsFloat((DataType)tensor.DataType) ? [.. tensor.Dims] : null;
+        }
+
+        return ConstantWeight.Trace(graph, value) is { } weight
+            ? weight.Transposed ? [weight.Dims[1], weight.Dims[0]] : [.. weight.Dims]
             : null;
     }
 }

@@ -19,13 +19,47 @@ internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
     public List<TensorProto> Initializers { get; } = [];
 
     /// <summary>The product itself, under the node's own name; <paramref name="op"/> is MatMul or Gemm.</summary>
-    public string Product(string op, IEnumerable<string> inputs, params AttributeProto[] attributes)
+    public string Product(string op, IEnumerable<string> inputs, params AttributeProto[] attributes) =>
+        Named(op, "", inputs, attributes);
+
+    /// <summary>
+    /// A product for experts, under the node's own name with <paramref name="part"/> behind it where the node becomes several of them.
+    /// </summary>
+    public string ExpertProduct(string part, IEnumerable<string> inputs, bool isInputMajor)
     {
-        string made = Add(op, "product", inputs, attributes);
-        NodeProto product = _nodes[^1];
-        product.Name = node.Name.Length > 0 ? node.Name : node.Output[0];
-        product.MetadataProps.AddRange(node.MetadataProps);
+        string made = Named(
+            OperatorNames.ExpertMatMul, part, inputs, isInputMajor ? [Attributes.Make(OperatorNames.InputMajor, 1)] : []);
+        _nodes[^1].Domain = OperatorNames.Domain;
         return made;
+    }
+
+    /// <summary>Any other node of ONNX's own operators.</summary>
+    public string Apply(string op, IEnumerable<string> inputs, params AttributeProto[] attributes) =>
+        Add(op, op.ToLowerInvariant(), inputs, attributes);
+
+    /// <summary>Any other node with several outputs.</summary>
+    public string[] Apply(string op, int outputs, IEnumerable<string> inputs, params AttributeProto[] attributes)
+    {
+        string[] made = [.. Enumerable.Range(0, outputs).Select(i => Fresh($"{op.ToLowerInvariant()}_{i}"))];
+        _nodes.Add(new NodeProto { OpType = op, Name = made[0], Input = { inputs }, Output = { made }, Attribute = { attributes } });
+        return made;
+    }
+
+    /// <summary>A constant vector of integers.</summary>
+    public string Integers(params long[] values) => Integers([values.Length], values);
+
+    /// <summary>A constant of integers of the shape <paramref name="dims"/>.</summary>
+    public string Integers(long[] dims, long[] values)
+    {
+        TensorProto tensor = new()
+        {
+            Name = Fresh("integers"),
+            DataType = (int)DataType.Int64,
+            Dims = { dims },
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(values)),
+        };
+        Initializers.Add(tensor);
+        return tensor.Name;
     }
 
     /// <summary>Exchanges dimensions.</summary>
@@ -38,25 +72,16 @@ internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
     /// <summary>Gives a value the shape <paramref name="dims"/>: 0 keeps a dimension, -1 stands for what is left.</summary>
     public string Reshape(string value, params long[] dims)
     {
-        TensorProto shape = new()
-        {
-            Name = Fresh("shape"),
-            DataType = (int)DataType.Int64,
-            Dims = { dims.Length },
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<long>(dims)),
-        };
-        Initializers.Add(shape);
-        return Add("Reshape", "reshaped", [value, shape.Name]);
+        return Add("Reshape", "reshaped", [value, Integers(dims)]);
     }
 
     /// <summary>Multiplies with a number; nothing where that is 1.</summary>
-    public string Scale(string value, float factor, DataType type)
-    {
-        if (factor == 1)
-        {
-            return value;
-        }
+    public string Scale(string value, float factor, DataType type) =>
+        factor == 1 ? value : Add("Mul", "scaled", [value, Number(factor, type)]);
 
+    /// <summary>A constant number.</summary>
+    public string Number(float factor, DataType type)
+    {
         TensorProto scalar = new() { Name = Fresh("factor"), DataType = (int)type };
         switch (type)
         {
@@ -75,7 +100,7 @@ internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
         }
 
         Initializers.Add(scalar);
-        return Add("Mul", "scaled", [value, scalar.Name]);
+        return scalar.Name;
     }
 
     /// <summary>Adds two values.</summary>
@@ -97,6 +122,15 @@ internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
     {
         _nodes[^1].Output[0] = node.Output[0];
         return this;
+    }
+
+    private string Named(string op, string part, IEnumerable<string> inputs, params AttributeProto[] attributes)
+    {
+        string made = Add(op, "product", inputs, attributes);
+        NodeProto product = _nodes[^1];
+        product.Name = (node.Name.Length > 0 ? node.Name : node.Output[0]) + part;
+        product.MetadataProps.AddRange(node.MetadataProps);
+        return made;
     }
 
     private string Add(string op, string part, IEnumerable<string> inputs, params AttributeProto[] attributes)

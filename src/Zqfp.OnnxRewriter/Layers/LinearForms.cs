@@ -22,7 +22,7 @@ internal static class LinearForms
     /// <param name="file">The file to name in errors.</param>
     /// <param name="wanted">Names of the products to say plainly, as layers are named; null for all.</param>
     public static GraphIndex Plain(GraphIndex graph, string file, IReadOnlySet<string>? wanted = null) =>
-        Replace(Replace(graph, file, wanted, Spell), file, wanted, TurnLeft);
+        Replace(Replace(Replace(graph, file, wanted, ExpertForms.Spell), file, wanted, Spell), file, wanted, TurnLeft);
 
     private static GraphIndex Replace(GraphIndex graph, string file, IReadOnlySet<string>? wanted,
         Func<GraphIndex, NodeProto, LinearFormBuilder, LinearFormBuilder?> form)
@@ -120,7 +120,7 @@ internal static class LinearForms
             }
 
             bool isWeight = (i == 1) == (right is not null);
-            if ((isWeight ? 2 : ValueRank.Of(graph, factors[i])) is not { } rank || rank < 2)
+            if ((isWeight ? 2 : graph.RankOf(factors[i])) is not { } rank || rank < 2)
             {
                 return null;
             }
@@ -138,7 +138,7 @@ internal static class LinearForms
         TensorProto? tensor = graph.Initializer(node.Input[1]);
         if (tensor is null || tensor.Dims.Count < 3 || tensor.Dims.SkipLast(2).Any(dim => dim != 1)
             || !TensorTypes.IsFloat((DataType)tensor.DataType)
-            || ValueRank.Of(graph, node.Input[0]) is not { } rank || rank < tensor.Dims.Count)
+            || graph.RankOf(node.Input[0]) is not { } rank || rank < tensor.Dims.Count)
         {
             return null;
         }
@@ -183,7 +183,7 @@ internal static class LinearForms
         }
 
         bool isGemm = node.OpType == "Gemm";
-        int? rank = isGemm ? 2 : ValueRank.Of(graph, node.Input[1]);
+        int? rank = isGemm ? 2 : graph.RankOf(node.Input[1]);
         if (rank is not { } dims || dims < 2 || (isGemm && node.Input.Count > 2))
         {
             return null;

@@ -49,9 +49,31 @@ internal sealed record LinearLayer
     /// </summary>
     public string? SharesWeightOf { get; init; }
 
+    /// <summary>Which of several experts it is; null for a layer that every row goes through.</summary>
+    public ExpertPlace? Expert { get; init; }
+
+    /// <summary>
+    /// The value [.., 1] that each token's share of the output is multiplied with before anything else sees it: tokens for which it is 0 do
+    /// not matter. Null where there is none.
+    /// </summary>
+    public string? RoutedBy { get; init; }
+
+    /// <summary>Whether a router decides which tokens go through it.</summary>
+    public bool IsExpert => Expert is not null || RoutedBy is not null;
+
+    /// <summary>Whether it decides which expert a token goes to.</summary>
+    public bool IsRouter { get; init; }
+
     /// <summary>Whether it makes the logits (no other linear layer stands between it and them).</summary>
     public bool IsHead { get; init; }
 
     /// <summary>Whether its weight is read by something that is not a linear layer: a tied embedding.</summary>
     public bool IsTied { get; init; }
 }
+
+/// <summary>A layer's place among the experts whose weights are one constant.</summary>
+/// <param name="Group">The name of their product.</param>
+/// <param name="Number">Its number, from 0.</param>
+/// <param name="Count">How many experts there are.</param>
+/// <param name="Index">The value that tells each row's expert.</param>
+internal sealed record ExpertPlace(string Group, int Number, int Count, string Index);

@@ -17,7 +17,11 @@ internal static class LinearLayerFinder
         HashSet<string> names = new(StringComparer.Ordinal);
         foreach (NodeProto node in graph.Nodes.Where(live.Contains))
         {
-            if (Match(graph, node) is { } layer)
+            if (ExpertLayers.Match(graph, node) is { } experts)
+            {
+                found.AddRange(experts);
+            }
+            else if (Match(graph, node) is { } layer)
             {
                 found.Add(layer with { Name = Unique(node, names, named) });
             }
@@ -93,7 +97,7 @@ internal static class LinearLayerFinder
     }
 
     /// <summary>PyTorch's exporter writes the modules around a node as a list, from the outermost to the node itself.</summary>
-    private static string? Module(NodeProto node)
+    internal static string? Module(NodeProto node)
     {
         string? scopes = node.MetadataProps.FirstOrDefault(entry => entry.Key == "pkg.torch.onnx.name_scopes")?.Value;
         return scopes?.Trim('[', ']').Split(',').SkipLast(1).LastOrDefault()?.Trim(' ', '\'', '"') is { Length: > 0 } module
@@ -147,9 +151,9 @@ internal static class LinearLayerFinder
         outputs.UnionWith(graph.Nodes.Where(node => !products.Contains(node) && ProductNode.Outputs(graph, node) is not null)
             .SelectMany(node => node.Output));
         HashSet<NodeProto> afterLastLayer = Reachability.Ancestors(graph, [logits], outputs.Contains);
-        return [.. layers.Select(layer => layer with
+        return RoutingWeights.MarkRouters(graph, RoutingWeights.Mark(graph, ExpertLayers.NameModules([.. layers.Select(layer => layer with
         {
             IsHead = layer.Output == logits || graph.Consumers(layer.Output).Any(afterLastLayer.Contains),
-        })];
+        })])));
     }
 }

@@ -11,6 +11,15 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="IsHead">Whether it makes the logits.</param>
 internal sealed record OverlookedProduct(string Name, string Operator, TensorProto Weight, string Reason, bool IsHead = false)
 {
+    /// <summary>The module of the training framework that it was; null where the exporter did not say.</summary>
+    public string? Module { get; init; }
+
+    /// <summary>What people call it: the module where that is known, else the name.</summary>
+    public string DisplayName => Module ?? Name;
+
+    /// <summary>Whether the options leave it out, so that nobody expects it to be quantized.</summary>
+    public bool IsLeftOut { get; init; }
+
     /// <summary>Every such product of a graph, in the order they run, one entry for each of its weights.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="layers">The linear layers found in it.</param>
@@ -35,7 +44,10 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
                 bool isHead = node.Output.Any(output => output == logits || graph.Consumers(output).Any(afterLast.Contains));
                 found.AddRange(WeightsOf(graph, node).Select(weight => new OverlookedProduct(
                     NameOf(node), node.OpType, weight.Tensor,
-                    live.Contains(node) ? Explain(node, weight) : "the logits do not depend on it", isHead)));
+                    live.Contains(node) ? Explain(node, weight) : "the logits do not depend on it", isHead)
+                {
+                    Module = LinearLayerFinder.Module(node),
+                }));
             }
 
             foreach (GraphProto body in Subgraphs.Of(node))
@@ -64,7 +76,10 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
             if (ProductNode.Is(node))
             {
                 found.AddRange(node.Input.Select(input => Constant(graph, bodies, input)).OfType<TensorProto>().Where(IsMatrix)
-                    .Select(tensor => new OverlookedProduct(NameOf(node), node.OpType, tensor, reason)));
+                    .Select(tensor => new OverlookedProduct(NameOf(node), node.OpType, tensor, reason)
+                    {
+                        Module = LinearLayerFinder.Module(node),
+                    }));
             }
 
             foreach (GraphProto body in Subgraphs.Of(node))
@@ -93,9 +108,9 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
         return Behind(graph, value)?.Tensor;
     }
 
-    private static IEnumerable<(TensorProto Tensor, int Input, NodeProto? Picker)> WeightsOf(GraphIndex graph, NodeProto node) =>
-        node.Input.Select((input, i) => Behind(graph, input) is var (tensor, picker) && IsMatrix(tensor)
-            ? (tensor, i, picker)
+    private static IEnumerable<(TensorProto Tensor, int Input, NodeProto? Maker)> WeightsOf(GraphIndex graph, NodeProto node) =>
+        node.Input.Select((input, i) => (Behind(graph, input) ?? ComputedFrom(graph, input)) is var (tensor, maker) && IsMatrix(tensor)
+            ? (tensor, i, maker)
             : default((TensorProto, int, NodeProto?)?))
             .OfType<(TensorProto, int, NodeProto?)>();
 
@@ -112,14 +127,47 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
                 return null;
             }
 
-            picker = node.OpType.StartsWith("Gather", StringComparison.Ordinal) ? node : picker;
+            picker = IsGather(node) || (picker is null && node.OpType is "Slice" or "Split") ? node : picker;
             value = node.Input[0];
         }
 
         // What is picked from a matrix are rows: an embedding.
         TensorProto tensor = graph.Constant(value)!;
-        return picker is null || tensor.Dims.Count > 2 ? (tensor, picker) : null;
+        return picker is null || !IsGather(picker) || tensor.Dims.Count > 2 ? (tensor, picker) : null;
     }
+
+    /// <summary>
+    /// The largest of the constants that nodes compute a value from, and the last of these nodes; null where the value depends on what the
+    /// model reads, or on more nodes than weights are made by.
+    /// </summary>
+    private static (TensorProto Tensor, NodeProto? Maker)? ComputedFrom(GraphIndex graph, string value)
+    {
+        const int MostNodes = 64;
+        HashSet<NodeProto> seen = new(ReferenceEqualityComparer.Instance);
+        List<TensorProto> constants = [];
+        Stack<string> open = new([value]);
+        while (open.TryPop(out string? next))
+        {
+            if (graph.Constant(next) is { } constant)
+            {
+                constants.Add(constant);
+            }
+            else if (graph.Producer(next) is not { } node || seen.Count == MostNodes)
+            {
+                return null;
+            }
+            else if (seen.Add(node))
+            {
+                GraphIndex.ReadBy(node).ToList().ForEach(open.Push);
+            }
+        }
+
+        return constants.MaxBy(tensor => tensor.Dims.Aggregate(Int128.One, (size, dim) => size * dim)) is { } largest
+            ? (largest, graph.Producer(value))
+            : null;
+    }
+
+    private static bool IsGather(NodeProto node) => node.OpType.StartsWith("Gather", StringComparison.Ordinal);
 
     private static bool IsSeenThrough(NodeProto node) =>
         ConstantWeight.PassesThrough(node) || (node.Domain.Length == 0
@@ -127,7 +175,7 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
 
     private static string NameOf(NodeProto node) => node.Name.Length > 0 ? node.Name : node.Output[0];
 
-    private static string Explain(NodeProto node, (TensorProto Tensor, int Input, NodeProto? Picker) weight)
+    private static string Explain(NodeProto node, (TensorProto Tensor, int Input, NodeProto? Maker) weight)
     {
         var type = (DataType)weight.Tensor.DataType;
         string integer = type is DataType.Int8 or DataType.Uint8
@@ -142,9 +190,11 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
             "QMoE" => "already quantized experts: QMoE",
             "MoE" => "experts of a MoE operator, all in one constant of 3 dimensions",
             "Attention" or "QAttention" or "DecoderAttention" or "LongformerAttention" => $"the projection inside a fused {node.OpType}",
+            _ when type == DataType.Double => "computes in float64",
             _ when !TensorTypes.IsFloat(type) => $"already {integer}: {node.OpType}",
-            _ when weight.Picker is { } picker =>
-                $"experts in one constant of {weight.Tensor.Dims.Count} dimensions, picked by {picker.OpType}",
+            _ when weight.Maker is { } maker => IsGather(maker)
+                ? $"experts in one constant of {weight.Tensor.Dims.Count} dimensions, picked by {maker.OpType}"
+                : $"its weight is computed from constants by {maker.OpType}",
             "Conv" or "FusedConv" => $"a {node.OpType} with a kernel of several positions, groups, strides or padding",
             "Einsum" => $"an Einsum that is no plain product: {Attributes.Text(node, "equation")}",
             _ when weight.Tensor.Dims.Count != 2 => $"its constant has {weight.Tensor.Dims.Count} dimensions instead of 2",

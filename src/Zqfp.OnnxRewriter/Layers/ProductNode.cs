@@ -24,7 +24,8 @@ internal static class ProductNode
     {
         "" => Standard.Contains(node.OpType),
         "com.microsoft" => Microsoft.Contains(node.OpType),
-        OperatorNames.Domain => node.OpType.StartsWith("MatMul", StringComparison.Ordinal),
+        OperatorNames.Domain => node.OpType.StartsWith("MatMul", StringComparison.Ordinal)
+            || node.OpType.StartsWith(OperatorNames.ExpertPrefix, StringComparison.Ordinal),
         _ => false,
     };
 
@@ -71,16 +72,16 @@ internal static class ProductNode
 
     private static long? EinsumRows(GraphIndex graph, NodeProto node)
     {
-        string[] sides = (Attributes.Text(node, "equation") ?? string.Empty)
-            .Replace(" ", string.Empty, StringComparison.Ordinal)
-            .Split("->");
-        string[] labels = sides[0].Split(',');
-        int constant = labels.Length == 2 && node.Input.Count == 2
-            ? Enumerable.Range(0, 2).FirstOrDefault(i => graph.Initializer(node.Input[i]) is not null, -1)
-            : -1;
-        return constant >= 0 && sides is [_, [.., var last]]
-            && labels[constant].IndexOf(last, StringComparison.Ordinal) is >= 0 and var place
-            && graph.Initializer(node.Input[constant])!.Dims.ElementAtOrDefault(place) is > 0 and var size
+        if (EinsumEquation.Of(node) is not { Output: [.., var last] } equation)
+        {
+            return null;
+        }
+
+        (string value, string labels) = graph.Initializer(node.Input[0]) is not null
+            ? (node.Input[0], equation.Left)
+            : (node.Input[1], equation.Right);
+        return labels.IndexOf(last, StringComparison.Ordinal) is >= 0 and var place
+            && graph.Initializer(value)?.Dims.ElementAtOrDefault(place) is > 0 and var size
             ? size
             : null;
     }

@@ -2,7 +2,7 @@ using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>The shape that a Reshape gives.</summary>
+/// <summary>The shapes that Reshape and its kin give.</summary>
 internal static class Reshaping
 {
     /// <summary>
@@ -36,6 +36,45 @@ internal static class Reshaping
         }
 
         return wanted.All(dim => dim >= 0) && Product(wanted) == total ? wanted : null;
+    }
+
+    /// <summary>
+    /// What Squeeze, Unsqueeze or Flatten make of <paramref name="dims"/>, or null where the axes are unknown or do not fit.
+    /// </summary>
+    public static IReadOnlyList<long>? Resolve(GraphIndex graph, NodeProto node, IReadOnlyList<long> dims)
+    {
+        if (node.OpType == "Flatten")
+        {
+            long axis = Attributes.Int(node, "axis", 1);
+            axis = axis < 0 ? axis + dims.Count : axis;
+            return axis >= 0 && axis <= dims.Count && Product(dims) <= long.MaxValue
+                ? [(long)Product([.. dims.Take((int)axis)]), (long)Product([.. dims.Skip((int)axis)])]
+                : null;
+        }
+
+        bool isGiven = node.Input.Count > 1 && node.Input[1].Length > 0;
+        long[]? axes = isGiven
+            ? graph.Constant(node.Input[1]) is { } tensor ? IntTensor.Read(tensor) : null
+            : Attributes.Ints(node, "axes")?.ToArray();
+        if (axes is null)
+        {
+            return node.OpType == "Squeeze" && !isGiven ? [.. dims.Where(dim => dim != 1)] : null;
+        }
+
+        int rank = node.OpType == "Squeeze" ? dims.Count : dims.Count + axes.Length;
+        HashSet<long> places = [.. axes.Select(axis => axis < 0 ? axis + rank : axis)];
+        if (places.Count != axes.Length || places.Any(axis => axis < 0 || axis >= rank))
+        {
+            return null;
+        }
+
+        if (node.OpType == "Squeeze")
+        {
+            return places.All(axis => dims[(int)axis] == 1) ? [.. dims.Where((_, i) => !places.Contains(i))] : null;
+        }
+
+        Queue<long> rest = new(dims);
+        return [.. Enumerable.Range(0, rank).Select(i => places.Contains(i) ? 1 : rest.Dequeue())];
     }
 
     private static Int128 Product(IReadOnlyList<long> dims) => dims.Aggregate(Int128.One, (product, dim) => product * dim);

@@ -21,11 +21,12 @@ internal static class WeightReader
                 file.Path);
         }
 
-        var numbers = new WeightNumbers(file, ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!);
+        var numbers = new WeightNumbers(file, Trace(graph, layer));
+        long first = (layer.Expert?.Number ?? 0) * count;
         float[] weight = new float[count];
         if (!layer.StoredInputMajor)
         {
-            numbers.Read(0, weight);
+            numbers.Read(first, weight);
             return weight;
         }
 
@@ -33,7 +34,7 @@ internal static class WeightReader
         for (int k = 0; k < layer.InFeatures; k += Strip)
         {
             int rows = Math.Min(Strip, layer.InFeatures - k);
-            numbers.Read((long)k * layer.OutFeatures, strip.AsSpan(0, rows * layer.OutFeatures));
+            numbers.Read(first + ((long)k * layer.OutFeatures), strip.AsSpan(0, rows * layer.OutFeatures));
             for (int n = 0; n < layer.OutFeatures; n++)
             {
                 Span<float> target = weight.AsSpan((int)(((long)n * layer.InFeatures) + k), rows);
@@ -46,6 +47,19 @@ internal static class WeightReader
 
         return weight;
     }
+
+    /// <summary>All numbers of a constant in float32, in the order they are stored.</summary>
+    public static float[] ReadAll(OnnxFile file, ConstantWeight weight)
+    {
+        float[] values = new float[weight.Dims.Aggregate(1L, (product, dim) => product * dim)];
+        new WeightNumbers(file, weight).Read(0, values);
+        return values;
+    }
+
+    /// <summary>The constant that a layer's weight is, or is a part of.</summary>
+    public static ConstantWeight Trace(GraphIndex graph, LinearLayer layer) => layer.Expert is null
+        ? ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!
+        : ConstantWeight.TraceStack(graph, layer.Nodes[0].Input[2])!;
 
     /// <summary>The numbers of a constant weight in the order they are stored.</summary>
     private sealed class WeightNumbers(OnnxFile file, ConstantWeight weight)

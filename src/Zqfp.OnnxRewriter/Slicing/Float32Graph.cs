@@ -19,6 +19,9 @@ internal static class Float32Graph
     /// <summary>Whether anything in <paramref name="graph"/> is bfloat16, for which ONNX Runtime's CPU library has no kernels.</summary>
     public static bool UsesBfloat16(GraphProto graph) => Uses(graph, type => type == (long)DataType.Bfloat16);
 
+    /// <summary>Whether anything in <paramref name="graph"/> is float16.</summary>
+    public static bool UsesFloat16(GraphProto graph) => Uses(graph, type => type == (long)DataType.Float16);
+
     /// <summary>Makes <paramref name="model"/> compute in float32 what it computes in float16 or bfloat16.</summary>
     /// <param name="model">A model; nodes are replaced rather than changed, because other models may hold them too.</param>
     /// <param name="weights">The content of initializers that are marked as external, by name.</param>

@@ -35,10 +35,9 @@ internal static class StagePlanner
         HashSet<NodeProto> done = new(ReferenceEqualityComparer.Instance);
         HashSet<string> kept = new(StringComparer.Ordinal);
         List<CalibrationStage> stages = [];
-        foreach (IGrouping<string, LinearLayer> group in layers.GroupBy(layer => layer.Input))
+        foreach (IReadOnlyList<LinearLayer> stage in StageOrder.Group(graph, layers))
         {
-            LinearLayer[] stage = [.. group];
-            string[] observed = [.. (observes?.Invoke(stage) ?? [group.Key]).Distinct()];
+            string[] observed = [.. (observes?.Invoke(stage) ?? [stage[0].Input]).Distinct()];
             HashSet<NodeProto> slice = Reachability.Ancestors(graph, observed, kept.Contains);
             done.UnionWith(slice.Where(costly.Contains));
             string[] reads =
@@ -53,7 +52,7 @@ internal static class StagePlanner
             string[] drops = [.. kept.Where(value => !ReadLater(value)).Order(StringComparer.Ordinal)];
             stages.Add(new CalibrationStage
             {
-                Input = group.Key,
+                Input = stage[0].Input,
                 Layers = stage,
                 Observes = observed,
                 Nodes = [.. slice.OrderBy(graph.Position)],

@@ -16,6 +16,7 @@ internal sealed unsafe class MappedFile : IDisposable
     public MappedFile(string path)
     {
         _path = Path.GetFullPath(path);
+        Stamp = FileStamp.Of(path);
         Length = new FileInfo(path).Length;
         if (Length == 0)
         {
@@ -28,7 +29,17 @@ internal sealed unsafe class MappedFile : IDisposable
         byte* pointer = null;
         _view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
         _start = pointer + _view.PointerOffset;
+
+        // Pages beyond the end of a file that became shorter meanwhile would end the process when they are touched.
+        if ((long)_view.SafeMemoryMappedViewHandle.ByteLength < Length || new FileInfo(path).Length != Length)
+        {
+            Dispose();
+            throw new IOException($"'{path}' changed while it was opened.");
+        }
     }
+
+    /// <summary>What the file was before it was mapped.</summary>
+    public FileStamp Stamp { get; }
 
     /// <summary>Bytes in the file when it was mapped.</summary>
     public long Length { get; }

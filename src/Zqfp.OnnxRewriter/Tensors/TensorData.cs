@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using Zqfp.Numerics;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;
@@ -56,7 +57,7 @@ internal sealed class TensorData
 
     /// <summary>
     /// Reads <paramref name="destination"/>.Length elements as float32, beginning at element <paramref name="start"/>.
-    /// Exact for float16, bfloat16 and integers up to 16 bits; float64 and int32 are rounded.
+    /// Exact for float16, bfloat16, floating point of 8 and 4 bits, and integers up to 16 bits; float64 and int32 are rounded.
     /// </summary>
     public void ReadFloats(long start, Span<float> destination)
     {
@@ -80,7 +81,7 @@ internal sealed class TensorData
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
-    /// <summary>4-bit integers lie two to a byte, the first in the low half.</summary>
+    /// <summary>4-bit numbers lie two to a byte, the first in the low half.</summary>
     private void ReadNibbles(long start, Span<float> destination)
     {
         long first = start / 2;
@@ -92,6 +93,7 @@ internal sealed class TensorData
             destination[i] = Type switch
             {
                 DataType.Uint4 => nibble,
+                DataType.Float4E2M1 => NumberFormat.E2M1.Decode((byte)nibble),
                 DataType.Int4 => nibble >= 8 ? nibble - 16 : nibble,
                 _ => throw NotNumbers(),
             };
@@ -132,6 +134,24 @@ internal sealed class TensorData
                 break;
             case DataType.Int32:
                 Convert<int>(bytes, floats);
+                break;
+            case DataType.Float8E4M3Fn:
+                NumberFormat.E4M3.Decode(bytes, floats);
+                break;
+            case DataType.Float8E5M2:
+                for (int i = 0; i < floats.Length; i++)
+                {
+                    // The upper half of a float16.
+                    floats[i] = (float)BitConverter.UInt16BitsToHalf((ushort)(bytes[i] << 8));
+                }
+
+                break;
+            case DataType.Float8E8M0:
+                for (int i = 0; i < floats.Length; i++)
+                {
+                    floats[i] = bytes[i] == byte.MaxValue ? float.NaN : MathF.ScaleB(1, bytes[i] - 127);
+                }
+
                 break;
             default:
                 throw NotNumbers();

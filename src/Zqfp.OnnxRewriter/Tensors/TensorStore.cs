@@ -23,6 +23,9 @@ internal sealed class TensorStore : IDisposable
     /// <summary>External files opened so far, as full paths.</summary>
     public IReadOnlyCollection<string> Files => _files.Keys;
 
+    /// <summary>What one of <see cref="Files"/> was before it was mapped.</summary>
+    public FileStamp StampOf(string file) => _files[file].Stamp;
+
     /// <summary>The content of <paramref name="tensor"/>.</summary>
     /// <exception cref="ZqfpException">Its data is missing, too short, outside the folder, or does not fit its shape.</exception>
     public TensorData Open(TensorProto tensor)

@@ -38,6 +38,15 @@ internal static class TensorTypes
     public static bool IsInteger(DataType type) =>
         type is DataType.Int8 or DataType.Uint8 or DataType.Int4 or DataType.Uint4 or DataType.Int16 or DataType.Uint16 or DataType.Int32;
 
+    /// <summary>
+    /// Whether codes of this type are read as numbers by <see cref="TensorData.ReadFloats"/>, integers or floating point of 4 or 8 bits.
+    /// </summary>
+    public static bool IsCode(DataType type) => IsInteger(type) || IsLowFloat(type);
+
+    /// <summary>Floating point of 4 or 8 bits.</summary>
+    public static bool IsLowFloat(DataType type) =>
+        type is DataType.Float8E4M3Fn or DataType.Float8E5M2 or DataType.Float8E8M0 or DataType.Float4E2M1;
+
     /// <summary>Bytes of a tensor of <paramref name="elements"/> elements: sub-byte types are packed without gaps between rows.</summary>
     public static long ByteLength(DataType type, long elements) =>
         checked((elements * BitsPerElement(type)) + 7) / 8;

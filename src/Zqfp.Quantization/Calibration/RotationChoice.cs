@@ -43,7 +43,7 @@ internal static class RotationChoice
     /// <param name="sums">What the layers read.</param>
     public static int Of(
         QuantizeOptions options, CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
-        StageSums sums)
+        ITokenSample sums)
     {
         int block = Block(options, stage.Layers[0].InFeatures);
         if (options.Rotation != QuantizeOptions.AutoRotation || block == 0)
@@ -85,7 +85,7 @@ internal static class RotationChoice
     /// <summary>The tokens sampled, in both bases.</summary>
     private sealed class Sample : IDisposable
     {
-        public Sample(QuantizeOptions options, int columns, int block, StageSums sums)
+        public Sample(QuantizeOptions options, int columns, int block, ITokenSample sums)
         {
             using var fit = new GramAccumulator(columns, sums.Workers);
             using var held = new GramAccumulator(columns, sums.Workers);

@@ -11,6 +11,9 @@ namespace Zqfp.Quantization;
 /// <remarks>Memory: the weights of one slice of each, the boundary values of all windows of each, and the moments of one stage.</remarks>
 internal sealed class StageCalibration : IDisposable
 {
+    /// <summary>Experts by whose weights a rotation is chosen for all of them.</summary>
+    private const int MostTried = 8;
+
     private readonly QuantizeOptions _options;
     private readonly TargetPlan _plan;
     private readonly IReadOnlyList<TokenBatch> _batches;
@@ -40,22 +43,73 @@ internal sealed class StageCalibration : IDisposable
     /// <param name="recipes">How each of its layers is quantized.</param>
     /// <param name="weights">Reads a layer's weight [N, K].</param>
     /// <param name="isMeasured">Whether its layers are still to be quantized.</param>
-    /// <returns>What its layers read, or null where that is not measured.</returns>
-    public StageInput? Run(int index, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, bool isMeasured)
+    /// <param name="knownRotation">The rotation of the stage's input where it is decided already; null to choose it.</param>
+    /// <returns>What its layers read, to be disposed before the next stage runs; null where that is not measured.</returns>
+    public StageInputs? Run(int index, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, bool isMeasured,
+        int? knownRotation)
     {
         CalibrationStage stage = _plan.Stages[index];
-        using StageValues read = _quantized.Run(stage, isMeasured);
-        using StageValues? exact = _float?.Run(_plan.Float![index], isMeasured);
-        if (!isMeasured)
+        StageValues read = _quantized.Run(stage, isMeasured);
+        StageValues? exact = _float?.Run(_plan.Float![index], isMeasured);
+        try
         {
-            return null;
-        }
+            if (isMeasured && stage.Layers.Any(layer => layer.IsExpert))
+            {
+                return Routed(stage, recipes, weights, read, exact, knownRotation);
+            }
 
-        var sums = new StageSums(new StageSource(_options, stage, _plan.JoinsOf(stage), read, exact, _workers), _batches);
-        int rotation = _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
+            using StageValues reading = read;
+            using StageValues? reference = exact;
+            if (!isMeasured)
+            {
+                return null;
+            }
+
+            var sums = new StageSums(new StageSource(_options, stage, _plan.JoinsOf(stage), read, exact, _workers), _batches);
+            return new StageInputs(sums.Take(knownRotation ?? Rotation(stage, recipes, weights, sums)));
+        }
+        catch
+        {
+            read.Dispose();
+            exact?.Dispose();
+            throw;
+        }
+    }
+
+    private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
+        StageValues read, StageValues? exact, int? knownRotation)
+    {
+        var sums = new RoutedSums(_options, stage, _batches, read, exact, _workers);
+        int rotation = knownRotation ?? Rotation(stage, recipes, weights, sums);
+        return new StageInputs(
+            layer =>
+            {
+                try
+                {
+                    return sums.Of(layer, rotation);
+                }
+                catch (ZqfpException e)
+                {
+                    throw new ZqfpException(e.Code, $"Layer '{layer.DisplayName}': {e.Message}", e.File, e);
+                }
+            },
+            exact is null ? [sums, read] : [sums, read, exact]);
+    }
+
+    /// <summary>
+    /// Chooses by the weights of all layers that read the value, of experts by those of some; where layers of a later stage read it too,
+    /// they will have the same.
+    /// </summary>
+    private int Rotation(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
+        ITokenSample sums)
+    {
+        LinearLayer[] all = [.. _plan.Stages.Where(other => other.Input == stage.Input).SelectMany(other => other.Layers)];
+        LinearLayer[] routed = [.. all.Where(layer => layer.IsExpert)];
+        int step = Math.Max(1, routed.Length / MostTried);
+        LinearLayer[] tried = [.. all.Where(layer => !layer.IsExpert), .. routed.Where((_, i) => i % step == 0)];
+        return _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
             ? QuantizeOptions.NoRotation
-            : RotationChoice.Of(_options, stage, recipes, weights, sums);
-        return sums.Take(rotation);
+            : RotationChoice.Of(_options, stage with { Layers = tried }, recipes, weights, sums);
     }
 
     public void Dispose()

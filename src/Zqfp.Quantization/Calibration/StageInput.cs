@@ -11,6 +11,9 @@ namespace Zqfp.Quantization;
 /// <param name="Targets">What the layers are to reproduce; null for their own weights.</param>
 internal sealed record StageInput(Hessian? Hessian, ActivationRange? Range, int Rotation, StageTargets? Targets) : IDisposable
 {
+    /// <summary>Tokens that a router sent the layer; null where every token goes through it.</summary>
+    public long? Tokens { get; init; }
+
     /// <summary>Whether nothing is known of what the layers read.</summary>
     public bool IsUnseen => Hessian is null;
 

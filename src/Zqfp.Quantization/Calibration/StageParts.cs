@@ -30,8 +30,8 @@ internal sealed class StageParts : IDisposable
     /// <param name="source">The stage and its values.</param>
     /// <param name="rotation">Inputs of a block that are rotated, 0 for none.</param>
     /// <param name="hasTargets">
-    /// Whether float targets are summed too. Without them and without rotation what is summed is the input before it is rounded: the paper's
-    /// recipe.
+    /// Whether float targets are summed too. Without them and without rotation what is summed is the input before it is rounded: the
+    /// paper's recipe.
     /// </param>
     public StageParts(StageSource source, int rotation, bool hasTargets)
     {

@@ -7,7 +7,7 @@ namespace Zqfp.Quantization;
 /// <summary>Sums up what one stage's slices gave.</summary>
 /// <param name="source">The stage and its values.</param>
 /// <param name="batches">The windows.</param>
-internal sealed class StageSums(StageSource source, IReadOnlyList<TokenBatch> batches)
+internal sealed class StageSums(StageSource source, IReadOnlyList<TokenBatch> batches) : ITokenSample
 {
     private readonly CalibrationStage _stage = source.Stage;
 
@@ -46,11 +46,13 @@ internal sealed class StageSums(StageSource source, IReadOnlyList<TokenBatch> ba
 
     /// <summary>Sums all windows up.</summary>
     /// <param name="rotation">Inputs of a block that are rotated, 0 for none.</param>
+    /// <exception cref="ZqfpException">ZQFP1022: what the layers read does not fit them. ZQFP2003: it is not finite.</exception>
     public StageInput Take(int rotation)
     {
         bool hasTargets = source.Options.LayerTarget != LayerTarget.None && HeldWindows > 0 && IsAligned;
         try
         {
+            RequireColumns();
             using var parts = new StageParts(source, rotation, hasTargets);
             for (int i = 0, window = 0; i < batches.Count; window += batches[i].Windows, i++)
             {
@@ -64,6 +66,20 @@ internal sealed class StageSums(StageSource source, IReadOnlyList<TokenBatch> ba
         {
             string more = _stage.Layers.Count > 1 ? $" (and {_stage.Layers.Count - 1} more that read '{_stage.Input}')" : "";
             throw new ZqfpException(e.Code, $"Layer '{_stage.Layers[0].DisplayName}'{more}: {e.Message}", e.File, e);
+        }
+    }
+
+    private void RequireColumns()
+    {
+        int expected = _stage.Layers[0].InFeatures;
+        for (int i = 0; i < batches.Count; i++)
+        {
+            if (source.Read.RowLength(_stage.Input, i) is var columns && columns != expected)
+            {
+                throw new ZqfpException(
+                    "ZQFP1022",
+                    $"it reads rows of {columns} numbers, and its weight has {expected} columns. The model is damaged: export it again.");
+            }
         }
     }
 

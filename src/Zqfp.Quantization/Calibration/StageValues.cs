@@ -18,7 +18,7 @@ internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values
     /// <param name="batch">The batch.</param>
     /// <param name="buffer">Where they are put; it grows where it is too short.</param>
     /// <exception cref="ZqfpException">ZQFP1012: they are neither float nor float16.</exception>
-    public Span<float> Read(string name, int batch, ref float[] buffer)
+    public Span<float> Read(string name, int batch, scoped ref float[] buffer)
     {
         OrtValue value = values[name][batch];
         int length = Length(name, batch);
@@ -43,6 +43,22 @@ internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values
 
         return floats;
     }
+
+    /// <summary>The numbers of <paramref name="name"/> in one batch, where they are.</summary>
+    /// <exception cref="ZqfpException">ZQFP1012: they are neither float nor float16.</exception>
+    public ReadOnlySpan<float> Floats(string name, int batch)
+    {
+        float[] converted = [];
+        return values[name][batch].GetTensorTypeAndShape().ElementDataType == TensorElementType.Float
+            ? values[name][batch].GetTensorDataAsSpan<float>()
+            : Read(name, batch, ref converted);
+    }
+
+    /// <summary>The length of the rows of <paramref name="name"/> in one batch.</summary>
+    public long RowLength(string name, int batch) => values[name][batch].GetTensorTypeAndShape().Shape.LastOrDefault(1);
+
+    /// <summary>The integers of <paramref name="name"/> in one batch.</summary>
+    public ReadOnlySpan<long> Integers(string name, int batch) => values[name][batch].GetTensorDataAsSpan<long>();
 
     public void Dispose()
     {

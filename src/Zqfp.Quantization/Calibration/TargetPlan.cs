@@ -53,11 +53,11 @@ internal sealed class TargetPlan
     private void FindJoins(OnnxFile file, GraphIndex graph, IReadOnlyList<LinearLayer> layers)
     {
         HashSet<NodeProto> notYet = [.. layers.SelectMany(layer => layer.Nodes)];
-        foreach (IGrouping<string, LinearLayer> stage in layers.GroupBy(layer => layer.Input))
+        foreach (IReadOnlyList<LinearLayer> stage in StageOrder.Group(graph, layers))
         {
             foreach (LinearLayer layer in stage)
             {
-                if (ResidualJoin.Find(graph, layer, notYet) is { } join)
+                if (!layer.IsExpert && ResidualJoin.Find(graph, layer, notYet) is { } join)
                 {
                     _joins.Add(layer.Name, new TargetJoin(join, Bias(file, graph, layer)));
                 }
@@ -79,10 +79,15 @@ internal sealed class TargetPlan
     }
 
     private IEnumerable<string> Read(IReadOnlyList<LinearLayer> stage) =>
-        stage.Select(layer => _joins.GetValueOrDefault(layer.Name)?.Place.Stream).OfType<string>().Prepend(stage[0].Input);
+        stage.Select(layer => _joins.GetValueOrDefault(layer.Name)?.Place.Stream).OfType<string>().Prepend(stage[0].Input)
+            .Concat(Routing(stage));
 
     private IEnumerable<string> Exact(IReadOnlyList<LinearLayer> stage) =>
-        stage.Select(layer => _joins.GetValueOrDefault(layer.Name)?.Place.Sum ?? layer.Input);
+        stage.Select(layer => _joins.GetValueOrDefault(layer.Name)?.Place.Sum ?? layer.Input).Concat(Routing(stage));
+
+    /// <summary>The values that tell which rows the layers read.</summary>
+    private static IEnumerable<string> Routing(IReadOnlyList<LinearLayer> stage) =>
+        stage.SelectMany(layer => (string?[])[layer.Expert?.Index, layer.RoutedBy]).OfType<string>();
 }
 
 /// <summary>Where a layer's output joins the residual stream.</summary>

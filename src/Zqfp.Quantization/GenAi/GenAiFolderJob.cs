@@ -13,20 +13,35 @@ internal static class GenAiFolderJob
     /// <see cref="QuantizeOptions.OutputPath"/>.
     /// </summary>
     /// <param name="options">The options; without a tokenizer the folder's own is used.</param>
+    /// <param name="inputs">The inputs of the run; the folder's files are added.</param>
     /// <param name="quantize">Quantizes the model itself.</param>
+    /// <param name="observer">Where the run reports to.</param>
+    /// <param name="cancellation">Ends it.</param>
     /// <exception cref="ZqfpException">ZQFP0002, ZQFP0003, ZQFP0130 to ZQFP0133, and what quantizing throws.</exception>
-    public static QuantizeReport Run(QuantizeOptions options, Func<QuantizeOptions, QuantizeReport> quantize)
+    public static QuantizeReport Run(QuantizeOptions options, InputFiles inputs, Func<QuantizeOptions, QuantizeReport> quantize,
+        IJobObserver observer, CancellationToken cancellation)
     {
         var source = GenAiFolder.Open(options.ModelPath);
         RequireProfile(options);
         RequireSeparate(source, options);
         string? library = Library(options);
-        string config = source.ConfigWith(Path.GetFileName(library));
+        inputs.Add(source.ConfigPath, cancellation);
+        string config = GenAiFolder.Open(options.ModelPath).ConfigWith(Path.GetFileName(library));
+        string model = Path.Combine(options.OutputPath, source.ModelName);
+        using var only = OutputLocks.Acquire(
+            [model, Path.Combine(options.OutputPath, GenAiFolder.ConfigName)], line => observer.Note(line), cancellation);
         try
         {
+            StagedFolder.Recover(options.OutputPath);
             using var output = new StagedFolder(options.OutputPath);
+            string[] others = OtherFiles(source);
+            foreach (string name in others)
+            {
+                inputs.Add(Path.Combine(source.Path, name), cancellation);
+            }
+
             QuantizeReport report = quantize(ModelOptions(options, source, output.PathOf(source.ModelName)));
-            foreach (string name in OtherFiles(source))
+            foreach (string name in others)
             {
                 output.Copy(Path.Combine(source.Path, name), name);
             }
@@ -43,8 +58,8 @@ internal static class GenAiFolderJob
 
             // The configuration comes last: without it a folder that is only partly written is none that GenAI loads.
             output.Write(GenAiFolder.ConfigName, config);
+            inputs.RequireUnchangedContent(cancellation);
             output.Commit(last: GenAiFolder.ConfigName);
-            string model = Path.Combine(options.OutputPath, source.ModelName);
             return report with { Output = model, Outputs = [model] };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

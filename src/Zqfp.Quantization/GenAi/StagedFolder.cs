@@ -6,10 +6,14 @@ namespace Zqfp.Quantization;
 /// </summary>
 internal sealed class StagedFolder : IDisposable
 {
+    private const string New = "new";
+    private const string Old = "old";
+
+    private const string Prefix = ".zqfp";
+
     private readonly string _target;
     private readonly string _staging;
     private readonly string _replaced;
-    private readonly bool _isNew;
     private bool _holdsOldFiles;
 
     /// <summary>Begins writing into <paramref name="target"/>, which is made where it is missing.</summary>
@@ -18,12 +22,34 @@ internal sealed class StagedFolder : IDisposable
     public StagedFolder(string target)
     {
         _target = Path.GetFullPath(target);
-        _isNew = !Directory.Exists(_target);
-        string temporary = Path.Combine(_target, $".{Guid.NewGuid():N}{WholeFile.Temporary}");
-        _staging = Path.Combine(temporary, "new");
-        _replaced = Path.Combine(temporary, "old");
+        string temporary = NewFile.TemporaryName(Path.Combine(_target, Prefix));
+        _staging = Path.Combine(temporary, New);
+        _replaced = Path.Combine(temporary, Old);
         Directory.CreateDirectory(_staging);
         Directory.CreateDirectory(_replaced);
+    }
+
+    /// <summary>
+    /// Ends what killed writers of a folder began: older files that were on their way out come back where the new ones did not all get in,
+    /// and the rest goes. Only the holder of the folder's lock may.
+    /// </summary>
+    /// <exception cref="IOException">A file cannot be put back; it stays where it is.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file may not be put back; it stays where it is.</exception>
+    public static void Recover(string target)
+    {
+        foreach (string temporary in Leftovers.Folders(target).Where(path => NewFile.IsTemporary(Path.GetFileName(path), Prefix)))
+        {
+            // The last new file that is moved is the last that is missing there: while one is, the folder is of both kinds.
+            if (Names(Path.Combine(temporary, New)).Length > 0)
+            {
+                foreach (string name in Names(Path.Combine(temporary, Old)))
+                {
+                    File.Move(Path.Combine(temporary, Old, name), Path.Combine(target, name), overwrite: true);
+                }
+            }
+
+            Leftovers.TryDeleteFolder(temporary);
+        }
     }
 
     /// <summary>Where a file that will be <paramref name="name"/> in the folder is written until then.</summary>
@@ -53,9 +79,7 @@ internal sealed class StagedFolder : IDisposable
     /// <exception cref="UnauthorizedAccessException">A file may not be moved. The folder is as it was.</exception>
     public void Commit(string last)
     {
-        string[] names = [.. Directory.EnumerateFiles(_staging, "*", SearchOption.AllDirectories)
-            .Select(path => Path.GetRelativePath(_staging, path))
-            .Order(StringComparer.Ordinal)];
+        string[] names = Names(_staging);
         Stack<Action> undo = new();
         try
         {
@@ -88,14 +112,15 @@ internal sealed class StagedFolder : IDisposable
         // What could not be put back is the only copy of somebody's file.
         if (!_holdsOldFiles)
         {
-            Directory.Delete(Path.GetDirectoryName(_staging)!, recursive: true);
-        }
-
-        if (_isNew && !Directory.EnumerateFileSystemEntries(_target).Any())
-        {
-            Directory.Delete(_target);
+            Leftovers.TryDeleteFolder(Path.GetDirectoryName(_staging)!);
         }
     }
+
+    private static string[] Names(string folder) => Directory.Exists(folder)
+        ? [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Select(path => Path.GetRelativePath(folder, path))
+            .Order(StringComparer.Ordinal)]
+        : [];
 
     /// <summary>One step back; where it fails, the others are still taken, and the older files are kept where they are.</summary>
     private void Undo(Action step)

@@ -43,8 +43,8 @@ internal sealed record Coverage
         List<FloatWeight> exceptions = [];
         foreach (LayerChoice choice in model.Choices)
         {
-            string place = model.Graph.SameData(choice.Layer.Weight).First();
-            long bytes = file.Read(model.WeightOf(choice.Layer)).ByteLength;
+            string place = $"{model.Graph.SameData(choice.Layer.Weight).First()}|{choice.Layer.Expert?.Number}";
+            long bytes = model.BytesOf(file, choice.Layer);
             bool isQuantized = choice.FloatBecause is null;
             bool isBody = isQuantized || !(choice.Layer.IsHead || choice.Layer.IsTied || choice.IsLeftOut);
             if (!isQuantized)
@@ -59,9 +59,9 @@ internal sealed record Coverage
         foreach (OverlookedProduct product in model.Overlooked)
         {
             long bytes = file.Read(product.Weight).ByteLength;
-            exceptions.Add(new FloatWeight(product.Name, bytes, product.Reason));
+            exceptions.Add(new FloatWeight(product.DisplayName, bytes, product.Reason));
             weights.TryAdd(product.Weight.Name.Length > 0 ? product.Weight.Name : $"{product.Name}|{weights.Count}",
-                (bytes, false, !product.IsHead));
+                (bytes, false, !(product.IsHead || product.IsLeftOut)));
         }
 
         long body = weights.Values.Where(weight => weight.IsBody).Sum(weight => weight.Bytes);

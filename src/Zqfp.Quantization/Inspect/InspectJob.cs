@@ -25,7 +25,7 @@ internal static class InspectJob
         GraphIndex graph = model.Graph;
         InspectedLayer[] layers =
         [
-            .. model.Choices.Select(choice => Describe(file, model.WeightOf(choice.Layer), choice, options.Profiles[0])),
+            .. model.Choices.Select(choice => Describe(file, model, choice, options.Profiles[0])),
             .. model.Overlooked.Select(product => Describe(file, product)),
         ];
         HashSet<string> weights = [.. model.Chosen.Select(choice => choice.Layer.Weight)];
@@ -44,29 +44,50 @@ internal static class InspectJob
             Layers = layers,
             Coverage = Coverage.Of(file, model),
             QuantizedLayers = model.Chosen.Count,
-            QuantizableBytes = file.Graph.Initializer.Where(tensor => weights.Contains(tensor.Name))
-                .Sum(tensor => file.Read(tensor).ByteLength),
+            QuantizableBytes = BytesOf(weights.Contains),
             QuantizedBytes = model.Chosen.Sum(choice => QuantizedSize.Bytes(choice, options.Profiles[0])),
-            OtherBytes = file.Graph.Initializer.Where(tensor => !weights.Contains(tensor.Name)).Sum(tensor => file.Read(tensor).ByteLength),
+            OtherBytes = BytesOf(name => !weights.Contains(name)),
             FileBytes = ModelFiles.Bytes(file),
         };
+
+        // What initializers share in a data file is there once.
+        long BytesOf(Func<string, bool> isMeant) => file.Graph.Initializer.Where(tensor => isMeant(tensor.Name))
+            .DistinctBy(tensor => graph.SameData(tensor.Name).First())
+            .Sum(tensor => file.Read(tensor).ByteLength);
     }
 
-    private static InspectedLayer Describe(OnnxFile file, TensorProto weight, LayerChoice choice, EmissionProfile profile) => new()
+    private static InspectedLayer Describe(OnnxFile file, ModelLayers model, LayerChoice choice, EmissionProfile profile) => new()
     {
         Name = choice.Layer.Name,
         Module = choice.Layer.Module,
         Operator = choice.Layer.Nodes[0].OpType,
         Shape = [choice.Layer.OutFeatures, choice.Layer.InFeatures],
-        Type = TensorTypes.Name((DataType)weight.DataType),
-        Bytes = file.Read(weight).ByteLength,
+        Type = TensorTypes.Name((DataType)model.WeightOf(choice.Layer).DataType),
+        Bytes = model.BytesOf(file, choice.Layer),
+        Experts = choice.Layer.Expert?.Count,
+        Group = GroupOf(choice.Layer),
         QuantizedBytes = choice.FloatBecause is null ? QuantizedSize.Bytes(choice, profile) : null,
         Reason = choice.FloatBecause,
     };
 
+    private static string? GroupOf(LinearLayer layer)
+    {
+        if (layer.Expert is not { } place)
+        {
+            return null;
+        }
+
+        int part = layer.Module?.LastIndexOf(".fc", StringComparison.Ordinal) ?? -1;
+        string number = string.Create(CultureInfo.InvariantCulture, $".{place.Number}");
+        return part >= 0 && layer.Module![..part].EndsWith(number, StringComparison.Ordinal)
+            ? $"{layer.Module[..(part - number.Length)]}.*{layer.Module[part..]}"
+            : $"{place.Group}/experts.*";
+    }
+
     private static InspectedLayer Describe(OnnxFile file, OverlookedProduct product) => new()
     {
         Name = product.Name,
+        Module = product.Module,
         Operator = product.Operator,
         Shape = [.. product.Weight.Dims],
         Type = TensorTypes.Name((DataType)product.Weight.DataType),

@@ -18,6 +18,12 @@ internal sealed record InspectedLayer
     /// <summary>Element type of the weight as stored, such as <c>float16</c>.</summary>
     public required string Type { get; init; }
 
+    /// <summary>How many experts there are, of one of them; else null.</summary>
+    public int? Experts { get; init; }
+
+    /// <summary>A name for all experts of the product that the expert belongs to, such as <c>mlp.experts.*.fc1</c>; else null.</summary>
+    public string? Group { get; init; }
+
     /// <summary>Bytes of the weight.</summary>
     public required long Bytes { get; init; }
 

@@ -47,7 +47,8 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
     /// <summary>
     /// Measures the rates on a layer of 512 x 512, in about three seconds: small layers go first until the code is optimized.
     /// </summary>
-    public static MachineRates Measure(QuantizationOptions options, int threads)
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    public static MachineRates Measure(QuantizationOptions options, int threads, CancellationToken cancellation)
     {
         var random = new Random(1);
         float[] weights = Numbers(random, Rows * Columns);
@@ -57,8 +58,9 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
         (double gramSeconds, _) = Time(() => gram.Add(inputs), used);
         using Hessian hessian = gram.ToHessian();
         QuantizationOptions own = options with { MaxThreads = threads };
-        WarmUpWith(own, weights, inputs);
-        (double quantizeSeconds, double waiting) = Time(() => LayerQuantizer.Quantize(weights, Rows, Columns, hessian, own), used);
+        WarmUpWith(own, weights, inputs, cancellation);
+        (double quantizeSeconds, double waiting) = Time(
+            () => LayerQuantizer.Quantize(weights, Rows, Columns, hessian, own, cancellation), used);
         return new MachineRates(GramWork(Tokens, Columns) / gramSeconds, WorkOf(Rows, Columns) / quantizeSeconds, waiting);
     }
 
@@ -70,7 +72,7 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
     /// </summary>
     public static double WorkOf(int rows, int columns) => ((double)columns * columns * columns / 3) + ((double)rows * columns * columns);
 
-    private static void WarmUpWith(QuantizationOptions options, float[] weights, float[] inputs)
+    private static void WarmUpWith(QuantizationOptions options, float[] weights, float[] inputs, CancellationToken cancellation)
     {
         using GramAccumulator gram = new(WarmUpSize, options.MaxThreads);
         gram.Add(inputs.AsSpan(0, Tokens * WarmUpSize));
@@ -80,7 +82,7 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
         while (Stopwatch.GetElapsedTime(begin) < WarmUp
             || (Environment.CpuUsage.TotalTime - before < WarmUp && Stopwatch.GetElapsedTime(begin) < LongestWarmUp))
         {
-            LayerQuantizer.Quantize(weights.AsMemory(0, WarmUpSize * WarmUpSize), WarmUpSize, WarmUpSize, hessian, options);
+            LayerQuantizer.Quantize(weights.AsMemory(0, WarmUpSize * WarmUpSize), WarmUpSize, WarmUpSize, hessian, options, cancellation);
         }
     }
 

@@ -36,7 +36,7 @@ internal static class MemoryEstimate
             kept.Add(stage);
             long columns = stage.Layers[0].InFeatures;
             long square = tokens == 0 ? 0 : sizeof(float) * columns * columns;
-            long slice = SliceWeights(graph, stage);
+            long slice = SliceWeights(graph, stage) + ExpertBytes(stage, choices);
             if (plan.Float?[i] is { } beside)
             {
                 exact.Add(beside);
@@ -69,11 +69,21 @@ internal static class MemoryEstimate
 
     /// <summary>The weights that ONNX Runtime packs for a slice: those of the layers it runs, which it copies.</summary>
     private static long SliceWeights(GraphIndex graph, CalibrationStage stage) => stage.Nodes
-        .SelectMany(node => node.Input)
+        .SelectMany(node => node.OpType == OperatorNames.ExpertMatMul ? node.Input.Take(2) : node.Input)
         .Distinct()
         .Select(graph.Initializer)
         .OfType<TensorProto>()
         .Sum(tensor => TensorTypes.ByteLength((DataType)tensor.DataType, tensor.Dims.Aggregate(1L, (product, dim) => product * dim)));
+
+    /// <summary>
+    /// The quantized experts that a slice runs, put together and packed; those of the float model are read where they lie in the file.
+    /// </summary>
+    private static long ExpertBytes(CalibrationStage stage, IReadOnlyDictionary<string, LayerChoice> choices)
+    {
+        HashSet<NodeProto> run = new(stage.Nodes, ReferenceEqualityComparer.Instance);
+        return 2 * choices.Values.Where(choice => choice.Layer.Expert is not null && run.Contains(choice.Layer.Nodes[0]))
+            .Sum(QuantizedSize.Bytes);
+    }
 
     /// <summary>The values that one of the two runs keeps for later slices.</summary>
     private sealed class KeptValues(GraphIndex graph, long tokens, int widest)

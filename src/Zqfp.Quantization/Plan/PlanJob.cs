@@ -17,8 +17,9 @@ internal static class PlanJob
     /// <param name="options">
     /// As for <see cref="QuantizeJob"/>. Without a calibration text the number of windows is taken as asked for.
     /// </param>
+    /// <param name="cancellation">Ends the reading of the text and the measuring of this machine.</param>
     /// <exception cref="ZqfpException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
-    public static QuantizePlan Run(QuantizeOptions options)
+    public static QuantizePlan Run(QuantizeOptions options, CancellationToken cancellation)
     {
         options = options.InGenAiFolder();
         if (options.Target == OutputTarget.GenAi)
@@ -32,20 +33,14 @@ internal static class PlanJob
         AlreadyQuantized.Refuse(file);
         QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);
         ModelLayers model = ModelLayers.Of(file, options);
+        model.Require(file);
         InspectReport report = InspectJob.Of(file, model, options);
         IReadOnlyList<LayerChoice> chosen = model.Chosen;
-        if (chosen.Count == 0)
-        {
-            AlreadyQuantized.RefuseProducts(file);
-            throw new ZqfpException("ZQFP1009", "The model has no linear layer to quantize: 'dotnet zqfp inspect' tells why for each.",
-                options.ModelPath);
-        }
-
         int windows = !calibrates
             ? 0
             : isAssumed ? (options.Windows > 0 ? options.Windows : AssumedWindows)
             : TokenWindowSet.Load(options.CalibrationPath!, options.TokenizerPath, options.Window, options.Windows,
-                model.Facts, options.Reading, options.WindowSeed).Windows.Count;
+                model.Facts, options.Reading, options.WindowSeed, cancellation).Windows.Count;
         long tokens = (long)windows * options.Window;
         var plan = new TargetPlan(options, file, model, [.. chosen.Select(choice => choice.Layer)]);
         IReadOnlyList<CalibrationStage> stages = plan.Stages;
@@ -57,7 +52,7 @@ internal static class PlanJob
             Machine.AvailableMemory);
         var disk = new Requirement((output * options.Profiles.Distinct().Count()) + report.QuantizedBytes,
             Machine.FreeDisk(options.OutputPath));
-        var rates = MachineRates.Measure(options.Quantization, options.Threads);
+        var rates = MachineRates.Measure(options.Quantization, options.Threads, cancellation);
         return new QuantizePlan
         {
             Model = report,
@@ -70,9 +65,9 @@ internal static class PlanJob
             Stages = stages.Count,
             Memory = memory,
             Disk = disk,
-            Seconds = WorkEstimate.Seconds(options, plan, chosen, tokens, output + report.FileBytes, rates),
+            Seconds = WorkEstimate.Seconds(options, model.Graph, plan, chosen, tokens, output + report.FileBytes, rates),
             Basis = Basis(rates, calibrates),
-            Warnings = [.. Warnings(options, chosen, memory, disk)],
+            Warnings = [.. model.Warnings(options, report.Coverage), .. Warnings(options, memory, disk)],
         };
     }
 
@@ -93,14 +88,8 @@ internal static class PlanJob
             + $"{MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
     ];
 
-    private static IEnumerable<Diagnostic> Warnings(
-        QuantizeOptions options, IReadOnlyList<LayerChoice> chosen, Requirement memory, Requirement disk)
+    private static IEnumerable<Diagnostic> Warnings(QuantizeOptions options, Requirement memory, Requirement disk)
     {
-        if (CorrectionSize.Warning(chosen, options.ModelPath) is { } tooLarge)
-        {
-            yield return tooLarge;
-        }
-
         if (memory.Needed > memory.Available)
         {
             yield return new Diagnostic("ZQFP4008", DiagnosticSeverity.Warning,

@@ -11,15 +11,18 @@ internal static class WorkEstimate
 
     /// <summary>Seconds of a run.</summary>
     /// <param name="options">Its options.</param>
+    /// <param name="graph">The graph.</param>
     /// <param name="plan">Its stages, and those of the float model beside them, which run as long.</param>
     /// <param name="chosen">The layers that are quantized.</param>
     /// <param name="tokens">Calibration tokens; 0 where nothing is run.</param>
     /// <param name="diskBytes">Bytes read and written.</param>
     /// <param name="rates">The machine.</param>
     public static PlannedSeconds Seconds(
-        QuantizeOptions options, TargetPlan plan, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes, MachineRates rates)
+        QuantizeOptions options, GraphIndex graph, TargetPlan plan, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes,
+        MachineRates rates)
     {
-        double forward = 2.0 * tokens * chosen.Sum(choice => (double)choice.Layer.OutFeatures * choice.Layer.InFeatures);
+        double forward = 2.0 * tokens * chosen.Sum(choice =>
+            ExpertShare.Of(graph, choice.Layer) * choice.Layer.OutFeatures * choice.Layer.InFeatures);
         double sums = plan.Stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
         double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));
         double moves = 0;

@@ -30,8 +30,14 @@ internal static class LayerChooser
         return choices;
     }
 
+    /// <summary>Whether the options leave a product out that cannot be quantized: then nobody has to be warned about it.</summary>
+    public static bool LeavesOut(LayerSelection selection, OverlookedProduct product) =>
+        selection.Exclude.Concat(selection.Overrides.Where(entry => entry.KeepFloat).Select(entry => entry.Pattern))
+            .Any(pattern => Matches(pattern, product))
+        || (selection.Include.Count > 0 && !selection.Include.Any(pattern => Matches(pattern, product)));
+
     /// <summary>A warning ZQFP0010 for each pattern that matches no layer.</summary>
-    public static IEnumerable<Diagnostic> UnusedPatterns(IReadOnlyList<LinearLayer> layers, QuantizeOptions options)
+    public static IEnumerable<Diagnostic> UnusedPatterns(ModelLayers model, QuantizeOptions options)
     {
         LayerSelection selection = options.Selection;
         IEnumerable<(string Option, string Pattern)> patterns =
@@ -40,18 +46,23 @@ internal static class LayerChooser
             .. selection.Exclude.Select(pattern => ("--exclude", pattern)),
             .. selection.Overrides.Select(entry => ("--override", entry.Pattern)),
         ];
-        return patterns.Distinct().Where(entry => !layers.Any(layer => Matches(entry.Pattern, layer))).Select(entry => new Diagnostic(
+        return patterns.Distinct().Where(entry => !IsUsed(entry.Option, entry.Pattern)).Select(entry => new Diagnostic(
             "ZQFP0010",
             DiagnosticSeverity.Warning,
             $"The pattern '{entry.Pattern}' of {entry.Option} matches no layer of the model: no name of a linear node, of its weight or of "
             + "its module.",
             options.ModelPath));
+
+        bool IsUsed(string option, string pattern) => model.Found.Any(layer => Matches(pattern, layer))
+            || (option != "--include" && model.Overlooked.Any(product => Matches(pattern, product)));
     }
 
     private static LayerChoice Choose(LinearLayer layer, QuantizeOptions options)
     {
         LayerSelection selection = options.Selection;
-        QuantizationOptions weights = options.Quantization;
+        QuantizationOptions weights = options.DenseFormat is { } dense && !layer.IsExpert
+            ? options.Quantization with { Format = dense, Rank = 0 }
+            : options.Quantization;
         bool keepFloat = false;
         foreach (LayerOverride entry in selection.Overrides.Where(entry => Matches(entry.Pattern, layer)))
         {
@@ -67,12 +78,13 @@ internal static class LayerChooser
             _ when keepFloat => "kept float by an override",
             (_, true) when !isNamed => "tied to the embedding",
             (true, _) when !isNamed => "makes the logits",
+            _ when options.KeepsRouters && layer.IsRouter && !isNamed => "decides which expert a token goes to",
             _ when selection.Include.Count > 0 && !selection.Include.Any(pattern => Matches(pattern, layer)) => "not included",
             _ when size < selection.MinSize => string.Create(
                 CultureInfo.InvariantCulture, $"has {size} weights, fewer than {selection.MinSize}"),
             _ => null,
         };
-        bool isSpecial = (layer.IsTied || layer.IsHead) && !isNamed;
+        bool isSpecial = (layer.IsTied || layer.IsHead || (options.KeepsRouters && layer.IsRouter)) && !isNamed;
         return new LayerChoice(layer, weights, because, IsLeftOut: because is not null && !isSpecial);
     }
 
@@ -81,6 +93,9 @@ internal static class LayerChooser
         IsName(pattern, layer)
         || (!(layer.IsHead || layer.IsTied)
             && NamesOf(layer).Any(name => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false)));
+
+    private static bool Matches(string pattern, OverlookedProduct product) => new[] { product.Name, product.Weight.Name, product.Module }
+        .OfType<string>().Any(name => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false));
 
     private static bool IsName(string pattern, LinearLayer layer) => NamesOf(layer).Contains(pattern);
 

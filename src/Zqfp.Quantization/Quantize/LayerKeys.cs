@@ -1,11 +1,9 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using Google.Protobuf;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
-using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.Quantization;
 
@@ -19,20 +17,20 @@ internal readonly record struct LayerKey(string Hash);
 /// </summary>
 internal static class LayerKeys
 {
-    private const int Block = 1 << 22;
-
     /// <summary>One key for each layer, in the order the layers run.</summary>
     /// <param name="options">The options of the run.</param>
     /// <param name="file">The model.</param>
     /// <param name="stages">The stages.</param>
     /// <param name="weights">The options of each layer.</param>
     /// <param name="windows">The calibration windows; none where nothing is calibrated.</param>
+    /// <param name="inputs">The inputs of the run, which the model's files are added to.</param>
+    /// <param name="cancellation">Ends reading the model.</param>
     public static LayerKey[] Of(
         QuantizeOptions options, OnnxFile file, IReadOnlyList<CalibrationStage> stages, Func<LinearLayer, QuantizationOptions> weights,
-        IReadOnlyList<int[]> windows)
+        IReadOnlyList<int[]> windows, InputFiles inputs, CancellationToken cancellation)
     {
         bool isSequential = windows.Count > 0 && options.CalibrateOn == CalibrationSource.Quantized;
-        byte[] before = Start(options, file, windows);
+        byte[] before = Start(options, file, windows, inputs, cancellation);
         List<LayerKey> keys = [];
         foreach (CalibrationStage stage in stages)
         {
@@ -57,43 +55,15 @@ internal static class LayerKeys
     private static string Describe(LinearLayer layer, QuantizationOptions options) =>
         $"{layer.Name}|{layer.SharesWeightOf}|{options with { MaxThreads = 0 }}|{options.Format.Name}";
 
-    private static byte[] Start(QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows)
+    private static byte[] Start(
+        QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows, InputFiles inputs, CancellationToken cancellation)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(
-            $"{CodeIdentity.Value}|{options.Activations}|{options.CalibrateOn}|"
+            $"{CodeIdentity.Value}|{typeof(LayerKeys).Module.ModuleVersionId}|{options.Activations}|{options.CalibrateOn}|"
             + $"{options.LayerTarget}|{options.Rotation}|{options.IsSimulated}"));
-        hash.AppendData(StructureHash(file.Graph));
-        foreach (TensorProto tensor in file.Graph.Initializer.Where(
-            tensor => tensor.DataLocation == TensorProto.Types.DataLocation.External))
-        {
-            Append(hash, file.Read(tensor));
-        }
-
+        hash.AppendData(ContentHash.OfModel(file, inputs, cancellation));
         hash.AppendWindows(windows);
         return hash.GetHashAndReset();
-    }
-
-    /// <summary>Streamed: the weights of a model without external data are in the structure.</summary>
-    private static byte[] StructureHash(GraphProto graph)
-    {
-        using var hash = SHA256.Create();
-        using (var stream = new CryptoStream(Stream.Null, hash, CryptoStreamMode.Write))
-        {
-            graph.WriteTo(stream);
-        }
-
-        return hash.Hash!;
-    }
-
-    private static void Append(IncrementalHash hash, TensorData data)
-    {
-        byte[] buffer = new byte[Math.Min(Block, data.ByteLength)];
-        for (long done = 0; done < data.ByteLength; done += Block)
-        {
-            Span<byte> block = buffer.AsSpan(0, (int)Math.Min(Block, data.ByteLength - done));
-            data.Read(done, block);
-            hash.AppendData(block);
-        }
     }
 }

@@ -6,14 +6,15 @@ namespace Zqfp.Quantization;
 
 /// <summary>
 /// Puts finished layers into a folder, each in a file named by its key: memory never holds a whole model, and a run that was stopped
-/// continues there. A file that cannot be read counts as absent.
+/// continues there. A file that does not fit counts as absent.
 /// </summary>
 /// <param name="folder">The folder; it is made when the first layer is written.</param>
 /// <param name="isTemporary">Whether nothing is read from an earlier run, and the folder is removed at the end.</param>
 internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 {
-    private const uint Magic = 0x3450465A; // "ZFP4"
+    private const string Kind = "layer";
     private const int Alignment = 64;
+    private const int MaxWarnings = 1024;
     private const int Generations = 3;
 
     private const string Extension = ".layer";
@@ -21,8 +22,21 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
     private readonly List<MappedFile> _files = [];
     private readonly KeptFiles _kept = new(folder, Extension);
 
+    /// <summary>Files that were there and did not fit.</summary>
+    public int Unfit { get; private set; }
+
     /// <summary>The layer of this key, or null. Its arrays are mapped and end with this store.</summary>
-    public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer) => isTemporary ? null : Map(key, layer);
+    public QuantizedLayerResult? Read(LayerKey key, LinearLayer layer)
+    {
+        if (isTemporary || !KeptFile.Fits(PathOf(key), Kind, key.Hash, _ => Unfit++))
+        {
+            return null;
+        }
+
+        QuantizedLayerResult? layerRead = Map(key, layer);
+        Unfit += layerRead is null ? 1 : 0;
+        return layerRead;
+    }
 
     /// <summary>Writes <paramref name="result"/> and returns it as <see cref="Read"/> does.</summary>
     /// <exception cref="ZqfpException">
@@ -32,9 +46,9 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
     {
         try
         {
-            WholeFile.Write(PathOf(key), temporary =>
+            KeptFile.Write(PathOf(key), Kind, key.Hash, stream =>
             {
-                using var writer = new BinaryWriter(File.Create(temporary));
+                using var writer = new BinaryWriter(stream);
                 Write(writer, result);
             });
             return Map(key, result.Tensors.Layer) ?? throw new IOException($"'{PathOf(key)}' does not hold what was written.");
@@ -58,16 +72,16 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
     {
         if (!isTemporary)
         {
-            _kept.Prune(Generations * Math.Max(_kept.UsedBytes(), outputBytes));
+            _kept.Prune(Generations * Math.Max(_kept.UsedBytes(), outputBytes), isLocked: true);
         }
     }
 
     public void Dispose()
     {
         _files.ForEach(file => file.Dispose());
-        if (isTemporary && Directory.Exists(folder))
+        if (isTemporary)
         {
-            Directory.Delete(folder, recursive: true);
+            Leftovers.TryDeleteFolder(folder);
         }
     }
 
@@ -75,15 +89,11 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 
     private QuantizedLayerResult? Map(LayerKey key, LinearLayer layer)
     {
-        if (!File.Exists(PathOf(key)))
-        {
-            return null;
-        }
-
         try
         {
             using var reader = new BinaryReader(File.OpenRead(PathOf(key)));
-            return reader.ReadUInt32() == Magic ? Parse(reader, PathOf(key), layer) : null;
+            reader.BaseStream.Position = KeptFile.HeaderBytes;
+            return Parse(reader, PathOf(key), layer);
         }
         catch (Exception e) when (e is IOException or InvalidDataException or FormatException or OverflowException
             or UnauthorizedAccessException)
@@ -95,17 +105,17 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
     private static void Write(BinaryWriter writer, QuantizedLayerResult result)
     {
         QuantizedLayerTensors tensors = result.Tensors;
-        writer.Write(Magic);
         writer.Write((int)tensors.CodesType);
         writer.Write(tensors.GroupSize);
         writer.Write(tensors.Rank);
         writer.Write((int)tensors.Activations);
         writer.Write(tensors.Rotation);
         writer.Write(result.Ridge ?? double.NaN);
+        writer.Write(result.Tokens ?? -1);
         writer.Write(result.OutputError ?? double.NaN);
         WriteRange(writer, result.Activations);
-        writer.Write(result.Warnings.Count);
-        foreach (Diagnostic warning in result.Warnings)
+        writer.Write(Math.Min(result.Warnings.Count, MaxWarnings));
+        foreach (Diagnostic warning in result.Warnings.Take(MaxWarnings))
         {
             writer.Write(warning.Code);
             writer.Write(warning.Message);
@@ -135,9 +145,10 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         var activations = (ActivationRounding)reader.ReadInt32();
         int rotation = reader.ReadInt32();
         double ridge = reader.ReadDouble();
+        long tokens = reader.ReadInt64();
         double error = reader.ReadDouble();
         ActivationRange? range = ReadRange(reader);
-        Diagnostic[] warnings = new Diagnostic[Count(reader)];
+        Diagnostic[] warnings = new Diagnostic[Math.Min(Count(reader), MaxWarnings)];
         for (int i = 0; i < warnings.Length; i++)
         {
             string code = reader.ReadString();
@@ -178,7 +189,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         };
         return new QuantizedLayerResult(tensors, double.IsNaN(error) ? null : error, range,
             warnings)
-        { Ridge = double.IsNaN(ridge) ? null : ridge };
+        { Ridge = double.IsNaN(ridge) ? null : ridge, Tokens = tokens < 0 ? null : tokens };
     }
 
     private static void WriteRange(BinaryWriter writer, ActivationRange? range)

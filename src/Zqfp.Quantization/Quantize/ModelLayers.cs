@@ -28,6 +28,9 @@ internal sealed record ModelLayers
     /// <summary>The constant that holds a layer's weight.</summary>
     public TensorProto WeightOf(LinearLayer layer) => Graph.Constant(layer.Weight)!;
 
+    /// <summary>Bytes of a layer's weight as the model stores it.</summary>
+    public long BytesOf(OnnxFile file, LinearLayer layer) => file.Read(WeightOf(layer)).ByteLength / (layer.Expert?.Count ?? 1);
+
     /// <summary>Finds the layers of an opened model.</summary>
     public static ModelLayers Of(OnnxFile file, QuantizeOptions options)
     {
@@ -41,15 +44,54 @@ internal sealed record ModelLayers
             Facts = facts,
             Found = found,
             Choices = LayerChooser.Choose(found, options),
-            Overlooked = OverlookedProduct.Find(plain, found, facts.Logits, file.Envelope.Functions),
+            Overlooked = [.. OverlookedProduct.Find(plain, found, facts.Logits, file.Envelope.Functions)
+                .Select(product => product with { IsLeftOut = LayerChooser.LeavesOut(options.Selection, product) })],
         };
         return ReferenceEquals(plain, graph) || all.Chosen.Count == found.Count ? all : all.Narrowed(graph, file.Path);
     }
 
+    /// <summary>Refuses a model whose loss could not be measured, or that has nothing to quantize.</summary>
+    /// <exception cref="ZqfpException">
+    /// ZQFP1008: logits of the last token alone. ZQFP1009: no layer. ZQFP0014: quantized already.
+    /// </exception>
+    public void Require(OnnxFile file)
+    {
+        if (LogitsCoverage.Refusal(Graph, Found, Facts.Logits) is { } refusal)
+        {
+            throw new ZqfpException("ZQFP1008",
+                $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it "
+                + "without pruning the head.",
+                file.Path);
+        }
+
+        if (Chosen.Count > 0)
+        {
+            return;
+        }
+
+        AlreadyQuantized.RefuseProducts(file);
+        string why = (Overlooked.Count > 0, Choices.Any(choice => choice.IsLeftOut)) switch
+        {
+            (_, true) => "the options leave out every one",
+            (true, _) => string.Join("; ", Coverage.Of(file, this).DescribeExceptions()),
+            _ => "no product with a constant weight besides the head",
+        };
+        throw new ZqfpException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", file.Path);
+    }
+
+    /// <summary>What is worth knowing before a model is quantized, and does not hinder it.</summary>
+    /// <param name="options">The options that the layers were chosen by.</param>
+    /// <param name="coverage">How much of the model is quantized.</param>
+    public IEnumerable<Diagnostic> Warnings(QuantizeOptions options, Coverage coverage) =>
+    [
+        .. LayerChooser.UnusedPatterns(this, options),
+        .. new[] { coverage.Warning(options.ModelPath), CorrectionSize.Warning(Chosen, options.ModelPath) }.OfType<Diagnostic>(),
+    ];
+
     /// <summary>The same, in a graph where the products that stay float are spelled as in <paramref name="original"/>.</summary>
     private ModelLayers Narrowed(GraphIndex original, string path)
     {
-        HashSet<string> chosen = [.. Chosen.Select(choice => choice.Layer.Name)];
+        HashSet<string> chosen = [.. Chosen.SelectMany(choice => NodeNames(choice.Layer))];
         GraphIndex narrowed = LinearForms.Plain(original, path, chosen);
         IReadOnlyList<LinearLayer> found = LinearLayerFinder.Find(narrowed, Facts.Logits);
         Dictionary<string, LinearLayer> byName = found.ToDictionary(layer => layer.Name, StringComparer.Ordinal);
@@ -61,4 +103,12 @@ internal sealed record ModelLayers
                 choice => byName.TryGetValue(choice.Layer.Name, out LinearLayer? layer) ? choice with { Layer = layer } : choice)],
         };
     }
+
+    /// <summary>
+    /// The name of the layer's node in the model; of experts that of their product, and of the node before the last slash, which may have
+    /// become several products.
+    /// </summary>
+    private static IEnumerable<string> NodeNames(LinearLayer layer) => layer.Expert is { Group: var group }
+        ? [group, group[..Math.Max(0, group.LastIndexOf('/'))]]
+        : [layer.Name];
 }

@@ -17,6 +17,7 @@ internal static class OptionList
         (string Name, string? Value)[] entries =
         [
             ("weights", Recipe.FormatName(weights.Format)),
+            ("dense-weights", options.DenseFormat is { } dense ? Recipe.FormatName(dense) : null),
             ("activations", Word(options.Activations)),
             ("method", Word(weights.Method)),
             ("group-size", Group(weights.GroupSize)),

@@ -9,6 +9,7 @@ internal sealed class QuantizationRun
 {
     private readonly QuantizeOptions _options;
     private readonly OnnxFile _file;
+    private readonly InputFiles _inputs;
     private readonly IJobObserver _observer;
     private readonly CancellationToken _cancellation;
     private readonly ModelLayers _model;
@@ -20,13 +21,23 @@ internal sealed class QuantizationRun
     private readonly Coverage _coverage;
     private readonly Dictionary<string, LayerChoice> _chosen;
 
-    public QuantizationRun(QuantizeOptions options, OnnxFile file, IJobObserver observer, CancellationToken cancellation)
+    /// <summary>Prepares a run.</summary>
+    /// <param name="options">What to do.</param>
+    /// <param name="file">The model.</param>
+    /// <param name="model">Its layers.</param>
+    /// <param name="inputs">The files that the run reads, the model's among them.</param>
+    /// <param name="observer">Where it reports to.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public QuantizationRun(
+        QuantizeOptions options, OnnxFile file, ModelLayers model, InputFiles inputs, IJobObserver observer,
+        CancellationToken cancellation)
     {
         _options = options;
         _file = file;
+        _inputs = inputs;
         _observer = observer;
         _cancellation = cancellation;
-        _model = ModelLayers.Of(file, options);
+        _model = model;
         _coverage = Coverage.Of(file, _model);
         _chosen = _model.Chosen.ToDictionary(choice => choice.Layer.Name, StringComparer.Ordinal);
         _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom)
@@ -47,7 +58,7 @@ internal sealed class QuantizationRun
         IReadOnlyList<CalibrationStage> stages = plan.Stages;
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
         using var store = new LayerStore(
-            _options.WorkFolder ?? _options.OutputPath + ".layers.tmp",
+            _options.WorkFolder ?? NewFile.TemporaryName(_options.OutputPath),
             isTemporary: _options.WorkFolder is null);
         foreach (LayerWork layer in Work(stages, windows))
         {
@@ -55,6 +66,7 @@ internal sealed class QuantizationRun
             _layers.Add(layer.Layer.Name, layer);
         }
 
+        TellWhatIsKept(store);
         if (windows.Windows.Count == 0 || _layers.Values.All(layer => layer.IsKept))
         {
             stages.ToList().ForEach(stage => Finish(stage, input: null, store));
@@ -72,48 +84,45 @@ internal sealed class QuantizationRun
         return report;
     }
 
+    /// <summary>From where an interrupted run continues, and what of it cannot be used.</summary>
+    private void TellWhatIsKept(LayerStore store)
+    {
+        LayerWork[] owners = [.. _layers.Values.Where(layer => layer.IsOwner)];
+        int kept = owners.Count(layer => layer.IsKept);
+        if (store.Unfit > 0)
+        {
+            _observer.Note($"{store.Unfit} kept layers in '{_options.WorkFolder}' are damaged or of another version: they are made again.",
+                isDetail: true);
+        }
+
+        if (kept > 0)
+        {
+            string next = owners.FirstOrDefault(layer => !layer.IsKept) is { } first
+                ? $"Continuing with '{first.Layer.DisplayName}'."
+                : "Only the model is written again.";
+            _observer.Note($"{kept} of {owners.Length} layers are kept in '{_options.WorkFolder}' from an earlier run. {next}");
+        }
+    }
+
     private IReadOnlyList<QuantizedLayerResult> Results => [.. _layers.Values.Select(layer => layer.Result!)];
 
     /// <summary>The layers to quantize, in the order their stages run.</summary>
     private IReadOnlyList<LinearLayer> Choose()
     {
-        IReadOnlyList<LinearLayer> all = _model.Found;
-        if (LogitsCoverage.Refusal(_model.Graph, all, _model.Facts.Logits) is { } refusal)
-        {
-            throw new ZqfpException("ZQFP1008",
-                $"The model gives logits for the last token alone ({refusal}): what quantizing costs could not be measured. Export it "
-                + "without pruning the head.",
-                _file.Path);
-        }
-
-        foreach (Diagnostic warning in LayerChooser.UnusedPatterns(all, _options))
+        foreach (Diagnostic warning in _model.Warnings(_options, _coverage))
         {
             Warn(warning);
         }
 
-        if (_model.Chosen.Count == 0)
+        if (_options.DenseFormat is not null && !_model.Chosen.Any(choice => choice.Layer.IsExpert))
         {
-            AlreadyQuantized.RefuseProducts(_file);
-            string why = (_model.Overlooked.Count > 0, _model.Choices.Any(choice => choice.IsLeftOut)) switch
-            {
-                (_, true) => "the options leave out every one",
-                (true, _) => string.Join("; ", _coverage.DescribeExceptions()),
-                _ => "no product with a constant weight besides the head",
-            };
-            throw new ZqfpException("ZQFP1009", $"The model has no linear layer to quantize: {why}.", _file.Path);
+            Warn(new Diagnostic("ZQFP2040", DiagnosticSeverity.Warning,
+                "The preset hybrid quantizes experts to FP4 and everything else to FP8, and the model has no experts: all its layers "
+                + "become FP8. Use --preset default for FP4.", _file.Path));
         }
 
-        if (_coverage.Warning(_file.Path) is { } few)
-        {
-            Warn(few);
-        }
-
-        if (CorrectionSize.Warning(_model.Chosen, _file.Path) is { } tooLarge)
-        {
-            Warn(tooLarge);
-        }
-
-        LinearLayer[] ordered = [.. _model.Chosen.Select(choice => choice.Layer).GroupBy(layer => layer.Input).SelectMany(stage => stage)];
+        LinearLayer[] ordered =
+            [.. StageOrder.Group(_model.Graph, _model.Chosen.Select(choice => choice.Layer)).SelectMany(stage => stage)];
         return SharedWeights.Mark(_model.Graph, ordered, (one, other) => OptionsOf(one) == OptionsOf(other));
     }
 
@@ -124,7 +133,7 @@ internal sealed class QuantizationRun
     {
         LayerKey[] keys = _options.WorkFolder is null
             ? LayerKeys.Numbered(stages)
-            : LayerKeys.Of(_options, _file, stages, OptionsOf, windows.Windows);
+            : LayerKeys.Of(_options, _file, stages, OptionsOf, windows.Windows, _inputs, _cancellation);
         return stages.SelectMany(stage => stage.Layers).Zip(keys, (layer, key) => new LayerWork(layer, OptionsOf(layer), key));
     }
 
@@ -163,15 +172,20 @@ internal sealed class QuantizationRun
         {
             CalibrationStage stage = plan.Stages[i];
             bool isKept = stage.Layers.All(layer => _layers[layer.Name].IsKept);
-            using StageInput? input = _clock.Measure(
+            using StageInputs? input = _clock.Measure(
                 "calibrate",
-                () => calibration.Run(i, OptionsOf, layer => WeightReader.Read(_file, _model.Graph, layer), !isKept));
+                () => calibration.Run(
+                    i, OptionsOf, layer => WeightReader.Read(_file, _model.Graph, layer), !isKept, RotationOf(stage.Input)));
             Finish(stage, input, store);
         }
     }
 
+    /// <summary>The rotation of a value that layers of an earlier stage read too, or null: a value has one.</summary>
+    private int? RotationOf(string input) =>
+        _layers.Values.FirstOrDefault(layer => layer.Layer.Input == input && layer.Result is not null)?.Result!.Tensors.Rotation;
+
     /// <summary>Gets each layer of <paramref name="stage"/>, kept or quantized now, and puts it into the model.</summary>
-    private void Finish(CalibrationStage stage, StageInput? input, LayerStore store)
+    private void Finish(CalibrationStage stage, StageInputs? input, LayerStore store)
     {
         LayerWork[] layers = [.. stage.Layers.Select(layer => _layers[layer.Name])];
         foreach (LayerWork layer in layers)
@@ -180,7 +194,9 @@ internal sealed class QuantizationRun
             int index = _layers.IndexOf(layer.Layer.Name);
             _observer.Report(new JobProgress("Quantizing", index, _layers.Count, "layers", layer.Layer.DisplayName));
             layer.Result = layer.IsOwner
-                ? layer.Result ?? store.Write(layer.Key, _clock.Measure("quantize", () => Quantize(layer, input)))
+                ? layer.Result ?? Keep(layer, _clock.Measure("quantize", () => input is null
+                    ? Quantize(layer, input: null)
+                    : input.Use(layer.Layer, read => Quantize(layer, read))), store)
                 : _layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
         }
 
@@ -193,6 +209,13 @@ internal sealed class QuantizationRun
         {
             _deferred.Add(replacements);
         }
+    }
+
+    /// <summary>Keeps a layer that was made of the inputs as they were at the beginning, and of nothing else.</summary>
+    private QuantizedLayerResult Keep(LayerWork layer, QuantizedLayerResult result, LayerStore store)
+    {
+        _inputs.RequireUnchanged(_cancellation);
+        return store.Write(layer.Key, result);
     }
 
     private void Warn(Diagnostic warning)
@@ -220,7 +243,7 @@ internal sealed class QuantizationRun
         QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations,
             rotation, _options.IsSimulated, _file.Path)
             with
-        { Ridge = double.IsFinite(ridge) ? ridge : null };
+        { Ridge = double.IsFinite(ridge) ? ridge : null, Tokens = input?.Tokens };
         return input is { IsUnseen: true }
             ? result with { Warnings = [LayerDiagnostics.Unseen(layer, _file.Path), .. result.Warnings] }
             : result;
@@ -229,17 +252,9 @@ internal sealed class QuantizationRun
     private QuantizeReport Save(int calibrationWindows)
     {
         EmissionProfile first = _options.Profiles[0];
-        _clock.Measure("write", () =>
-        {
-            foreach ((EmissionProfile profile, string path) in ProfileFiles.Of(_options))
-            {
-                IEnumerable<KeyValuePair<string, string>> properties = ModelProperties.Make(
-                    Recipe.Describe(_options, profile), profile, _layers.Count, BitsPerWeight(profile));
-                _rewriter.Save(path, profile, properties, ModelProperties.ContentKey, _cancellation);
-            }
-
-            return true;
-        });
+        long originalBytes = ModelFiles.Bytes(_file);
+        LayerReport[] layers = [.. Results.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })];
+        long quantizedBytes = _clock.Measure("write", Write);
         return new QuantizeReport
         {
             Model = _options.ModelPath,
@@ -247,15 +262,43 @@ internal sealed class QuantizationRun
             Outputs = [.. ProfileFiles.Of(_options).Select(file => file.Path)],
             Recipe = Recipe.Describe(_options),
             Options = OptionList.Of(_options),
-            Layers = [.. Results.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })],
+            Layers = layers,
             Coverage = _coverage,
             BitsPerWeight = BitsPerWeight(first),
-            OriginalBytes = ModelFiles.Bytes(_options.ModelPath),
-            QuantizedBytes = ModelFiles.Bytes(_options.OutputPath),
+            OriginalBytes = originalBytes,
+            QuantizedBytes = quantizedBytes,
             CalibrationWindows = calibrationWindows,
             Seconds = _clock.Seconds,
             Warnings = _warnings,
         };
+    }
+
+    /// <summary>
+    /// Writes a model for each profile; they appear together, once all are whole and the inputs are confirmed by their content. What comes
+    /// behind this reads none of the files again.
+    /// </summary>
+    /// <returns>Bytes of the first profile's files.</returns>
+    private long Write()
+    {
+        List<ModelWriter> written = [];
+        try
+        {
+            foreach ((EmissionProfile profile, string path) in ProfileFiles.Of(_options))
+            {
+                IEnumerable<KeyValuePair<string, string>> properties = ModelProperties.Make(
+                    Recipe.Describe(_options, profile), profile, _layers.Count, BitsPerWeight(profile));
+                written.Add(_rewriter.Write(path, profile, properties, ModelProperties.ContentKey, _cancellation));
+            }
+
+            _inputs.RequireUnchangedContent(_cancellation);
+            _cancellation.ThrowIfCancellationRequested();
+            written.ForEach(model => model.Commit());
+            return written[0].Length;
+        }
+        finally
+        {
+            written.ForEach(model => model.Dispose());
+        }
     }
 
     /// <summary>
@@ -268,5 +311,5 @@ internal sealed class QuantizationRun
         return stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
     }
 
-    private long FloatBytes(LinearLayer layer) => _file.Read(_model.WeightOf(layer)).ByteLength;
+    private long FloatBytes(LinearLayer layer) => _model.BytesOf(_file, layer);
 }

@@ -1,3 +1,4 @@
+using Zqfp.Evaluation;
 using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization;
@@ -24,22 +25,54 @@ internal static class QuantizeJob
     /// <exception cref="OperationCanceledException">
     /// Cancellation was asked for. Nothing is written but finished layers in the work folder.
     /// </exception>
-    public static QuantizeReport Run(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation) =>
-        options.Target == OutputTarget.GenAi
-        ? GenAiFolderJob.Run(options, model => RunModel(model, observer, cancellation))
-        : RunModel(options.InGenAiFolder(), observer, cancellation);
-
-    private static QuantizeReport RunModel(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation)
+    public static QuantizeReport Run(QuantizeOptions options, IJobObserver observer, CancellationToken cancellation)
     {
-        using OnnxFile file = OnnxFile.Open(options.ModelPath);
-        Check(options, file);
-        return new QuantizationRun(options, file, observer, cancellation).Execute();
+        var inputs = new InputFiles();
+        if (options.Target == OutputTarget.GenAi)
+        {
+            return GenAiFolderJob.Run(options, inputs, model => RunModel(model, inputs, observer, cancellation), observer, cancellation);
+        }
+
+        options = options.InGenAiFolder();
+        QuantizeOptionRules.CheckOutputs(options);
+        QuantizeOptionRules.RequireWritable(options.OutputPath);
+        using var only = OutputLocks.Acquire(ProfileFiles.Of(options).Select(file => file.Path), line => observer.Note(line), cancellation);
+        return RunModel(options, inputs, observer, cancellation);
     }
 
-    private static void Check(QuantizeOptions options, OnnxFile file)
+    /// <summary>The caller holds the locks of the outputs.</summary>
+    private static QuantizeReport RunModel(
+        QuantizeOptions options, InputFiles inputs, IJobObserver observer, CancellationToken cancellation)
+    {
+        using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        ModelLayers model = Check(options, file);
+        using OutputLocks? work = LockWorkFolder(options.WorkFolder, observer, cancellation);
+        file.AddTo(inputs, cancellation);
+        inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
+        return new QuantizationRun(options, file, model, inputs, observer, cancellation).Execute();
+    }
+
+    /// <summary>A work folder has one user at a time: what is half-written in it is then nobody's.</summary>
+    private static OutputLocks? LockWorkFolder(string? folder, IJobObserver observer, CancellationToken cancellation)
+    {
+        try
+        {
+            return folder is null ? null : OutputLocks.Acquire([Path.Combine(folder, "zqfp")], line => observer.Note(line), cancellation);
+        }
+        catch (ZqfpException e) when (e.Code == OutputLocks.CannotLock)
+        {
+            throw new ZqfpException(
+                "ZQFP0007", $"The folder of finished layers cannot be used: {e.Message} Choose another --work folder.", folder, e);
+        }
+    }
+
+    private static ModelLayers Check(QuantizeOptions options, OnnxFile file)
     {
         AlreadyQuantized.Refuse(file);
         QuantizeOptionRules.Check(options);
         QuantizeOptionRules.CheckFiles(options);
+        var model = ModelLayers.Of(file, options);
+        model.Require(file);
+        return model;
     }
 }

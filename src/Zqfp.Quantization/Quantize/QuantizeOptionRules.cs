@@ -1,5 +1,4 @@
 using Zqfp.Numerics;
-using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization;
 
@@ -9,6 +8,14 @@ internal static class QuantizeOptionRules
     /// <summary>Checks <paramref name="options"/>.</summary>
     /// <exception cref="ZqfpException">ZQFP0002 to ZQFP0006.</exception>
     public static void Check(QuantizeOptions options)
+    {
+        CheckOutputs(options);
+        CheckChoices(options);
+    }
+
+    /// <summary>Checks that the outputs overwrite no input and are no folders.</summary>
+    /// <exception cref="ZqfpException">ZQFP0002, ZQFP0003.</exception>
+    public static void CheckOutputs(QuantizeOptions options)
     {
         foreach (string output in ProfileFiles.Of(options).Select(file => file.Path))
         {
@@ -25,7 +32,10 @@ internal static class QuantizeOptionRules
                 throw new ZqfpException("ZQFP0002", "The output is a folder. Name the file to write, such as model.onnx in it.", output);
             }
         }
+    }
 
+    private static void CheckChoices(QuantizeOptions options)
+    {
         if (options.Window < 2)
         {
             throw new ZqfpException("ZQFP0004", $"A window of {options.Window} tokens predicts nothing; use 2 or more.");
@@ -127,7 +137,8 @@ internal static class QuantizeOptionRules
     }
 
     /// <summary>Tries it in the folder of the output, or in the nearest one above it that exists; nothing stays.</summary>
-    private static void RequireWritable(string output)
+    /// <exception cref="ZqfpException">ZQFP0002.</exception>
+    public static void RequireWritable(string output)
     {
         string folder = Path.GetDirectoryName(Path.GetFullPath(output))!;
         while (!Directory.Exists(folder) && Path.GetDirectoryName(folder) is { } above)
@@ -140,7 +151,7 @@ internal static class QuantizeOptionRules
 
         try
         {
-            string probe = Path.Combine(folder, $".zqfp-{Guid.NewGuid():N}{WholeFile.Temporary}");
+            string probe = NewFile.TemporaryName(Path.Combine(folder, ".zqfp"));
             new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose).Dispose();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

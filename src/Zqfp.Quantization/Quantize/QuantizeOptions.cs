@@ -96,6 +96,14 @@ internal sealed record QuantizeOptions
     /// <summary>How weights are quantized.</summary>
     public QuantizationOptions Quantization { get; init; } = new();
 
+    /// <summary>
+    /// Format of the layers that every token goes through, without a low-rank correction; null for that of <see cref="Quantization"/>.
+    /// </summary>
+    public NumberFormat? DenseFormat { get; init; }
+
+    /// <summary>Whether the layers that decide which expert a token goes to stay float.</summary>
+    public bool KeepsRouters { get; init; }
+
     /// <summary>Which layers are quantized, and which differently.</summary>
     public LayerSelection Selection { get; init; } = new();
 

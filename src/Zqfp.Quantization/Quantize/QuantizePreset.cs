@@ -16,6 +16,12 @@ internal enum QuantizePreset
 
     /// <summary>As <see cref="Default"/>, with more refinement: about three times the time.</summary>
     Best,
+
+    /// <summary>
+    /// As <see cref="Default"/> for the experts of a mixture; every other layer in FP8 without a correction, and routers float: what
+    /// DeepSeek-V4 ships.
+    /// </summary>
+    Hybrid,
 }
 
 /// <summary>What the presets mean; figures in <c>docs/results.md</c>.</summary>
@@ -31,6 +37,8 @@ internal static class QuantizePresets
         return options with
         {
             Quantization = preset.Apply(options.Quantization),
+            DenseFormat = preset == QuantizePreset.Hybrid ? NumberFormat.E4M3 : options.DenseFormat,
+            KeepsRouters = preset == QuantizePreset.Hybrid || options.KeepsRouters,
             LayerTarget = isPlain ? options.LayerTarget : LayerTarget.Residual,
             Rotation = isPlain || options.Activations == ActivationFormat.None ? options.Rotation : QuantizeOptions.AutoRotation,
         };

@@ -34,6 +34,11 @@ internal sealed record LayerReport(string Name, int Rows, int Columns, int Rank,
     public double? Ridge { get; init; }
 
     /// <summary>
+    /// Calibration tokens that a router sent it, of an expert; null of a layer that every token goes through, and in older results.
+    /// </summary>
+    public long? Tokens { get; init; }
+
+    /// <summary>
     /// What its input ranged over in calibration; null without calibration, where the layer shares a weight, and in older results.
     /// </summary>
     public ActivationRange? Activations { get; init; }

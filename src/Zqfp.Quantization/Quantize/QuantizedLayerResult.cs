@@ -14,6 +14,9 @@ internal sealed record QuantizedLayerResult(
     /// <summary>The ridge of its float target, see <see cref="LayerReport.Ridge"/>.</summary>
     public double? Ridge { get; init; }
 
+    /// <summary>Calibration tokens that a router sent it, see <see cref="LayerReport.Tokens"/>.</summary>
+    public long? Tokens { get; init; }
+
     /// <summary>The layer's line of the report about a file of <paramref name="profile"/>.</summary>
     public LayerReport Report(EmissionProfile profile)
     {
@@ -28,6 +31,7 @@ internal sealed record QuantizedLayerResult(
             Activations = Activations,
             Rotation = Tensors.Rotation,
             Ridge = Ridge,
+            Tokens = Tokens,
         };
     }
 

@@ -47,7 +47,8 @@ internal static class Recipe
         string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights)
             ? ", calibrated on float"
             : "";
-        return $"{FormatName(weights.Format)} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, "
+        string dense = options.DenseFormat is { } format ? $"{FormatName(format)} and for experts " : "";
+        return $"{dense}{FormatName(weights.Format)} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, "
             + $"{activations}{source}{simulated}";
     }
 

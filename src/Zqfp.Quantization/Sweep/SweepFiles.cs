@@ -43,7 +43,7 @@ internal static class SweepFiles
     {
         Dictionary<string, SweepRow> rows = report.Rows.ToDictionary(row => row.Name);
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"# Sweep of {Path.GetFileName(report.Model)}\n\n");
+        text.Append(CultureInfo.InvariantCulture, $"# Sweep of {MarkdownText.Plain(Path.GetFileName(report.Model))}\n\n");
         text.Append(CultureInfo.InvariantCulture,
             $"Float: perplexity {report.Float.Perplexity:F4}{Error(report.Float)} over {report.Float.Windows} windows of "
             + $"{report.Float.Window} tokens. ");

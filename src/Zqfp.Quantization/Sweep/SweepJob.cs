@@ -15,23 +15,28 @@ internal static class SweepJob
     {
         SweepTable[] tables = options.Tables.Count > 0 ? [.. options.Tables.Distinct().Order()] : Enum.GetValues<SweepTable>();
         SweepConfiguration[] configurations = [.. tables.SelectMany(SweepConfiguration.Of).DistinctBy(configuration => configuration.Name)];
+        using var only = OutputLocks.Acquire([Path.Combine(options.Folder, "sweep")], line => observer.Note(line), cancellation);
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
+        var inputs = new InputFiles();
+        inputs.Add(facts.Path, facts.Stamp, cancellation);
+        inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
+        inputs.AddTexts(options.TextPath, options.TokenizerPath, cancellation);
         TokenWindowSet calibration = TokenWindowSet.Load(options.CalibrationPath, options.TokenizerPath, options.Window,
             options.CalibrationWindows, facts, cancellation: cancellation);
         TokenWindowSet evaluation = TokenWindowSet.Load(options.TextPath, options.TokenizerPath, options.Window,
             options.Windows, facts, cancellation: cancellation);
         var store = new SweepStore(Path.Combine(options.Folder, "results"), options.ModelPath,
-            calibration.Windows.Concat(evaluation.Windows));
+            calibration.Windows.Concat(evaluation.Windows), inputs, cancellation);
         EvaluationResult floating = EvaluateJob.Run(Evaluation(options, options.ModelPath), new PhasePrefix(observer, "Float model"),
             cancellation);
         List<SweepRow> rows = [];
         foreach (SweepConfiguration configuration in configurations)
         {
             var told = new PhasePrefix(observer, $"{rows.Count + 1} of {configurations.Length}, {configuration.Name}");
-            if (store.Read(configuration) is not { } row)
+            if (store.Read(configuration, observer) is not { } row)
             {
                 row = Measure(options, configuration, floating, told, cancellation);
-                store.Write(configuration, row);
+                store.Write(configuration, row, cancellation);
             }
 
             rows.Add(row);
@@ -99,5 +104,7 @@ internal static class SweepJob
         public void Report(JobProgress progress) => observer.Report(progress with { Phase = $"{prefix}: {progress.Phase}" });
 
         public void Warn(Diagnostic warning) => observer.Warn(warning);
+
+        public void Note(string message, bool isDetail) => observer.Note(message, isDetail);
     }
 }

@@ -10,32 +10,51 @@ internal static class SequenceTokens
 {
     private static readonly string[] EndNames = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>"];
 
-    public static (int? Beginning, int? End) Find(JsonComponent root, PostProcessing template, Dictionary<string, int> ids)
+    public static SpecialTokens Find(JsonComponent root, PostProcessing template, Dictionary<string, int> ids)
     {
-        (int? beginning, int? end) = FromConfiguration(root.File.Path, ids);
+        (int? beginning, int? end, bool? adds) = FromConfiguration(root.File.Path, ids);
         int? named = EndNames.Where(ids.ContainsKey).Select(name => (int?)ids[name]).FirstOrDefault();
-        return (beginning ?? FirstOf(template.Before), end ?? FirstOf(template.After) ?? named);
+        beginning ??= FirstOf(template.Before);
+        return new SpecialTokens
+        {
+            BeginningOfSentenceId = beginning,
+            EndOfSentenceId = end ?? FirstOf(template.After) ?? named,
+            SequenceBeginningId = adds == false ? null
+                : template.Before is [var put] ? put
+                : adds == true ? beginning
+                : null,
+            Before = template.Before,
+            After = template.After,
+        };
     }
+
+    /// <summary>Whether the configuration beside a file asks for a token before every sequence; null where it does not say.</summary>
+    public static bool? AddsBeginning(string? file) => FromConfiguration(file, []).Adds;
 
     private static int? FirstOf(IReadOnlyList<int> ids) => ids.Count > 0 ? ids[0] : null;
 
-    private static (int? Beginning, int? End) FromConfiguration(string? file, Dictionary<string, int> ids)
+    private static (int? Beginning, int? End, bool? Adds) FromConfiguration(string? file, Dictionary<string, int> ids)
     {
         if (file is null)
         {
-            return (null, null);
+            return (null, null, null);
         }
 
         string configuration = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, "tokenizer_config.json");
         if (!File.Exists(configuration))
         {
-            return (null, null);
+            return (null, null, null);
         }
 
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(configuration));
-            return (Named(document.RootElement, "bos_token", ids), Named(document.RootElement, "eos_token", ids));
+            JsonElement root = document.RootElement;
+            bool? adds = root.TryGetProperty("add_bos_token", out JsonElement asked)
+                && (asked.ValueKind is JsonValueKind.True or JsonValueKind.False)
+                ? asked.GetBoolean()
+                : null;
+            return (Named(root, "bos_token", ids), Named(root, "eos_token", ids), adds);
         }
         catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException
             or InvalidOperationException)

@@ -52,7 +52,6 @@ internal static class TokenizerJsonReader
         }
 
         PostProcessing template = PostProcessing.Read(root.Child("post_processor"), ids);
-        (int? beginning, int? end) = SequenceTokens.Find(root, template, ids);
         return new SubwordEngineParts
         {
             RawTokens = new AddedTokens(added.Where(token => !token.Normalized)),
@@ -64,13 +63,7 @@ internal static class TokenizerJsonReader
             Decoder = DecoderFactory.Create(root.Child("decoder"), spellings, added),
             Spellings = spellings,
             Ids = ids,
-            Special = new SpecialTokens
-            {
-                BeginningOfSentenceId = beginning,
-                EndOfSentenceId = end,
-                Before = template.Before,
-                After = template.After,
-            },
+            Special = SequenceTokens.Find(root, template, ids),
         };
     }
 

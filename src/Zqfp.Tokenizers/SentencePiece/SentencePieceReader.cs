@@ -40,6 +40,7 @@ internal static class SentencePieceReader
             {
                 BeginningOfSentenceId = ControlId(proto, proto.BeginningId),
                 EndOfSentenceId = ControlId(proto, proto.EndId),
+                SequenceBeginningId = SequenceTokens.AddsBeginning(file.Path) == true ? ControlId(proto, proto.BeginningId) : null,
             },
         };
     }

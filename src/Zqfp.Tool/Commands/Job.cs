@@ -29,6 +29,12 @@ internal static class Job
             progress.Dispose();
             return Fail(exception, Diagnostic.Of(exception), ExitCodes.Of(exception.Code));
         }
+        catch (Exception exception) when (SystemLimits.Describe(exception) is not null)
+        {
+            progress.Dispose();
+            Diagnostic limit = SystemLimits.Describe(exception)!;
+            return Fail(exception, limit, ExitCodes.Of(limit.Code));
+        }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             progress.Dispose();

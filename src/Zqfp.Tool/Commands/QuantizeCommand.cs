@@ -43,7 +43,7 @@ internal static class QuantizeCommand
             {
                 if (plansOnly || given.Flag("--dry-run"))
                 {
-                    PlanWriter.Write(PlanJob.Run(quantize), given.Flag("--json"));
+                    PlanWriter.Write(PlanJob.Run(quantize, cancellation), given.Flag("--json"));
                     return ExitCodes.Success;
                 }
 

@@ -90,6 +90,7 @@ internal static class RecipeOptions
         };
         return option.Problem(text) is { } problem ? throw new JsonException($"'{option.Key}' {problem}.")
             : option.Kind == OptionKind.Input ? Path.Combine(folder, text)
+            : option.Kind == OptionKind.Tasks ? NamedTask.InFolder(text, folder)
             : text;
     }
 }

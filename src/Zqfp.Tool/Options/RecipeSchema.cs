@@ -49,7 +49,7 @@ internal static class RecipeSchema
         OptionKind.Choice => Words(option),
         OptionKind.ChoiceList =>
             new JsonObject { ["anyOf"] = new JsonArray(Words(option), Type("array", ("items", Words(option)), ("minItems", 1))) },
-        OptionKind.List => Type("array", ("items", Type("string"))),
+        OptionKind.List or OptionKind.Tasks => Type("array", ("items", Type("string"))),
         OptionKind.Overrides => Type("array", ("items", Type("string", ("pattern", "^.+:[^:]+=[^:]+$")))),
         _ => Type("string"),
     };

@@ -13,8 +13,9 @@ internal static class InspectWriter
     private static string Describe(InspectReport report)
     {
         var table = new TextTable(["layer", "operator", "shape", "type", "bytes", "becomes"], 4);
-        int digits = Grouped(report.Layers.Max(layer => layer.QuantizedBytes) ?? 0).Length;
-        foreach (InspectedLayer layer in report.Layers)
+        InspectedLayer[] rows = [.. Rows(report.Layers)];
+        int digits = Grouped(rows.Max(layer => layer.QuantizedBytes) ?? 0).Length;
+        foreach (InspectedLayer layer in rows)
         {
             string becomes = layer.QuantizedBytes is { } bytes ? Grouped(bytes).PadLeft(digits) : $"stays: {layer.Reason}";
             table.Add(layer.Module ?? layer.Name, layer.Operator, $"[{string.Join(", ", layer.Shape)}]", layer.Type,
@@ -41,8 +42,28 @@ internal static class InspectWriter
             + $"{Sizes.Megabytes(report.OtherBytes)}, files {Sizes.Megabytes(report.FileBytes)} now",
         ];
         int? width = Style.Output.Width;
-        return Wrapping.Wrap(string.Join('\n', head), width) + "\n\n" + table.ToString(width) + "\n"
+        return Wrapping.Wrap(string.Join('\n', head.Select(PrintableText.Line)), width) + "\n\n" + table.ToString(width) + "\n"
             + Wrapping.Wrap(string.Join('\n', totals), width) + "\n";
+    }
+
+    /// <summary>The layers, those experts of one product that become the same as one row.</summary>
+    private static IEnumerable<InspectedLayer> Rows(IReadOnlyList<InspectedLayer> layers)
+    {
+        foreach (IGrouping<(string? Group, int Row, string? Reason), (InspectedLayer Layer, int Row)> group in layers
+            .Select((layer, i) => (Layer: layer, Row: layer.Group is null ? i : -1))
+            .GroupBy(entry => (entry.Layer.Group, entry.Row, entry.Layer.Reason)))
+        {
+            InspectedLayer[] all = [.. group.Select(entry => entry.Layer)];
+            yield return all is [var single] ? single : all[0] with
+            {
+                Module = all.Length == all[0].Experts
+                    ? group.Key.Group
+                    : string.Create(CultureInfo.InvariantCulture, $"{group.Key.Group} ({all.Length} of {all[0].Experts})"),
+                Shape = [all.Length, .. all[0].Shape],
+                Bytes = all.Sum(layer => layer.Bytes),
+                QuantizedBytes = all.Sum(layer => layer.QuantizedBytes),
+            };
+        }
     }
 
     private static string Describe(InspectedValue value) => $"{value.Name} {value.Type}[{string.Join(", ", value.Shape)}]";

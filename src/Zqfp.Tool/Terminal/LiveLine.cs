@@ -46,7 +46,7 @@ internal sealed class LiveLine : ProgressView
         lock (_lock)
         {
             _state = null;
-            Console.Error.Write("\r\u001b[K");
+            Console.Error.Write(PlainWriter.LineAnew);
         }
     }
 
@@ -81,7 +81,7 @@ internal sealed class LiveLine : ProgressView
     {
         int width = (Style.Error.Width ?? RoomForBar) - 1;
         string bar = width >= RoomForBar && !state.IsLast ? state.Bar(BarCells) : "";
-        string text = $"{bar} {state.Describe()}  {state.Progress.Detail}".Trim();
-        Console.Error.Write("\r\u001b[K" + (text.Length > width ? text[..width] : text));
+        string text = PrintableText.Line($"{bar} {state.Describe()}  {state.Progress.Detail}".Trim());
+        Console.Error.Write(PlainWriter.LineAnew + (text.Length > width ? text[..width] : text));
     }
 }

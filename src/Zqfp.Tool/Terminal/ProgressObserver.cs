@@ -5,6 +5,9 @@ namespace Zqfp.Tool;
 /// <summary>Passes a job's reports to the view, with the time each phase has taken.</summary>
 internal sealed class ProgressObserver(ProgressView view) : IJobObserver, IDisposable
 {
+    /// <summary>What a line begins with that a build shows among its own.</summary>
+    public const string NotePrefix = "note: ";
+
     private string? _phase;
     private long _began;
     private bool _lineIsOpen;
@@ -28,6 +31,12 @@ internal sealed class ProgressObserver(ProgressView view) : IJobObserver, IDispo
     {
         Close();
         DiagnosticWriter.Write(warning);
+    }
+
+    public void Note(string message, bool isDetail = false)
+    {
+        Close();
+        view.Note(isDetail ? message : NotePrefix + message);
     }
 
     public void Dispose()

@@ -12,6 +12,9 @@ internal abstract class ProgressView : IDisposable
     /// <summary>Shows the state of a phase.</summary>
     public abstract void Show(PhaseState state);
 
+    /// <summary>Shows a line that needs nobody's attention.</summary>
+    public virtual void Note(string message) => Console.Error.WriteLine(PrintableText.Line(message));
+
     /// <summary>Leaves the line to other output.</summary>
     public virtual void Clear()
     {
@@ -23,6 +26,10 @@ internal abstract class ProgressView : IDisposable
 
     private sealed class NoProgress : ProgressView
     {
+        public override void Note(string message)
+        {
+        }
+
         public override void Show(PhaseState state)
         {
         }
@@ -39,7 +46,7 @@ internal abstract class ProgressView : IDisposable
             long quarter = state.Progress.Total > 0 ? Quarters * state.Progress.Done / state.Progress.Total : 0;
             if (state.IsFirst || quarter > _shown)
             {
-                Console.Error.WriteLine(state.Describe());
+                Console.Error.WriteLine(PrintableText.Line(state.Describe()));
                 _shown = quarter;
             }
         }

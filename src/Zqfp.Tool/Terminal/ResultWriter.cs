@@ -17,9 +17,13 @@ internal static class ResultWriter
         WriteLine(json ? text : Describe(report));
     }
 
-    public static void Write(EvaluationResult result, bool json) => WriteLine(json
-        ? JsonSerializer.Serialize(result, ResultJson.Readable.EvaluationResult)
-        : Describe(result) + (result.Against is { } comparison ? "\n" + Describe(comparison) : ""));
+    /// <summary>One text alone is written as its result; several, or tasks, as an object that has them all.</summary>
+    public static void Write(Measurement result, bool json) => WriteLine((json, result) switch
+    {
+        (true, { Texts: [var one], Tasks.Count: 0 }) => JsonSerializer.Serialize(one.Result, ResultJson.Readable.EvaluationResult),
+        (true, _) => JsonSerializer.Serialize(result, ResultJson.Readable.Measurement),
+        _ => MeasurementText.Describe(result),
+    });
 
     public static void Write(VerifyResult result, bool json) => WriteLine(json
         ? JsonSerializer.Serialize(result, ResultJson.Readable.VerifyResult)
@@ -27,6 +31,8 @@ internal static class ResultWriter
 
     public static void Write(GateResult result, bool json, string? file = null)
     {
+        // One line stays one line: it has a property of the model in it.
+        result = result with { Summary = PrintableText.Line(result.Summary) };
         string text = JsonSerializer.Serialize(result, ResultJson.Readable.GateResult);
         WriteFile(file, text);
         WriteLine(json ? text : Style.Output.IsTerminal ? Describe(result) : result.Summary);
@@ -59,33 +65,6 @@ internal static class ResultWriter
         $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, "
         + $"{Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}");
 
-    private static string Describe(EvaluationResult result)
-    {
-        string error = result.StandardError is { } value
-            ? string.Create(CultureInfo.InvariantCulture, $" (standard error {value:0.0000})")
-            : "";
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"perplexity {result.Perplexity:0.0000}{error} over {result.Windows} windows of {result.Window} tokens ({result.Tokens} tokens "
-            + $"in the text)");
-    }
-
-    private static string Describe(Comparison comparison)
-    {
-        string interval = comparison.IncreaseInterval is { } range
-            ? $" (95 % interval {SignedPercent.Fixed(range.Low)} to {SignedPercent.Fixed(range.High)})"
-            : "";
-        string worst = string.Join(", ",
-            comparison.WorstWindows.Select(window => string.Create(
-                CultureInfo.InvariantCulture, $"{window.Window} ({window.ReferenceLoss:0.000} -> {window.Loss:0.000})")));
-        string divergence = comparison.Divergence is { } apart
-            ? string.Create(CultureInfo.InvariantCulture,
-                $"; KL divergence {apart.KullbackLeibler:0.#####} nats a token, top-1 agreement {100 * apart.Top1Agreement:0.00} %")
-            : "";
-        return $"against the other model {SignedPercent.Fixed(comparison.PerplexityIncrease)}{interval}{divergence}\nworst windows, nats a "
-            + $"token: {worst}";
-    }
-
     private static string Describe(VerifyResult result) => result.Identical
         ? string.Create(
             CultureInfo.InvariantCulture, $"identical: every logit of {result.Tokens} tokens in {result.Windows} windows ({result.Input})")
@@ -100,6 +79,7 @@ internal static class ResultWriter
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true, WriteIndented = true)]
 [JsonSerializable(typeof(QuantizeReport))]
 [JsonSerializable(typeof(EvaluationResult))]
+[JsonSerializable(typeof(Measurement))]
 [JsonSerializable(typeof(GateResult))]
 [JsonSerializable(typeof(InspectReport))]
 [JsonSerializable(typeof(VerifyResult))]

@@ -23,7 +23,7 @@ internal sealed class TextTable
     public Func<int, string, string> Paint { get; init; } = (_, cell) => cell;
 
     /// <summary>Adds a row of as many cells as there are columns.</summary>
-    public void Add(params string[] cells) => _rows.Add(cells);
+    public void Add(params string[] cells) => _rows.Add([.. cells.Select(PrintableText.Line)]);
 
     /// <summary>The table, the header first; where a width is given the last column is broken to it.</summary>
     public string ToString(int? width)

@@ -40,9 +40,10 @@ internal sealed class TinyDecoder
     private readonly Random _random = new(1);
     private readonly DataType _type;
     private readonly WeightForm _form;
+    private readonly int _vocabulary;
     private readonly GraphProto _graph = new() { Name = "tiny" };
 
-    private TinyDecoder(DataType type, WeightForm form) => (_type, _form) = (type, form);
+    private TinyDecoder(DataType type, WeightForm form, int vocabulary) => (_type, _form, _vocabulary) = (type, form, vocabulary);
 
     /// <summary>Names of its layers, the head not among them.</summary>
     public static IReadOnlyList<string> Layers { get; } = ["up0", "down0", "up1", "down1"];
@@ -55,11 +56,13 @@ internal sealed class TinyDecoder
     /// <param name="isCached">
     /// Whether it has the inputs and outputs of a model with a cache of keys and values, which it does not read.
     /// </param>
+    /// <param name="vocabulary">Token ids that it knows.</param>
     public static string Write(
-        string folder, DataType type = DataType.Float, WeightForm form = WeightForm.Plain, bool prunesHead = false, bool isCached = false)
+        string folder, DataType type = DataType.Float, WeightForm form = WeightForm.Plain, bool prunesHead = false, bool isCached = false,
+        int vocabulary = Vocabulary)
     {
         string path = Path.Combine(folder, "tiny.onnx");
-        File.WriteAllBytes(path, new TinyDecoder(type, form).Build(prunesHead, isCached).ToByteArray());
+        File.WriteAllBytes(path, new TinyDecoder(type, form, vocabulary).Build(prunesHead, isCached).ToByteArray());
         return path;
     }
 
@@ -81,8 +84,8 @@ internal sealed class TinyDecoder
     private ModelProto Build(bool prunesHead, bool isCached)
     {
         _graph.Input.Add(Value("input_ids", DataType.Int64, "batch", "length"));
-        _graph.Output.Add(Value("logits", _type, "batch", prunesHead ? "1" : "length", $"{Vocabulary}"));
-        Stored("embedding", Vocabulary, Width, scale: 1);
+        _graph.Output.Add(Value("logits", _type, "batch", prunesHead ? "1" : "length", $"{_vocabulary}"));
+        Stored("embedding", _vocabulary, Width, scale: 1);
         Node("Gather", "embedded", "embedding", "input_ids");
         string x = "embedded";
         for (int i = 0; i < 2; i++)
@@ -106,7 +109,7 @@ internal sealed class TinyDecoder
             Cache();
         }
 
-        Stored("head.weight", Width, Vocabulary, scale: 0.1f);
+        Stored("head.weight", Width, _vocabulary, scale: 0.1f);
         Node("MatMul", "logits", x, "head.weight").Name = "head";
         return new ModelProto { IrVersion = 10, Graph = _graph, OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 21 } } };
     }

@@ -1,3 +1,4 @@
+using System.Text;
 
 namespace Zqfp.Evaluation.Tests;
 
@@ -39,13 +40,17 @@ public sealed class GateJobTests : IDisposable
     [Fact]
     public void A_cached_result_is_used_and_a_damaged_one_is_not()
     {
-        double measured = Run(Options).Float.Perplexity;
+        double measured = Run(Options).Float!.Perplexity;
         string cached = Assert.Single(Directory.GetFiles(_folder));
-        File.WriteAllText(
-            cached, File.ReadAllText(cached).Replace($"\"Perplexity\":{measured:R}", "\"Perplexity\":3", StringComparison.Ordinal));
-        Assert.Equal(3, Run(Options).Float.Perplexity);
-        File.WriteAllText(cached, "{");
-        Assert.Equal(measured, Run(Options).Float.Perplexity);
+        string key = Path.GetFileNameWithoutExtension(cached);
+        string content = Encoding.UTF8.GetString(KeptFile.Read(cached, "evaluation", key)!);
+        KeptFile.Write(cached, "evaluation", key, Encoding.UTF8.GetBytes(
+            content.Replace($"\"Perplexity\":{measured:R}", "\"Perplexity\":3", StringComparison.Ordinal)));
+        Assert.Equal(3, Run(Options).Float!.Perplexity);
+        byte[] whole = File.ReadAllBytes(cached);
+        whole[^1] ^= 1;
+        File.WriteAllBytes(cached, whole);
+        Assert.Equal(measured, Run(Options).Float!.Perplexity);
     }
 
     [Fact]
@@ -53,7 +58,7 @@ public sealed class GateJobTests : IDisposable
     {
         Run(Options);
         string cached = Directory.GetFiles(_folder).Single();
-        string unused = Path.Combine(_folder, new string('a', 64) + ".json"), notOurs = Path.Combine(_folder, "tokenizer.json");
+        string unused = Path.Combine(_folder, new string('a', 64) + ".evaluation"), notOurs = Path.Combine(_folder, "tokenizer.json");
         Array.ForEach([unused, notOurs], file => File.WriteAllText(file, "{}"));
         Array.ForEach([unused, notOurs, cached], file => File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddDays(-31)));
         Run(Options);
@@ -68,9 +73,9 @@ public sealed class GateJobTests : IDisposable
     [Fact]
     public void The_same_tokens_cut_into_other_windows_are_measured_anew()
     {
-        Assert.Equal((4, 128), (Run(Options).Float.Windows, Run(Options).Float.Window));
+        Assert.Equal((4, 128), (Run(Options).Float!.Windows, Run(Options).Float!.Window));
         GateResult other = Run(Options with { Window = 64, Windows = 8 });
-        Assert.Equal((8, 64), (other.Float.Windows, other.Float.Window));
+        Assert.Equal((8, 64), (other.Float!.Windows, other.Float!.Window));
     }
 
     [Fact]

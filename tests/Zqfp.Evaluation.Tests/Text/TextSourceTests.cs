@@ -174,6 +174,37 @@ public sealed class TextSourceTests : IDisposable
         Assert.Equal(policy == BeginningPolicy.Window ? 1 : null, stream.WindowBeginningId);
     }
 
+    [Theory]
+    [InlineData(null, null, null)]
+    [InlineData("""{"bos_token": "ab", "add_bos_token": true}""", null, 2)]
+    [InlineData("""{"bos_token": "ab"}""", null, null)]
+    [InlineData("""{"bos_token": "ab"}""", "a", 0)]
+    [InlineData("""{"bos_token": "ab", "add_bos_token": false}""", "a", null)]
+    public void Windows_begin_as_the_tokenizer_and_its_configuration_say(string? configuration, string? put, int? beginning)
+    {
+        string template = put is null
+            ? "null"
+            : $$$"""
+              {"type": "TemplateProcessing", "pair": [], "special_tokens": {"{{{put}}}": {"id": "{{{put}}}", "ids": [0], "tokens": ["{{{put}}}"]}},
+               "single": [{"SpecialToken": {"id": "{{{put}}}", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]}
+              """;
+        string tokenizer = _folder.Write("tokenizer.json", $$"""
+            {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}, "post_processor": {{template}}}
+            """);
+        if (configuration is not null)
+        {
+            _folder.Write("tokenizer_config.json", configuration);
+        }
+
+        string text = _folder.Write("a.txt", "abba");
+        PretrainedTokenizer loaded = PretrainedTokenizer.Load(tokenizer);
+
+        Assert.Equal(beginning,
+            TextSource.Load(new TextSourceOptions { Path = text, Beginning = BeginningPolicy.Auto }, loaded).WindowBeginningId);
+        string ids = _folder.Write("a.i16", [1, 0]);
+        Assert.Null(TextSource.Load(new TextSourceOptions { Path = ids, Beginning = BeginningPolicy.Auto }, loaded).WindowBeginningId);
+    }
+
     [Fact]
     public void What_the_tokenizer_lacks_is_said()
     {

@@ -54,7 +54,7 @@ public sealed class VerifyJobTests : IDisposable
             new SilentObserver(),
             CancellationToken.None);
         Assert.Equal(result.KullbackLeibler, evaluation.Against!.Divergence!.KullbackLeibler, 0.02);
-        Assert.Equal(3, Directory.GetFiles(_folder, "*.json").Length);
+        Assert.Equal(3, Directory.GetFiles(_folder, "*.evaluation").Length);
     }
 
     [ReferenceTheory("models/tinystories-llama-3.7m")]

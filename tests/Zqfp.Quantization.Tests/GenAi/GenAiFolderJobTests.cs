@@ -170,7 +170,7 @@ public sealed class GenAiFolderJobTests : IDisposable
         GateResult gate = GateJob.Run(
             new GateOptions { ModelPath = Output, FloatModelPath = Source, TextPath = text, Window = 64, Windows = 4 },
             new SilentObserver(), CancellationToken.None);
-        Assert.Equal(expected, gate.Quantized.Perplexity);
+        Assert.Equal(expected, gate.Quantized!.Perplexity);
     }
 
     private void AssertFails(string code, QuantizeOptions options)

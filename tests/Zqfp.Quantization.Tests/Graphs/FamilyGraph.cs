@@ -20,19 +20,26 @@ internal sealed class FamilyGraph
 
     private readonly Family _family;
     private readonly Idiom _idiom;
+    private readonly bool _hasCache;
     private readonly FamilyNodes _nodes;
 
-    private FamilyGraph(Family family, Idiom idiom)
+    private FamilyGraph(Family family, Idiom idiom, bool hasCache)
     {
-        (_family, _idiom) = (family, idiom);
+        (_family, _idiom, _hasCache) = (family, idiom, hasCache);
         _nodes = new FamilyNodes(idiom);
     }
+
+    /// <summary>Makes the model.</summary>
+    /// <param name="family">What it computes.</param>
+    /// <param name="idiom">How that is written.</param>
+    /// <param name="hasCache">Whether keys and values of earlier tokens are inputs; GenAI's builder writes no other models.</param>
+    public static ModelProto Make(Family family, Idiom idiom, bool hasCache = false) => new FamilyGraph(family, idiom, hasCache).Build();
 
     /// <summary>Writes the model and returns its path.</summary>
     public static string Write(string folder, Family family, Idiom idiom)
     {
         string path = Path.Combine(folder, "model.onnx");
-        File.WriteAllBytes(path, new FamilyGraph(family, idiom).Build().ToByteArray());
+        File.WriteAllBytes(path, Make(family, idiom).ToByteArray());
         return path;
     }
 
@@ -113,11 +120,11 @@ internal sealed class FamilyGraph
     private string Attention(string x, string name, int index)
     {
         int keyWidth = _family.KeyHeads * HeadSize;
-        string attended = _idiom == Idiom.GenAi ? FusedAttention(x, name, index, keyWidth) : PlainAttention(x, name, keyWidth);
+        string attended = _idiom == Idiom.GenAi ? FusedAttention(x, name, index, keyWidth) : PlainAttention(x, name, index, keyWidth);
         return _nodes.Linear(attended, $"{name}.o_proj", Width, Width, _family.HasProjectionBias, _family.IsConv1D);
     }
 
-    private string PlainAttention(string x, string name, int keyWidth)
+    private string PlainAttention(string x, string name, int index, int keyWidth)
     {
         string[] parts;
         if (_family.HasPackedProjection)
@@ -137,8 +144,8 @@ internal sealed class FamilyGraph
         }
 
         string query = Rotate(Heading(parts[0], $"{name}.q_norm", Heads, _family.HasHeadNorms));
-        string key = Repeat(Rotate(Heading(parts[1], $"{name}.k_norm", _family.KeyHeads, _family.HasHeadNorms)));
-        string value = Repeat(Heading(parts[2], $"{name}.v_norm", _family.KeyHeads, isNormed: false));
+        string key = Repeat(Cached(Rotate(Heading(parts[1], $"{name}.k_norm", _family.KeyHeads, _family.HasHeadNorms)), index, "key"));
+        string value = Repeat(Cached(Heading(parts[2], $"{name}.v_norm", _family.KeyHeads, isNormed: false), index, "value"));
         string scores = _nodes.Scale(_nodes.Node("MatMul", [query, _nodes.Node("Transpose", [key], FamilyNodes.Ints("perm", 0, 1, 3, 2))]),
             1 / MathF.Sqrt(HeadSize));
         string weights = _nodes.Node("Softmax", [_nodes.Node("Add", [scores, Mask()])], FamilyNodes.Int("axis", -1));
@@ -176,6 +183,10 @@ internal sealed class FamilyGraph
         return _nodes.Node("Transpose", [isNormed ? Norm(split, norm, HeadSize) : split], FamilyNodes.Ints("perm", 0, 2, 1, 3));
     }
 
+    /// <summary>What is there of earlier tokens, and the tokens' own.</summary>
+    private string Cached(string value, int index, string part) =>
+        _hasCache ? _nodes.Cache(value, index, part, _family.KeyHeads, HeadSize) : value;
+
     private string Repeat(string value)
     {
         int times = Heads / _family.KeyHeads;
@@ -208,8 +219,19 @@ internal sealed class FamilyGraph
     {
         string table = _nodes.Mask(_family.HasSlopes ? Heads : 1, Positions);
         string length = _nodes.Unsqueeze(_nodes.Node("Gather", [_nodes.Node("Shape", ["input_ids"]), _nodes.Scalar(1)]), 0);
-        string rows = _nodes.Node("Slice", [table, _nodes.Vector(0), length, _nodes.Vector(2)]);
-        return _nodes.Node("Slice", [rows, _nodes.Vector(0), length, _nodes.Vector(3)]);
+        if (!_hasCache)
+        {
+            string rows = _nodes.Node("Slice", [table, _nodes.Vector(0), length, _nodes.Vector(2)]);
+            return _nodes.Node("Slice", [rows, _nodes.Vector(0), length, _nodes.Vector(3)]);
+        }
+
+        // Of the tokens that are there already, those that the mask leaves out are hidden.
+        string total = _nodes.Unsqueeze(_nodes.Node("Gather", [_nodes.Node("Shape", ["attention_mask"]), _nodes.Scalar(1)]), 0);
+        string later = _nodes.Node("Slice", [table, _nodes.Node("Sub", [total, length]), total, _nodes.Vector(2)]);
+        string causal = _nodes.Node("Slice", [later, _nodes.Vector(0), total, _nodes.Vector(3)]);
+        string hidden = _nodes.Node("Cast", [_nodes.Node("Sub", [_nodes.Scalar(1), "attention_mask"])],
+            FamilyNodes.Int("to", (long)DataType.Float));
+        return _nodes.Node("Add", [causal, _nodes.Unsqueeze(_nodes.Unsqueeze(_nodes.Scale(hidden, -1e9f), 1), 1)]);
     }
 
     private string Norm(string x, string name, int width) => _nodes.Norm(x, name, width, _family.IsRms, _family.HasNormBias);

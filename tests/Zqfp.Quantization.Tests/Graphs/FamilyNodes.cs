@@ -155,6 +155,24 @@ internal sealed class FamilyNodes(Idiom idiom)
         return node.Output[0];
     }
 
+    /// <summary>An input of keys or values of earlier tokens, with <paramref name="value"/> behind it, which is an output.</summary>
+    public string Cache(string value, int index, string part, int heads, int size)
+    {
+        string past = $"past_key_values.{index}.{part}";
+        string present = $"present.{index}.{part}";
+        Input(past, DataType.Float, "batch", heads, "past", size);
+        _graph.Output.Add(Value(present, DataType.Float, ["batch", heads, "total", size]));
+        _graph.Node.Add(new NodeProto
+        {
+            OpType = "Concat",
+            Name = $"/model/layers.{index}/{part}/Concat",
+            Input = { past, value },
+            Output = { present },
+            Attribute = { Int("axis", 2) },
+        });
+        return present;
+    }
+
     public string[] Split(string x, params int[] sizes)
     {
         string[] outputs = [.. sizes.Select(_ => $"v{_count++}")];

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization.Tests;
@@ -14,7 +15,7 @@ public sealed class FamilyTests(ITestOutputHelper output) : IDisposable
     {
         get
         {
-            string[] built = ["Phi", "Gemma 2", "Gemma 3", "Qwen 2", "Qwen 3", "Mistral"];
+            string[] built = ["Phi", "Gemma 2", "Gemma 3", "Qwen 2", "Qwen 3", "Mistral", "OLMo"];
             TheoryData<string, Idiom> graphs = [];
             foreach (Family family in Family.All)
             {
@@ -45,10 +46,15 @@ public sealed class FamilyTests(ITestOutputHelper output) : IDisposable
         double difference = model.Compare(exact.Output).LargestDifference;
         Assert.InRange(difference, 0, 1e-5);
 
-        QuantizeReport usual = model.Quantize(model.Options with { Profiles = [EmissionProfile.Custom, EmissionProfile.Portable] });
+        QuantizeReport usual = model.Quantize(model.Options with
+        {
+            Profiles = [EmissionProfile.Custom, EmissionProfile.Portable, EmissionProfile.Stock],
+        });
         double[] divergences = [.. usual.Outputs.Select(path => model.Compare(path).KullbackLeibler)];
         Assert.All(divergences, divergence => Assert.InRange(divergence, 0, 0.02));
-        output.WriteLine(
-            FormattableString.Invariant($"| {name} | {idiom} | {exact.Layers.Count} | {difference:0.0e+0} | {divergences[0]:0.0000} |"));
+        string exporter = idiom switch { Idiom.Dynamo => "dynamo", Idiom.GenAi => "GenAI builder", _ => "TorchScript" };
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"| {name} | {exporter} | {exact.Layers.Count} | {difference:0.0e+0} | {divergences[0]:0.0000} | {divergences[1]:0.0000} "
+            + $"| {divergences[2]:0.0000} |"));
     }
 }

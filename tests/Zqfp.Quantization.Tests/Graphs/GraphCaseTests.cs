@@ -31,9 +31,9 @@ public sealed class GraphCaseTests : IDisposable
     [InlineData("batch1_fixed", 1907.137, 14)]
     [InlineData("pos_rank1", 1981.701, 14)]
     [InlineData("names_clash", 1907.137, 14)]
-    [InlineData("moe_batched", 538.7522, 10)]
+    [InlineData("moe_batched", 538.7522, 26)]
     [InlineData("moe_loop", 538.7522, 34)]
-    [InlineData("moe_operator", 538.7522, 10)]
+    [InlineData("moe_operator", 538.7522, 26)]
     public void All_layers_are_found_and_with_weights_on_the_grid_the_logits_are_the_float_models(
         string name, double perplexity, int layers)
     {
@@ -106,18 +106,6 @@ public sealed class GraphCaseTests : IDisposable
         QuantizeReport report = model.Quantize(model.Exact);
         Diagnostic warning = Assert.Single(report.Warnings, warning => warning.Code == "ZQFP2104");
         Assert.Contains("e1.down_proj", warning.Message, StringComparison.Ordinal);
-    }
-
-    [Theory]
-    [InlineData("moe_batched", "picked by Gather")]
-    [InlineData("moe_operator", "MoE operator")]
-    public void Experts_that_stay_float_are_named_with_the_reason_and_warned_about(string name, string reason)
-    {
-        GraphCase model = Case(name);
-        Assert.Equal(4, model.Inspect().Coverage.Exceptions.Count(weight => weight.Reason.Contains(reason, StringComparison.Ordinal)));
-        QuantizeReport report = model.Quantize(model.Exact);
-        Assert.Single(report.Warnings, warning => warning.Code == "ZQFP2105");
-        Assert.InRange(report.Coverage!.BodyShare, 0, 0.9);
     }
 
     [Fact]

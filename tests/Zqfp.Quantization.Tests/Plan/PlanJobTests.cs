@@ -8,10 +8,12 @@ public sealed class PlanJobTests
 {
     private static QuantizeOptions Options => SampleModel.Quick(Path.Combine("nowhere", "model.onnx"));
 
+    private static QuantizePlan Plan(QuantizeOptions options) => PlanJob.Run(options, CancellationToken.None);
+
     [Fact]
     public void A_plan_tells_sizes_windows_and_what_it_rests_on_and_writes_nothing()
     {
-        QuantizePlan plan = PlanJob.Run(Options);
+        QuantizePlan plan = Plan(Options);
 
         Assert.Equal((28, 16, 16, 128, false),
             (plan.Model.QuantizedLayers, plan.Stages, plan.CalibrationWindows, plan.Window, plan.WindowsAreAssumed));
@@ -26,13 +28,22 @@ public sealed class PlanJobTests
     }
 
     [Fact]
+    public void A_plan_can_be_cancelled()
+    {
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        Assert.ThrowsAny<OperationCanceledException>(() => PlanJob.Run(Options, cancelled.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => PlanJob.Run(Options with { CalibrationPath = null }, cancelled.Token));
+    }
+
+    [Fact]
     public void The_windows_are_those_the_text_has() =>
-        Assert.Equal(945, PlanJob.Run(Options with { Windows = 0, CalibrationPath = SampleModel.Evaluation }).CalibrationWindows);
+        Assert.Equal(945, Plan(Options with { Windows = 0, CalibrationPath = SampleModel.Evaluation }).CalibrationWindows);
 
     [Fact]
     public void Without_a_text_the_windows_are_assumed()
     {
-        QuantizePlan plan = PlanJob.Run(Options with { CalibrationPath = null, TokenizerPath = null });
+        QuantizePlan plan = Plan(Options with { CalibrationPath = null, TokenizerPath = null });
         Assert.Equal((16, true), (plan.CalibrationWindows, plan.WindowsAreAssumed));
     }
 
@@ -40,7 +51,7 @@ public sealed class PlanJobTests
     public void Rounding_to_nearest_needs_no_windows_and_a_work_folder_needs_disk()
     {
         QuantizePlan plan =
-            PlanJob.Run(Options with { Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn }, WorkFolder = "work" });
+            Plan(Options with { Quantization = new QuantizationOptions { Method = QuantizationMethod.Rtn }, WorkFolder = "work" });
 
         Assert.Equal((0, false, 0.0), (plan.CalibrationWindows, plan.WindowsAreAssumed, plan.Seconds.Calibrate));
         Assert.Equal(plan.OutputBytes + plan.Model.QuantizedBytes, plan.Disk.Needed);
@@ -55,14 +66,14 @@ public sealed class PlanJobTests
         Assert.SkipUnless(
             Environment.GetEnvironmentVariable("ZQFP_LONG_TESTS") == "1",
             "Measures time on a machine that must do nothing else: set ZQFP_LONG_TESTS=1 and run it alone.");
-        MachineRates before = MachineRates.Measure(Options.Quantization, threads: 1);
+        MachineRates before = MachineRates.Measure(Options.Quantization, threads: 1, CancellationToken.None);
         Process[] others =
         [
             .. Enumerable.Range(0, 4 * Environment.ProcessorCount).Select(_ => Process.Start("sh", ["-c", "while :; do :; done"]))
         ];
         try
         {
-            MachineRates busy = MachineRates.Measure(Options.Quantization, threads: 1);
+            MachineRates busy = MachineRates.Measure(Options.Quantization, threads: 1, CancellationToken.None);
             Assert.True(busy.QuantizeOperations > before.QuantizeOperations / 2, $"{before} became {busy}.");
             Assert.True(busy.Waiting > 1.25, $"{before} became {busy}.");
         }
@@ -85,24 +96,24 @@ public sealed class PlanJobTests
             using OnnxFile file = OnnxFile.Open(options.ModelPath);
             ModelLayers model = ModelLayers.Of(file, options);
             var plan = new TargetPlan(options, file, model, [.. model.Chosen.Select(choice => choice.Layer)]);
-            return WorkEstimate.Seconds(options, plan, model.Chosen, 50_000, 0, new MachineRates(100e9, 50e9, 1));
+            return WorkEstimate.Seconds(options, model.Graph, plan, model.Chosen, 50_000, 0, new MachineRates(100e9, 50e9, 1));
         }
 
         PlannedSeconds plain = Seconds(LayerTarget.None, QuantizeOptions.NoRotation);
         PlannedSeconds moved = Seconds(LayerTarget.Residual, QuantizeOptions.NoRotation);
         PlannedSeconds rotated = Seconds(LayerTarget.Residual, QuantizeOptions.AutoRotation);
-        Assert.InRange(moved.Calibrate / plain.Calibrate, 2, 3);
+        Assert.InRange(moved.Calibrate / plain.Calibrate, 1.8, 3);
         Assert.True(moved.Quantize > plain.Quantize);
         Assert.True(rotated.Calibrate > moved.Calibrate && rotated.Quantize > moved.Quantize);
     }
 
     [Fact]
     public void More_windows_need_more_memory() =>
-        Assert.True(PlanJob.Run(Options with { CalibrationPath = null, Windows = 1000 }).Memory.Needed > PlanJob.Run(Options).Memory.Needed
+        Assert.True(Plan(Options with { CalibrationPath = null, Windows = 1000 }).Memory.Needed > Plan(Options).Memory.Needed
             + 100_000_000);
 
     [Fact]
     public void What_quantizing_refuses_planning_refuses() =>
         Assert.Equal(
-            "ZQFP0005", Assert.Throws<ZqfpException>(() => PlanJob.Run(Options with { Activations = ActivationFormat.Int8 })).Code);
+            "ZQFP0005", Assert.Throws<ZqfpException>(() => Plan(Options with { Activations = ActivationFormat.Int8 })).Code);
 }

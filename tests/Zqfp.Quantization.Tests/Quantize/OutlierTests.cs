@@ -15,7 +15,7 @@ public sealed class OutlierTests : IDisposable
     [Fact]
     public void INT8_activations_break_FP8_do_not_and_the_rotation_mends_INT8()
     {
-        string model = OutlierModel.Write(SampleModel.Model, Path.Combine(_folder, "outliers"), channels: 4, factor: 256);
+        string model = OutlierModel.Write(SampleModel.Model, Path.Combine(_folder, "outliers"), channels: 4, factor: 32);
         double floating = SampleModel.Evaluate(SampleModel.Model, Windows).Perplexity;
         Assert.Equal(1, SampleModel.Evaluate(model, Windows).Perplexity / floating, 1e-4);
 

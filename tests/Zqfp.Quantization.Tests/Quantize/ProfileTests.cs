@@ -129,7 +129,11 @@ public sealed class ProfileTests : IDisposable
         {
             using OrtValue ids = OrtValue.CreateTensorValueFromMemory<long>(Array.ConvertAll(window, id => (long)id), [1, window.Length]);
             using OrtValue logits = session.Run(["input_ids"], [ids], ["logits"])[0];
-            total += TokenLoss.Mean(logits.GetTensorDataAsSpan<float>(), window, (int)logits.GetTensorTypeAndShape().Shape[2]);
+            float[] rows = logits.GetTensorDataAsSpan<float>().ToArray();
+            int vocabulary = rows.Length / window.Length;
+            total += rows.Chunk(vocabulary).SkipLast(1)
+                .Select((row, i) => TokenLoss.Of(row, window[i + 1], new float[vocabulary]))
+                .Average();
         }
 
         return Math.Exp(total / windows.Length);

@@ -126,7 +126,8 @@ public sealed class StockLayerTests : IDisposable
                 var rewriter = new ModelRewriter(file, graph) { AccuracyLevel = AccuracyLevel };
                 rewriter.Require(EmissionProfile.Stock);
                 rewriter.Replace([Quantized(LinearLayerFinder.Find(graph, "y").Single())]);
-                rewriter.Save(output, EmissionProfile.Stock, [], "zqfp.content", CancellationToken.None);
+                using ModelWriter written = rewriter.Write(output, EmissionProfile.Stock, [], "zqfp.content", CancellationToken.None);
+                written.Commit();
             }
 
             float[] x = Random(Tokens * Columns, seed: 1);

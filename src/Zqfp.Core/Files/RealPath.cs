@@ -1,4 +1,4 @@
-namespace Zqfp.OnnxRewriter;
+namespace Zqfp;
 
 /// <summary>Where a path leads, links followed.</summary>
 internal static class RealPath

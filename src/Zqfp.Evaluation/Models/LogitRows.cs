@@ -1,0 +1,70 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+
+namespace Zqfp.Evaluation;
+
+/// <summary>The logits of some tokens of a batch, in float32 or float16. Valid until the model gives the next ones.</summary>
+/// <param name="value">Rows of logits, which stay the caller's.</param>
+/// <param name="tokens">The tokens: their places in <see cref="TokenBatch.Ids"/>.</param>
+/// <param name="areRows">Whether the rows are those of <paramref name="tokens"/>; else every token of the batch has one.</param>
+internal sealed class LogitRows(OrtValue value, ArraySegment<int> tokens, bool areRows)
+{
+    private readonly bool _isHalf = value.GetTensorTypeAndShape().ElementDataType == TensorElementType.Float16;
+
+    /// <summary>The tokens: their places in <see cref="TokenBatch.Ids"/>.</summary>
+    public ReadOnlySpan<int> Tokens => tokens;
+
+    /// <summary>Number of tokens.</summary>
+    public int Count => tokens.Count;
+
+    /// <summary>Logits of one token.</summary>
+    public int Vocabulary { get; } = checked((int)value.GetTensorTypeAndShape().Shape[^1]);
+
+    /// <summary>The logits of one token. Any number of threads may ask at once, each with a buffer of its own.</summary>
+    /// <param name="index">The token, by its place in <see cref="Tokens"/>.</param>
+    /// <param name="buffer">Room for a row, used where the logits are not float32.</param>
+    public ReadOnlySpan<float> Row(int index, Span<float> buffer)
+    {
+        int start = (areRows ? index : tokens[index]) * Vocabulary;
+        Span<byte> bytes = value.GetTensorMutableRawData();
+        if (!_isHalf)
+        {
+            return MemoryMarshal.Cast<byte, float>(bytes).Slice(start, Vocabulary);
+        }
+
+        TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes).Slice(start, Vocabulary), buffer);
+        return buffer[..Vocabulary];
+    }
+
+    /// <summary>Computes something of each row, on as many threads as allowed; each result is of one row alone.</summary>
+    /// <param name="threads">Threads used at most; 0 for one a processor.</param>
+    /// <param name="measure">Is given the row's index and buffers that are its alone meanwhile.</param>
+    public T[] Measure<T>(int threads, Func<int, RowBuffers, T> measure)
+    {
+        T[] results = new T[Count];
+        Parallel.For(0, Count, new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : -1 },
+            () => new RowBuffers(Vocabulary),
+            (i, _, buffers) =>
+            {
+                results[i] = measure(i, buffers);
+                return buffers;
+            },
+            _ => { });
+        return results;
+    }
+}
+
+/// <summary>Room for rows of logits.</summary>
+/// <param name="vocabulary">Length of a row.</param>
+internal sealed class RowBuffers(int vocabulary)
+{
+    public float[] First { get; } = new float[vocabulary];
+
+    public float[] Second { get; } = new float[vocabulary];
+
+    public float[] Difference { get; } = new float[vocabulary];
+
+    public float[] Scratch { get; } = new float[vocabulary];
+}

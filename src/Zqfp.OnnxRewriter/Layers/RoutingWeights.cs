@@ -1,0 +1,158 @@
+using Zqfp.OnnxRewriter.Protos;
+
+namespace Zqfp.OnnxRewriter;
+
+/// <summary>
+/// Finds the weight [.., 1] that each token's share of a layer is multiplied with before anything else sees it: where it is 0, as a
+/// router's is for an expert that the token does not go to, the layer might make anything of the token.
+/// </summary>
+/// <remarks>
+/// Nothing here knows a router. Every way from the layer leads, through nodes that treat tokens apart, to a product with that one value. A
+/// value that is never 0 does no harm: then all tokens count.
+/// </remarks>
+internal static class RoutingWeights
+{
+    /// <summary>Nodes looked at before the search for one layer is given up.</summary>
+    private const int Limit = 64;
+
+    private static readonly HashSet<string> TokenWise =
+    [
+        "Abs", "Add", "Cast", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Mul", "Neg",
+        "Pow", "Relu", "Reshape", "Selu", "Sigmoid", "Softplus", "Sqrt", "Squeeze", "Sub", "Swish", "Tanh", "Unsqueeze",
+        "BiasGelu", "FastGelu", "QuickGelu", "Silu",
+    ];
+
+    /// <summary>Sets <see cref="LinearLayer.RoutedBy"/>.</summary>
+    public static IReadOnlyList<LinearLayer> Mark(GraphIndex graph, IReadOnlyList<LinearLayer> layers)
+    {
+        Dictionary<string, string?> found = new(StringComparer.Ordinal);
+        return
+        [
+            .. layers.Select(layer =>
+            {
+                if (!found.TryGetValue(layer.Output, out string? weight))
+                {
+                    found.Add(layer.Output, weight = Find(graph, layer.Output));
+                }
+
+                return weight is null ? layer : layer with { RoutedBy = weight };
+            })
+        ];
+    }
+
+    /// <summary>Sets <see cref="LinearLayer.IsRouter"/>: no layer stands between it and what tells the experts.</summary>
+    public static IReadOnlyList<LinearLayer> MarkRouters(GraphIndex graph, IReadOnlyList<LinearLayer> layers)
+    {
+        HashSet<string> outputs = [.. layers.Select(layer => layer.Output)];
+        HashSet<string> last = new(StringComparer.Ordinal);
+        Reachability.Ancestors(
+            graph,
+            layers.SelectMany(layer => (string?[])[layer.RoutedBy, layer.Expert?.Index]).OfType<string>().Distinct(),
+            value =>
+            {
+                bool isLayer = outputs.Contains(value);
+                if (isLayer)
+                {
+                    last.Add(value);
+                }
+
+                return isLayer;
+            });
+        return
+        [
+            .. layers.Select(layer => last.Contains(layer.Output) && !layer.IsExpert ? layer with { IsRouter = true } : layer)
+        ];
+    }
+
+    /// <summary>The weight of what is made of <paramref name="output"/>, or null.</summary>
+    private static string? Find(GraphIndex graph, string output)
+    {
+        string? weight = null;
+        Stack<string> open = new([output]);
+        HashSet<string> seen = new(StringComparer.Ordinal);
+        while (open.TryPop(out string? value))
+        {
+            if (!seen.Add(value))
+            {
+                continue;
+            }
+
+            IReadOnlyList<NodeProto> readers = graph.Consumers(value);
+            if (seen.Count > Limit || readers.Count == 0 || graph.IsOutput(value))
+            {
+                return null;
+            }
+
+            foreach (NodeProto reader in readers)
+            {
+                if (Weight(graph, reader, value) is { } found)
+                {
+                    if (weight is not null && weight != found)
+                    {
+                        return null;
+                    }
+
+                    weight = found;
+                }
+                else if (IsTokenWise(graph, reader, value))
+                {
+                    reader.Output.Where(made => made.Length > 0).ToList().ForEach(open.Push);
+                }
+                else
+                {
+                    return null;
+                }
+            }
+        }
+
+        return weight;
+    }
+
+    /// <summary>The other factor of a Mul, where its last dimension is 1 and that of <paramref name="value"/> is not.</summary>
+    private static string? Weight(GraphIndex graph, NodeProto node, string value)
+    {
+        if (node.OpType != "Mul" || node.Domain.Length > 0 || node.Input.Count != 2 || node.Input.Count(input => input == value) != 1)
+        {
+            return null;
+        }
+
+        string other = node.Input[0] == value ? node.Input[1] : node.Input[0];
+        return graph.Constant(other) is null && graph.Producer(other) is not null && LastIsOne(graph, other) && !LastIsOne(graph, value)
+            ? other
+            : null;
+    }
+
+    private static bool IsTokenWise(GraphIndex graph, NodeProto node, string value) => node switch
+    {
+        { OpType: "MatMul" or "Gemm" } => node.Input[0] == value && ConstantWeight.TraceShape(graph, node.Input[1]) is not null
+            && Attributes.Int(node, "transA", 0) == 0,
+        { OpType: OperatorNames.ExpertMatMul, Domain: OperatorNames.Domain } => node.Input[0] == value,
+        { OpType: "Split" } => Attributes.Int(node, "axis", 0) is var axis && (axis == -1 || axis == graph.RankOf(value) - 1),
+        { OpType: "Slice" } => node.Input.ElementAtOrDefault(3) is { Length: > 0 } axes && graph.Constant(axes) is { } constant
+            && IntTensor.Read(constant) is [var axis] && (axis == -1 || axis == graph.RankOf(value) - 1),
+        { OpType: "Concat" } => Attributes.Int(node, "axis", 0) == -1,
+        _ => TokenWise.Contains(node.OpType),
+    };
+
+    private static bool LastIsOne(GraphIndex graph, string value)
+    {
+        if (graph.TypeOf(value)?.TensorType?.Shape?.Dim is { Count: > 0 } dims)
+        {
+            return dims[^1].DimValue == 1;
+        }
+
+        return graph.Producer(value) switch
+        {
+            { OpType: "Unsqueeze", Input.Count: > 1 } node => graph.Constant(node.Input[1]) is { } axes && IntTensor.Read(axes) is [-1],
+            { OpType: "Slice", Input.Count: > 3 } node => Ints(graph, node, 3) is [-1 or 1] && Ints(graph, node, 1) is [var start]
+                && Ints(graph, node, 2) is [var end] && end - start == 1,
+            { OpType: "Gather" } node => graph.Constant(node.Input[1]) is { Dims: [1] } && Attributes.Int(node, "axis", 0) == -1,
+            { OpType: "Reshape", Input.Count: > 1 } node => Ints(graph, node, 1) is [.., 1],
+            { OpType: "Cast" or "Sigmoid" or "Identity" } node => LastIsOne(graph, node.Input[0]),
+            _ => false,
+        };
+    }
+
+    private static long[]? Ints(GraphIndex graph, NodeProto node, int input) =>
+        graph.Constant(node.Input[input]) is { } tensor ? IntTensor.Read(tensor) : null;
+}

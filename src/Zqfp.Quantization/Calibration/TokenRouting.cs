@@ -1,0 +1,71 @@
+using Zqfp.Evaluation;
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization;
+
+/// <summary>Rows of a stage's input, and the tokens of the calibration windows that they belong to.</summary>
+/// <param name="Rows">The rows, in the order of their tokens.</param>
+/// <param name="Tokens">The token of each, counted within the batch; null where that is not known.</param>
+internal sealed record RoutedRows(int[] Rows, int[]? Tokens);
+
+/// <summary>Tells which rows of a stage's input an expert reads.</summary>
+/// <param name="stage">The stage.</param>
+/// <param name="batches">The windows.</param>
+internal sealed class TokenRouting(CalibrationStage stage, IReadOnlyList<TokenBatch> batches)
+{
+    private readonly int _columns = stage.Layers[0].InFeatures;
+
+    /// <summary>The rows that a layer reads in one batch.</summary>
+    /// <param name="layer">A layer of the stage.</param>
+    /// <param name="values">What the stage's slice gave.</param>
+    /// <param name="batch">The batch.</param>
+    public RoutedRows Of(LinearLayer layer, StageValues values, int batch)
+    {
+        int rows = values.Floats(stage.Input, batch).Length / _columns;
+        int tokens = batches[batch].Windows * batches[batch].Length;
+        ReadOnlySpan<float> weights = layer.RoutedBy is { } routedBy ? values.Floats(routedBy, batch) : [];
+        List<int> found = [];
+        if (layer.Expert is not { } place)
+        {
+            bool hasAll = weights.Length != rows;
+            for (int row = 0; row < rows; row++)
+            {
+                if (hasAll || weights[row] != 0)
+                {
+                    found.Add(row);
+                }
+            }
+        }
+        else
+        {
+            ReadOnlySpan<long> index = values.Integers(place.Index, batch);
+            int perRow = rows == 0 ? 1 : Math.Max(1, index.Length / rows);
+            bool hasAll = weights.Length != index.Length;
+            for (int i = 0; i < index.Length; i++)
+            {
+                if ((index[i] < 0 ? index[i] + place.Count : index[i]) == place.Number && (hasAll || weights[i] != 0))
+                {
+                    found.Add(i / perRow);
+                }
+            }
+        }
+
+        return new RoutedRows([.. found], TokensOf(layer.Expert, found, rows, tokens));
+    }
+
+    /// <summary>
+    /// Rows are tokens, or as many for each token; or every token is there once for each expert, those of one behind those of another.
+    /// </summary>
+    private static int[]? TokensOf(ExpertPlace? place, List<int> found, int rows, int tokens)
+    {
+        if (tokens == 0 || rows % tokens != 0)
+        {
+            return null;
+        }
+
+        bool isByExpert = place is not null && rows == (long)tokens * place.Count
+            && found.TrueForAll(row => row / tokens == place.Number);
+        int perToken = rows / tokens;
+        return [.. found.Select(row => isByExpert ? row % tokens : row / perToken)];
+    }
+}

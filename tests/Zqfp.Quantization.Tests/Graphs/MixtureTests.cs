@@ -1,0 +1,118 @@
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization.Tests;
+
+/// <summary>One mixture of experts (2 blocks of 4 experts, each token to 2 of them) in three spellings.</summary>
+public sealed class MixtureTests : IDisposable
+{
+    private const int Experts = 4;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData("moe_batched")]
+    [InlineData("moe_operator")]
+    [InlineData("moe_loop")]
+    public void Every_expert_tells_how_many_tokens_the_router_sent_it(string name)
+    {
+        GraphCase model = Case(name);
+        QuantizeReport report = model.Quantize(model.Exact);
+        LayerReport[] experts = [.. report.Layers.Where(layer => layer.Tokens is not null)];
+        Assert.Equal(name == "moe_loop" ? 2 * Experts * 3 : 2 * Experts * 2, experts.Length);
+        int tokens = report.CalibrationWindows * 32;
+        Assert.Equal(2L * tokens * experts.Length / Experts, experts.Sum(layer => layer.Tokens!.Value));
+        Assert.All(experts, layer => Assert.InRange(layer.Tokens!.Value, 1, tokens - 1));
+    }
+
+    [Fact]
+    public void Batched_experts_and_a_loop_over_them_see_the_same_tokens()
+    {
+        // Weights on the grid are not changed by rounding, so that the routers of both decide alike.
+        long[] Tokens(string name, int perExpert)
+        {
+            GraphCase model = Case(name);
+            return
+            [
+                .. model.Quantize(model.Exact).Layers.Where(layer => layer.Tokens is not null)
+                    .Select(layer => layer.Tokens!.Value).Order().Chunk(perExpert).Select(one => one[0])
+            ];
+        }
+
+        Assert.Equal(Tokens("moe_batched", 2), Tokens("moe_loop", 3));
+    }
+
+    [Theory]
+    [InlineData("moe_batched", nameof(EmissionProfile.Stock))]
+    [InlineData("moe_operator", nameof(EmissionProfile.Stock))]
+    [InlineData("moe_batched", nameof(EmissionProfile.Portable))]
+    [InlineData("moe_operator", nameof(EmissionProfile.Portable))]
+    [InlineData("moe_batched", nameof(EmissionProfile.Qdq))]
+    [InlineData("moe_operator", nameof(EmissionProfile.Qdq))]
+    public void With_weights_on_the_grid_every_profile_has_the_float_models_logits(string name, string profile)
+    {
+        GraphCase model = Case(name);
+        QuantizeReport report = model.Quantize(model.Exact with { Profiles = [Enum.Parse<EmissionProfile>(profile)], AccuracyLevel = 1 });
+        Assert.InRange(model.Compare(report.Output).LargestDifference, 0, 2e-5);
+    }
+
+    [Theory]
+    [InlineData("moe_batched")]
+    [InlineData("moe_loop")]
+    public void The_hybrid_has_FP4_experts_FP8_for_all_else_and_float_routers(string name)
+    {
+        GraphCase model = Case(name);
+        QuantizeOptions options = QuantizePreset.Hybrid.Apply(model.Options);
+        QuantizeReport report = model.Quantize(options);
+        Assert.Equal(2, report.Coverage!.Exceptions.Count(weight => weight.Reason == "decides which expert a token goes to"));
+        Assert.All(report.Layers, layer => Assert.Equal(layer.Tokens is not null ? 4 : 8, (int)layer.BitsPerWeight / 4 * 4));
+        Assert.All(report.Layers, layer => Assert.Equal(layer.Tokens is null, layer.Rank == 0));
+        Assert.InRange(model.Compare(report.Output).KullbackLeibler, 0, 0.1);
+    }
+
+    [Fact]
+    public void A_model_without_experts_in_the_hybrid_is_warned_about()
+    {
+        GraphCase model = Case("base");
+        Assert.Single(model.Quantize(QuantizePreset.Hybrid.Apply(model.Options)).Warnings, warning => warning.Code == "ZQFP2040");
+    }
+
+    [Fact]
+    public void A_pattern_that_means_some_experts_of_one_constant_is_ZQFP1040()
+    {
+        GraphCase model = Case("moe_batched");
+        QuantizeOptions options = model.Exact with
+        {
+            Selection = new LayerSelection { Exclude = ["*experts.1.fc1"] },
+        };
+        Assert.Equal("ZQFP1040", Assert.Throws<ZqfpException>(() => model.Quantize(options)).Code);
+    }
+
+    [Theory]
+    [InlineData("moe_batched", "*.fc1")]
+    [InlineData("moe_operator", "*/fc2/*")]
+    public void Experts_that_stay_float_are_standard_nodes(string name, string excluded)
+    {
+        GraphCase model = Case(name);
+        QuantizeReport report = model.Quantize(model.Exact with { Selection = new LayerSelection { Exclude = [excluded] } });
+        using OnnxFile written = OnnxFile.Open(report.Output);
+        Assert.DoesNotContain(written.Graph.Node, node => node.OpType == OperatorNames.ExpertMatMul);
+        Assert.Equal(2, written.Graph.Node.Count(node => node.OpType == "ExpertMatMulW4A16"));
+        Assert.InRange(model.Compare(report.Output).LargestDifference, 0, 1e-5);
+    }
+
+    [Fact]
+    public void FP4_experts_behind_DequantizeLinear_are_evaluated()
+    {
+        GraphCase model = Case("moe_batched");
+        string path = model.Quantize(model.Exact with { Profiles = [EmissionProfile.Qdq] }).Output;
+        GraphCase coded = new(path, Data("moe_batched", "cal.i16"), Data("moe_batched", "eval.i16"), Path.Combine(_folder, "again"));
+        Assert.Equal(1, coded.Perplexity() / 538.7522, 1e-5);
+    }
+
+    private GraphCase Case(string name) =>
+        new(Data(name, "model.onnx"), Data(name, "cal.i16"), Data(name, "eval.i16"), _folder);
+
+    private static string Data(string name, string file) => Repository.Path($"tests/Cases/{name}/{file}");
+}
