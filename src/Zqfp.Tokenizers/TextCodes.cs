@@ -19,4 +19,5 @@ internal static class TextCodes
     public const string TokenizerLacks = "ZQFP0114";
     public const string PatternTooSlow = "ZQFP0115";
     public const string PostProcessorUnsupported = "ZQFP0116";
+    public const string TokenizerForeign = "ZQFP0117";
 }

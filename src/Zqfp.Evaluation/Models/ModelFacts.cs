@@ -21,11 +21,20 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
     /// <param name="logits">The output that holds the logits; null to choose it.</param>
     /// <exception cref="ZqfpException">ZQFP1007, ZQFP1014, ZQFP1015: as <see cref="LogitsFinder.Find"/>.</exception>
     /// <exception cref="ZqfpException">ZQFP1002, ZQFP1003: external data is missing, too short, or does not fit.</exception>
+    /// <exception cref="ZqfpException">ZQFP1008: it gives the logits of the last token alone.</exception>
     public static ModelFacts Read(string path, string? logits = null)
     {
         using OnnxFile file = OnnxFile.Open(path);
         file.ExternalFiles();
-        return Of(file, new GraphIndex(file.Graph, file.Path), logits);
+        GraphIndex graph = new(file.Graph, file.Path);
+        ModelFacts facts = Of(file, graph, logits);
+        GraphIndex plain = LinearForms.Plain(graph, file.Path);
+        return LogitsCoverage.Refusal(plain, LinearLayerFinder.Find(plain, facts.Logits), facts.Logits) is { } refusal
+            ? throw new ZqfpException("ZQFP1008",
+                $"The model gives logits for the last token alone ({refusal}): perplexity needs those of every token. Export it without "
+                + "pruning the head.",
+                file.Path)
+            : facts;
     }
 
     /// <summary>Takes the facts from the structure of a model that is open.</summary>

@@ -21,7 +21,7 @@ internal static class TextSource
     /// <param name="cancellation">
     /// Ends reading and tokenizing; heard within a second with our own tokenizers, else between documents.
     /// </param>
-    /// <exception cref="ZqfpException">ZQFP0109 to ZQFP0115.</exception>
+    /// <exception cref="ZqfpException">ZQFP0109 to ZQFP0117.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public static TokenStream Load(TextSourceOptions options, Tokenizer? tokenizer, CancellationToken cancellation = default)
     {
@@ -138,6 +138,7 @@ internal static class TextSource
                     document.File);
             }
 
+            RequireOwn(tokenizer, options, document.File);
             try
             {
                 AppendText(document.Text!, options, tokenizer, beginning, ids);
@@ -149,6 +150,21 @@ internal static class TextSource
         }
 
         Check(document.File, options.ModelVocabularySize, tokenizer, ids, before);
+    }
+
+    /// <summary>
+    /// Refuses a tokenizer that has less than half of the model's ids: a model's vocabulary is padded by a few per cent, and what a foreign
+    /// tokenizer makes are valid ids of other words.
+    /// </summary>
+    private static void RequireOwn(TextTokenizer tokenizer, TextSourceOptions options, string file)
+    {
+        if (tokenizer.VocabularySize is { } size && options.ModelVocabularySize is { } rows && size < rows / 2)
+        {
+            throw new ZqfpException(TextCodes.TokenizerForeign,
+                $"The tokenizer has {size} ids and the model's vocabulary {rows}: it is another model's. Give the model's own "
+                + "tokenizer.",
+                file);
+        }
     }
 
     private static void AppendText(string text, TextSourceOptions options, TextTokenizer tokenizer, int? beginning, List<int> ids)

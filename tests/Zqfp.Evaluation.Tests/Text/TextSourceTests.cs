@@ -161,6 +161,17 @@ public sealed class TextSourceTests : IDisposable
             () => TextSource.Load(new TextSourceOptions { Path = ids, ModelVocabularySize = 9 }, null)).Code);
     }
 
+    [Fact]
+    public void A_tokenizer_with_less_than_half_of_the_models_ids_is_another_models()
+    {
+        ZqfpException refusal = Assert.Throws<ZqfpException>(
+            () => Load("a.txt", "he hello", options => options with { ModelVocabularySize = 2048 }));
+        Assert.Equal("ZQFP0117", refusal.Code);
+        Assert.Contains("2048", refusal.Message, StringComparison.Ordinal);
+        Assert.EndsWith("a.txt", refusal.File, StringComparison.Ordinal);
+        Assert.NotEmpty(Load("a.txt", "he hello", options => options with { ModelVocabularySize = 512 }).Ids);
+    }
+
     [Theory]
     [InlineData(BeginningPolicy.None, new[] { 263, 261, 2, 263 })]
     [InlineData(BeginningPolicy.Text, new[] { 1, 263, 261, 2, 263 })]

@@ -87,7 +87,9 @@ public sealed class GraphCaseTests : IDisposable
     {
         GraphCase model = Case("last_token");
         Assert.Equal("ZQFP1008", Assert.Throws<ZqfpException>(() => model.Quantize(model.Options)).Code);
-        Assert.Equal("ZQFP1008", Assert.Throws<ZqfpException>(() => model.Perplexity()).Code);
+        ZqfpException measured = Assert.Throws<ZqfpException>(() => model.Perplexity());
+        Assert.Equal("ZQFP1008", measured.Code);
+        Assert.Contains("picks tokens before the head", measured.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(model.Options.OutputPath));
     }
 
