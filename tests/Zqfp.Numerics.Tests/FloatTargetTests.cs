@@ -92,9 +92,7 @@ public sealed class FloatTargetTests
         int tokens = end - first;
         if (fromInputs)
         {
-            using var sums = new CrossAccumulator(Columns, Columns, workers.Threads);
-            sums.Add([.. exact.Zip(read, (x, a) => x - a)], read);
-            using CrossMoment shift = sums.Take(Tokens);
+            using CrossMoment shift = Cross([.. exact.Zip(read, (x, a) => x - a)], Columns, read, workers);
             return TargetGap.FromInputs(Weights, Rows, shift, workers);
         }
 
@@ -104,10 +102,22 @@ public sealed class FloatTargetTests
             targets[i] = (float)VectorMath.Dot(Weights.AsSpan(i % Rows * Columns, Columns), exact.AsSpan(i / Rows * Columns, Columns));
         }
 
-        using var outputs = new CrossAccumulator(Rows, Columns, workers.Threads);
-        outputs.Add(targets, read);
-        using CrossMoment moment = outputs.Take(Tokens);
+        using CrossMoment moment = Cross(targets, Rows, read, workers);
         return TargetGap.FromOutputs(Weights, moment, hessian, workers);
+    }
+
+    private static CrossMoment Cross(float[] left, int rows, float[] read, Workers workers)
+    {
+        using var sums = new GramAccumulator(Columns, workers, rows);
+        sums.Add(read.Length / Columns, places =>
+        {
+            for (int i = 0; i < places.Count; i++)
+            {
+                places.Set(i, read.AsSpan((places.First + i) * Columns, Columns));
+                places.SetBeside(0, i, left.AsSpan((places.First + i) * rows, rows));
+            }
+        });
+        return sums.TakeBeside(0, Tokens);
     }
 
     private static Matrix<double> Dense(float[] tokens) => Matrix<double>.Build.Dense(Columns, Tokens, (i, j) => tokens[(j * Columns) + i]);

@@ -1,34 +1,46 @@
 namespace Zqfp.Numerics;
 
 /// <summary>
-/// Accumulates sum x x^T over calibration tokens as they stream by, in half the memory of the full matrix.
+/// Accumulates sum x x^T over calibration tokens as they stream by, in half the memory of the full matrix; and beside it sum t x^T of other
+/// values t of the same tokens.
 /// </summary>
 /// <remarks>
 /// Tokens are gathered to blocks of 256, whose products are float32 sums of that length, added to float32
 /// totals: the rounding error grows with the number of blocks, not of tokens. The result depends on neither the thread count nor
-/// on how the tokens were divided among calls of <see cref="Add"/>. Not thread safe.
+/// on how the tokens were divided among calls of <see cref="Add(ReadOnlySpan{float})"/>. Not thread safe.
 /// </remarks>
 internal sealed unsafe class GramAccumulator : IDisposable
 {
     private const int Tile = TokenTiles.Tile;
+    private const int TokensAtOnce = 32;
     private readonly TokenTiles _tokens;
     private readonly AlignedBuffer _sums;
+    private readonly TokenTiles[] _beside;
+    private readonly CrossMoment?[] _crossSums;
     private readonly int _tiles;
-    private readonly int _threads;
+    private readonly Workers _workers;
     private int _pending;
 
     /// <summary>Makes an empty accumulator.</summary>
     /// <param name="columns">K: values of one token, 1 or more.</param>
     /// <param name="maxThreads">Threads used at most; 0 for one a processor.</param>
     public GramAccumulator(int columns, int maxThreads = 0)
+        : this(columns, Workers.Of(maxThreads, CancellationToken.None)) => ArgumentOutOfRangeException.ThrowIfNegative(maxThreads);
+
+    /// <summary>Makes an empty accumulator.</summary>
+    /// <param name="columns">K: values of one token, 1 or more.</param>
+    /// <param name="workers">Who computes; once they are cancelled, the sum is good for nothing.</param>
+    /// <param name="beside">Number of values in each of the t.</param>
+    public GramAccumulator(int columns, Workers workers, params int[] beside)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(columns, 1);
-        ArgumentOutOfRangeException.ThrowIfNegative(maxThreads);
         Columns = columns;
-        _threads = maxThreads == 0 ? Environment.ProcessorCount : maxThreads;
+        _workers = workers;
         _tokens = new TokenTiles(columns);
         _tiles = _tokens.Count;
         _sums = new AlignedBuffer((long)_tiles * (_tiles + 1) / 2 * Tile * Tile);
+        _beside = Array.ConvertAll(beside, rows => new TokenTiles(rows));
+        _crossSums = Array.ConvertAll(beside, rows => new CrossMoment(rows, columns));
     }
 
     /// <summary>K: values of one token.</summary>
@@ -61,6 +73,64 @@ internal sealed unsafe class GramAccumulator : IDisposable
         Tokens += tokensRowMajor.Length / Columns;
     }
 
+    /// <summary>Adds tokens that are made as they are written to where they are summed, several at once.</summary>
+    /// <param name="count">Number of tokens.</param>
+    /// <param name="write">
+    /// Given the first of some tokens and how many they are, writes each, and its t, to the place that it is given for it. It is called on
+    /// several threads.
+    /// </param>
+    public void Add(int count, Action<Places> write)
+    {
+        for (int done = 0; done < count;)
+        {
+            int first = done;
+            int added = Math.Min(TokenTiles.Block - _pending, count - done);
+            _workers.For((added + TokensAtOnce - 1) / TokensAtOnce, i =>
+            {
+                int start = i * TokensAtOnce;
+                write(new Places(this, first + start, Math.Min(TokensAtOnce, added - start), _pending + start));
+            });
+            done += added;
+            _pending += added;
+            if (_pending == TokenTiles.Block)
+            {
+                Flush();
+            }
+        }
+
+        Tokens += count;
+    }
+
+    /// <summary>Where some tokens are written to.</summary>
+    /// <param name="Owner">The sums.</param>
+    /// <param name="First">The first token, counted from the first that is added.</param>
+    /// <param name="Count">How many they are.</param>
+    /// <param name="Place">The first's place in the block.</param>
+    internal readonly record struct Places(GramAccumulator Owner, int First, int Count, int Place)
+    {
+        /// <summary>Writes x of a token, 0 .. Count - 1.</summary>
+        public void Set(int token, ReadOnlySpan<float> values) => Owner._tokens.Set(Place + token, values);
+
+        /// <summary>Writes a t of a token, 0 .. Count - 1.</summary>
+        public void SetBeside(int index, int token, ReadOnlySpan<float> values) => Owner._beside[index].Set(Place + token, values);
+    }
+
+    /// <summary>(2/count) sum t x^T, which leaves this accumulator: it takes no more tokens.</summary>
+    /// <param name="index">Which of the t.</param>
+    /// <param name="count">N.</param>
+    public CrossMoment TakeBeside(int index, long count)
+    {
+        Flush();
+        CrossMoment moment = _crossSums[index]!;
+        _crossSums[index] = null;
+        for (int row = 0; row < moment.Rows; row++)
+        {
+            VectorMath.Scale(moment.Row(row), (float)(2.0 / count));
+        }
+
+        return moment;
+    }
+
     /// <summary>H = (2/N) sum x x^T of the tokens so far. More tokens may be added afterwards.</summary>
     /// <exception cref="ZqfpException">ZQFP2003: no tokens were added, or an activation was NaN, infinite or too large.</exception>
     public Hessian ToHessian() => ToHessian(Tokens);
@@ -76,7 +146,7 @@ internal sealed unsafe class GramAccumulator : IDisposable
         Flush();
         var hessian = new Hessian(Columns, Tokens);
         float scale = (float)(2.0 / count);
-        new Workers(_threads, CancellationToken.None).For(Columns, row => Scale(hessian, row, scale));
+        _workers.For(Columns, row => Scale(hessian, row, scale));
         hessian.MirrorLowerTriangle();
         if (!hessian.IsFinite())
         {
@@ -94,6 +164,8 @@ internal sealed unsafe class GramAccumulator : IDisposable
     {
         _tokens.Dispose();
         _sums.Dispose();
+        Array.ForEach(_beside, tiles => tiles.Dispose());
+        Array.ForEach(_crossSums, moment => moment?.Dispose());
     }
 
     private void Flush()
@@ -103,9 +175,41 @@ internal sealed unsafe class GramAccumulator : IDisposable
             return;
         }
 
-        int count = _tiles * (_tiles + 1) / 2;
-        new Workers(_threads, CancellationToken.None).For(count, AccumulateTile);
+        int triangle = _tiles * (_tiles + 1) / 2;
+        _workers.For(triangle + _beside.Sum(tiles => tiles.Count * _tiles), index =>
+        {
+            if (index < triangle)
+            {
+                AccumulateTile(index);
+            }
+            else
+            {
+                AccumulateBeside(index - triangle);
+            }
+        });
         _pending = 0;
+    }
+
+    private void AccumulateBeside(int index)
+    {
+        int beside = 0;
+        for (; index >= _beside[beside].Count * _tiles; beside++)
+        {
+            index -= _beside[beside].Count * _tiles;
+        }
+
+        (int row, int column) = Math.DivRem(index, _tiles);
+        CrossMoment sums = _crossSums[beside]!;
+        TileKernel.MultiplyAdd(
+            _beside[beside].Data(row),
+            TokenTiles.Stride,
+            _tokens.Data(column),
+            TokenTiles.Stride,
+            sums.Data + ((long)row * Tile * sums.Stride) + (column * Tile),
+            sums.Stride,
+            _beside[beside].Width(row),
+            _tokens.Width(column),
+            _pending);
     }
 
     private void AccumulateTile(int index)
@@ -118,8 +222,8 @@ internal sealed unsafe class GramAccumulator : IDisposable
             TokenTiles.Stride,
             _sums.Data + ((long)index * Tile * Tile),
             Tile,
-            Tile,
-            Tile,
+            _tokens.Width(row),
+            _tokens.Width(column),
             _pending);
     }
 

@@ -86,6 +86,18 @@ internal sealed unsafe class Hessian : IDisposable
         }
     }
 
+    /// <summary>R H R for the block Hadamard matrix R: H of the same tokens rotated.</summary>
+    /// <param name="block">Length of a block, which divides <see cref="Size"/>.</param>
+    /// <param name="workers">Who computes.</param>
+    internal Hessian Rotate(int block, Workers workers)
+    {
+        var rotated = new Hessian(Size, Tokens);
+        workers.For(Size, i => BlockHadamard.Apply(Row(i), rotated.MutableRow(i), block));
+        workers.For(Size / block, i => rotated.RotateRows(i * block, block));
+        rotated.MirrorLowerTriangle();
+        return rotated;
+    }
+
     internal float[] Diagonal()
     {
         float[] diagonal = new float[Size];
@@ -95,6 +107,35 @@ internal sealed unsafe class Hessian : IDisposable
         }
 
         return diagonal;
+    }
+
+    // The butterflies of a block, across whole rows.
+    private void RotateRows(int first, int block)
+    {
+        float[] sum = new float[Size];
+        for (int stride = 1; stride < block; stride *= 2)
+        {
+            for (int i = 0; i < block; i++)
+            {
+                if ((i & stride) != 0)
+                {
+                    continue;
+                }
+
+                Span<float> one = MutableRow(first + i);
+                Span<float> other = MutableRow(first + i + stride);
+                one.CopyTo(sum);
+                VectorMath.AddScaled(sum, 1, other);
+                VectorMath.AddScaled(one, -1, other);
+                one.CopyTo(other);
+                sum.CopyTo(one);
+            }
+        }
+
+        for (int i = 0; i < block; i++)
+        {
+            VectorMath.Scale(MutableRow(first + i), BlockHadamard.Normalization(block));
+        }
     }
 
     internal void MirrorLowerTriangle()

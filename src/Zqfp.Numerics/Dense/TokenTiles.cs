@@ -28,6 +28,9 @@ internal sealed unsafe class TokenTiles : IDisposable
     /// <summary>Tiles of a token; the last is padded with zeros.</summary>
     public int Count { get; }
 
+    /// <summary>Columns of a tile that hold values, rounded up to what the kernel takes at once.</summary>
+    public int Width(int tile) => VectorMath.RoundUp(Math.Min(Tile, _columns - (tile * Tile)), TileKernel.ColumnStep);
+
     /// <summary>First token of a tile.</summary>
     public float* Data(int tile) => _tokens.Data + ((long)tile * Block * Stride);
 

@@ -5,6 +5,12 @@ namespace Zqfp.Numerics;
 /// <param name="Cancellation">Stops between items.</param>
 internal readonly record struct Workers(int Threads, CancellationToken Cancellation)
 {
+    /// <summary>As many threads as an option says.</summary>
+    /// <param name="maxThreads">Threads used at most; 0 for one a processor.</param>
+    /// <param name="cancellation">Stops between items.</param>
+    public static Workers Of(int maxThreads, CancellationToken cancellation) =>
+        new(maxThreads == 0 ? Environment.ProcessorCount : maxThreads, cancellation);
+
     /// <summary>Runs <paramref name="body"/> for 0..count-1.</summary>
     public void For(int count, Action<int> body)
     {

@@ -18,7 +18,7 @@ internal static unsafe class CorrectedLoss
     {
         int rank = factors.Rank;
         int width = VectorMath.RoundUp(rank, TileKernel.ColumnStep);
-        using AlignedBuffer down = Down(factors, error.Columns, error.PaddedColumns, width);
+        using AlignedBuffer down = factors.DownColumns(error.PaddedColumns, width);
         using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, down, width, threads, cancellation);
         using AlignedBuffer product = error.Multiply(weighted, width);
         double[] downGram = Basis.SymmetricProduct(down, weighted, error.PaddedColumns, width);
@@ -44,19 +44,5 @@ internal static unsafe class CorrectedLoss
         }
 
         return loss - (2 * cross) + own;
-    }
-
-    private static AlignedBuffer Down(LowRankFactors factors, int columns, int paddedColumns, int width)
-    {
-        var down = new AlignedBuffer((long)paddedColumns * width);
-        for (int i = 0; i < factors.Rank; i++)
-        {
-            for (int k = 0; k < columns; k++)
-            {
-                down.Data[((long)k * width) + i] = factors.Down[(i * columns) + k];
-            }
-        }
-
-        return down;
     }
 }

@@ -12,6 +12,22 @@ namespace Zqfp.Numerics;
 /// <param name="UpScales">[r]; ones for the floating-point types without a scale.</param>
 internal sealed record LowRankFactors(int Rank, float[] Down, float[] Up, LowRankStorage Storage, float[] DownScales, float[] UpScales)
 {
+    /// <summary>Down with its rows as columns: [paddedColumns, width], zeros where there is none.</summary>
+    internal unsafe AlignedBuffer DownColumns(int paddedColumns, int width)
+    {
+        int columns = Down.Length / Rank;
+        var down = new AlignedBuffer((long)paddedColumns * width);
+        for (int i = 0; i < Rank; i++)
+        {
+            for (int k = 0; k < columns; k++)
+            {
+                down.Data[((long)k * width) + i] = Down[(i * columns) + k];
+            }
+        }
+
+        return down;
+    }
+
     internal void SubtractFromRow(int row, Span<float> target)
     {
         for (int i = 0; i < Rank; i++)

@@ -44,15 +44,7 @@ internal sealed unsafe class CoordinateDescent : IDisposable
         for (int start = 0; start < _hessian.Size; start += Block)
         {
             int width = Math.Min(Block, _hessian.PaddedSize - start);
-            _gradient.Clear();
-            for (int k = 0; k < _hessian.PaddedSize; k += Block)
-            {
-                int depth = Math.Min(Block, _hessian.PaddedSize - k);
-                TileKernel.MultiplyAdd(
-                    Row(k) + start, _hessian.Stride, _errors.Data + ((long)k * _stride), _stride, _gradient.Data,
-                    _stride, width, _tileRows, depth);
-            }
-
+            Multiply(_errors, start, width, _gradient);
             int end = Math.Min(start + Block, _hessian.Size);
             for (int sub = start; sub < end; sub += SubBlock)
             {
@@ -73,11 +65,96 @@ internal sealed unsafe class CoordinateDescent : IDisposable
         return gain;
     }
 
+    /// <summary>
+    /// The factor for each row by which all its scales together fit best, codes as they are: 1 + q H e^T / q H q^T for the row's values q
+    /// and error e.
+    /// </summary>
+    /// <param name="scaleOf">As for <see cref="Sweep"/>.</param>
+    /// <param name="codesOf">As for <see cref="Sweep"/>.</param>
+    /// <param name="codes">The codes.</param>
+    /// <param name="change">Is given the factors, changes the scales, and puts the factors there by which they changed.</param>
+    /// <returns>By how much tr(E H E^T) fell.</returns>
+    public double FitScales(Func<int, IntPtr> scaleOf, Func<int, int> codesOf, byte[] codes, ScaleChange change)
+    {
+        using var values = new AlignedBuffer((long)_hessian.PaddedSize * _stride);
+        using var products = new AlignedBuffer(Block * _stride);
+        for (int c = 0; c < _hessian.Size; c++)
+        {
+            Decode((float*)scaleOf(c), codes.AsSpan(codesOf(c), _tileRows), values.Data + ((long)c * _stride));
+        }
+
+        double[] pull = new double[_tileRows];
+        double[] weight = new double[_tileRows];
+        for (int start = 0; start < _hessian.Size; start += Block)
+        {
+            int width = Math.Min(Block, _hessian.PaddedSize - start);
+            Multiply(_errors, start, width, _gradient);
+            Multiply(values, start, width, products);
+            for (int c = 0; c < width; c++)
+            {
+                float* value = values.Data + ((long)(start + c) * _stride);
+                for (int r = 0; r < _tileRows; r++)
+                {
+                    pull[r] += (double)value[r] * _gradient.Data[(c * _stride) + r];
+                    weight[r] += (double)value[r] * products.Data[(c * _stride) + r];
+                }
+            }
+        }
+
+        float[] factors = new float[_tileRows];
+        for (int r = 0; r < _tileRows; r++)
+        {
+            double factor = weight[r] > 0 ? 1 + (pull[r] / weight[r]) : 1;
+            factors[r] = factor is > 0.5 and < 2 ? (float)factor : 1;
+        }
+
+        change(factors);
+        double gain = 0;
+        for (int r = 0; r < _tileRows; r++)
+        {
+            double step = factors[r] - 1.0;
+            gain += (2 * step * pull[r]) - (step * step * weight[r]);
+        }
+
+        for (int c = 0; c < _hessian.Size; c++)
+        {
+            float* value = values.Data + ((long)c * _stride);
+            float* error = _errors.Data + ((long)c * _stride);
+            for (int r = 0; r < _tileRows; r++)
+            {
+                error[r] -= (factors[r] - 1) * value[r];
+            }
+        }
+
+        return gain;
+    }
+
     public void Dispose()
     {
         _errors.Dispose();
         _gradient.Dispose();
         _changes.Dispose();
+    }
+
+    private void Decode(float* scales, Span<byte> codes, float* values)
+    {
+        for (int r = 0; r < _tileRows; r += Vector256<float>.Count)
+        {
+            (Codes.Decode(_format, codes.Slice(r, Vector256<float>.Count)) * Vector256.Load(scales + r)).Store(values + r);
+        }
+    }
+
+    // product = H[start .. start + width, :] times the tile.
+    private void Multiply(AlignedBuffer tile, int start, int width, AlignedBuffer product)
+    {
+        product.Clear();
+        for (int k = 0; k < _hessian.PaddedSize; k += Block)
+        {
+            int depth = Math.Min(Block, _hessian.PaddedSize - k);
+            TileKernel.MultiplyAdd(
+                Row(k) + start, _hessian.Stride, tile.Data + ((long)k * _stride), _stride, product.Data,
+                _stride, width, _tileRows, depth);
+        }
     }
 
     private float* Row(int index) => _hessian.Data + ((long)index * _hessian.Stride);
@@ -154,3 +231,7 @@ internal sealed unsafe class CoordinateDescent : IDisposable
         return -Vector256.Sum(gain) * diagonal;
     }
 }
+
+/// <summary>Changes the scales of a tile's rows.</summary>
+/// <param name="factors">For each row: the factor wanted; receives the one that was possible.</param>
+internal delegate void ScaleChange(Span<float> factors);

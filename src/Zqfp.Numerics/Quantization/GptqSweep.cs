@@ -23,6 +23,8 @@ internal sealed unsafe class GptqSweep : IDisposable
     private readonly byte[] _rowCodes;
     private readonly CoordinateDescent? _descent;
     private readonly int _refineSweeps;
+    private readonly bool _refitsScales;
+    private readonly ScaleStorage _scaleStorage;
 
     private GptqSweep(Hessian hessian, DampedHessian damped, ScaleTable scales, QuantizationOptions options, int tileRows)
     {
@@ -32,6 +34,8 @@ internal sealed unsafe class GptqSweep : IDisposable
         _format = options.Format;
         _order = damped.Order;
         _refineSweeps = options.RefineSweeps;
+        _refitsScales = options.RefitScales && scales.RowScales is not null && options.GroupSize != QuantizationOptions.WholeTensor;
+        _scaleStorage = options.ScaleStorage;
         _descent = options.RefineSweeps > 0 ? new CoordinateDescent(hessian, options.Format, tileRows) : null;
         _tileRows = tileRows;
         _stride = TileKernel.Stride(tileRows);
@@ -47,7 +51,7 @@ internal sealed unsafe class GptqSweep : IDisposable
     /// <param name="weights">The matrix.</param>
     /// <param name="hessian">The Hessian.</param>
     /// <param name="damped">The same damped and factored.</param>
-    /// <param name="scales">Scales, fixed beforehand.</param>
+    /// <param name="scales">Scales; fixed beforehand, and fitted to the codes where the recipe says so.</param>
     /// <param name="options">The recipe.</param>
     /// <param name="loss">Receives tr(E H E^T) with the undamped Hessian.</param>
     /// <param name="cancellation">Stops between tiles.</param>
@@ -90,7 +94,7 @@ internal sealed unsafe class GptqSweep : IDisposable
 
         if (_descent is not null)
         {
-            loss -= Refine();
+            loss -= Refine(firstRow, rows);
         }
 
         Transposing.CodesToRows(_codes, _tileRows, _rowCodes, rows, _factor.Size, _order);
@@ -214,7 +218,7 @@ internal sealed unsafe class GptqSweep : IDisposable
     }
 
     // The descent works in the natural order of the columns, on the Hessian as it is.
-    private double Refine()
+    private double Refine(int firstRow, int rows)
     {
         int[] steps = new int[_factor.Size];
         for (int step = 0; step < steps.Length; step++)
@@ -224,13 +228,34 @@ internal sealed unsafe class GptqSweep : IDisposable
             _errors.Slice((long)step * _stride, _tileRows).CopyTo(_descent!.Errors(column));
         }
 
+        IntPtr ScalesOf(int column) => (IntPtr)GroupScales(column);
+        int CodesOf(int column) => steps[column] * _tileRows;
         double gain = 0;
         for (int i = 0; i < _refineSweeps; i++)
         {
-            gain += _descent!.Sweep(column => (IntPtr)GroupScales(column), column => steps[column] * _tileRows, _codes);
+            if (i == 1 && _refitsScales)
+            {
+                gain += _descent!.FitScales(ScalesOf, CodesOf, _codes, factors => MultiplyScales(firstRow, rows, factors));
+            }
+
+            gain += _descent!.Sweep(ScalesOf, CodesOf, _codes);
         }
 
         return gain;
+    }
+
+    // Of a row past the end nothing is kept.
+    private void MultiplyScales(int firstRow, int rows, Span<float> factors)
+    {
+        factors[rows..].Fill(1);
+        for (int r = 0; r < rows; r++)
+        {
+            factors[r] = _scales.MultiplyRow(firstRow + r, factors[r], _scaleStorage);
+            for (int g = 0; g < _scales.Groups; g++)
+            {
+                _groupScales.Data[(g * _tileRows) + r] = _scales.Effective[((firstRow + r) * _scales.Groups) + g];
+            }
+        }
     }
 
     private float* GroupScales(int column) => _groupScales.Data + ((long)(column / _scales.GroupSize) * _tileRows);

@@ -41,7 +41,7 @@ internal sealed class LayerRun : IDisposable
         for (int i = 0; i < refits; i++)
         {
             lowRank = Fit(quantized);
-            quantized = QuantizeLess(lowRank, out _);
+            quantized = QuantizeAround(lowRank);
         }
 
         // Only the sweeps need the factor; what follows reuses its memory.
@@ -60,7 +60,21 @@ internal sealed class LayerRun : IDisposable
 
     public void Dispose() => _damped?.Dispose();
 
-    private QuantizedMatrix QuantizeLess(LowRankFactors? lowRank, out double? loss)
+    private QuantizedMatrix QuantizeAround(LowRankFactors lowRank)
+    {
+        const int LeastColumnsOfRank = 4;
+        if (!_options.SparesBranch || _options.Method != QuantizationMethod.Gptq || lowRank.Rank * LeastColumnsOfRank > _columns)
+        {
+            return QuantizeLess(lowRank, out _);
+        }
+
+        var workers = new Workers(_options.Threads, _cancellationToken);
+        using Hessian free = BranchFreeHessian.Of(_hessian!, lowRank, workers);
+        using DampedHessian damped = DampedHessian.Create(free, _options, new LayerWarnings(""), _cancellationToken);
+        return QuantizeLess(lowRank, out _, free, damped);
+    }
+
+    private QuantizedMatrix QuantizeLess(LowRankFactors? lowRank, out double? loss, Hessian? hessian = null, DampedHessian? damped = null)
     {
         bool gptq = _options.Method == QuantizationMethod.Gptq;
         var source = new WeightSource(_weights, _rows, _columns, lowRank);
@@ -70,7 +84,8 @@ internal sealed class LayerRun : IDisposable
         loss = null;
         if (gptq)
         {
-            codes = GptqSweep.Quantize(source, _hessian!, _damped!, scales, _options, out double swept, _cancellationToken);
+            codes = GptqSweep.Quantize(
+                source, hessian ?? _hessian!, damped ?? _damped!, scales, _options, out double swept, _cancellationToken);
             loss = swept;
         }
         else

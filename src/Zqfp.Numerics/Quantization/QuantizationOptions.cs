@@ -50,6 +50,12 @@ internal sealed record QuantizationOptions
     /// </summary>
     public int RefineSweeps { get; init; }
 
+    /// <summary>
+    /// Whether S_max of each row is fitted to its codes after the first sweep of refinement; with <see cref="ScaleConstraint.M2"/> alone.
+    /// It costs about as much as a sweep.
+    /// </summary>
+    public bool RefitScales { get; init; }
+
     /// <summary>Rank of the low-rank correction; 0 for none.</summary>
     public int Rank { get; init; } = 8;
 
@@ -61,6 +67,12 @@ internal sealed record QuantizationOptions
 
     /// <summary>How often, after the first fit, the weights less the correction are quantized again and the correction refitted.</summary>
     public int LowRankRefits { get; init; }
+
+    /// <summary>
+    /// Whether a refit's errors may fall where the correction takes them away: GPTQ and refinement then weigh errors by
+    /// <see cref="BranchFreeHessian"/>. Where the rank is above a quarter of the columns they do not.
+    /// </summary>
+    public bool SparesBranch { get; init; }
 
     /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
     public int MaxThreads { get; init; }

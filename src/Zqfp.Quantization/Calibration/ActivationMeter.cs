@@ -10,17 +10,26 @@ internal sealed class ActivationMeter(int columns)
 {
     private const double Tail = 0.05;
 
+    private readonly Lock _lock = new();
     private readonly float[] _channels = new float[columns];
     private readonly List<float> _tokens = [];
 
-    /// <summary>Looks at whole tokens.</summary>
+    /// <summary>Looks at whole tokens; several threads may do so at once.</summary>
     public void Add(ReadOnlySpan<float> tokensRowMajor)
     {
-        for (int start = 0; start < tokensRowMajor.Length; start += columns)
+        float[] channels = new float[columns];
+        float[] tokens = new float[tokensRowMajor.Length / columns];
+        for (int i = 0; i < tokens.Length; i++)
         {
-            ReadOnlySpan<float> token = tokensRowMajor.Slice(start, columns);
-            _tokens.Add(MathF.Abs(TensorPrimitives.MaxMagnitude(token)));
-            TensorPrimitives.MaxMagnitude(token, _channels, _channels);
+            ReadOnlySpan<float> token = tokensRowMajor.Slice(i * columns, columns);
+            tokens[i] = MathF.Abs(TensorPrimitives.MaxMagnitude(token));
+            TensorPrimitives.MaxMagnitude(token, channels, channels);
+        }
+
+        lock (_lock)
+        {
+            _tokens.AddRange(tokens);
+            TensorPrimitives.MaxMagnitude(channels, _channels, _channels);
         }
     }
 

@@ -1,8 +1,13 @@
+using Zqfp.Numerics;
+
 namespace Zqfp.Quantization;
 
 /// <summary>Tokens that the layers of a stage read, to choose by.</summary>
 internal interface ITokenSample
 {
+    /// <summary>Who computes.</summary>
+    Workers Workers { get; }
+
     /// <summary>Windows that are held out, the first ones.</summary>
     int HeldWindows { get; }
 

@@ -8,8 +8,8 @@ namespace Zqfp.Quantization;
 /// Chooses whether a stage's inputs are rotated: by the error that its layers' outputs would have on the held-out windows.
 /// </summary>
 /// <remarks>
-/// Both bases are tried on a sample of the tokens, and on some rows of each weight, which are independent: GPTQ alone, without the
-/// refinement and the low-rank branch that follow it in either basis.
+/// Both bases are tried on a sample of the tokens, whose H is summed once and rotated, and on some rows of each weight, which are
+/// independent: GPTQ alone, without the refinement and the low-rank branch that follow it in either basis.
 /// </remarks>
 internal static class RotationChoice
 {
@@ -18,11 +18,11 @@ internal static class RotationChoice
 
     private const int SmallestBlock = 8;
 
-    /// <summary>Tokens sampled: so many, or three times the inputs, so that H has full rank.</summary>
-    private const int Tokens = 4096;
-
     /// <summary>Rows tried of each weight, evenly spread.</summary>
-    private const int Rows = 256;
+    public const int Rows = 128;
+
+    /// <summary>Tokens sampled: 2048, or twice the inputs, so that H has full rank.</summary>
+    public static int SampledTokens(int columns) => Math.Max(2048, 2 * columns);
 
     /// <summary>
     /// The block for <paramref name="columns"/> inputs: the largest power of two up to the option's that divides them, 0 where that is
@@ -41,10 +41,9 @@ internal static class RotationChoice
     /// <param name="recipes">How each of its layers is quantized.</param>
     /// <param name="weights">Reads a layer's weight [N, K].</param>
     /// <param name="sums">What the layers read.</param>
-    /// <param name="cancellation">Stops the work.</param>
     public static int Of(
         QuantizeOptions options, CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
-        ITokenSample sums, CancellationToken cancellation)
+        ITokenSample sums)
     {
         int block = Block(options, stage.Layers[0].InFeatures);
         if (options.Rotation != QuantizeOptions.AutoRotation || block == 0)
@@ -57,14 +56,14 @@ internal static class RotationChoice
             return 0;
         }
 
-        using var plain = new Trial(options, stage.Layers[0].InFeatures, 0, sums);
-        using var rotated = new Trial(options, stage.Layers[0].InFeatures, block, sums);
+        int columns = stage.Layers[0].InFeatures;
+        using var sample = new Sample(options, columns, block, sums);
         double gain = 0;
         foreach (LinearLayer layer in stage.Layers.Where(layer => layer.SharesWeightOf is null))
         {
             float[] rows = SomeRows(weights(layer), layer);
-            QuantizationOptions recipe = recipes(layer) with { Rank = 0, RefineSweeps = 0, MaxThreads = options.Threads };
-            gain += plain.Error(rows, recipe, cancellation) - rotated.Error(rows, recipe, cancellation);
+            QuantizationOptions recipe = recipes(layer) with { Rank = 0, RefineSweeps = 0, MaxThreads = sums.Workers.Threads };
+            gain += sample.Plain.Error(rows, recipe, sums.Workers) - sample.Rotated.Error(rows, recipe, sums.Workers);
         }
 
         return gain > 0 ? block : 0;
@@ -83,74 +82,95 @@ internal static class RotationChoice
         return rows;
     }
 
-    /// <summary>One basis.</summary>
-    private sealed class Trial : IDisposable
+    /// <summary>The tokens sampled, in both bases.</summary>
+    private sealed class Sample : IDisposable
     {
-        private readonly int _columns;
-        private readonly int _rotation;
-        private readonly float[] _noise;
-        private readonly Hessian _fit;
-        private readonly Hessian _held;
-
-        public Trial(QuantizeOptions options, int columns, int rotation, ITokenSample sums)
+        public Sample(QuantizeOptions options, int columns, int block, ITokenSample sums)
         {
-            _columns = columns;
-            _rotation = rotation;
-            _noise = new float[columns];
-            var workers = new Workers(options.Threads == 0 ? Environment.ProcessorCount : options.Threads, CancellationToken.None);
-            var rounding = new TokenRounding(columns, rotation, options.Activations, workers);
-            using var fit = new GramAccumulator(columns, options.Threads);
-            using var held = new GramAccumulator(columns, options.Threads);
-            sums.Sample(Math.Max(Tokens, 3 * columns), (tokens, isHeld) =>
+            using var fit = new GramAccumulator(columns, sums.Workers);
+            using var held = new GramAccumulator(columns, sums.Workers);
+            var plain = new TokenRounding(columns, 0, options.Activations);
+            var rotated = new TokenRounding(columns, block, options.Activations);
+            float[] plainNoise = new float[columns];
+            float[] rotatedNoise = new float[columns];
+            sums.Sample(SampledTokens(columns), (tokens, isHeld) =>
             {
-                rounding.Rotate(tokens, tokens.Length);
-                float[] rounded = [.. tokens];
-                rounding.Round(rounded, rounded.Length);
-                (isHeld ? held : fit).Add(rounded);
+                (isHeld ? held : fit).Add(tokens);
                 if (isHeld)
                 {
-                    TensorPrimitives.Subtract(tokens, rounded, tokens);
-                    for (int start = 0; start < tokens.Length; start += columns)
-                    {
-                        ReadOnlySpan<float> token = tokens.AsSpan(start, columns);
-                        TensorPrimitives.MultiplyAdd(token, token, _noise, _noise);
-                    }
+                    AddNoise(plain, [.. tokens], plainNoise);
+                    AddNoise(rotated, tokens, rotatedNoise);
                 }
             });
-            _fit = fit.ToHessian();
-            _held = held.ToHessian();
-            TensorPrimitives.Multiply(_noise, 2f / held.Tokens, _noise);
+            TensorPrimitives.Multiply(plainNoise, 2f / held.Tokens, plainNoise);
+            TensorPrimitives.Multiply(rotatedNoise, 2f / held.Tokens, rotatedNoise);
+            Hessian fitted = fit.ToHessian();
+            Hessian heldOut = held.ToHessian();
+            Plain = new Trial(0, fitted, heldOut, plainNoise);
+            Rotated = new Trial(block, fitted.Rotate(block, sums.Workers), heldOut.Rotate(block, sums.Workers), rotatedNoise);
         }
 
+        public Trial Plain { get; }
+
+        public Trial Rotated { get; }
+
+        public void Dispose()
+        {
+            Plain.Dispose();
+            Rotated.Dispose();
+        }
+
+        // The squares of what rounding does to each input.
+        private static void AddNoise(TokenRounding rounding, float[] tokens, float[] noise)
+        {
+            rounding.Rotate(tokens);
+            float[] rounded = [.. tokens];
+            rounding.Round(rounded);
+            TensorPrimitives.Subtract(tokens, rounded, tokens);
+            for (int start = 0; start < tokens.Length; start += noise.Length)
+            {
+                ReadOnlySpan<float> token = tokens.AsSpan(start, noise.Length);
+                TensorPrimitives.MultiplyAdd(token, token, noise, noise);
+            }
+        }
+    }
+
+    /// <summary>One basis.</summary>
+    /// <param name="rotation">Inputs of a block that are rotated, 0 for none.</param>
+    /// <param name="fit">H of the tokens that weights are quantized for.</param>
+    /// <param name="held">H of the tokens held out.</param>
+    /// <param name="noise">(2/N) sum of the squares of what rounding does to each input of these.</param>
+    private sealed class Trial(int rotation, Hessian fit, Hessian held, float[] noise) : IDisposable
+    {
         /// <summary>
         /// Twice the mean squared error of the outputs on the held-out tokens: of the weights' rounding, and of the inputs', whose errors
         /// are as good as independent of each other.
         /// </summary>
-        public double Error(float[] rows, QuantizationOptions recipe, CancellationToken cancellation)
+        public double Error(float[] rows, QuantizationOptions recipe, Workers workers)
         {
             float[] turned = [.. rows];
-            if (_rotation > 0)
+            if (rotation > 0)
             {
-                BlockHadamard.Apply(turned, _rotation);
+                BlockHadamard.Apply(turned, rotation);
             }
 
-            int count = turned.Length / _columns;
-            QuantizedLayer quantized = LayerQuantizer.Quantize(turned, count, _columns, _fit, recipe, cancellation);
-            double error = LayerQuantizer.Loss(turned, quantized.Weights, null, _held, recipe.MaxThreads, cancellation);
-            float[] squares = new float[_columns];
-            for (int start = 0; start < turned.Length; start += _columns)
+            int columns = noise.Length;
+            QuantizedLayer quantized = LayerQuantizer.Quantize(turned, turned.Length / columns, columns, fit, recipe, workers.Cancellation);
+            double error = LayerQuantizer.Loss(turned, quantized.Weights, null, held, workers.Threads, workers.Cancellation);
+            float[] squares = new float[columns];
+            for (int start = 0; start < turned.Length; start += columns)
             {
-                ReadOnlySpan<float> row = turned.AsSpan(start, _columns);
+                ReadOnlySpan<float> row = turned.AsSpan(start, columns);
                 TensorPrimitives.MultiplyAdd(row, row, squares, squares);
             }
 
-            return error + VectorMath.Dot(squares, _noise);
+            return error + VectorMath.Dot(squares, noise);
         }
 
         public void Dispose()
         {
-            _fit.Dispose();
-            _held.Dispose();
+            fit.Dispose();
+            held.Dispose();
         }
     }
 }

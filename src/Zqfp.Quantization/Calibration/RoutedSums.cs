@@ -22,17 +22,21 @@ namespace Zqfp.Quantization;
 /// <param name="batches">The windows.</param>
 /// <param name="read">What the layers read as the quantized layers before make it.</param>
 /// <param name="exact">The same of the float model; null where nothing is compared with it.</param>
+/// <param name="workers">Who computes.</param>
 internal sealed class RoutedSums(
-    QuantizeOptions options, CalibrationStage stage, IReadOnlyList<TokenBatch> batches, StageValues read, StageValues? exact)
+    QuantizeOptions options, CalibrationStage stage, IReadOnlyList<TokenBatch> batches, StageValues read, StageValues? exact,
+    Workers workers)
     : ITokenSample, IDisposable
 {
     /// <summary>An expert with so many tokens for each input has statistics of its own.</summary>
     private const int EnoughTokens = 4;
 
     private readonly int _columns = stage.Layers[0].InFeatures;
-    private readonly Workers _workers = new(options.Threads == 0 ? Environment.ProcessorCount : options.Threads, CancellationToken.None);
     private readonly TokenRouting _routing = new(stage, batches);
     private Hessian? _pooled;
+
+    /// <summary>Who computes.</summary>
+    public Workers Workers => workers;
 
     /// <summary>The first fifth of the windows is held out; 0 of a single one.</summary>
     public int HeldWindows { get; } = batches.Sum(batch => batch.Windows) is > 1 and int count ? Math.Max(1, count / 5) : 0;
@@ -72,8 +76,7 @@ internal sealed class RoutedSums(
     /// <summary>What one expert reads. The caller disposes it.</summary>
     /// <param name="layer">The expert.</param>
     /// <param name="rotation">Inputs of a block that are rotated, 0 for none.</param>
-    /// <param name="cancellation">Stops between two batches.</param>
-    public StageInput Of(LinearLayer layer, int rotation, CancellationToken cancellation)
+    public StageInput Of(LinearLayer layer, int rotation)
     {
         bool hasTargets = options.LayerTarget != LayerTarget.None && HeldWindows > 0 && IsAligned;
         RoutedRows[] own = [.. batches.Select((_, i) => _routing.Of(layer, read, i))];
@@ -86,7 +89,7 @@ internal sealed class RoutedSums(
         if (hasTargets && seen >= (long)EnoughTokens * _columns && own.All(rows => rows.Tokens is not null))
         {
             using var both = new Moments(this, rotation, hasTargets: true);
-            if (AddCommon(both, layer, own, cancellation))
+            if (AddCommon(both, layer, own))
             {
                 return both.Take() with { Tokens = seen };
             }
@@ -95,14 +98,14 @@ internal sealed class RoutedSums(
         using var moments = new Moments(this, rotation, hasTargets: false);
         for (int i = 0; i < batches.Count; i++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            workers.Cancellation.ThrowIfCancellationRequested();
             moments.Add(Gather(read.Floats(stage.Input, i), own[i].Rows), exact: null, held: 0);
         }
 
         StageInput input = moments.Take() with { Tokens = seen };
         if (seen < (long)EnoughTokens * _columns && input.Hessian is { } hessian)
         {
-            Blend(hessian, Pooled(rotation, cancellation), (float)seen / ((float)EnoughTokens * _columns));
+            Blend(hessian, Pooled(rotation), (float)seen / ((float)EnoughTokens * _columns));
         }
 
         return input;
@@ -111,13 +114,13 @@ internal sealed class RoutedSums(
     public void Dispose() => _pooled?.Dispose();
 
     /// <summary>Adds the tokens that go to the expert in both runs; returns whether some are held out and some are not.</summary>
-    private bool AddCommon(Moments moments, LinearLayer layer, RoutedRows[] own, CancellationToken cancellation)
+    private bool AddCommon(Moments moments, LinearLayer layer, RoutedRows[] own)
     {
         long fitted = 0;
         long heldOut = 0;
         for (int i = 0, window = 0; i < batches.Count; window += batches[i].Windows, i++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            workers.Cancellation.ThrowIfCancellationRequested();
             int held = Math.Clamp(HeldWindows - window, 0, batches[i].Windows) * batches[i].Length;
             RoutedRows there = exact is null ? own[i] : _routing.Of(layer, exact, i);
             (int[] here, int[] other, int heldRows) = Common(own[i], there, held);
@@ -159,14 +162,14 @@ internal sealed class RoutedSums(
     }
 
     /// <summary>The Hessian of all rows of the stage.</summary>
-    private Hessian Pooled(int rotation, CancellationToken cancellation)
+    private Hessian Pooled(int rotation)
     {
         if (_pooled is null)
         {
             using var moments = new Moments(this, rotation, hasTargets: false);
             for (int i = 0; i < batches.Count; i++)
             {
-                cancellation.ThrowIfCancellationRequested();
+                workers.Cancellation.ThrowIfCancellationRequested();
                 moments.Add(read.Floats(stage.Input, i).ToArray(), exact: null, held: 0);
             }
 
@@ -205,46 +208,28 @@ internal sealed class RoutedSums(
         private readonly bool _isRounded;
         private readonly ActivationMeter _meter;
         private readonly TokenRounding _rounding;
-        private readonly (GramAccumulator Fit, GramAccumulator Held) _gram;
-        private readonly (CrossAccumulator Fit, CrossAccumulator Held)? _shift;
-        private long _tokens;
+        private readonly GramAccumulator _fit;
+        private readonly GramAccumulator? _held;
 
         public Moments(RoutedSums owner, int rotation, bool hasTargets)
         {
-            int threads = owner._workers.Threads;
             _columns = owner._columns;
             _rotation = rotation;
 
             // Without rotation and targets what is summed is the input before it is rounded: the paper's recipe.
             _isRounded = rotation > 0 || hasTargets;
             _meter = new ActivationMeter(_columns);
-            _rounding = new TokenRounding(_columns, rotation, owner.Options.Activations, owner._workers);
-            _gram = (new GramAccumulator(_columns, threads), new GramAccumulator(_columns, threads));
-            _shift = hasTargets
-                ? (new CrossAccumulator(_columns, _columns, threads), new CrossAccumulator(_columns, _columns, threads))
-                : null;
+            _rounding = new TokenRounding(_columns, rotation, owner.Options.Activations);
+            int[] beside = hasTargets ? [_columns] : [];
+            _fit = new GramAccumulator(_columns, owner.Workers, beside);
+            _held = hasTargets ? new GramAccumulator(_columns, owner.Workers, beside) : null;
         }
 
         /// <summary>Adds rows, the first <paramref name="held"/> of which are held out; they are changed.</summary>
         public void Add(float[] rows, float[]? exact, int held)
         {
-            _meter.Add(rows);
-            if (_isRounded)
-            {
-                _rounding.Apply(rows, rows.Length);
-            }
-
-            _gram.Held.Add(rows.AsSpan(0, held * _columns));
-            _gram.Fit.Add(rows.AsSpan(held * _columns));
-            if (_shift is { } shift)
-            {
-                _rounding.Rotate(exact!, exact!.Length);
-                TensorPrimitives.Subtract(exact, rows, exact);
-                shift.Held.Add(exact.AsSpan(0, held * _columns), rows.AsSpan(0, held * _columns));
-                shift.Fit.Add(exact.AsSpan(held * _columns), rows.AsSpan(held * _columns));
-            }
-
-            _tokens += rows.Length / _columns;
+            _held?.Add(held, places => Write(places, rows, exact!, 0));
+            _fit.Add((rows.Length / _columns) - held, places => Write(places, rows, exact, held));
         }
 
         public StageInput Take()
@@ -254,27 +239,50 @@ internal sealed class RoutedSums(
                 return new StageInput(null, null, _rotation, null);
             }
 
-            Hessian fit = _gram.Fit.ToHessian(_tokens);
-            if (_shift is not { } shift)
+            long tokens = _fit.Tokens + (_held?.Tokens ?? 0);
+            Hessian fit = _fit.ToHessian(tokens);
+            if (_held is null)
             {
                 return new StageInput(fit, _meter.ToRange(fit), _rotation, null);
             }
 
-            Hessian held = _gram.Held.ToHessian(_tokens);
-            var all = new Hessian(_columns, _tokens);
+            Hessian held = _held.ToHessian(tokens);
+            var all = new Hessian(_columns, tokens);
             all.Add(fit);
             all.Add(held);
-            var targets = new StageTargets(fit, held, new PartedMoment(shift.Fit.Take(_tokens), shift.Held.Take(_tokens)),
+            var targets = new StageTargets(fit, held, new PartedMoment(_fit.TakeBeside(0, tokens), _held.TakeBeside(0, tokens)),
                 new Dictionary<string, PartedMoment>());
             return new StageInput(all, _meter.ToRange(all), _rotation, targets);
         }
 
         public void Dispose()
         {
-            _gram.Fit.Dispose();
-            _gram.Held.Dispose();
-            _shift?.Fit.Dispose();
-            _shift?.Held.Dispose();
+            _fit.Dispose();
+            _held?.Dispose();
+        }
+
+        private void Write(GramAccumulator.Places places, float[] rows, float[]? exact, int offset)
+        {
+            int start = offset + places.First;
+            _meter.Add(rows.AsSpan(start * _columns, places.Count * _columns));
+            for (int i = 0; i < places.Count; i++)
+            {
+                Span<float> row = rows.AsSpan((start + i) * _columns, _columns);
+                if (_isRounded)
+                {
+                    _rounding.Rotate(row);
+                    _rounding.Round(row);
+                }
+
+                places.Set(i, row);
+                if (_held is not null)
+                {
+                    Span<float> shift = exact.AsSpan((start + i) * _columns, _columns);
+                    _rounding.Rotate(shift);
+                    TensorPrimitives.Subtract(shift, row, shift);
+                    places.SetBeside(0, i, shift);
+                }
+            }
         }
     }
 

@@ -1,22 +1,43 @@
 using Microsoft.ML.OnnxRuntime;
 using Zqfp.Evaluation;
+using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.Quantization;
 
 /// <summary>Runs a model slice after slice over the calibration windows and keeps what later slices read.</summary>
-/// <remarks>Memory: the weights of one slice, and the kept values of all windows.</remarks>
-internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, int threads) : IDisposable
+/// <remarks>
+/// Several batches run at once, each on few threads: operators too small to share are computed side by side, and no thread waits for
+/// the others after every operator. Memory: the weights of one slice, what it computes of <see cref="TokensAtOnce"/> tokens, and the
+/// kept values of all windows.
+/// </remarks>
+/// <param name="rewriter">The model.</param>
+/// <param name="batches">The windows.</param>
+/// <param name="feeds">Makes the model's inputs.</param>
+/// <param name="workers">Who computes; cancellation stops between two operators.</param>
+internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, Workers workers)
+    : IDisposable
 {
+    /// <summary>Tokens that are computed at a time, in all batches that run at once; more only where a single window is longer.</summary>
+    public const int TokensAtOnce = 2048;
+
+    private const int TokensOfBatch = 512;
+
     private readonly Dictionary<string, OrtValue[]> _kept = new(StringComparer.Ordinal);
+    private readonly int _lanes = Math.Clamp(TokensAtOnce / (batches[0].Windows * batches[0].Length), 1, workers.Threads);
+
+    /// <summary>Batches as this runner takes them: small enough to run several at once.</summary>
+    /// <param name="windows">The windows, one at least.</param>
+    /// <param name="fixedBatch">Windows that the model computes in any case; null where it takes any number.</param>
+    public static IReadOnlyList<TokenBatch> Batches(IReadOnlyList<int[]> windows, int? fixedBatch) =>
+        TokenBatch.Group(windows, most: fixedBatch ?? Math.Max(1, TokensOfBatch / windows[0].Length));
 
     /// <summary>Runs the slice of <paramref name="stage"/> over every window.</summary>
     /// <param name="stage">The next stage; each is run once, in order.</param>
     /// <param name="isObserved">Whether what the stage observes is to be looked at; otherwise it is not held.</param>
-    /// <param name="cancellation">Stops between two batches, or within one.</param>
     /// <returns>What the stage observes, to be disposed before the next stage runs.</returns>
-    public StageValues Run(CalibrationStage stage, bool isObserved, CancellationToken cancellation)
+    public StageValues Run(CalibrationStage stage, bool isObserved)
     {
         using Slice? slice = stage.Observes.All(_kept.ContainsKey) ? null : Open(stage);
         HashSet<string> observed = isObserved ? [.. stage.Observes] : [];
@@ -26,20 +47,9 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
             made.Add(value, new OrtValue[batches.Count]);
         }
 
-        for (int i = 0; i < batches.Count; i++)
+        if (slice is not null)
         {
-            OrtValue[] outputs = slice?.Run(batches[i], value => _kept.GetValueOrDefault(value)?[i], feeds, cancellation) ?? [];
-            for (int o = 0; o < outputs.Length; o++)
-            {
-                if (made.TryGetValue(slice!.OutputNames[o], out OrtValue[]? values))
-                {
-                    values[i] = outputs[o];
-                }
-                else
-                {
-                    outputs[o].Dispose();
-                }
-            }
+            (workers with { Threads = _lanes }).For(batches.Count, i => Run(slice, i, made));
         }
 
         Dictionary<string, OrtValue[]> given = observed.ToDictionary(value => value, value => made.GetValueOrDefault(value) ?? _kept[value],
@@ -52,6 +62,22 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
         foreach (OrtValue value in _kept.Values.SelectMany(values => values))
         {
             value.Dispose();
+        }
+    }
+
+    private void Run(Slice slice, int batch, Dictionary<string, OrtValue[]> made)
+    {
+        OrtValue[] outputs = slice.Run(batches[batch], value => _kept.GetValueOrDefault(value)?[batch], feeds, workers.Cancellation);
+        for (int o = 0; o < outputs.Length; o++)
+        {
+            if (made.TryGetValue(slice.OutputNames[o], out OrtValue[]? values))
+            {
+                values[batch] = outputs[o];
+            }
+            else
+            {
+                outputs[o].Dispose();
+            }
         }
     }
 
@@ -97,7 +123,7 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
                 return ((DataType)tensor.ElementDataType, tensor.DimensionsCount);
             },
             StringComparer.Ordinal);
-        return new Slice(rewriter.Slice(stage, types), threads);
+        return new Slice(rewriter.Slice(stage, types), Math.Max(1, workers.Threads / _lanes));
     }
 
     /// <summary>A session on one slice.</summary>

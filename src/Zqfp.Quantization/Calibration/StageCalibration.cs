@@ -19,21 +19,21 @@ internal sealed class StageCalibration : IDisposable
     private readonly IReadOnlyList<TokenBatch> _batches;
     private readonly SliceRunner _quantized;
     private readonly SliceRunner? _float;
-    private readonly CancellationToken _cancellation;
+    private readonly Workers _workers;
 
     /// <summary>Prepares the runs.</summary>
     /// <param name="options">The options of the run.</param>
     /// <param name="plan">Stages and targets.</param>
     /// <param name="runner">Makes a runner on the model as it is quantized so far (true) or as it was (false).</param>
     /// <param name="batches">The windows.</param>
-    /// <param name="cancellation">Stops between two batches, or within one.</param>
+    /// <param name="workers">Who computes; cancellation stops between two batches, or within one.</param>
     public StageCalibration(QuantizeOptions options, TargetPlan plan, Func<bool, SliceRunner> runner, IReadOnlyList<TokenBatch> batches,
-        CancellationToken cancellation)
+        Workers workers)
     {
         _options = options;
         _plan = plan;
         _batches = batches;
-        _cancellation = cancellation;
+        _workers = workers;
         _quantized = runner(true);
         _float = plan.Float is null ? null : runner(false);
     }
@@ -49,8 +49,8 @@ internal sealed class StageCalibration : IDisposable
         int? knownRotation)
     {
         CalibrationStage stage = _plan.Stages[index];
-        StageValues read = _quantized.Run(stage, isMeasured, _cancellation);
-        StageValues? exact = _float?.Run(_plan.Float![index], isMeasured, _cancellation);
+        StageValues read = _quantized.Run(stage, isMeasured);
+        StageValues? exact = _float?.Run(_plan.Float![index], isMeasured);
         try
         {
             if (isMeasured && stage.Layers.Any(layer => layer.IsExpert))
@@ -65,8 +65,8 @@ internal sealed class StageCalibration : IDisposable
                 return null;
             }
 
-            var sums = new StageSums(_options, stage, _plan.JoinsOf(stage), _batches, read, exact);
-            return new StageInputs(sums.Take(knownRotation ?? Rotation(stage, recipes, weights, sums), _cancellation));
+            var sums = new StageSums(new StageSource(_options, stage, _plan.JoinsOf(stage), read, exact, _workers), _batches);
+            return new StageInputs(sums.Take(knownRotation ?? Rotation(stage, recipes, weights, sums)));
         }
         catch
         {
@@ -79,14 +79,14 @@ internal sealed class StageCalibration : IDisposable
     private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
         StageValues read, StageValues? exact, int? knownRotation)
     {
-        var sums = new RoutedSums(_options, stage, _batches, read, exact);
+        var sums = new RoutedSums(_options, stage, _batches, read, exact, _workers);
         int rotation = knownRotation ?? Rotation(stage, recipes, weights, sums);
         return new StageInputs(
             layer =>
             {
                 try
                 {
-                    return sums.Of(layer, rotation, _cancellation);
+                    return sums.Of(layer, rotation);
                 }
                 catch (ZqfpException e)
                 {
@@ -109,7 +109,7 @@ internal sealed class StageCalibration : IDisposable
         LinearLayer[] tried = [.. all.Where(layer => !layer.IsExpert), .. routed.Where((_, i) => i % step == 0)];
         return _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
             ? QuantizeOptions.NoRotation
-            : RotationChoice.Of(_options, stage with { Layers = tried }, recipes, weights, sums, _cancellation);
+            : RotationChoice.Of(_options, stage with { Layers = tried }, recipes, weights, sums);
     }
 
     public void Dispose()

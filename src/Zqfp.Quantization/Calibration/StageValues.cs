@@ -10,27 +10,48 @@ namespace Zqfp.Quantization;
 /// <param name="leaving">Those of them that nothing reads later: they end with this.</param>
 internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values, IReadOnlyList<OrtValue[]> leaving) : IDisposable
 {
+    /// <summary>How many numbers <paramref name="name"/> has in one batch.</summary>
+    public int Length(string name, int batch) => checked((int)values[name][batch].GetTensorTypeAndShape().ElementCount);
+
     /// <summary>The numbers of <paramref name="name"/> in one batch.</summary>
+    /// <param name="name">The value.</param>
+    /// <param name="batch">The batch.</param>
+    /// <param name="buffer">Where they are put; it grows where it is too short.</param>
+    /// <exception cref="ZqfpException">ZQFP1012: they are neither float nor float16.</exception>
+    public Span<float> Read(string name, int batch, scoped ref float[] buffer)
+    {
+        OrtValue value = values[name][batch];
+        int length = Length(name, batch);
+        if (buffer.Length < length)
+        {
+            buffer = new float[length];
+        }
+
+        Span<float> floats = buffer.AsSpan(0, length);
+        switch (value.GetTensorTypeAndShape().ElementDataType)
+        {
+            case TensorElementType.Float:
+                value.GetTensorDataAsSpan<float>().CopyTo(floats);
+                break;
+            case TensorElementType.Float16:
+                TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData()), floats);
+                break;
+            case var type:
+                throw new ZqfpException("ZQFP1012",
+                    $"A layer reads activations of type {type}; calibration knows float and float16. Export the model in one of these.");
+        }
+
+        return floats;
+    }
+
+    /// <summary>The numbers of <paramref name="name"/> in one batch, where they are.</summary>
     /// <exception cref="ZqfpException">ZQFP1012: they are neither float nor float16.</exception>
     public ReadOnlySpan<float> Floats(string name, int batch)
     {
-        OrtValue value = values[name][batch];
-        TensorElementType type = value.GetTensorTypeAndShape().ElementDataType;
-        if (type == TensorElementType.Float)
-        {
-            return value.GetTensorDataAsSpan<float>();
-        }
-
-        if (type != TensorElementType.Float16)
-        {
-            throw new ZqfpException("ZQFP1012",
-                $"A layer reads activations of type {type}; calibration knows float and float16. Export the model in one of these.");
-        }
-
-        ReadOnlySpan<Half> halves = MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData());
-        float[] floats = new float[halves.Length];
-        TensorPrimitives.ConvertToSingle(halves, floats);
-        return floats;
+        float[] converted = [];
+        return values[name][batch].GetTensorTypeAndShape().ElementDataType == TensorElementType.Float
+            ? values[name][batch].GetTensorDataAsSpan<float>()
+            : Read(name, batch, ref converted);
     }
 
     /// <summary>The length of the rows of <paramref name="name"/> in one batch.</summary>

@@ -7,39 +7,19 @@ namespace Zqfp.Quantization;
 /// <param name="columns">K: values of a token.</param>
 /// <param name="rotation">Inputs of a block that are rotated, 0 for none.</param>
 /// <param name="format">How tokens are rounded.</param>
-/// <param name="workers">Who computes.</param>
-internal sealed class TokenRounding(int columns, int rotation, ActivationFormat format, Workers workers)
+internal sealed class TokenRounding(int columns, int rotation, ActivationFormat format)
 {
-    private const int TokensAtOnce = 64;
-
-    /// <summary>Rotates and rounds whole tokens in place.</summary>
-    /// <param name="tokens">The values.</param>
-    /// <param name="count">How many of them there are.</param>
-    public void Apply(float[] tokens, int count)
-    {
-        Rotate(tokens, count);
-        Round(tokens, count);
-    }
-
-    /// <summary>Rounds whole tokens in place.</summary>
-    public void Round(float[] tokens, int count) => ForTokens(count, (start, length) => Round(tokens.AsSpan(start, length)));
-
     /// <summary>Rotates whole tokens in place.</summary>
-    public void Rotate(float[] tokens, int count)
+    public void Rotate(Span<float> tokens)
     {
         if (rotation > 0)
         {
-            ForTokens(count, (start, length) => BlockHadamard.Apply(tokens.AsSpan(start, length), rotation));
+            BlockHadamard.Apply(tokens, rotation);
         }
     }
 
-    private void ForTokens(int count, Action<int, int> body)
-    {
-        int step = TokensAtOnce * columns;
-        workers.For((count + step - 1) / step, i => body(i * step, Math.Min(step, count - (i * step))));
-    }
-
-    private void Round(Span<float> tokens)
+    /// <summary>Rounds whole tokens in place.</summary>
+    public void Round(Span<float> tokens)
     {
         if (format == ActivationFormat.None)
         {

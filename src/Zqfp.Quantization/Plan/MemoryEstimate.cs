@@ -16,8 +16,6 @@ internal static class MemoryEstimate
     /// </summary>
     public const int LiveRows = 16;
 
-    private const int BatchTokens = 2048;
-
     /// <summary>Bytes at the peak.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="plan">Its stages, and those of the float model beside them; each runs once.</param>
@@ -51,7 +49,7 @@ internal static class MemoryEstimate
             long moments = !hasTargets || tokens == 0 ? 0 : joined + (plan.JoinsOf(stage).Count < stage.Layers.Count ? 2 * square : 0);
             long running = tokens == 0
                 ? 0
-                : slice + (Math.Min(BatchTokens, tokens) * widest * sizeof(float) * LiveRows)
+                : slice + (Math.Min(SliceRunner.TokensAtOnce, tokens) * widest * sizeof(float) * LiveRows)
                     + (moments > 0 ? square + moments : square / 2);
 
             // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes; the targets the gaps of both parts.

@@ -65,23 +65,10 @@ internal static class PlanJob
             Stages = stages.Count,
             Memory = memory,
             Disk = disk,
-            Seconds = Estimate(model.Graph, stages, chosen, tokens, output + report.FileBytes, rates),
+            Seconds = WorkEstimate.Seconds(options, model.Graph, plan, chosen, tokens, output + report.FileBytes, rates),
             Basis = Basis(rates, calibrates),
             Warnings = [.. model.Warnings(options, report.Coverage), .. Warnings(options, memory, disk)],
         };
-    }
-
-    private static PlannedSeconds Estimate(GraphIndex graph,
-        IReadOnlyList<CalibrationStage> stages, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes, MachineRates rates)
-    {
-        double forward = 2.0 * tokens * chosen.Sum(choice =>
-            ExpertShare.Of(graph, choice.Layer) * choice.Layer.OutFeatures * choice.Layer.InFeatures);
-        double gram = stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
-        double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));
-        return new PlannedSeconds(
-            (forward / (MachineRates.ForwardShare * rates.GramOperations)) + (gram / rates.GramOperations),
-            MachineRates.WarmUpSeconds + (quantize / rates.QuantizeOperations),
-            diskBytes / MachineRates.DiskBytes);
     }
 
     private static string[] Basis(MachineRates rates, bool calibrates) =>

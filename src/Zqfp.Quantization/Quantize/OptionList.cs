@@ -29,8 +29,10 @@ internal static class OptionList
             ("scale-search", Word(weights.ScaleSearch)),
             ("act-order", weights.ActOrder ? "yes" : "no"),
             ("refine-sweeps", Number(weights.RefineSweeps)),
+            ("refit-scales", weights.RefitScales ? "yes" : "no"),
             ("low-rank-weighting", weights.Rank == 0 ? null : Word(weights.LowRankWeighting)),
             ("low-rank-refits", weights.Rank == 0 ? null : Number(weights.LowRankRefits)),
+            ("spares-branch", weights.Rank == 0 ? null : weights.SparesBranch ? "yes" : "no"),
             ("target", Word(options.LayerTarget)),
             ("rotation", options.Rotation switch { QuantizeOptions.NoRotation => "none", QuantizeOptions.AutoRotation =>
                 "auto", int block => Number(block) }),

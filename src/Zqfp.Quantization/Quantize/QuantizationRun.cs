@@ -158,15 +158,16 @@ internal sealed class QuantizationRun
 
     private void Calibrate(TargetPlan plan, TokenWindowSet windows, LayerStore store)
     {
-        IReadOnlyList<TokenBatch> batches = TokenBatch.Group(windows.Windows, most: _model.Facts.FixedBatch);
+        IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(windows.Windows, _model.Facts.FixedBatch);
         var feeds = new TokenFeeds(_model.Facts);
+        var workers = Workers.Of(_options.Threads, _cancellation);
         using var calibration = new StageCalibration(
             _options,
             plan,
             isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph), batches,
-                feeds, _options.Threads),
+                feeds, workers),
             batches,
-            _cancellation);
+            workers);
         for (int i = 0; i < plan.Stages.Count; i++)
         {
             CalibrationStage stage = plan.Stages[i];
@@ -235,8 +236,8 @@ internal sealed class QuantizationRun
         }
 
         options = input is { IsUnseen: true } ? QuantizeOptionRules.WithoutCalibration(options) : options;
-        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, input.Hessian!, new Workers(
-            options.Threads, _cancellation)) ?? double.PositiveInfinity;
+        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, input.Hessian!,
+            Workers.Of(_options.Threads, _cancellation)) ?? double.PositiveInfinity;
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures,
             input?.Hessian, options, _cancellation);
         QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations,

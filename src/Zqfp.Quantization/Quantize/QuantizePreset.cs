@@ -56,5 +56,7 @@ internal static class QuantizePresets
                 LowRankWeighting = LowRankWeighting.ActivationWeighted,
                 RefineSweeps = preset == QuantizePreset.Best ? 4 : 2,
                 LowRankRefits = preset == QuantizePreset.Best ? 4 : 1,
+                RefitScales = true,
+                SparesBranch = true,
             };
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization.Tests;
 
@@ -84,6 +85,26 @@ public sealed class PlanJobTests
                 process.Dispose();
             });
         }
+    }
+
+    [Fact]
+    public void The_float_models_pass_targets_and_rotation_trials_take_time()
+    {
+        PlannedSeconds Seconds(LayerTarget target, int rotation)
+        {
+            QuantizeOptions options = SampleModel.Quick("out.onnx") with { LayerTarget = target, Rotation = rotation };
+            using OnnxFile file = OnnxFile.Open(options.ModelPath);
+            ModelLayers model = ModelLayers.Of(file, options);
+            var plan = new TargetPlan(options, file, model, [.. model.Chosen.Select(choice => choice.Layer)]);
+            return WorkEstimate.Seconds(options, model.Graph, plan, model.Chosen, 50_000, 0, new MachineRates(100e9, 50e9, 1));
+        }
+
+        PlannedSeconds plain = Seconds(LayerTarget.None, QuantizeOptions.NoRotation);
+        PlannedSeconds moved = Seconds(LayerTarget.Residual, QuantizeOptions.NoRotation);
+        PlannedSeconds rotated = Seconds(LayerTarget.Residual, QuantizeOptions.AutoRotation);
+        Assert.InRange(moved.Calibrate / plain.Calibrate, 1.8, 3);
+        Assert.True(moved.Quantize > plain.Quantize);
+        Assert.True(rotated.Calibrate > moved.Calibrate && rotated.Quantize > moved.Quantize);
     }
 
     [Fact]

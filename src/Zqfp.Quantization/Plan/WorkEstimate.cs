@@ -1,0 +1,62 @@
+using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization;
+
+/// <summary>Adds up the operations of a run, and how long they take at a machine's rates.</summary>
+internal static class WorkEstimate
+{
+    /// <summary>Lambdas that are usually tried for a target before the error on the held-out windows rises.</summary>
+    private const int Lambdas = 8;
+
+    /// <summary>Seconds of a run.</summary>
+    /// <param name="options">Its options.</param>
+    /// <param name="graph">The graph.</param>
+    /// <param name="plan">Its stages, and those of the float model beside them, which run as long.</param>
+    /// <param name="chosen">The layers that are quantized.</param>
+    /// <param name="tokens">Calibration tokens; 0 where nothing is run.</param>
+    /// <param name="diskBytes">Bytes read and written.</param>
+    /// <param name="rates">The machine.</param>
+    public static PlannedSeconds Seconds(
+        QuantizeOptions options, GraphIndex graph, TargetPlan plan, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes,
+        MachineRates rates)
+    {
+        double forward = 2.0 * tokens * chosen.Sum(choice =>
+            ExpertShare.Of(graph, choice.Layer) * choice.Layer.OutFeatures * choice.Layer.InFeatures);
+        double sums = plan.Stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
+        double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));
+        double moves = 0;
+        if (tokens > 0 && options.LayerTarget != LayerTarget.None)
+        {
+            sums += plan.Stages.Sum(stage => Beside(plan, stage, tokens));
+            moves = chosen.Sum(choice => Move(choice.Layer.OutFeatures, choice.Layer.InFeatures));
+        }
+
+        if (tokens > 0 && options.Rotation == QuantizeOptions.AutoRotation)
+        {
+            sums += plan.Stages.Sum(stage => MachineRates.GramWork(
+                Math.Min(tokens, RotationChoice.SampledTokens(stage.Layers[0].InFeatures)), stage.Layers[0].InFeatures));
+            quantize += chosen.Sum(choice => 2 * MachineRates.WorkOf(
+                Math.Min(RotationChoice.Rows, choice.Layer.OutFeatures), choice.Layer.InFeatures));
+        }
+
+        int passes = plan.Float is null ? 1 : 2;
+        return new PlannedSeconds(
+            (passes * forward / (MachineRates.ForwardShare * rates.GramOperations)) + (sums / rates.GramOperations),
+            MachineRates.WarmUpSeconds + (moves / rates.GramOperations) + (quantize / rates.QuantizeOperations),
+            diskBytes / MachineRates.DiskBytes);
+    }
+
+    // The cross moments of a stage's targets: one [K, K] for its layers, or one [N, K] for each that is added to the stream.
+    private static double Beside(TargetPlan plan, CalibrationStage stage, long tokens)
+    {
+        IReadOnlyDictionary<string, TargetJoin> joins = plan.JoinsOf(stage);
+        double columns = stage.Layers[0].InFeatures;
+        double rows = joins.Values.Sum(join => (double)join.Bias.Length) + (joins.Count < stage.Layers.Count ? columns : 0);
+        return 2 * tokens * columns * rows;
+    }
+
+    // A factor, two triangular solves and the held-out error for each lambda; then the gaps of all rows, and the solution for them.
+    private static double Move(double rows, double columns) =>
+        (Lambdas * columns * columns * ((2.0 / 3 * columns) + (6 * Math.Min(rows, FloatTarget.Rows)))) + (8 * rows * columns * columns);
+}
