@@ -13,6 +13,8 @@ internal static class OperatorSets
         return
         [
             new QuantizeTokensOperator(scratch),
+            new NormQuantizeTokensOperator(scratch),
+            new GateQuantizeTokensOperator(scratch),
             new RotateTokensOperator(),
             new RoundTokensOperator(scratch),
             .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, math)),
@@ -25,10 +27,18 @@ internal static class OperatorSets
     public static IReadOnlyList<OrtOperator> CudaProvider(DeviceSession device) =>
         [.. Cpu(), .. CudaOps.CudaProvider.Operators(device, CudaOps.CudaProvider.Name)];
 
+    /// <summary>
+    /// Those of a program that chooses providers itself, and says nothing of it to the operators: with the CUDA provider's where the first
+    /// device and the compiler are there. Nothing is created on the device before a session puts a node on it.
+    /// </summary>
+    public static IReadOnlyList<OrtOperator> WhatIsThere() =>
+        CudaContext.IsHopper(0) && KernelCompiler.IsAvailable ? CudaProvider(new DeviceSession(0, null)) : Cpu();
+
     /// <summary>The processor's operators, with the products that the GPU computes copied there and back.</summary>
     public static IReadOnlyList<OrtOperator> CudaProducts(DeviceSession device) =>
     [
-        .. Cpu().Where(one => !MatMulSignature.All.Any(signature => signature.Name == one.Name && DeviceMatMulLayer.Computes(signature))),
-        .. MatMulSignature.All.Where(DeviceMatMulLayer.Computes).Select(signature => new DeviceMatMulOperator(signature, device)),
+        .. Cpu().Where(one =>
+            !MatMulSignature.All.Any(signature => signature.Name == one.Name && DeviceMatMulLayer.IsWorthCopies(signature))),
+        .. MatMulSignature.All.Where(DeviceMatMulLayer.IsWorthCopies).Select(signature => new DeviceMatMulOperator(signature, device)),
     ];
 }

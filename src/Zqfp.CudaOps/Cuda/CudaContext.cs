@@ -21,8 +21,14 @@ internal sealed unsafe class CudaContext : IDisposable
     /// <param name="ordinal">Device number, from 0.</param>
     /// <exception cref="ZqfpException">ZQFP4101: no driver; ZQFP4104: no such device.</exception>
     public CudaContext(int ordinal = 0)
+        : this(DriverApi.Instance, ordinal)
     {
-        Driver = DriverApi.Instance;
+    }
+
+    /// <summary>Retains the primary context of a device through a driver of the caller's.</summary>
+    internal CudaContext(DriverApi driver, int ordinal)
+    {
+        Driver = driver;
         Driver.Check(Driver.Init(0), "cuInit");
         int device, version;
         Driver.Check(Driver.DeviceGet(&device, ordinal), $"cuDeviceGet({ordinal})");
@@ -55,6 +61,21 @@ internal sealed unsafe class CudaContext : IDisposable
             int count;
             return driver.Init(0) == 0 && driver.DeviceGetCount(&count) == 0 && count > 0;
         }
+    }
+
+    /// <summary>Whether a device is there and of compute capability 9.0. Nothing is created on it.</summary>
+    /// <param name="ordinal">Device number, from 0.</param>
+    public static bool IsHopper(int ordinal)
+    {
+        if (!IsAvailable)
+        {
+            return false;
+        }
+
+        DriverApi driver = DriverApi.Instance;
+        int device, major, minor;
+        return driver.DeviceGet(&device, ordinal) == 0 && driver.DeviceGetAttribute(&major, MajorAttribute, device) == 0
+            && driver.DeviceGetAttribute(&minor, MinorAttribute, device) == 0 && (major, minor) == (9, 0);
     }
 
     /// <summary>The device's name.</summary>

@@ -1,23 +1,25 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// A quantized linear layer on the device and the choice of its kernel: the fused one where the packed layout holds the layer,
-/// else the simple one. Y comes in float32 or float16; the two-pass path writes bfloat16 only and is not taken here.
+/// A quantized linear layer on the device with its kernels: the fused one where the packed layout holds the layer, else those that read
+/// its constants as the model stores them. Y comes in float32 or float16; the two-pass path writes bfloat16 only and is not taken here.
 /// </summary>
 internal sealed class DeviceLinear : IDisposable
 {
-    private readonly CudaContext _context;
     private readonly DeviceWeight? _packed;
+    private readonly LayerPlans? _plans;
     private readonly DeviceMemory? _factorA;
     private readonly DeviceMemory?[] _owned;
-    private readonly SimpleWeight _simple;
 
-    private DeviceLinear(CudaContext context, LinearConstants constants)
+    // One of each for codes, or for tokens in float and in float16.
+    private readonly (ElementKind? Tokens, TokenProjection? Projection, UnpackedPlan? Unpacked)[] _forTokens;
+
+    private DeviceLinear(CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output)
     {
-        _context = context;
         Rows = constants.Rows;
         Columns = constants.Columns;
         Rank = (constants.Rank + 7) / 8 * 8;
+        ElementKind?[] tokens = constants.HasQuantizedTokens ? [null] : [ElementKind.Float32, ElementKind.Float16];
         if (constants.FitsPackedLayout)
         {
             var layout = new PackedLayout(Rows, Columns, constants.PackedGroupSize, !constants.GroupScales.IsEmpty);
@@ -25,7 +27,9 @@ internal sealed class DeviceLinear : IDisposable
                 layout, constants.Codes, constants.Exponents, constants.RowScales, constants.GroupScales, constants.Bias,
                 constants.LowRankA, constants.LowRankB, constants.Rank));
             _factorA = _packed.LowRankA;
+            _plans = new LayerPlans(context, kernels, _packed, output);
             _owned = [];
+            _forTokens = [(null, Project(null), null)];
             return;
         }
 
@@ -42,9 +46,16 @@ internal sealed class DeviceLinear : IDisposable
             ? null
             : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankB.Span, Rows, constants.Rank, Rows, Rank));
         _owned = [codes, groupScales, rowScales, bias, _factorA, factorB];
-        _simple = new SimpleWeight(
+        var weight = new SimpleWeight(
             codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, factorB?.Address ?? 0,
             Rank, Rows, Columns, constants.GroupSize);
+        _forTokens =
+        [
+            .. tokens.Select(kind =>
+                (kind, Project(kind), (UnpackedPlan?)new UnpackedPlan(kernels, weight, constants.Format, kind, output)))
+        ];
+
+        TokenProjection? Project(ElementKind? kind) => Rank == 0 ? null : kernels.PlanProjection(Columns, kind);
     }
 
     /// <summary>N.</summary>
@@ -56,42 +67,65 @@ internal sealed class DeviceLinear : IDisposable
     /// <summary>Rank of the low-rank branch, rounded up to a multiple of 8; 0 without one.</summary>
     public int Rank { get; }
 
-    /// <summary>Puts a layer on the device.</summary>
+    /// <summary>Working memory of a product of so many tokens, in bytes; its first use finds zeros.</summary>
+    public long ScratchBytes(int tokens) => Rank == 0 ? 0
+        : LowRankOffset(tokens) + ((long)tokens * Rank * sizeof(float));
+
+    /// <summary>Puts a layer on the device, and compiles what it needs.</summary>
     /// <param name="context">The device, current on this thread.</param>
+    /// <param name="kernels">The device's kernels.</param>
     /// <param name="constants">The layer.</param>
+    /// <param name="output">Element type of Y.</param>
     /// <exception cref="ZqfpException">ZQFP4104: out of memory.</exception>
-    public static DeviceLinear Create(CudaContext context, LinearConstants constants)
+    public static DeviceLinear Create(CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(constants);
-        return new DeviceLinear(context, constants);
+        return new DeviceLinear(context, kernels, constants, output);
     }
 
     /// <summary>Y [M, N] = Sx * (W xq + B (A xq)) + bias, put into the stream.</summary>
-    /// <param name="kernels">The device's kernels.</param>
     /// <param name="stream">Stream handle.</param>
-    /// <param name="tokens">
-    /// Codes and scales; with a low-rank branch also room for A xq [M, <see cref="Rank"/>], which is computed here.
+    /// <param name="given">Codes and scales, or tokens as they are.</param>
+    /// <param name="scratch">
+    /// Working memory of <see cref="ScratchBytes"/>, which only kernels of this stream use and only for products; 0 without a low-rank
+    /// branch. Its counters are zero between products.
     /// </param>
     /// <param name="output">Y.</param>
-    /// <param name="kind">Element type of Y.</param>
-    public void Multiply(HopperKernels kernels, nint stream, DeviceTokens tokens, ulong output, ElementKind kind)
+    /// <param name="overlap">Start before the stream's previous kernel has ended.</param>
+    /// <param name="kind">Element type of the tokens; null for codes.</param>
+    public void Multiply(nint stream, in DeviceTokens given, ulong scratch, ulong output, bool overlap, ElementKind? kind = null)
     {
-        ArgumentNullException.ThrowIfNull(kernels);
-        if (_factorA is not null)
+        DeviceTokens tokens = given;
+        (_, TokenProjection? projection, UnpackedPlan? unpacked) = _forTokens[0].Tokens == kind ? _forTokens[0] : _forTokens[1];
+        if (projection is not null)
         {
-            kernels.ProjectTokens(stream, tokens, _factorA.Address, Columns, Rank);
+            bool inProduct = ProjectsInProduct(tokens.Count);
+            tokens = tokens with
+            {
+                LowRank = scratch + (ulong)LowRankOffset(tokens.Count),
+                Projection = inProduct ? scratch : 0,
+            };
+            if (!inProduct)
+            {
+                projection.Launch(stream, tokens, _factorA!.Address, Columns, Rank, overlap);
+            }
         }
 
-        if (_packed is null)
+        if (_plans is not null)
         {
-            kernels.MultiplySimply(stream, _simple, tokens, output, kind);
+            _plans.For(tokens.Count).Launch(stream, tokens, output, overlap);
             return;
         }
 
-        GemmTile tile = GemmTuning.Choose(_context, _packed.Layout, tokens.Count, _packed.Rank);
-        kernels.Multiply(stream, _packed, tokens, output, kind, tile);
+        unpacked!.Launch(stream, tokens, output, overlap);
     }
+
+    private bool ProjectsInProduct(int tokens) => _plans is not null && Projection.CanServe(tokens, Rank);
+
+    /// <summary>Counters lie before A xq always, so that they stay zero whatever is multiplied.</summary>
+    private long LowRankOffset(int tokens) =>
+        ProjectsInProduct(tokens) ? Projection.Bytes(Columns, Rank) : Projection.CounterBytes;
 
     /// <inheritdoc/>
     public void Dispose()

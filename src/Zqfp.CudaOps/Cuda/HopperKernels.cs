@@ -20,21 +20,21 @@ internal readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scale
 /// </summary>
 internal sealed class HopperKernels : IDisposable
 {
-    private const int QuantizeThreads = 256;
+    internal const int QuantizeThreads = 256;
     private const int MostVectors = 16;
 
     private readonly CudaContext _context;
-    private readonly KernelCompiler _compiler;
+    private readonly Func<string, IReadOnlyList<string>, CompiledKernel> _compile;
     private readonly ConcurrentDictionary<string, Lazy<(CudaModule Module, CudaKernel Kernel)>> _kernels = new(StringComparer.Ordinal);
 
     /// <summary>Creates the set of kernels.</summary>
     /// <param name="context">The device.</param>
-    /// <param name="compiler">Compiles what is asked for.</param>
+    /// <param name="compile">Compiles a source of the folder Kernels with definitions: <see cref="KernelCompiler.Compile"/>.</param>
     /// <exception cref="ZqfpException">ZQFP4103: the device is not of compute capability 9.0.</exception>
-    public HopperKernels(CudaContext context, KernelCompiler compiler)
+    public HopperKernels(CudaContext context, Func<string, IReadOnlyList<string>, CompiledKernel> compile)
     {
         ArgumentNullException.ThrowIfNull(context);
-        ArgumentNullException.ThrowIfNull(compiler);
+        ArgumentNullException.ThrowIfNull(compile);
         if (context.ComputeCapability != 90)
         {
             throw new ZqfpException("ZQFP4103",
@@ -43,7 +43,7 @@ internal sealed class HopperKernels : IDisposable
         }
 
         _context = context;
-        _compiler = compiler;
+        _compile = compile;
     }
 
     /// <summary>What each compiled kernel took to get.</summary>
@@ -73,11 +73,11 @@ internal sealed class HopperKernels : IDisposable
             throw new ArgumentException($"Blocks of {rotation} do not fit tokens of {columns} columns.", nameof(rotation));
         }
 
-        int vectors = (columns + (8 * QuantizeThreads) - 1) / (8 * QuantizeThreads);
-        bool fits = columns % 8 == 0 && vectors <= MostVectors && input % 16 == 0 && tokens.Codes % 8 == 0;
+        bool fits = columns % 8 == 0 && Vectors(columns) <= MostVectors && input % 16 == 0 && tokens.Codes % 8 == 0;
         if (!fits && weight is not { Rank: > 0 })
         {
-            QuantizeSimply(stream, input, kind, columns, tokens, rotation);
+            TokenQuantization.LaunchSimply(
+                SimpleQuantization(kind, rotation, TokenSource.Input), stream, input, columns, tokens, default, overlap);
             return;
         }
 
@@ -96,8 +96,7 @@ internal sealed class HopperKernels : IDisposable
             ranks *= 2;
         }
 
-        string[] definitions = [$"INPUT={kind}", $"VECTORS={vectors}", $"RANKS={ranks}", $"ROTATION={rotation}"];
-        CudaKernel kernel = Kernel("quantize_tokens", "quantize_tokens.cu", 0, definitions);
+        CudaKernel kernel = Quantization(kind, columns, ranks, rotation);
         KernelArguments arguments = default;
         arguments.Add(input);
         arguments.Add(tokens.Codes);
@@ -124,45 +123,21 @@ internal sealed class HopperKernels : IDisposable
     public void Multiply(
         nint stream, DeviceWeight weight, DeviceTokens tokens, ulong output, ElementKind kind, GemmTile tile, bool overlap = false)
     {
-        ArgumentNullException.ThrowIfNull(weight);
-        PackedLayout layout = weight.Layout;
-        int projectors = tokens.Projection == 0 || weight.Rank == 0 ? 0 : Projection.Blocks(layout.Columns, weight.Rank, tile);
-        if (projectors > 0 && tokens.Count > tile.Tokens)
-        {
-            throw new ArgumentException($"A product that computes A xq takes one tile of tokens; {tokens.Count} do not fit {tile.Tokens}.",
-                nameof(tile));
-        }
+        PlanProduct(weight, kind, tile).Launch(stream, tokens, output, overlap);
+    }
 
-        CudaKernel kernel = Kernel("w4a8_gemm", "w4a8_gemm.cu", tile.SharedBytes(layout, weight.Rank), GemmDefinitions(weight, kind, tile));
-        KernelArguments arguments = default;
-        arguments.Add(TensorMap.ForRows(_context, tokens.Codes, tokens.Count, layout.Columns, tile.Tokens));
-        arguments.Add(new GemmArguments
-        {
-            Weights = weight.Blocks.Address,
-            RowScales = weight.RowScales.Address,
-            TokenScales = tokens.Scales,
-            Bias = weight.Bias?.Address ?? 0,
-            LowRankB = weight.LowRankB?.Address ?? 0,
-            LowRankX = tokens.LowRank,
-            Output = output,
-            Rank = weight.Rank,
-            Tokens = tokens.Count,
-            Rows = layout.Rows,
-            RowBlocks = layout.RowBlocks,
-            ColumnBlocks = layout.ColumnBlocks,
-            Columns = layout.Columns,
-            Projectors = projectors,
-            LowRankA = weight.LowRankA?.Address ?? 0,
-            Codes = tokens.Codes,
-            Counters = tokens.Projection,
-            Parts = tokens.Projection + Projection.CounterBytes,
-        });
-        int tiles = (layout.RowBlocks + tile.Warpgroups - 1) / tile.Warpgroups;
-        int tokenTiles = (tokens.Count + tile.Tokens - 1) / tile.Tokens;
-        int resident = Math.Max(1, _context.Multiprocessors * tile.BlocksPerMultiprocessor / tile.Cluster / tokenTiles);
-        LaunchSize size = new(projectors + (tile.Persistent ? Math.Min(tiles, resident) : tiles), tile.Cluster,
-            tokenTiles, tile.Threads, tile.Cluster);
-        kernel.Launch(stream, size, ref arguments, overlap);
+    /// <summary>The fused product of a layer, ready to be launched again and again.</summary>
+    /// <param name="weight">The layer, which must stay.</param>
+    /// <param name="kind">Element type of Y.</param>
+    /// <param name="tile">How to cut the work.</param>
+    public GemmPlan PlanProduct(DeviceWeight weight, ElementKind kind, GemmTile tile)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        return new GemmPlan(
+            _context,
+            Kernel("w4a8_gemm", "w4a8_gemm.cu", tile.SharedBytes(weight.Layout, weight.Rank), GemmDefinitions(weight, kind, tile)),
+            weight,
+            tile);
     }
 
     /// <summary>The macros that compile the fused kernel for a layer.</summary>
@@ -244,27 +219,34 @@ internal sealed class HopperKernels : IDisposable
             TokenScales = tokens.Scales,
             LowRankX = tokens.LowRank,
             Output = output,
+            Count = tokens.Count,
         });
         kernel.Launch(stream, new LaunchSize((layer.Rows + 7) / 8, tokens.Count, 1, 256), ref arguments);
     }
 
-    /// <summary>A xq of tokens that are quantized already; <see cref="QuantizeTokens"/> does it in passing.</summary>
-    /// <param name="stream">Stream handle.</param>
-    /// <param name="tokens">The quantized tokens, and where A xq goes.</param>
-    /// <param name="factorA">A, float16 [rank, K].</param>
+    /// <summary>The kernel that takes A x of tokens; of those it quantizes, <see cref="QuantizeTokens"/> does it in passing.</summary>
     /// <param name="columns">K.</param>
-    /// <param name="rank">A multiple of 8.</param>
-    public void ProjectTokens(nint stream, DeviceTokens tokens, ulong factorA, int columns, int rank)
-    {
-        CudaKernel kernel = Kernel("project_tokens", "project_tokens.cu", 0, []);
-        KernelArguments arguments = default;
-        arguments.Add(tokens.Codes);
-        arguments.Add(factorA);
-        arguments.Add(tokens.LowRank);
-        arguments.Add(columns);
-        arguments.Add(rank);
-        kernel.Launch(stream, new LaunchSize(tokens.Count, rank / 8, 1, 256), ref arguments);
-    }
+    /// <param name="tokens">Element type of the tokens; null for E4M3 codes.</param>
+    public TokenProjection PlanProjection(int columns, ElementKind? tokens) => columns % 8 == 0 && tokens is null
+        ? new TokenProjection(Kernel("project_tokens", "project_tokens.cu", 0, []), TokensOfBlock: 16, Threads: 512, HasCount: true)
+        : new TokenProjection(
+            Kernel("project_simple", "project_simple.cu", 0, [$"INPUT={tokens?.ToString() ?? "Fp8"}"]),
+            TokensOfBlock: 1, Threads: 256, HasCount: false);
+
+    /// <summary>The quantization of tokens whose address and length suit vectors of 8; null where they do not.</summary>
+    /// <param name="kind">Element type of X.</param>
+    /// <param name="columns">K.</param>
+    /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
+    /// <param name="source">What is quantized.</param>
+    public CudaKernel? PlanQuantization(ElementKind kind, int columns, int rotation, TokenSource source) =>
+        columns % 8 == 0 && Vectors(columns) <= MostVectors ? Quantization(kind, columns, 0, rotation, source) : null;
+
+    /// <summary>The quantization of tokens of any length and address.</summary>
+    /// <param name="kind">Element type of X.</param>
+    /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
+    /// <param name="source">What is quantized.</param>
+    public CudaKernel SimpleQuantization(ElementKind kind, int rotation, TokenSource source) =>
+        Kernel("quantize_simple", "quantize_simple.cu", 0, [$"INPUT={kind}", $"ROTATION={rotation}", $"SOURCE={(int)source}"]);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -277,21 +259,22 @@ internal sealed class HopperKernels : IDisposable
         _kernels.Clear();
     }
 
-    private void QuantizeSimply(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, int rotation)
-    {
-        CudaKernel kernel = Kernel("quantize_simple", "quantize_simple.cu", 0, [$"INPUT={kind}", $"ROTATION={rotation}"]);
-        KernelArguments arguments = default;
-        arguments.Add(input);
-        arguments.Add(tokens.Codes);
-        arguments.Add(tokens.Scales);
-        arguments.Add(columns);
-        kernel.Launch(stream, new LaunchSize(tokens.Count, 1, 1, QuantizeThreads), ref arguments);
-    }
+    private static int Vectors(int columns) => (columns + (8 * QuantizeThreads) - 1) / (8 * QuantizeThreads);
 
-    private CudaKernel Kernel(string name, string source, int sharedBytes, IReadOnlyList<string> definitions) =>
+    private CudaKernel Quantization(ElementKind kind, int columns, int ranks, int rotation, TokenSource source = TokenSource.Input) =>
+        Kernel("quantize_tokens", "quantize_tokens.cu", 0,
+            [$"INPUT={kind}", $"VECTORS={Vectors(columns)}", $"RANKS={ranks}", $"ROTATION={rotation}", $"SOURCE={(int)source}"]);
+
+    /// <summary>A kernel, compiled when it is asked for the first time.</summary>
+    /// <param name="name">Its name in the source.</param>
+    /// <param name="source">File of the folder Kernels.</param>
+    /// <param name="sharedBytes">Dynamic shared memory of every launch.</param>
+    /// <param name="definitions">Macros, each <c>NAME=value</c>.</param>
+    /// <exception cref="ZqfpException">ZQFP4102, ZQFP4105: it cannot be compiled.</exception>
+    public CudaKernel Kernel(string name, string source, int sharedBytes, IReadOnlyList<string> definitions) =>
         _kernels.GetOrAdd($"{name} {string.Join(' ', definitions)} shared={sharedBytes}", key => new(() =>
         {
-            CompiledKernel compiled = _compiler.Compile(source, definitions);
+            CompiledKernel compiled = _compile(source, definitions);
             Compilations.Add((key, compiled));
             CudaModule module = new(_context, compiled.Cubin.Span);
             return (module, module.Kernel(name, sharedBytes));

@@ -8,21 +8,6 @@ constexpr int ProjectionTiles = (TOKENS + 15) / 16;
 constexpr int ProjectionBatch = ProjectionUnits / ProjectionTiles;
 constexpr int ProjectionSums = 8;
 
-// Two E4M3 codes as two halves.
-DEVICE u32 to_half_pair(u32 codes)
-{
-    u32 pair;
-    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %1; cvt.rn.f16x2.e4m3x2 %0, a; }" : "=r"(pair) : "r"(codes));
-    return pair;
-}
-
-// D[16, 8] += A[16, 16] * B[16, 8] in float16 by one warp.
-DEVICE void multiply_half(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1)
-{
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-
 DEVICE u32 load_acquire(const u32* address)
 {
     u32 value;
@@ -36,6 +21,9 @@ DEVICE u32 add_release(u32* address, u32 value)
     asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;" : "=r"(old) : "l"(address), "r"(value) : "memory");
     return old;
 }
+
+// Position, among the counters, of the number of blocks that need A xq no more.
+constexpr int Leavers = 16;
 
 // What the projection of the one token tile needs besides A xq itself: counters, and the parts to be added up.
 struct ProjectionPlace
@@ -147,4 +135,15 @@ DEVICE void wait_for_projection(const GemmArguments& g, int lane)
         while ((int)load_acquire(done) < g.rank / 8) { }
     }
     __syncwarp();
+}
+
+// One thread a block, when all of its warps have waited: the last one leaves the counters at zero, as it found them.
+DEVICE void leave_projection(const GemmArguments& g)
+{
+    if (g.projectors == 0) return;
+    u32* counters = projection_place(g).done;
+    u32 blocks = (gridDim.x - g.projectors) * gridDim.y;
+    if (add_release(counters + Leavers, 1) != blocks - 1) return;
+    for (int i = 0; i <= g.rank / 8; i++) counters[i] = 0;
+    counters[Leavers] = 0;
 }

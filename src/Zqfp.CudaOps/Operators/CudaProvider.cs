@@ -14,57 +14,9 @@ internal static class CudaProvider
     /// <param name="provider">The provider they are registered for; null, the CPU's, for callers who bind device memory themselves.</param>
     public static IEnumerable<OrtOperator> Operators(DeviceSession device, string? provider) =>
     [
-        new Quantization(device, provider),
-        .. MatMulSignature.All.Where(DeviceMatMulLayer.Computes).Select(signature => new Product(signature, device, provider)),
+        .. DeviceQuantization.Operators(device, provider),
+        .. MatMulSignature.All.Select(signature => new Product(signature, device, provider)),
     ];
-
-    private sealed class Quantization(DeviceSession device, string? provider) : OrtOperator
-    {
-        public override string Name => OperatorNames.QuantizeTokens;
-
-        public override string? ExecutionProvider => provider;
-
-        public override IReadOnlyList<OrtParameter> Inputs => QuantizeTokensSignature.Inputs;
-
-        public override IReadOnlyList<OrtParameter> Outputs => QuantizeTokensSignature.Outputs;
-
-        public override OrtKernel CreateKernel(in OrtKernelInfo info) => new QuantizationKernel(device, TokenRotation.Read(info));
-
-        public override void InferShapes(in OrtShapeInference inference) => QuantizeTokensSignature.Infer(inference);
-    }
-
-    private sealed class QuantizationKernel : OrtKernel
-    {
-        private readonly DeviceSession _device;
-        private readonly TokenRotation _rotation;
-
-        public QuantizationKernel(DeviceSession device, TokenRotation rotation)
-        {
-            device.Rent();
-            _device = device;
-            _rotation = rotation;
-        }
-
-        public override void Compute(in OrtKernelContext context)
-        {
-            QuantizeTokensCall call = QuantizeTokensCall.Read(context, _rotation);
-            if (call.Tokens > 0)
-            {
-                var tokens = new DeviceTokens(call.Tokens, (ulong)call.Codes.DataPointer, (ulong)call.Scales.DataPointer);
-                ElementKind kind = call.X.ElementType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
-                _device.QuantizeInStream(context.CudaStream, (ulong)call.X.DataPointer, kind, call.Columns, tokens, _rotation.Block);
-            }
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            if (disposing)
-            {
-                _device.Return();
-            }
-            base.Dispose(disposing);
-        }
-    }
 
     private sealed class Product(MatMulSignature signature, DeviceSession device, string? provider) : OrtOperator
     {
@@ -87,11 +39,15 @@ internal static class CudaProvider
     {
         public override void Compute(in OrtKernelContext context)
         {
-            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns);
+            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns, layer.Output);
             if (call.Tokens > 0 && layer.Linear is not null)
             {
-                var tokens = new DeviceTokens(call.Tokens, (ulong)call.X.DataPointer, (ulong)call.TokenScales.DataPointer);
-                device.MultiplyInStream(context.CudaStream, layer.Linear, tokens, (ulong)call.Y.DataPointer, layer.Output);
+                bool isQuantized = signature.QuantizedActivations;
+                var tokens = new DeviceTokens(
+                    call.Tokens, (ulong)call.X.DataPointer, isQuantized ? (ulong)call.TokenScales.DataPointer : 0);
+                ElementKind? kind = isQuantized ? null
+                    : call.X.ElementType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
+                device.MultiplyInStream(context.CudaStream, layer.Linear, tokens, (ulong)call.Y.DataPointer, kind);
             }
         }
 

@@ -6,7 +6,7 @@ internal sealed class DeviceMatMulLayer : IDisposable
 {
     private readonly DeviceSession _device;
 
-    private DeviceMatMulLayer(DeviceSession device, LinearConstants constants, ElementKind output)
+    private DeviceMatMulLayer(DeviceSession device, LinearConstants constants, OrtElementType output)
     {
         _device = device;
         Rows = constants.Rows;
@@ -15,7 +15,8 @@ internal sealed class DeviceMatMulLayer : IDisposable
         device.Rent();
         try
         {
-            Linear = constants.Rows == 0 ? null : device.Load(constants);
+            ElementKind kind = output == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
+            Linear = constants.Rows == 0 ? null : device.Load(constants, kind);
         }
         catch
         {
@@ -30,14 +31,14 @@ internal sealed class DeviceMatMulLayer : IDisposable
     /// <summary>K.</summary>
     public int Columns { get; }
 
-    /// <summary>Type of Y.</summary>
-    public ElementKind Output { get; }
+    /// <summary>Type of Y: float or float16.</summary>
+    public OrtElementType Output { get; }
 
     /// <summary>The layer; null where it has no rows.</summary>
     public DeviceLinear? Linear { get; }
 
-    /// <summary>Whether the GPU has kernels for an operator of the domain.</summary>
-    public static bool Computes(MatMulSignature signature) => signature.QuantizedActivations && signature.Weights == WeightFormat.E2M1;
+    /// <summary>Whether it pays to copy an operator's activations to the GPU and back: where they are codes.</summary>
+    public static bool IsWorthCopies(MatMulSignature signature) => signature.QuantizedActivations;
 
     /// <summary>Puts the constants of a node, which lie in host memory, on the device.</summary>
     /// <exception cref="ZqfpException">The node breaks a rule of the operator.</exception>
@@ -61,9 +62,10 @@ internal sealed class DeviceMatMulLayer : IDisposable
             Floats(constants.Bias, "bias"),
             constants.Rank == 0 ? default : Floats(constants.FactorA, "A"),
             constants.Rank == 0 ? default : Floats(constants.FactorB, "B"),
-            constants.Rank);
-        return new DeviceMatMulLayer(
-            device, linear, constants.OutputType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16);
+            constants.Rank,
+            signature.Weights,
+            signature.QuantizedActivations);
+        return new DeviceMatMulLayer(device, linear, constants.OutputType);
     }
 
     /// <summary>Takes the layer off the device.</summary>
