@@ -14,7 +14,6 @@ internal sealed class StageCalibration : IDisposable
     /// <summary>Experts by whose weights a rotation is chosen for all of them.</summary>
     private const int MostTried = 8;
 
-    private readonly QuantizeOptions _options;
     private readonly TargetPlan _plan;
     private readonly IReadOnlyList<TokenBatch> _batches;
     private readonly SliceRunner _quantized;
@@ -22,15 +21,13 @@ internal sealed class StageCalibration : IDisposable
     private readonly Workers _workers;
 
     /// <summary>Prepares the runs.</summary>
-    /// <param name="options">The options of the run.</param>
     /// <param name="plan">Stages and targets.</param>
     /// <param name="runner">Makes a runner on the model as it is quantized so far (true) or as it was (false).</param>
     /// <param name="batches">The windows.</param>
     /// <param name="workers">Who computes; cancellation stops between two batches, or within one.</param>
-    public StageCalibration(QuantizeOptions options, TargetPlan plan, Func<bool, SliceRunner> runner, IReadOnlyList<TokenBatch> batches,
+    public StageCalibration(TargetPlan plan, Func<bool, SliceRunner> runner, IReadOnlyList<TokenBatch> batches,
         Workers workers)
     {
-        _options = options;
         _plan = plan;
         _batches = batches;
         _workers = workers;
@@ -65,7 +62,7 @@ internal sealed class StageCalibration : IDisposable
                 return null;
             }
 
-            var sums = new StageSums(new StageSource(_options, stage, _plan.JoinsOf(stage), read, exact, _workers), _batches);
+            var sums = new StageSums(new StageSource(_plan.OptionsOf(stage), stage, _plan.JoinsOf(stage), read, exact, _workers), _batches);
             return new StageInputs(sums.Take(knownRotation ?? Rotation(stage, recipes, weights, sums)));
         }
         catch
@@ -79,7 +76,7 @@ internal sealed class StageCalibration : IDisposable
     private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
         StageValues read, StageValues? exact, int? knownRotation)
     {
-        var sums = new RoutedSums(_options, stage, _batches, read, exact, _workers);
+        var sums = new RoutedSums(_plan.OptionsOf(stage), stage, _batches, read, exact, _workers);
         int rotation = knownRotation ?? Rotation(stage, recipes, weights, sums);
         return new StageInputs(
             layer =>
@@ -107,9 +104,10 @@ internal sealed class StageCalibration : IDisposable
         LinearLayer[] routed = [.. all.Where(layer => layer.IsExpert)];
         int step = Math.Max(1, routed.Length / MostTried);
         LinearLayer[] tried = [.. all.Where(layer => !layer.IsExpert), .. routed.Where((_, i) => i % step == 0)];
-        return _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
+        QuantizeOptions options = _plan.OptionsOf(stage);
+        return options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
             ? QuantizeOptions.NoRotation
-            : RotationChoice.Of(_options, stage with { Layers = tried }, recipes, weights, sums);
+            : RotationChoice.Of(options, stage with { Layers = tried }, recipes, weights, sums);
     }
 
     public void Dispose()
