@@ -26,14 +26,14 @@ internal sealed class ProbeMoments : IDisposable
     {
         _columns = stage.Layers[0].InFeatures;
         _noise = new float[_columns];
-        var rounding = new TokenRounding(_columns, rotation: 0, activations, workers);
+        var rounding = new TokenRounding(_columns, rotation: 0, activations);
         using var fit = new GramAccumulator(_columns, workers.Threads);
         using var held = new GramAccumulator(_columns, workers.Threads);
         for (int i = 0; i < batches.Count; i++)
         {
             float[] tokens = values.Floats(stage.Input, i).ToArray();
             float[] rounded = [.. tokens];
-            rounding.Round(rounded, rounded.Length);
+            rounding.Round(rounded);
 
             // A fifth of each batch's tokens, whole ones; an expert may have been sent none.
             int split = tokens.Length / _columns / HeldShare * _columns;

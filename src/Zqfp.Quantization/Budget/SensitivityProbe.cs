@@ -71,12 +71,12 @@ internal sealed class SensitivityProbe
         LinearLayer[] layers = [.. _model.Found.Where(layer => unitOf.ContainsKey(layer.Name)).GroupBy(layer => layer.Input)
             .SelectMany(stage => stage)];
         IReadOnlyList<CalibrationStage> stages = StagePlanner.Plan(_model.Graph, layers, _model.Found, _model.Facts.Logits);
-        IReadOnlyList<TokenBatch> batches = TokenBatch.Group(_windows, most: _model.Facts.FixedBatch);
-        using var runner = new SliceRunner(new ModelRewriter(_file, _model.Graph), batches, new TokenFeeds(_model.Facts), _options.Threads);
+        IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(_windows, _model.Facts.FixedBatch);
+        using var runner = new SliceRunner(new ModelRewriter(_file, _model.Graph), batches, new TokenFeeds(_model.Facts), _workers);
         Dictionary<string, LayerErrors> errors = new(StringComparer.Ordinal);
         foreach (CalibrationStage stage in stages)
         {
-            using StageValues values = runner.Run(stage, isObserved: true, _cancellation);
+            using StageValues values = runner.Run(stage, isObserved: true);
             using var moments = new ProbeMoments(stage, values, batches, _options.Activations, _workers);
             foreach (LinearLayer layer in stage.Layers)
             {
