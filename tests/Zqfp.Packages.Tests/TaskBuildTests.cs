@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Zqfp.Packages.Tests;
 
-/// <summary>A build gates what the model answers. The questions' right answers are what the sample's float model itself goes on with.</summary>
+/// <summary>A build gates what the model answers: right is what the sample's float model itself goes on with.</summary>
 [Collection(PackagesFixtureDefinition.Name)]
 public class TaskBuildTests(PackagesFixture packages)
 {

@@ -4,8 +4,8 @@ namespace Zqfp.Evaluation;
 
 /// <summary>
 /// The gate's rule: a measurement fails when it is beyond its limit and so is the nearer end of its 95 % interval, that is beyond the
-/// noise of the text or of the questions. With fewer windows than an interval needs the measurement itself decides, and so it does for perplexity,
-/// whose uncertainty is the choice of the text, not the model's.
+/// noise of the text or of the questions. With fewer windows than an interval needs the measurement itself decides, and so it does for
+/// perplexity, whose uncertainty is the choice of the text, not the model's.
 /// </summary>
 /// <param name="Failure">Why the gate failed, or null.</param>
 /// <param name="Warnings">What is beyond its limit, but within the noise.</param>
@@ -68,8 +68,8 @@ internal sealed record GateDecision(Diagnostic? Failure, IReadOnlyList<Diagnosti
         {
             yield return new GateLimit("ZQFP3016", apart.KullbackLeibler, apart.KullbackLeiblerInterval, divergence, IsMost: true,
                 Windows(text), FloatAdvice,
-                $"The KL divergence is {Nats(apart.KullbackLeibler)} nats a token{Describe(apart.KullbackLeiblerInterval, Nats)}, more than "
-                + $"the {Nats(divergence)} allowed");
+                $"The KL divergence is {Nats(apart.KullbackLeibler)} nats a token{Describe(apart.KullbackLeiblerInterval, Nats)}, more "
+                + $"than the {Nats(divergence)} allowed");
         }
 
         if (options.MinTop1Agreement is { } least && text.Comparison.Divergence is { } agreed)

@@ -20,9 +20,8 @@ internal static class MeasurementText
     private static string Mean(Measurement result)
     {
         Comparison[] comparisons = [.. result.Texts.Select(text => text.Result.Against).OfType<Comparison>()];
-        return comparisons.Length > 0
-            ? $", against the other model {SignedPercent.Fixed(comparisons.Average(comparison => comparison.PerplexityIncrease))} in the mean"
-            : "";
+        double increase = comparisons.Select(comparison => comparison.PerplexityIncrease).DefaultIfEmpty().Average();
+        return comparisons.Length > 0 ? $", against the other model {SignedPercent.Fixed(increase)} in the mean" : "";
     }
 
     private static string Describe(EvaluationResult result)
