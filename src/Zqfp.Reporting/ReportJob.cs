@@ -19,6 +19,7 @@ internal static class ReportJob
     {
         Converters = { new JsonStringEnumConverter() },
         RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
@@ -29,10 +30,11 @@ internal static class ReportJob
     {
         QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, Quantize);
         GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, Gate);
-        Require(quantization.Layers.All(layer => layer is not null), options.QuantizationPath, Quantize, "A layer is null.");
+        Require(quantization.Layers.Count > 0 && quantization.Layers.All(layer => layer is not null), options.QuantizationPath, Quantize,
+            "There are no layers, or one is null.");
         Require(gate?.Text is not { Float.WindowLosses.Count: 0 } && gate?.Float?.WindowLosses.Count == gate?.Quantized?.WindowLosses.Count,
             options.GatePath!, Gate, "The windows of the two models are not the same, or none.");
-        (string Path, string Content)[] files = [.. options.OutputPaths.Select(path => (path, Render(path, quantization, gate)))];
+        (string Path, string Content)[] files = Render(options, quantization, gate);
         string?[] inputs = [options.QuantizationPath, options.GatePath];
         if (files.FirstOrDefault(file => inputs.OfType<string>().Any(input => RealPath.AreSame(input, file.Path))).Path is { } overwritten)
         {
@@ -49,6 +51,19 @@ internal static class ReportJob
             {
                 throw new ZqfpException("ZQFP0002", $"The report cannot be written: {e.Message}", path, e);
             }
+        }
+    }
+
+    /// <summary>The results come from files: whatever in them cannot be shown was not written by this tool.</summary>
+    private static (string Path, string Content)[] Render(ReportOptions options, QuantizeReport quantization, GateResult? gate)
+    {
+        try
+        {
+            return [.. options.OutputPaths.Select(path => (path, Render(path, quantization, gate)))];
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException or OverflowException)
+        {
+            throw NoResult(options.GatePath ?? options.QuantizationPath, gate is null ? Quantize : Gate, e.Message, e);
         }
     }
 

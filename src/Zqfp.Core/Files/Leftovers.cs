@@ -4,6 +4,11 @@ namespace Zqfp;
 internal static class Leftovers
 {
     /// <summary>
+    /// The name of a file that only tries whether a folder takes files; it lives for an instant, and nobody misses it who removes it.
+    /// </summary>
+    public const string Probe = ".zqfp";
+
+    /// <summary>
     /// Who shares a folder with others that write there may only take what is older than any write between two of its steps.
     /// </summary>
     public static readonly TimeSpan Shared = TimeSpan.FromMinutes(10);
@@ -19,6 +24,7 @@ internal static class Leftovers
         string name = Path.GetFileName(full);
         Remove(folder, name, TimeSpan.Zero);
         Remove(folder, name + ".data", TimeSpan.Zero);
+        Remove(folder, Probe, TimeSpan.Zero);
         foreach (string temporary in Folders(folder).Where(temporary => NewFile.IsTemporary(Path.GetFileName(temporary), name)))
         {
             TryDeleteFolder(temporary);

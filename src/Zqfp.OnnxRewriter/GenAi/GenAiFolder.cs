@@ -126,10 +126,14 @@ internal sealed class GenAiFolder
                 AllowTrailingCommas = true,
                 AllowDuplicateProperties = false,
             };
-            return JsonNode.Parse(File.ReadAllText(file), documentOptions: options) as JsonObject
+            JsonObject config = JsonNode.Parse(File.ReadAllText(file), documentOptions: options) as JsonObject
                 ?? throw new JsonException("It must be an object.");
+
+            // Texts that are no text, such as half of a surrogate pair, are found when they are written.
+            config.ToJsonString();
+            return config;
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             throw new ZqfpException("ZQFP0130", $"The configuration cannot be used: {e.Message}", file, e);
         }

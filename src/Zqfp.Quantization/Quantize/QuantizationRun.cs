@@ -251,6 +251,7 @@ internal sealed class QuantizationRun
     private QuantizeReport Save(int calibrationWindows)
     {
         EmissionProfile first = _options.Profiles[0];
+        _inputs.RequireUnchanged(_cancellation);
         long originalBytes = ModelFiles.Bytes(_file);
         LayerReport[] layers = [.. Results.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })];
         long quantizedBytes = _clock.Measure("write", Write);

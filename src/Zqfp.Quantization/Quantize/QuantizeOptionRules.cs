@@ -151,7 +151,7 @@ internal static class QuantizeOptionRules
 
         try
         {
-            string probe = NewFile.TemporaryName(Path.Combine(folder, ".zqfp"));
+            string probe = NewFile.TemporaryName(Path.Combine(folder, Leftovers.Probe));
             new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose).Dispose();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
