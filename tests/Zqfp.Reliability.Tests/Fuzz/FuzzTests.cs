@@ -269,7 +269,8 @@ public sealed class FuzzTests : IDisposable
 
     private static byte[] Tokens()
     {
-        byte[] header = System.Text.Encoding.ASCII.GetBytes("{'descr': '<i2', 'fortran_order': False, 'shape': (32,), }".PadRight(117) + "\n");
+        string description = "{'descr': '<i2', 'fortran_order': False, 'shape': (32,), }".PadRight(117) + "\n";
+        byte[] header = System.Text.Encoding.ASCII.GetBytes(description);
         byte[] start = [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)header.Length), .. header];
         return [.. start, .. Enumerable.Range(0, 32).SelectMany(id => BitConverter.GetBytes((short)id))];
     }

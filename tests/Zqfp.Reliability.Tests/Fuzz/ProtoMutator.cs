@@ -51,7 +51,8 @@ internal static class ProtoMutator
 
         int chosen = random.Next(fields.Count);
         Field field = fields[chosen];
-        field.Children ??= field.Wire == 2 && field.Bytes.Length < LongestMessage && depth < DeepestMessage ? Parse(field.Bytes, depth) : null;
+        bool canHold = field.Wire == 2 && field.Bytes.Length < LongestMessage && depth < DeepestMessage;
+        field.Children ??= canHold ? Parse(field.Bytes, depth) : null;
         if (field.Children is { Count: > 0 } children && random.Next(8) > 0)
         {
             Alter(children, random, depth + 1);
