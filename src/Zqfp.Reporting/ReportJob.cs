@@ -32,6 +32,10 @@ internal static class ReportJob
         GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, Gate);
         Require(quantization.Layers.Count > 0 && quantization.Layers.All(layer => layer is not null), options.QuantizationPath, Quantize,
             "There are no layers, or one is null.");
+        Require(quantization.Warnings.All(warning => warning is not null), options.QuantizationPath, Quantize, "A warning is null.");
+        Require(gate is null || (gate.Warnings.All(warning => warning is not null) && gate.Tasks.All(task => task is not null)
+                && gate.Comparison?.WorstWindows.All(window => window is not null) is not false),
+            options.GatePath!, Gate, "A warning, a task or a window is null.");
         Require(gate?.Text is not { Float.WindowLosses.Count: 0 } && gate?.Float?.WindowLosses.Count == gate?.Quantized?.WindowLosses.Count,
             options.GatePath!, Gate, "The windows of the two models are not the same, or none.");
         (string Path, string Content)[] files = Render(options, quantization, gate);

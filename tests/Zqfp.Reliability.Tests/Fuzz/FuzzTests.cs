@@ -197,8 +197,11 @@ public sealed class FuzzTests : IDisposable
                 Assert.Fail($"{name}, trial {i}, kept as '{Keep(name, i, input)}': {e}");
             }
 
-            Assert.True(clock.Elapsed < Longest, $"{name}, trial {i}, kept as '{Keep(name, i, input)}', took {clock.Elapsed}.");
             longest = clock.Elapsed > longest ? clock.Elapsed : longest;
+            if (longest > Longest)
+            {
+                Assert.Fail($"{name}, trial {i}, kept as '{Keep(name, i, input)}', took {longest}.");
+            }
         }
 
         Effort.Report($"fuzzed {name}: {trials} inputs, {accepted} accepted, the others refused with a code; the longest took "
