@@ -6,7 +6,7 @@ namespace Zqfp.Quantization.Tests;
 /// <summary>Models that are damaged in their structure: every command ends in a result or in one coded error.</summary>
 public sealed class MalformedModelTests : IDisposable
 {
-    /// <summary>Damages of each model. 2000 of each were tried when this was written.</summary>
+    /// <summary>Damages of each model; a few hundred of each were tried when the checks were written.</summary>
     private const int Seeds = 12;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
