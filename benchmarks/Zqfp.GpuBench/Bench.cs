@@ -9,7 +9,7 @@ internal sealed class Bench : IDisposable
     {
         Context = new CudaContext();
         Compiler = new KernelCompiler(new KernelCache(cacheFolder));
-        Kernels = new HopperKernels(Context, Compiler);
+        Kernels = new HopperKernels(Context, Compiler.Compile);
         Stream = new CudaStream(Context);
         Library = CublasLt.IsAvailable ? new CublasLt(Context) : null;
     }

@@ -23,18 +23,6 @@ internal readonly unsafe ref struct OrtKernelContext
         _context = context;
     }
 
-    /// <summary>The number of inputs the node has, absent ones in between counted.</summary>
-    public int InputCount
-    {
-        get
-        {
-            nuint count;
-            _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.KernelContextGetInputCount])(_context, &count),
-                "counting inputs");
-            return (int)count;
-        }
-    }
-
     /// <summary>The CUDA stream under the CUDA provider, 0 elsewhere.</summary>
     public nint CudaStream
     {
@@ -47,21 +35,20 @@ internal readonly unsafe ref struct OrtKernelContext
         }
     }
 
-    /// <summary>An input; not present where the node leaves it out.</summary>
+    /// <summary>An input that the operator requires.</summary>
     public OrtTensorView Input(int index)
     {
-        if (index >= InputCount)
-        {
-            return default;
-        }
         void* value;
         _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint, void**, void*>)_api[OrtSlot.KernelContextGetInput])(
             _context, (nuint)index, &value), "reading an input");
-        return value is null ? default : new OrtTensorView(_api, value);
+        return new OrtTensorView(_api, value);
     }
 
     /// <summary>An output of a given shape, whose memory is not initialized.</summary>
-    public OrtTensorView Output(int index, scoped ReadOnlySpan<long> shape)
+    /// <param name="index">Position among the outputs.</param>
+    /// <param name="type">The element type that shape inference gave it.</param>
+    /// <param name="shape">The dimensions.</param>
+    public OrtTensorView Output(int index, OrtElementType type, scoped ReadOnlySpan<long> shape)
     {
         void* value;
         fixed (long* dimensions = shape)
@@ -71,7 +58,7 @@ internal readonly unsafe ref struct OrtKernelContext
                     _context, (nuint)index, dimensions, (nuint)shape.Length, &value),
                 "making an output");
         }
-        return new OrtTensorView(_api, value);
+        return new OrtTensorView(_api, value, type, shape);
     }
 
     /// <summary>Runs a loop on the session's own threads and returns when it is done. Allocates nothing.</summary>

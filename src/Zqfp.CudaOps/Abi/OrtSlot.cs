@@ -22,7 +22,6 @@ internal static class OrtSlot
     public const int GetTensorTypeAndShape = 65;
     public const int KernelInfoGetAttributeInt64 = 86;
     public const int KernelInfoGetAttributeString = 87;
-    public const int KernelContextGetInputCount = 88;
     public const int KernelContextGetInput = 90;
     public const int KernelContextGetOutput = 91;
     public const int ReleaseStatus = 93;

@@ -43,9 +43,20 @@ internal readonly unsafe ref struct OrtTensorView
         {
             api.Release(OrtSlot.ReleaseTensorTypeAndShapeInfo, info);
         }
-        void* data;
-        api.Check(((delegate* unmanaged[Cdecl]<void*, void**, void*>)api[OrtSlot.GetTensorMutableData])(value, &data), "reading a tensor");
-        _data = (byte*)data;
+        _data = Data(api, value);
+        IsPresent = true;
+    }
+
+    /// <summary>A tensor whose type and shape the caller has just given: neither is asked for again.</summary>
+    internal OrtTensorView(OrtApi api, void* value, OrtElementType type, scoped ReadOnlySpan<long> shape)
+    {
+        ElementType = type;
+        _rank = shape.Length;
+        fixed (Sizes* sizes = &_sizes)
+        {
+            shape.CopyTo(new Span<long>(sizes, MaxRank));
+        }
+        _data = Data(api, value);
         IsPresent = true;
     }
 
@@ -69,6 +80,13 @@ internal readonly unsafe ref struct OrtTensorView
     /// <exception cref="OverflowException">More than 2^31 - 1 elements of <typeparamref name="T"/>.</exception>
     public Span<T> AsSpan<T>()
         where T : unmanaged => new(_data, checked((int)(OrtElementTypes.ByteCount(ElementType, Shape) / sizeof(T))));
+
+    private static byte* Data(OrtApi api, void* value)
+    {
+        void* data;
+        api.Check(((delegate* unmanaged[Cdecl]<void*, void**, void*>)api[OrtSlot.GetTensorMutableData])(value, &data), "reading a tensor");
+        return (byte*)data;
+    }
 
     [InlineArray(MaxRank)]
     private struct Sizes

@@ -21,8 +21,14 @@ internal sealed unsafe class CudaContext : IDisposable
     /// <param name="ordinal">Device number, from 0.</param>
     /// <exception cref="ZqfpException">ZQFP4101: no driver; ZQFP4104: no such device.</exception>
     public CudaContext(int ordinal = 0)
+        : this(DriverApi.Instance, ordinal)
     {
-        Driver = DriverApi.Instance;
+    }
+
+    /// <summary>Retains the primary context of a device through a driver of the caller's.</summary>
+    internal CudaContext(DriverApi driver, int ordinal)
+    {
+        Driver = driver;
         Driver.Check(Driver.Init(0), "cuInit");
         int device, version;
         Driver.Check(Driver.DeviceGet(&device, ordinal), $"cuDeviceGet({ordinal})");

@@ -1,23 +1,25 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// A quantized linear layer on the device and the choice of its kernel: the fused one where the packed layout holds the layer,
+/// A quantized linear layer on the device with its kernels: the fused one where the packed layout holds the layer,
 /// else the simple one. Y comes in float32 or float16; the two-pass path writes bfloat16 only and is not taken here.
 /// </summary>
 internal sealed class DeviceLinear : IDisposable
 {
-    private readonly CudaContext _context;
     private readonly DeviceWeight? _packed;
+    private readonly LayerPlans? _plans;
     private readonly DeviceMemory? _factorA;
+    private readonly TokenProjection? _projection;
     private readonly DeviceMemory?[] _owned;
     private readonly SimpleWeight _simple;
+    private readonly CudaKernel? _simpleKernel;
 
-    private DeviceLinear(CudaContext context, LinearConstants constants)
+    private DeviceLinear(CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output)
     {
-        _context = context;
         Rows = constants.Rows;
         Columns = constants.Columns;
         Rank = (constants.Rank + 7) / 8 * 8;
+        _projection = Rank == 0 ? null : kernels.PlanProjection(Columns);
         if (constants.FitsPackedLayout)
         {
             var layout = new PackedLayout(Rows, Columns, constants.PackedGroupSize, !constants.GroupScales.IsEmpty);
@@ -25,6 +27,7 @@ internal sealed class DeviceLinear : IDisposable
                 layout, constants.Codes, constants.Exponents, constants.RowScales, constants.GroupScales, constants.Bias,
                 constants.LowRankA, constants.LowRankB, constants.Rank));
             _factorA = _packed.LowRankA;
+            _plans = new LayerPlans(context, kernels, _packed, output);
             _owned = [];
             return;
         }
@@ -45,6 +48,7 @@ internal sealed class DeviceLinear : IDisposable
         _simple = new SimpleWeight(
             codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, factorB?.Address ?? 0,
             Rank, Rows, Columns, constants.GroupSize);
+        _simpleKernel = kernels.SimpleProduct(_simple, output);
     }
 
     /// <summary>N.</summary>
@@ -56,41 +60,36 @@ internal sealed class DeviceLinear : IDisposable
     /// <summary>Rank of the low-rank branch, rounded up to a multiple of 8; 0 without one.</summary>
     public int Rank { get; }
 
-    /// <summary>Puts a layer on the device.</summary>
+    /// <summary>Puts a layer on the device, and compiles what it needs.</summary>
     /// <param name="context">The device, current on this thread.</param>
+    /// <param name="kernels">The device's kernels.</param>
     /// <param name="constants">The layer.</param>
+    /// <param name="output">Element type of Y.</param>
     /// <exception cref="ZqfpException">ZQFP4104: out of memory.</exception>
-    public static DeviceLinear Create(CudaContext context, LinearConstants constants)
+    public static DeviceLinear Create(CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(constants);
-        return new DeviceLinear(context, constants);
+        return new DeviceLinear(context, kernels, constants, output);
     }
 
     /// <summary>Y [M, N] = Sx * (W xq + B (A xq)) + bias, put into the stream.</summary>
-    /// <param name="kernels">The device's kernels.</param>
     /// <param name="stream">Stream handle.</param>
     /// <param name="tokens">
     /// Codes and scales; with a low-rank branch also room for A xq [M, <see cref="Rank"/>], which is computed here.
     /// </param>
     /// <param name="output">Y.</param>
-    /// <param name="kind">Element type of Y.</param>
-    public void Multiply(HopperKernels kernels, nint stream, DeviceTokens tokens, ulong output, ElementKind kind)
+    /// <param name="overlap">Start before the stream's previous kernel has ended.</param>
+    public void Multiply(nint stream, in DeviceTokens tokens, ulong output, bool overlap)
     {
-        ArgumentNullException.ThrowIfNull(kernels);
-        if (_factorA is not null)
+        _projection?.Launch(stream, tokens, _factorA!.Address, Columns, Rank, overlap);
+        if (_plans is not null)
         {
-            kernels.ProjectTokens(stream, tokens, _factorA.Address, Columns, Rank);
-        }
-
-        if (_packed is null)
-        {
-            kernels.MultiplySimply(stream, _simple, tokens, output, kind);
+            _plans.For(tokens.Count).Launch(stream, tokens, output, overlap);
             return;
         }
 
-        GemmTile tile = GemmTuning.Choose(_context, _packed.Layout, tokens.Count, _packed.Rank);
-        kernels.Multiply(stream, _packed, tokens, output, kind, tile);
+        HopperKernels.MultiplySimply(_simpleKernel!, stream, _simple, tokens, output, overlap);
     }
 
     /// <inheritdoc/>

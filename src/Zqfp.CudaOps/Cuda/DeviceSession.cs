@@ -4,11 +4,19 @@ namespace Zqfp.CudaOps;
 /// The device as the kernels of one set of operators share it: compiled kernels, one stream, and working memory that grows to
 /// the largest product seen. Of products that copy, one runs at a time. Opened by the first user, closed by the last.
 /// </summary>
-internal sealed class DeviceSession(int ordinal, string? cacheFolder)
+internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Kernels)> open)
 {
     private readonly Lock _lock = new();
     private Open? _open;
     private int _users;
+
+    /// <summary>A device of this machine.</summary>
+    /// <param name="ordinal">Its number, from 0.</param>
+    /// <param name="cacheFolder">Where compiled kernels are kept; null for the usual place.</param>
+    public DeviceSession(int ordinal, string? cacheFolder)
+        : this(() => OpenDevice(ordinal, cacheFolder))
+    {
+    }
 
     /// <summary>Opens the device if it is closed.</summary>
     /// <exception cref="ZqfpException">ZQFP4101, ZQFP4102, ZQFP4103: driver, compiler or device is missing or too old.</exception>
@@ -16,7 +24,7 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
     {
         lock (_lock)
         {
-            _open ??= new Open(ordinal, cacheFolder);
+            _open ??= new Open(open());
             _users++;
         }
     }
@@ -35,13 +43,23 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
     }
 
     /// <summary>Puts a layer on the device.</summary>
-    public DeviceLinear Load(LinearConstants constants)
+    public DeviceLinear Load(LinearConstants constants, ElementKind output)
     {
         lock (_lock)
         {
             _open!.Context.MakeCurrent();
-            return DeviceLinear.Create(_open.Context, constants);
+            return DeviceLinear.Create(_open.Context, _open.Kernels, constants, output);
         }
+    }
+
+    /// <summary>Makes the quantization of tokens of one type and length ready.</summary>
+    /// <param name="kind">Element type of X.</param>
+    /// <param name="columns">K.</param>
+    /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
+    public TokenQuantization PlanQuantization(ElementKind kind, int columns, int rotation)
+    {
+        _open!.Context.MakeCurrent();
+        return new TokenQuantization(_open.Kernels, kind, columns, rotation);
     }
 
     /// <summary>Takes a layer off the device.</summary>
@@ -59,8 +77,7 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
     /// <param name="codes">Xq [M, K].</param>
     /// <param name="scales">Sx [M].</param>
     /// <param name="output">Y [M, N] as bytes.</param>
-    /// <param name="kind">Element type of Y.</param>
-    public void Multiply(DeviceLinear layer, ReadOnlySpan<byte> codes, ReadOnlySpan<float> scales, Span<byte> output, ElementKind kind)
+    public void Multiply(DeviceLinear layer, ReadOnlySpan<byte> codes, ReadOnlySpan<float> scales, Span<byte> output)
     {
         lock (_lock)
         {
@@ -74,23 +91,20 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
             deviceCodes.Upload(codes, stream);
             deviceScales.Upload(scales, stream);
             var tokens = new DeviceTokens(scales.Length, deviceCodes.Address, deviceScales.Address, deviceLowRank.Address);
-            layer.Multiply(open.Kernels, stream, tokens, deviceOutput.Address, kind);
+            layer.Multiply(stream, tokens, deviceOutput.Address, overlap: false);
             deviceOutput.Download(output, stream);
         }
     }
 
     /// <summary>Xq and Sx of X, all in device memory, put into a stream that is not ours.</summary>
     /// <param name="stream">Stream handle.</param>
+    /// <param name="quantization">Made ready by <see cref="PlanQuantization"/>.</param>
     /// <param name="input">X [M, K].</param>
-    /// <param name="kind">Element type of X.</param>
-    /// <param name="columns">K.</param>
     /// <param name="tokens">Where the results go.</param>
-    /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
-    public void QuantizeInStream(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, int rotation)
+    public void QuantizeInStream(nint stream, TokenQuantization quantization, ulong input, in DeviceTokens tokens)
     {
-        Open open = _open!;
-        open.Context.MakeCurrent();
-        open.Kernels.QuantizeTokens(stream, input, kind, columns, tokens, rotation: rotation);
+        _open!.Context.MakeCurrent();
+        quantization.Launch(stream, input, tokens);
     }
 
     /// <summary>Multiplies tokens in device memory, put into a stream that is not ours.</summary>
@@ -98,30 +112,35 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
     /// <param name="layer">The layer.</param>
     /// <param name="tokens">Codes and scales.</param>
     /// <param name="output">Y [M, N].</param>
-    /// <param name="kind">Element type of Y.</param>
-    public void MultiplyInStream(nint stream, DeviceLinear layer, DeviceTokens tokens, ulong output, ElementKind kind)
+    public void MultiplyInStream(nint stream, DeviceLinear layer, in DeviceTokens tokens, ulong output)
     {
         Open open = _open!;
         open.Context.MakeCurrent();
-        using var lowRank = new StreamMemory(open.Context, stream, (long)tokens.Count * layer.Rank * sizeof(float));
-        layer.Multiply(open.Kernels, stream, tokens with { LowRank = lowRank.Address }, output, kind);
+        ulong lowRank = open.Scratch.Address(stream, (long)tokens.Count * layer.Rank * sizeof(float));
+        layer.Multiply(stream, tokens with { LowRank = lowRank }, output, overlap: true);
+    }
+
+    private static (CudaContext Context, HopperKernels Kernels) OpenDevice(int ordinal, string? cacheFolder)
+    {
+        var context = new CudaContext(ordinal);
+        try
+        {
+            return (context, new HopperKernels(context, new KernelCompiler(new KernelCache(cacheFolder)).Compile));
+        }
+        catch
+        {
+            context.Dispose();
+            throw;
+        }
     }
 
     private sealed class Open : IDisposable
     {
-        public Open(int ordinal, string? cacheFolder)
+        public Open((CudaContext Context, HopperKernels Kernels) device)
         {
-            Context = new CudaContext(ordinal);
-            try
-            {
-                Kernels = new HopperKernels(Context, new KernelCompiler(new KernelCache(cacheFolder)));
-                Stream = new CudaStream(Context);
-            }
-            catch
-            {
-                Context.Dispose();
-                throw;
-            }
+            (Context, Kernels) = device;
+            Stream = new CudaStream(Context);
+            Scratch = new StreamScratch(Context);
         }
 
         public CudaContext Context { get; }
@@ -129,6 +148,8 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
         public HopperKernels Kernels { get; }
 
         public CudaStream Stream { get; }
+
+        public StreamScratch Scratch { get; }
 
         public GrowingMemory Codes { get; } = new();
 
@@ -141,6 +162,7 @@ internal sealed class DeviceSession(int ordinal, string? cacheFolder)
         public void Dispose()
         {
             Context.MakeCurrent();
+            Scratch.Dispose();
             Codes.Dispose();
             Scales.Dispose();
             LowRank.Dispose();

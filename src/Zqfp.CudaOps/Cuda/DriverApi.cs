@@ -18,8 +18,6 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<nint, int> ContextSetCurrent;
     public readonly delegate* unmanaged<ulong*, nuint, int> MemoryAllocate;
     public readonly delegate* unmanaged<ulong, int> MemoryFree;
-    public readonly delegate* unmanaged<ulong*, nuint, nint, int> MemoryAllocateInStream;
-    public readonly delegate* unmanaged<ulong, nint, int> MemoryFreeInStream;
     public readonly delegate* unmanaged<ulong, void*, nuint, nint, int> CopyToDevice;
     public readonly delegate* unmanaged<void*, ulong, nuint, nint, int> CopyToHost;
     public readonly delegate* unmanaged<ulong, ulong, nuint, nint, int> CopyOnDevice;
@@ -48,9 +46,11 @@ internal sealed unsafe class DriverApi
     private readonly delegate* unmanaged<int, byte**, int> _getErrorName;
     private readonly delegate* unmanaged<int, byte**, int> _getErrorString;
 
-    private DriverApi(nint library)
+    /// <summary>Takes the functions from whoever knows them by name: the driver's library, or what stands in for it in a test.</summary>
+    /// <param name="export">The address of a function; throws where there is none.</param>
+    internal DriverApi(Func<string, nint> export)
     {
-        nint Export(string name) => NativeLibrary.GetExport(library, name);
+        nint Export(string name) => export(name);
         Init = (delegate* unmanaged<uint, int>)Export("cuInit");
         DriverGetVersion = (delegate* unmanaged<int*, int>)Export("cuDriverGetVersion");
         DeviceGetCount = (delegate* unmanaged<int*, int>)Export("cuDeviceGetCount");
@@ -62,8 +62,6 @@ internal sealed unsafe class DriverApi
         ContextSetCurrent = (delegate* unmanaged<nint, int>)Export("cuCtxSetCurrent");
         MemoryAllocate = (delegate* unmanaged<ulong*, nuint, int>)Export("cuMemAlloc_v2");
         MemoryFree = (delegate* unmanaged<ulong, int>)Export("cuMemFree_v2");
-        MemoryAllocateInStream = (delegate* unmanaged<ulong*, nuint, nint, int>)Export("cuMemAllocAsync");
-        MemoryFreeInStream = (delegate* unmanaged<ulong, nint, int>)Export("cuMemFreeAsync");
         CopyToDevice = (delegate* unmanaged<ulong, void*, nuint, nint, int>)Export("cuMemcpyHtoDAsync_v2");
         CopyToHost = (delegate* unmanaged<void*, ulong, nuint, nint, int>)Export("cuMemcpyDtoHAsync_v2");
         CopyOnDevice = (delegate* unmanaged<ulong, ulong, nuint, nint, int>)Export("cuMemcpyDtoDAsync_v2");
@@ -130,7 +128,7 @@ internal sealed unsafe class DriverApi
 
         try
         {
-            return new DriverApi(library);
+            return new DriverApi(name => NativeLibrary.GetExport(library, name));
         }
         catch (EntryPointNotFoundException)
         {

@@ -20,21 +20,21 @@ internal readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scale
 /// </summary>
 internal sealed class HopperKernels : IDisposable
 {
-    private const int QuantizeThreads = 256;
+    internal const int QuantizeThreads = 256;
     private const int MostVectors = 16;
 
     private readonly CudaContext _context;
-    private readonly KernelCompiler _compiler;
+    private readonly Func<string, IReadOnlyList<string>, CompiledKernel> _compile;
     private readonly ConcurrentDictionary<string, Lazy<(CudaModule Module, CudaKernel Kernel)>> _kernels = new(StringComparer.Ordinal);
 
     /// <summary>Creates the set of kernels.</summary>
     /// <param name="context">The device.</param>
-    /// <param name="compiler">Compiles what is asked for.</param>
+    /// <param name="compile">Compiles a source of the folder Kernels with definitions: <see cref="KernelCompiler.Compile"/>.</param>
     /// <exception cref="ZqfpException">ZQFP4103: the device is not of compute capability 9.0.</exception>
-    public HopperKernels(CudaContext context, KernelCompiler compiler)
+    public HopperKernels(CudaContext context, Func<string, IReadOnlyList<string>, CompiledKernel> compile)
     {
         ArgumentNullException.ThrowIfNull(context);
-        ArgumentNullException.ThrowIfNull(compiler);
+        ArgumentNullException.ThrowIfNull(compile);
         if (context.ComputeCapability != 90)
         {
             throw new ZqfpException("ZQFP4103",
@@ -43,7 +43,7 @@ internal sealed class HopperKernels : IDisposable
         }
 
         _context = context;
-        _compiler = compiler;
+        _compile = compile;
     }
 
     /// <summary>What each compiled kernel took to get.</summary>
@@ -73,8 +73,7 @@ internal sealed class HopperKernels : IDisposable
             throw new ArgumentException($"Blocks of {rotation} do not fit tokens of {columns} columns.", nameof(rotation));
         }
 
-        int vectors = (columns + (8 * QuantizeThreads) - 1) / (8 * QuantizeThreads);
-        bool fits = columns % 8 == 0 && vectors <= MostVectors && input % 16 == 0 && tokens.Codes % 8 == 0;
+        bool fits = columns % 8 == 0 && Vectors(columns) <= MostVectors && input % 16 == 0 && tokens.Codes % 8 == 0;
         if (!fits && weight is not { Rank: > 0 })
         {
             QuantizeSimply(stream, input, kind, columns, tokens, rotation);
@@ -96,8 +95,7 @@ internal sealed class HopperKernels : IDisposable
             ranks *= 2;
         }
 
-        string[] definitions = [$"INPUT={kind}", $"VECTORS={vectors}", $"RANKS={ranks}", $"ROTATION={rotation}"];
-        CudaKernel kernel = Kernel("quantize_tokens", "quantize_tokens.cu", 0, definitions);
+        CudaKernel kernel = Quantization(kind, columns, ranks, rotation);
         KernelArguments arguments = default;
         arguments.Add(input);
         arguments.Add(tokens.Codes);
@@ -124,45 +122,21 @@ internal sealed class HopperKernels : IDisposable
     public void Multiply(
         nint stream, DeviceWeight weight, DeviceTokens tokens, ulong output, ElementKind kind, GemmTile tile, bool overlap = false)
     {
-        ArgumentNullException.ThrowIfNull(weight);
-        PackedLayout layout = weight.Layout;
-        int projectors = tokens.Projection == 0 || weight.Rank == 0 ? 0 : Projection.Blocks(layout.Columns, weight.Rank, tile);
-        if (projectors > 0 && tokens.Count > tile.Tokens)
-        {
-            throw new ArgumentException($"A product that computes A xq takes one tile of tokens; {tokens.Count} do not fit {tile.Tokens}.",
-                nameof(tile));
-        }
+        PlanProduct(weight, kind, tile).Launch(stream, tokens, output, overlap);
+    }
 
-        CudaKernel kernel = Kernel("w4a8_gemm", "w4a8_gemm.cu", tile.SharedBytes(layout, weight.Rank), GemmDefinitions(weight, kind, tile));
-        KernelArguments arguments = default;
-        arguments.Add(TensorMap.ForRows(_context, tokens.Codes, tokens.Count, layout.Columns, tile.Tokens));
-        arguments.Add(new GemmArguments
-        {
-            Weights = weight.Blocks.Address,
-            RowScales = weight.RowScales.Address,
-            TokenScales = tokens.Scales,
-            Bias = weight.Bias?.Address ?? 0,
-            LowRankB = weight.LowRankB?.Address ?? 0,
-            LowRankX = tokens.LowRank,
-            Output = output,
-            Rank = weight.Rank,
-            Tokens = tokens.Count,
-            Rows = layout.Rows,
-            RowBlocks = layout.RowBlocks,
-            ColumnBlocks = layout.ColumnBlocks,
-            Columns = layout.Columns,
-            Projectors = projectors,
-            LowRankA = weight.LowRankA?.Address ?? 0,
-            Codes = tokens.Codes,
-            Counters = tokens.Projection,
-            Parts = tokens.Projection + Projection.CounterBytes,
-        });
-        int tiles = (layout.RowBlocks + tile.Warpgroups - 1) / tile.Warpgroups;
-        int tokenTiles = (tokens.Count + tile.Tokens - 1) / tile.Tokens;
-        int resident = Math.Max(1, _context.Multiprocessors * tile.BlocksPerMultiprocessor / tile.Cluster / tokenTiles);
-        LaunchSize size = new(projectors + (tile.Persistent ? Math.Min(tiles, resident) : tiles), tile.Cluster,
-            tokenTiles, tile.Threads, tile.Cluster);
-        kernel.Launch(stream, size, ref arguments, overlap);
+    /// <summary>The fused product of a layer, ready to be launched again and again.</summary>
+    /// <param name="weight">The layer, which must stay.</param>
+    /// <param name="kind">Element type of Y.</param>
+    /// <param name="tile">How to cut the work.</param>
+    public GemmPlan PlanProduct(DeviceWeight weight, ElementKind kind, GemmTile tile)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        return new GemmPlan(
+            _context,
+            Kernel("w4a8_gemm", "w4a8_gemm.cu", tile.SharedBytes(weight.Layout, weight.Rank), GemmDefinitions(weight, kind, tile)),
+            weight,
+            tile);
     }
 
     /// <summary>The macros that compile the fused kernel for a layer.</summary>
@@ -234,8 +208,13 @@ internal sealed class HopperKernels : IDisposable
     /// <param name="inDouble">Whether to add up in float64, to judge other kernels.</param>
     public void MultiplySimply(nint stream, SimpleWeight layer, DeviceTokens tokens, ulong output, ElementKind kind, bool inDouble = false)
     {
-        CudaKernel kernel = Kernel("simple_gemm", "simple_gemm.cu", 0,
-            [$"SCALED={(layer.RowScales == 0 ? 1 : 0)}", $"SUM={(inDouble ? "double" : "float")}", $"OUTPUT={kind}"]);
+        MultiplySimply(SimpleProduct(layer, kind, inDouble), stream, layer, tokens, output, overlap: false);
+    }
+
+    /// <summary>As above, with the kernel that <see cref="SimpleProduct"/> gave.</summary>
+    public static void MultiplySimply(
+        CudaKernel kernel, nint stream, in SimpleWeight layer, in DeviceTokens tokens, ulong output, bool overlap)
+    {
         KernelArguments arguments = default;
         arguments.Add(new SimpleArguments
         {
@@ -245,26 +224,28 @@ internal sealed class HopperKernels : IDisposable
             LowRankX = tokens.LowRank,
             Output = output,
         });
-        kernel.Launch(stream, new LaunchSize((layer.Rows + 7) / 8, tokens.Count, 1, 256), ref arguments);
+        kernel.Launch(stream, new LaunchSize((layer.Rows + 7) / 8, tokens.Count, 1, 256), ref arguments, overlap);
     }
 
-    /// <summary>A xq of tokens that are quantized already; <see cref="QuantizeTokens"/> does it in passing.</summary>
-    /// <param name="stream">Stream handle.</param>
-    /// <param name="tokens">The quantized tokens, and where A xq goes.</param>
-    /// <param name="factorA">A, float16 [rank, K].</param>
+    /// <summary>The kernel that takes A xq of tokens that are quantized already; <see cref="QuantizeTokens"/> does it in passing.</summary>
     /// <param name="columns">K.</param>
-    /// <param name="rank">A multiple of 8.</param>
-    public void ProjectTokens(nint stream, DeviceTokens tokens, ulong factorA, int columns, int rank)
-    {
-        CudaKernel kernel = Kernel("project_tokens", "project_tokens.cu", 0, []);
-        KernelArguments arguments = default;
-        arguments.Add(tokens.Codes);
-        arguments.Add(factorA);
-        arguments.Add(tokens.LowRank);
-        arguments.Add(columns);
-        arguments.Add(rank);
-        kernel.Launch(stream, new LaunchSize(tokens.Count, rank / 8, 1, 256), ref arguments);
-    }
+    public TokenProjection PlanProjection(int columns) => columns % 8 == 0
+        ? new TokenProjection(Kernel("project_tokens", "project_tokens.cu", 0, []), TokensOfBlock: 16, Threads: 512, HasCount: true)
+        : new TokenProjection(Kernel("project_simple", "project_simple.cu", 0, []), TokensOfBlock: 1, Threads: 256, HasCount: false);
+
+    /// <summary>The simple kernel for a layer's scales and output.</summary>
+    /// <param name="layer">The constants.</param>
+    /// <param name="kind">Element type of Y.</param>
+    /// <param name="inDouble">Whether to add up in float64, to judge other kernels.</param>
+    public CudaKernel SimpleProduct(SimpleWeight layer, ElementKind kind, bool inDouble = false) => Kernel("simple_gemm", "simple_gemm.cu", 0,
+        [$"SCALED={(layer.RowScales == 0 ? 1 : 0)}", $"SUM={(inDouble ? "double" : "float")}", $"OUTPUT={kind}"]);
+
+    /// <summary>The quantization of tokens whose address and length suit vectors of 8; null where they do not.</summary>
+    /// <param name="kind">Element type of X.</param>
+    /// <param name="columns">K.</param>
+    /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
+    public CudaKernel? PlanQuantization(ElementKind kind, int columns, int rotation) =>
+        columns % 8 == 0 && Vectors(columns) <= MostVectors ? Quantization(kind, columns, 0, rotation) : null;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -276,6 +257,11 @@ internal sealed class HopperKernels : IDisposable
 
         _kernels.Clear();
     }
+
+    private static int Vectors(int columns) => (columns + (8 * QuantizeThreads) - 1) / (8 * QuantizeThreads);
+
+    private CudaKernel Quantization(ElementKind kind, int columns, int ranks, int rotation) => Kernel("quantize_tokens", "quantize_tokens.cu",
+        0, [$"INPUT={kind}", $"VECTORS={Vectors(columns)}", $"RANKS={ranks}", $"ROTATION={rotation}"]);
 
     private void QuantizeSimply(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, int rotation)
     {
@@ -291,7 +277,7 @@ internal sealed class HopperKernels : IDisposable
     private CudaKernel Kernel(string name, string source, int sharedBytes, IReadOnlyList<string> definitions) =>
         _kernels.GetOrAdd($"{name} {string.Join(' ', definitions)} shared={sharedBytes}", key => new(() =>
         {
-            CompiledKernel compiled = _compiler.Compile(source, definitions);
+            CompiledKernel compiled = _compile(source, definitions);
             Compilations.Add((key, compiled));
             CudaModule module = new(_context, compiled.Cubin.Span);
             return (module, module.Kernel(name, sharedBytes));

@@ -59,6 +59,7 @@ struct GemmArguments
 constexpr bool PROJECTS = STAGED;
 
 #include "low_rank.cuh"
+#include "half_products.cuh"
 #include "projection.cuh"
 
 struct Ring

@@ -37,6 +37,7 @@ internal static class CudaProvider
     {
         private readonly DeviceSession _device;
         private readonly TokenRotation _rotation;
+        private TokenQuantization? _plan;
 
         public QuantizationKernel(DeviceSession device, TokenRotation rotation)
         {
@@ -52,7 +53,13 @@ internal static class CudaProvider
             {
                 var tokens = new DeviceTokens(call.Tokens, (ulong)call.Codes.DataPointer, (ulong)call.Scales.DataPointer);
                 ElementKind kind = call.X.ElementType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
-                _device.QuantizeInStream(context.CudaStream, (ulong)call.X.DataPointer, kind, call.Columns, tokens, _rotation.Block);
+                TokenQuantization? plan = _plan;
+                if (plan is null || plan.Columns != call.Columns || plan.Kind != kind)
+                {
+                    _plan = plan = _device.PlanQuantization(kind, call.Columns, _rotation.Block);
+                }
+
+                _device.QuantizeInStream(context.CudaStream, plan, (ulong)call.X.DataPointer, tokens);
             }
         }
 
@@ -87,11 +94,11 @@ internal static class CudaProvider
     {
         public override void Compute(in OrtKernelContext context)
         {
-            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns);
+            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns, layer.Output);
             if (call.Tokens > 0 && layer.Linear is not null)
             {
                 var tokens = new DeviceTokens(call.Tokens, (ulong)call.X.DataPointer, (ulong)call.TokenScales.DataPointer);
-                device.MultiplyInStream(context.CudaStream, layer.Linear, tokens, (ulong)call.Y.DataPointer, layer.Output);
+                device.MultiplyInStream(context.CudaStream, layer.Linear, tokens, (ulong)call.Y.DataPointer);
             }
         }
 

@@ -6,7 +6,7 @@ internal sealed class DeviceMatMulLayer : IDisposable
 {
     private readonly DeviceSession _device;
 
-    private DeviceMatMulLayer(DeviceSession device, LinearConstants constants, ElementKind output)
+    private DeviceMatMulLayer(DeviceSession device, LinearConstants constants, OrtElementType output)
     {
         _device = device;
         Rows = constants.Rows;
@@ -15,7 +15,7 @@ internal sealed class DeviceMatMulLayer : IDisposable
         device.Rent();
         try
         {
-            Linear = constants.Rows == 0 ? null : device.Load(constants);
+            Linear = constants.Rows == 0 ? null : device.Load(constants, output == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16);
         }
         catch
         {
@@ -30,8 +30,8 @@ internal sealed class DeviceMatMulLayer : IDisposable
     /// <summary>K.</summary>
     public int Columns { get; }
 
-    /// <summary>Type of Y.</summary>
-    public ElementKind Output { get; }
+    /// <summary>Type of Y: float or float16.</summary>
+    public OrtElementType Output { get; }
 
     /// <summary>The layer; null where it has no rows.</summary>
     public DeviceLinear? Linear { get; }
@@ -62,8 +62,7 @@ internal sealed class DeviceMatMulLayer : IDisposable
             constants.Rank == 0 ? default : Floats(constants.FactorA, "A"),
             constants.Rank == 0 ? default : Floats(constants.FactorB, "B"),
             constants.Rank);
-        return new DeviceMatMulLayer(
-            device, linear, constants.OutputType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16);
+        return new DeviceMatMulLayer(device, linear, constants.OutputType);
     }
 
     /// <summary>Takes the layer off the device.</summary>

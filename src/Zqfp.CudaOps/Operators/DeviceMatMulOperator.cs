@@ -22,10 +22,10 @@ internal sealed class DeviceMatMulOperator(MatMulSignature signature, DeviceSess
     {
         public override void Compute(in OrtKernelContext context)
         {
-            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns);
+            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns, layer.Output);
             if (call.Tokens > 0 && layer.Linear is not null)
             {
-                device.Multiply(layer.Linear, call.X.AsSpan<byte>(), call.TokenScales.AsSpan<float>(), call.Y.AsSpan<byte>(), layer.Output);
+                device.Multiply(layer.Linear, call.X.AsSpan<byte>(), call.TokenScales.AsSpan<float>(), call.Y.AsSpan<byte>());
             }
         }
 

@@ -29,8 +29,10 @@ internal readonly ref struct MatMulCall
     /// <param name="context">The call.</param>
     /// <param name="rows">N.</param>
     /// <param name="columns">K.</param>
+    /// <param name="output">Type of Y.</param>
     /// <exception cref="ZqfpException">The inputs break a rule of the operator.</exception>
-    public static MatMulCall Read(MatMulSignature signature, in OrtKernelContext context, int rows, int columns)
+    public static MatMulCall Read(
+        MatMulSignature signature, in OrtKernelContext context, int rows, int columns, OrtElementType output)
     {
         OrtTensorView x = context.Input(0);
         ReadOnlySpan<long> shape = x.Shape;
@@ -57,6 +59,6 @@ internal readonly ref struct MatMulCall
         Span<long> outputShape = stackalloc long[OrtTensorView.MaxRank];
         shape.CopyTo(outputShape);
         outputShape[shape.Length - 1] = rows;
-        return new MatMulCall(x, tokenScales, context.Output(0, outputShape[..shape.Length]), tokens);
+        return new MatMulCall(x, tokenScales, context.Output(0, output, outputShape[..shape.Length]), tokens);
     }
 }

@@ -35,7 +35,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
     public override void Compute(in OrtKernelContext context)
     {
         PackedWeights weights = layer.Weights;
-        MatMulCall call = MatMulCall.Read(signature, context, weights.Rows, weights.Layout.Columns);
+        MatMulCall call = MatMulCall.Read(signature, context, weights.Rows, weights.Layout.Columns, layer.OutputType);
         Multiply(context, new TokenRows
         {
             X = call.X.DataPointer,

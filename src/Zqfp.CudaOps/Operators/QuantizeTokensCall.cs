@@ -43,8 +43,8 @@ internal readonly ref struct QuantizeTokensCall
         scaleShape[shape.Length - 1] = 1;
         return new QuantizeTokensCall(
             x,
-            context.Output(0, shape),
-            context.Output(1, scaleShape[..shape.Length]),
+            context.Output(0, OrtElementType.Float8E4M3FN, shape),
+            context.Output(1, OrtElementType.Float, scaleShape[..shape.Length]),
             tokens,
             columns);
     }

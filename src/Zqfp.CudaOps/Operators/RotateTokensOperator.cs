@@ -29,7 +29,7 @@ internal sealed class RotateTokensOperator : OrtOperator
             OrtTensorView x = context.Input(0);
             (int tokens, int columns) = Require.FloatTokens(x);
             rotation.Require(columns);
-            nint y = context.Output(0, x.Shape).DataPointer;
+            nint y = context.Output(0, OrtElementType.Float, x.Shape).DataPointer;
             var rows = new Rows(rotation.Block, x.DataPointer, x.ElementType == OrtElementType.Float16, (float*)y, columns);
             KernelLoop.Run(context, tokens, rows, (double)tokens * columns * ElementCost);
         }

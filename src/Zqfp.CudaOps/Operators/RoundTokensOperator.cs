@@ -42,7 +42,7 @@ internal sealed class RoundTokensOperator(ScratchPool scratch) : OrtOperator
         {
             OrtTensorView x = context.Input(0);
             (int rows, int columns) = Require.FloatTokens(x);
-            OrtTensorView y = context.Output(0, x.Shape);
+            OrtTensorView y = context.Output(0, x.ElementType, x.Shape);
             bool isHalf = x.ElementType == OrtElementType.Float16;
             KernelLoop.Run(context, rows, new Rows(scratch, format, x.DataPointer, y.DataPointer, isHalf, columns),
                 (double)rows * columns * ElementCost);
