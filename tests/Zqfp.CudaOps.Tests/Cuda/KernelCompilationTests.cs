@@ -34,6 +34,7 @@ public sealed class KernelCompilationTests : IDisposable
 
         data.Add("simple_gemm.cu", "SCALED=1 SUM=double OUTPUT=Float32");
         data.Add("project_tokens.cu", "");
+        data.Add("project_simple.cu", "");
         foreach (int group in (int[])[32, 64, 128, 256])
         {
             data.Add("expand.cu", $"GROUP={group}");

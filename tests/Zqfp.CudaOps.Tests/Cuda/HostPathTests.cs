@@ -1,0 +1,84 @@
+using Microsoft.ML.OnnxRuntime;
+using static Zqfp.Tests.NullDriver;
+
+namespace Zqfp.CudaOps.Tests;
+
+/// <summary>What a call of a GPU operator asks of the driver, told by one that does nothing.</summary>
+public sealed class HostPathTests
+{
+    private const int Columns = 512;
+
+    /// <summary>So a CUDA graph can record it: capturing forbids memory to be allocated and streams to be waited for.</summary>
+    [Theory]
+    [InlineData(OperatorNames.MatMulW4A8, 0, 256, 2)]
+    [InlineData(OperatorNames.MatMulW4A8, 8, 256, 3)]
+    [InlineData(OperatorNames.MatMulW4A8, 3, 24, 3)]
+    [InlineData(OperatorNames.MatMulW4A8Scaled, 8, 256, 3)]
+    public void A_call_launches_kernels_and_asks_the_driver_for_nothing_else(string name, int rank, int group, int launches)
+    {
+        const int Nodes = 5;
+        using SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(Domain());
+        using var session = new InferenceSession(Chain(name, rank, group, Nodes), options);
+        foreach (int tokens in new[] { 1, 16, 40, 200, 1 })
+        {
+            float[] x = new float[tokens * Columns];
+            Run(session, x, tokens);
+            int[] before = Counts();
+            Run(session, x, tokens);
+            int[] asked = [.. Counts().Zip(before, (after, first) => after - first)];
+            // The tokens' addresses may be new to the layer, and then are described to the copy engine.
+            Assert.Equal([Nodes * launches, 0, 0, 0, 0], asked[..^1]);
+            Assert.InRange(asked[^1], 0, Nodes);
+        }
+    }
+
+    [Fact]
+    public void A_session_that_goes_gives_back_all_device_memory()
+    {
+        int before = Count(Call.Allocate) - Count(Call.Free);
+        using (SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(Domain()))
+        using (var session = new InferenceSession(Chain(OperatorNames.MatMulW4A8, 8, 256, 2), options))
+        {
+            Run(session, new float[3 * Columns], 3);
+            Assert.True(Count(Call.Allocate) - Count(Call.Free) > before);
+        }
+
+        Assert.Equal(before, Count(Call.Allocate) - Count(Call.Free));
+    }
+
+    private static OperatorDomain Domain() => new(LoadedOnnxRuntime.Find().Api, [.. CudaProvider.Operators(Session(), provider: null)]);
+
+    private static int[] Counts() => [.. Enum.GetValues<Call>().Select(Count)];
+
+    private static void Run(InferenceSession session, float[] x, int tokens)
+    {
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory(x, [tokens, Columns]);
+        using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(new RunOptions(), ["x0"], [input], ["y"]);
+    }
+
+    private static byte[] Chain(string name, int rank, int group, int nodes)
+    {
+        int groups = (Columns + group - 1) / group;
+        bool free = name == OperatorNames.MatMulW4A8Scaled;
+        byte[][] constants =
+        [
+            Onnx.Tensor("w", Onnx.Float4E2M1, [Columns, Columns], new byte[Columns * Columns / 2]),
+            Onnx.Tensor("e", Onnx.UInt8, [Columns, groups], new byte[Columns * groups]),
+            Onnx.Tensor("g", Onnx.Float, [Columns, groups], new byte[Columns * groups * 4]),
+            Onnx.Tensor("s", Onnx.Float, [Columns], new byte[Columns * 4]),
+            Onnx.Tensor("a", Onnx.Float, [rank, Columns], new byte[rank * Columns * 4]),
+            Onnx.Tensor("b", Onnx.Float, [Columns, rank], new byte[rank * Columns * 4]),
+        ];
+        string[] scales = free ? ["g"] : ["e", "s"];
+        string[] branch = rank > 0 ? ["", "a", "b"] : [];
+        IEnumerable<byte[]> Step(int i) =>
+        [
+            Onnx.Node("zqfp", OperatorNames.QuantizeTokens, [$"x{i}"], [$"q{i}", $"t{i}"], Onnx.Attribute("rotation", 0)),
+            Onnx.Node("zqfp", name, [$"q{i}", $"t{i}", "w", .. scales, .. branch], [i == nodes - 1 ? "y" : $"x{i + 1}"],
+                Onnx.Attribute("group_size", group), Onnx.Attribute("dtype", Onnx.Float)),
+        ];
+        return Onnx.Model(
+            [.. Enumerable.Range(0, nodes).SelectMany(Step)], [Onnx.Value("x0", Onnx.Float, "m", Columns)],
+            [Onnx.Value("y", Onnx.Float, "m", Columns)], constants);
+    }
+}
