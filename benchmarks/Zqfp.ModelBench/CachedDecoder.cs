@@ -65,6 +65,7 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
         if (kind.Joins)
         {
             Project("gate_up_proj", At("mlp_input"), At("gate_up"), shape.Hidden, 2 * shape.Inner);
+            Quantize(OperatorNames.GateQuantizeTokens, At("gated"), [At("gate_up")]);
         }
         else
         {
@@ -105,6 +106,18 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
     /// <summary>RMS norm of a value, or of the sum of two, which then gets a name too.</summary>
     private void Norm(string x, string? skip, string output, string? sum)
     {
+        if (kind.Joins && output != "final")
+        {
+            NodeProto fused = Quantize(OperatorNames.NormQuantizeTokens, output, skip is null ? [x, "gains"] : [x, "gains", skip]);
+            fused.Attribute.Add(Float(OperatorNames.Epsilon, 1e-5f));
+            if (sum is not null)
+            {
+                fused.Output.Add(sum);
+            }
+
+            return;
+        }
+
         if (skip is null)
         {
             Node("", "SimplifiedLayerNormalization", output, [x, "gains"]).Attribute.AddRange([Float("epsilon", 1e-5f), Int("axis", -1)]);
@@ -149,17 +162,16 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
     private void Ours(string name, string stored, string input, string output, int columns, int rows)
     {
         long groups = (columns + kind.Block - 1) / kind.Block;
-        string codes = $"{input}.fp8", scale = $"{input}.scale";
-        if (_quantized.Add(input))
+        if (!_quantized.Contains(input))
         {
-            Node(OperatorNames.Domain, OperatorNames.QuantizeTokens, codes, [input]).Output.Add(scale);
+            Quantize(OperatorNames.QuantizeTokens, input, [input]);
         }
 
         _graph.Initializer.Add(data.Bytes(
             $"{name}.codes", $"{stored}.fp4", DataType.Float4E2M1, 256, (long)rows * columns / 2, rows, columns));
         // E2M1 values have a deviation of 2.9, and exponents of 0 to 3 halve it about.
         double deviation = Deviation(columns) / 2.9;
-        List<string> inputs = [codes, scale, $"{name}.codes"];
+        List<string> inputs = [Codes(input), Scale(input), $"{name}.codes"];
         if (kind.HasFloatScales)
         {
             _graph.Initializer.Add(data.Scales(
@@ -183,6 +195,15 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
 
         Node(OperatorNames.Domain, kind.HasFloatScales ? OperatorNames.MatMulW4A8Scaled : OperatorNames.MatMulW4A8, output, inputs)
             .Attribute.AddRange([Int(OperatorNames.GroupSize, kind.Block), Int(OperatorNames.OutputType, (long)DataType.Float16)]);
+    }
+
+    /// <summary>The codes and scales of a value, which a node makes of it or of what it is made of.</summary>
+    private NodeProto Quantize(string op, string value, string[] inputs)
+    {
+        _quantized.Add(value);
+        NodeProto node = Node(OperatorNames.Domain, op, Codes(value), inputs);
+        node.Output.Add(Scale(value));
+        return node;
     }
 
     private void Constants()
@@ -224,6 +245,10 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
         _graph.Node.Add(node);
         return node;
     }
+
+    private static string Codes(string value) => value + ".fp8";
+
+    private static string Scale(string value) => value + ".scale";
 
     private static double Deviation(int columns) => 1 / Math.Sqrt(columns);
 

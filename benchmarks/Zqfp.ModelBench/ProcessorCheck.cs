@@ -11,8 +11,11 @@ internal sealed class ProcessorCheck(TextWriter report, CudaContext? context, Op
         new(1, 70, 0, 128), new(1, 1, 70, 128), new(1, 1, 71, 128), new(2, 33, 0, 128), new(2, 1, 33, 128),
     ];
 
-    /// <summary>The largest relative difference allowed between two float16 decoders.</summary>
-    private const double Tolerance = 0.05;
+    /// <summary>
+    /// The largest relative difference of the logits. With FP8 activations a last-bit difference may move a code by a sixteenth, which in
+    /// a decoder of random weights nothing averages out.
+    /// </summary>
+    private const double Tolerance = 0.01, Fp8Tolerance = 0.15;
 
     public bool Run(string folder)
     {
@@ -29,7 +32,7 @@ internal sealed class ProcessorCheck(TextWriter report, CudaContext? context, Op
             }
 
             double difference = processor.Zip(Logits(path, kind, context)).Max(pair => Difference(pair.First, pair.Second));
-            fits &= difference <= Tolerance;
+            fits &= difference <= (kind.IsOurs ? Fp8Tolerance : Tolerance);
             report.WriteLine(string.Create(
                 CultureInfo.InvariantCulture, $"{kind.Name}: {difference:E2} of the logits' norm from the processor's"));
         }

@@ -16,8 +16,9 @@ internal sealed record WeightKind(
         new("float16"),
         new("int4-32", 32),
         new("int4-128", 128),
-        new("zqfp", 256, IsOurs: true),
-        new("zqfp-rank8", 256, IsOurs: true, Rank: 8),
-        new("zqfp-free-scales", 256, IsOurs: true, HasFloatScales: true),
+        new("zqfp", 256, IsOurs: true, Joins: true),
+        new("zqfp-rank8", 256, IsOurs: true, Rank: 8, Joins: true),
+        new("zqfp-rank8-separate", 256, IsOurs: true, Rank: 8),
+        new("zqfp-free-scales", 256, IsOurs: true, Joins: true, HasFloatScales: true),
     ];
 }

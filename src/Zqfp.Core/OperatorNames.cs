@@ -15,6 +15,12 @@ internal static class OperatorNames
     /// <summary><c>(X) -> Xq, Sx</c>: FP8 codes and one scale per token.</summary>
     public const string QuantizeTokens = "QuantizeTokens";
 
+    /// <summary><c>(X, gain, skip?, shift?) -> Xq, Sx, sum?</c>: QuantizeTokens of the RMS or layer norm of X, or of X + skip.</summary>
+    public const string NormQuantizeTokens = "NormQuantizeTokens";
+
+    /// <summary><c>(gate, up?) -> Xq, Sx</c>: QuantizeTokens of SiLU(gate) times up; without up, the halves of gate are the two.</summary>
+    public const string GateQuantizeTokens = "GateQuantizeTokens";
+
     /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?) -> Y</c>: FP4 weights under power-of-two group scales, FP8 activations.</summary>
     public const string MatMulW4A8 = "MatMulW4A8";
 
@@ -58,6 +64,12 @@ internal static class OperatorNames
     /// a power of two from 2 to 256 that divides K, or 0 (the default) for no rotation.
     /// </summary>
     public const string Rotation = "rotation";
+
+    /// <summary>Attribute of <see cref="NormQuantizeTokens"/>, float: what is added to the mean of the squares.</summary>
+    public const string Epsilon = "epsilon";
+
+    /// <summary>Attribute of <see cref="NormQuantizeTokens"/>, integer: 1 for a layer norm, 0 (the default) for an RMS norm.</summary>
+    public const string Centered = "centered";
 
     /// <summary>The domain of ONNX Runtime's own operators beside ONNX.</summary>
     public const string MicrosoftDomain = "com.microsoft";

@@ -13,6 +13,8 @@ internal static class OperatorSets
         return
         [
             new QuantizeTokensOperator(scratch),
+            new NormQuantizeTokensOperator(scratch),
+            new GateQuantizeTokensOperator(scratch),
             new RotateTokensOperator(),
             new RoundTokensOperator(scratch),
             .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, math)),

@@ -31,22 +31,20 @@ internal readonly unsafe ref struct OrtKernelInfo
     }
 
     /// <summary>True when the node gives an input, be it constant or computed.</summary>
-    public bool HasInput(int index)
+    public bool HasInput(int index) => HasName(OrtSlot.KernelInfoGetInputCount, OrtSlot.KernelInfoGetInputName, index);
+
+    /// <summary>True when the node names an output.</summary>
+    public bool HasOutput(int index) => HasName(OrtSlot.KernelInfoGetOutputCount, OrtSlot.KernelInfoGetOutputName, index);
+
+    /// <summary>A number attribute, or <paramref name="otherwise"/> where the node has none.</summary>
+    public float GetFloat(string name, float otherwise)
     {
-        nuint count;
-        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputCount])(_info, &count),
-            "counting inputs");
-        if (index >= (int)count)
-        {
-            return false;
-        }
-        // An input left out has an empty name, which takes one byte.
-        nuint size = 0;
-        _api.Check(
-            ((delegate* unmanaged[Cdecl]<void*, nuint, byte*, nuint*, void*>)_api[OrtSlot.KernelInfoGetInputName])(
-                _info, (nuint)index, null, &size),
-            "reading an input's name");
-        return size > 1;
+        using NativeText text = NativeText.Utf8(name);
+        float value;
+        return _api.Succeeded(((delegate* unmanaged[Cdecl]<void*, byte*, float*, void*>)_api[OrtSlot.KernelInfoGetAttributeFloat])(
+            _info, text.Pointer, &value))
+            ? value
+            : otherwise;
     }
 
     /// <summary>An integer attribute, or <paramref name="otherwise"/> where the node has none.</summary>
@@ -91,5 +89,20 @@ internal readonly unsafe ref struct OrtKernelInfo
             _api.Succeeded(((delegate* unmanaged[Cdecl]<void*, nuint, int*, void**, void*>)_api[OrtSlot.KernelInfoGetConstantInputTensor])(
             _info, (nuint)index, &isConstant, &value));
         return known && isConstant != 0 && value is not null ? new OrtTensorView(_api, value) : default;
+    }
+
+    private bool HasName(int countSlot, int nameSlot, int index)
+    {
+        nuint count;
+        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)_api[countSlot])(_info, &count), "counting a node's values");
+        if (index >= (int)count)
+        {
+            return false;
+        }
+        // What is left out has an empty name, which takes one byte.
+        nuint size = 0;
+        _api.Check(((delegate* unmanaged[Cdecl]<void*, nuint, byte*, nuint*, void*>)_api[nameSlot])(_info, (nuint)index, null, &size),
+            "reading a value's name");
+        return size > 1;
     }
 }

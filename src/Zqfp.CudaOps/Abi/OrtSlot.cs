@@ -20,6 +20,7 @@ internal static class OrtSlot
     public const int GetDimensions = 62;
     public const int GetSymbolicDimensions = 63;
     public const int GetTensorTypeAndShape = 65;
+    public const int KernelInfoGetAttributeFloat = 85;
     public const int KernelInfoGetAttributeInt64 = 86;
     public const int KernelInfoGetAttributeString = 87;
     public const int KernelContextGetInput = 90;
@@ -28,7 +29,9 @@ internal static class OrtSlot
     public const int ReleaseTensorTypeAndShapeInfo = 99;
     public const int KernelContextGetGpuComputeStream = 193;
     public const int KernelInfoGetInputCount = 230;
+    public const int KernelInfoGetOutputCount = 231;
     public const int KernelInfoGetInputName = 232;
+    public const int KernelInfoGetOutputName = 233;
     public const int KernelInfoGetNodeName = 244;
     public const int KernelInfoGetConstantInputTensor = 249;
     public const int ShapeInferContextGetInputCount = 267;

@@ -32,3 +32,12 @@ internal struct SimpleArguments
     public SimpleWeight Weight;
     public ulong Tokens, TokenScales, LowRankX, Output;
 }
+
+/// <summary>The struct of the same name in source.cuh: device addresses, 0 for what is absent.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct SourceArguments
+{
+    public ulong Second, Gain, Shift, Sum;
+    public float Epsilon;
+    public int Stride;
+}

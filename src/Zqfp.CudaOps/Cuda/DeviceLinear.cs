@@ -60,6 +60,10 @@ internal sealed class DeviceLinear : IDisposable
     /// <summary>Rank of the low-rank branch, rounded up to a multiple of 8; 0 without one.</summary>
     public int Rank { get; }
 
+    /// <summary>Working memory of a product of so many tokens, in bytes; its first use finds zeros.</summary>
+    public long ScratchBytes(int tokens) => Rank == 0 ? 0
+        : LowRankOffset(tokens) + ((long)tokens * Rank * sizeof(float));
+
     /// <summary>Puts a layer on the device, and compiles what it needs.</summary>
     /// <param name="context">The device, current on this thread.</param>
     /// <param name="kernels">The device's kernels.</param>
@@ -75,14 +79,30 @@ internal sealed class DeviceLinear : IDisposable
 
     /// <summary>Y [M, N] = Sx * (W xq + B (A xq)) + bias, put into the stream.</summary>
     /// <param name="stream">Stream handle.</param>
-    /// <param name="tokens">
-    /// Codes and scales; with a low-rank branch also room for A xq [M, <see cref="Rank"/>], which is computed here.
+    /// <param name="quantized">Codes and scales.</param>
+    /// <param name="scratch">
+    /// Working memory of <see cref="ScratchBytes"/>, which only kernels of this stream use and only for products; 0 without a low-rank
+    /// branch. Its counters are zero between products.
     /// </param>
     /// <param name="output">Y.</param>
     /// <param name="overlap">Start before the stream's previous kernel has ended.</param>
-    public void Multiply(nint stream, in DeviceTokens tokens, ulong output, bool overlap)
+    public void Multiply(nint stream, in DeviceTokens quantized, ulong scratch, ulong output, bool overlap)
     {
-        _projection?.Launch(stream, tokens, _factorA!.Address, Columns, Rank, overlap);
+        DeviceTokens tokens = quantized;
+        if (_projection is not null)
+        {
+            bool inProduct = ProjectsInProduct(tokens.Count);
+            tokens = tokens with
+            {
+                LowRank = scratch + (ulong)LowRankOffset(tokens.Count),
+                Projection = inProduct ? scratch : 0,
+            };
+            if (!inProduct)
+            {
+                _projection.Launch(stream, tokens, _factorA!.Address, Columns, Rank, overlap);
+            }
+        }
+
         if (_plans is not null)
         {
             _plans.For(tokens.Count).Launch(stream, tokens, output, overlap);
@@ -91,6 +111,12 @@ internal sealed class DeviceLinear : IDisposable
 
         HopperKernels.MultiplySimply(_simpleKernel!, stream, _simple, tokens, output, overlap);
     }
+
+    private bool ProjectsInProduct(int tokens) => _plans is not null && Projection.CanServe(tokens, Rank);
+
+    /// <summary>Counters lie before A xq always, so that they stay zero whatever is multiplied.</summary>
+    private long LowRankOffset(int tokens) =>
+        ProjectsInProduct(tokens) ? Projection.Bytes(Columns, Rank) : Projection.CounterBytes;
 
     /// <inheritdoc/>
     public void Dispose()

@@ -56,10 +56,11 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
     /// <param name="kind">Element type of X.</param>
     /// <param name="columns">K.</param>
     /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
-    public TokenQuantization PlanQuantization(ElementKind kind, int columns, int rotation)
+    /// <param name="source">What is quantized.</param>
+    public TokenQuantization PlanQuantization(ElementKind kind, int columns, int rotation, TokenSource source)
     {
         _open!.Context.MakeCurrent();
-        return new TokenQuantization(_open.Kernels, kind, columns, rotation);
+        return new TokenQuantization(_open.Kernels, kind, columns, rotation, source);
     }
 
     /// <summary>Takes a layer off the device.</summary>
@@ -85,13 +86,13 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
             open.Context.MakeCurrent();
             DeviceMemory deviceCodes = open.Codes.OfAtLeast(open.Context, codes.Length);
             DeviceMemory deviceScales = open.Scales.OfAtLeast(open.Context, (long)scales.Length * sizeof(float));
-            DeviceMemory deviceLowRank = open.LowRank.OfAtLeast(open.Context, (long)scales.Length * layer.Rank * sizeof(float));
             DeviceMemory deviceOutput = open.Output.OfAtLeast(open.Context, output.Length);
             nint stream = open.Stream.Handle;
             deviceCodes.Upload(codes, stream);
             deviceScales.Upload(scales, stream);
-            var tokens = new DeviceTokens(scales.Length, deviceCodes.Address, deviceScales.Address, deviceLowRank.Address);
-            layer.Multiply(stream, tokens, deviceOutput.Address, overlap: false);
+            var tokens = new DeviceTokens(scales.Length, deviceCodes.Address, deviceScales.Address);
+            ulong scratch = open.Scratch.Address(stream, layer.ScratchBytes(scales.Length));
+            layer.Multiply(stream, tokens, scratch, deviceOutput.Address, overlap: false);
             deviceOutput.Download(output, stream);
         }
     }
@@ -101,10 +102,12 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
     /// <param name="quantization">Made ready by <see cref="PlanQuantization"/>.</param>
     /// <param name="input">X [M, K].</param>
     /// <param name="tokens">Where the results go.</param>
-    public void QuantizeInStream(nint stream, TokenQuantization quantization, ulong input, in DeviceTokens tokens)
+    /// <param name="more">What the source of the quantization reads and writes besides.</param>
+    public void QuantizeInStream(
+        nint stream, TokenQuantization quantization, ulong input, in DeviceTokens tokens, in SourceArguments more)
     {
         _open!.Context.MakeCurrent();
-        quantization.Launch(stream, input, tokens);
+        quantization.Launch(stream, input, tokens, more);
     }
 
     /// <summary>Multiplies tokens in device memory, put into a stream that is not ours.</summary>
@@ -116,8 +119,7 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
     {
         Open open = _open!;
         open.Context.MakeCurrent();
-        ulong lowRank = open.Scratch.Address(stream, (long)tokens.Count * layer.Rank * sizeof(float));
-        layer.Multiply(stream, tokens with { LowRank = lowRank }, output, overlap: true);
+        layer.Multiply(stream, tokens, open.Scratch.Address(stream, layer.ScratchBytes(tokens.Count)), output, overlap: true);
     }
 
     private static (CudaContext Context, HopperKernels Kernels) OpenDevice(int ordinal, string? cacheFolder)
@@ -155,8 +157,6 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
 
         public GrowingMemory Scales { get; } = new();
 
-        public GrowingMemory LowRank { get; } = new();
-
         public GrowingMemory Output { get; } = new();
 
         public void Dispose()
@@ -165,7 +165,6 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
             Scratch.Dispose();
             Codes.Dispose();
             Scales.Dispose();
-            LowRank.Dispose();
             Output.Dispose();
             Stream.Dispose();
             Kernels.Dispose();

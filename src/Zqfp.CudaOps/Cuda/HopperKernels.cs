@@ -76,7 +76,8 @@ internal sealed class HopperKernels : IDisposable
         bool fits = columns % 8 == 0 && Vectors(columns) <= MostVectors && input % 16 == 0 && tokens.Codes % 8 == 0;
         if (!fits && weight is not { Rank: > 0 })
         {
-            QuantizeSimply(stream, input, kind, columns, tokens, rotation);
+            TokenQuantization.LaunchSimply(
+                SimpleQuantization(kind, rotation, TokenSource.Input), stream, input, columns, tokens, default, overlap);
             return;
         }
 
@@ -244,8 +245,16 @@ internal sealed class HopperKernels : IDisposable
     /// <param name="kind">Element type of X.</param>
     /// <param name="columns">K.</param>
     /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
-    public CudaKernel? PlanQuantization(ElementKind kind, int columns, int rotation) =>
-        columns % 8 == 0 && Vectors(columns) <= MostVectors ? Quantization(kind, columns, 0, rotation) : null;
+    /// <param name="source">What is quantized.</param>
+    public CudaKernel? PlanQuantization(ElementKind kind, int columns, int rotation, TokenSource source) =>
+        columns % 8 == 0 && Vectors(columns) <= MostVectors ? Quantization(kind, columns, 0, rotation, source) : null;
+
+    /// <summary>The quantization of tokens of any length and address.</summary>
+    /// <param name="kind">Element type of X.</param>
+    /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
+    /// <param name="source">What is quantized.</param>
+    public CudaKernel SimpleQuantization(ElementKind kind, int rotation, TokenSource source) =>
+        Kernel("quantize_simple", "quantize_simple.cu", 0, [$"INPUT={kind}", $"ROTATION={rotation}", $"SOURCE={(int)source}"]);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -260,19 +269,9 @@ internal sealed class HopperKernels : IDisposable
 
     private static int Vectors(int columns) => (columns + (8 * QuantizeThreads) - 1) / (8 * QuantizeThreads);
 
-    private CudaKernel Quantization(ElementKind kind, int columns, int ranks, int rotation) => Kernel("quantize_tokens", "quantize_tokens.cu",
-        0, [$"INPUT={kind}", $"VECTORS={Vectors(columns)}", $"RANKS={ranks}", $"ROTATION={rotation}"]);
-
-    private void QuantizeSimply(nint stream, ulong input, ElementKind kind, int columns, DeviceTokens tokens, int rotation)
-    {
-        CudaKernel kernel = Kernel("quantize_simple", "quantize_simple.cu", 0, [$"INPUT={kind}", $"ROTATION={rotation}"]);
-        KernelArguments arguments = default;
-        arguments.Add(input);
-        arguments.Add(tokens.Codes);
-        arguments.Add(tokens.Scales);
-        arguments.Add(columns);
-        kernel.Launch(stream, new LaunchSize(tokens.Count, 1, 1, QuantizeThreads), ref arguments);
-    }
+    private CudaKernel Quantization(ElementKind kind, int columns, int ranks, int rotation, TokenSource source = TokenSource.Input) =>
+        Kernel("quantize_tokens", "quantize_tokens.cu", 0,
+            [$"INPUT={kind}", $"VECTORS={Vectors(columns)}", $"RANKS={ranks}", $"ROTATION={rotation}", $"SOURCE={(int)source}"]);
 
     private CudaKernel Kernel(string name, string source, int sharedBytes, IReadOnlyList<string> definitions) =>
         _kernels.GetOrAdd($"{name} {string.Join(' ', definitions)} shared={sharedBytes}", key => new(() =>

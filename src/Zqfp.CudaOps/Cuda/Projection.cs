@@ -18,8 +18,8 @@ internal static class Projection
     /// <summary>Columns that a warp takes; the constant of the same meaning in projection.cuh.</summary>
     private const int WarpColumns = 8 * 32;
 
-    /// <summary>Counters at the start of the working memory, 1 + rank / 8.</summary>
-    internal const int Counters = 1 + (MostRanks / 8);
+    /// <summary>Counters at the start of the working memory, of which some are used; all are zero between products.</summary>
+    internal const int Counters = CounterBytes / sizeof(uint);
 
     /// <summary>Bytes of the counters, whole cache lines.</summary>
     internal const int CounterBytes = 128;
@@ -29,7 +29,13 @@ internal static class Projection
     /// <param name="rank">Rank, rounded up to 8.</param>
     public static long Bytes(int columns, int rank) => CounterBytes + ((long)Splits(columns) * MostTokens * rank * sizeof(float));
 
-    /// <summary>Whether it can serve a batch.</summary>
+    /// <summary>
+    /// Whether it can serve a batch whose tokens are quantized already: for these the other way is a kernel of its own, and so
+    /// it pays for a single token too.
+    /// </summary>
+    public static bool CanServe(int tokens, int rank) => tokens <= MostTokens && rank is > 0 and <= MostRanks;
+
+    /// <summary>Whether it pays to serve a batch whose tokens could be multiplied with A while they are quantized.</summary>
     /// <param name="tokens">M.</param>
     /// <param name="rank">Rank, rounded up to 8.</param>
     public static bool Serves(int tokens, int rank) => tokens is >= LeastTokens and <= MostTokens && rank is > 0 and <= MostRanks;

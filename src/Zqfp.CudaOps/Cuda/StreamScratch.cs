@@ -12,7 +12,8 @@ internal sealed class StreamScratch(CudaContext context) : IDisposable
     private readonly ConcurrentDictionary<nint, DeviceMemory> _current = new();
     private readonly List<DeviceMemory> _all = [];
 
-    /// <summary>The address of at least so many bytes for kernels of a stream; 0 where none are asked for.</summary>
+    /// <summary>The address, a multiple of 256, of at least so many bytes that were zero at first, for kernels of a stream; 0 where none are
+    /// asked for.</summary>
     /// <param name="stream">Stream handle.</param>
     /// <param name="bytes">Size.</param>
     /// <exception cref="ZqfpException">ZQFP4104: out of memory.</exception>
@@ -41,6 +42,7 @@ internal sealed class StreamScratch(CudaContext context) : IDisposable
         // Twice as much as asked for: a conversation's prompts grow, and each growth keeps the old memory too.
         const long Least = 1 << 18;
         var memory = new DeviceMemory(context, Math.Max(Least, 2 * bytes));
+        memory.Fill(0, stream);
         lock (_all)
         {
             _all.Add(memory);

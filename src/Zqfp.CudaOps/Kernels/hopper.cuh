@@ -278,6 +278,8 @@ struct Float32
 {
     typedef float Storage;
     static DEVICE float from_bits(u16) { return 0.0f; } // 16-bit types only
+    static DEVICE u16 to_bits(float) { return 0; }
+    static DEVICE float round(float value) { return value; }
     static DEVICE float load(const void* base, u64 index) { return ((const float*)base)[index]; }
     static DEVICE void store(void* base, u64 index, float value) { ((float*)base)[index] = value; }
     // `index` is even.
@@ -288,6 +290,8 @@ struct Float16
 {
     typedef u16 Storage;
     static DEVICE float from_bits(u16 bits) { return half_to_float(bits); }
+    static DEVICE u16 to_bits(float value) { return float_to_half(value); }
+    static DEVICE float round(float value) { return from_bits(to_bits(value)); }
     static DEVICE float load(const void* base, u64 index) { return half_to_float(((const u16*)base)[index]); }
     static DEVICE void store(void* base, u64 index, float value) { ((u16*)base)[index] = float_to_half(value); }
     // `index` is even.
@@ -298,6 +302,8 @@ struct BFloat16
 {
     typedef u16 Storage;
     static DEVICE float from_bits(u16 bits) { return bfloat_to_float(bits); }
+    static DEVICE u16 to_bits(float value) { return float_to_bfloat(value); }
+    static DEVICE float round(float value) { return from_bits(to_bits(value)); }
     static DEVICE float load(const void* base, u64 index) { return bfloat_to_float(((const u16*)base)[index]); }
     static DEVICE void store(void* base, u64 index, float value) { ((u16*)base)[index] = float_to_bfloat(value); }
     // `index` is even.

@@ -22,6 +22,9 @@ DEVICE u32 add_release(u32* address, u32 value)
     return old;
 }
 
+// Position, among the counters, of the number of blocks that need A xq no more.
+constexpr int Leavers = 16;
+
 // What the projection of the one token tile needs besides A xq itself: counters, and the parts to be added up.
 struct ProjectionPlace
 {
@@ -132,4 +135,15 @@ DEVICE void wait_for_projection(const GemmArguments& g, int lane)
         while ((int)load_acquire(done) < g.rank / 8) { }
     }
     __syncwarp();
+}
+
+// One thread a block, when all of its warps have waited: the last one leaves the counters at zero, as it found them.
+DEVICE void leave_projection(const GemmArguments& g)
+{
+    if (g.projectors == 0) return;
+    u32* counters = projection_place(g).done;
+    u32 blocks = (gridDim.x - g.projectors) * gridDim.y;
+    if (add_release(counters + Leavers, 1) != blocks - 1) return;
+    for (int i = 0; i <= g.rank / 8; i++) counters[i] = 0;
+    counters[Leavers] = 0;
 }

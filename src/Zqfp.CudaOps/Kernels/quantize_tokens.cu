@@ -4,9 +4,15 @@
 // grid = (tokens, max(1, ranks / RANKS)), 256 threads: every CTA of a token finds the same Sx, the first of them writes
 // Xq, and each computes RANKS ranks. The token stays in registers: VECTORS pieces of 8 a thread, K <= 2048 * VECTORS.
 // Counters that the next kernel needs at zero are set so.
+//
+// SOURCE says what is quantized: 0 the input; 1 its RMS norm times a gain, 2 its layer norm times a gain (in both the input may be a
+// sum of two, which is written out); 3 its SiLU times another input. What is made in between is rounded to the input's type, as it is
+// where operators of their own make it.
 // INPUT (a type of hopper.cuh), VECTORS, RANKS (0: no branch) and ROTATION (rotation.cuh; 0: none) come from the host.
 #include "hopper.cuh"
 #include "rotation.cuh"
+
+#include "source.cuh"
 
 constexpr int Threads = 256;
 constexpr int Warps = Threads / 32;
@@ -42,6 +48,18 @@ struct Piece
 #pragma unroll
         for (int i = 0; i < PieceWords; i++) words[i] = 0;
     }
+    DEVICE void set(int i, float value)
+    {
+        if (PieceWords == 8) { words[i & (PieceWords - 1)] = __float_as_uint(value); return; }
+        u32 bits = INPUT::to_bits(value);
+        u32& word = words[(i >> 1) & (PieceWords - 1)];
+        word = i & 1 ? (word & 0xFFFFu) | bits << 16 : (word & 0xFFFF0000u) | bits;
+    }
+    DEVICE void store(INPUT::Storage* to) const
+    {
+#pragma unroll
+        for (int i = 0; i < PieceWords / 4; i++) ((uint4*)to)[i] = *(const uint4*)(words + 4 * i);
+    }
     DEVICE float at(int i) const
     {
         if (PieceWords == 8) return __uint_as_float(words[i & (PieceWords - 1)]);
@@ -50,12 +68,91 @@ struct Piece
     }
 };
 
+// The sum of a block's values, the same in all threads; warps are added in their order.
+DEVICE float block_sum(float value, float* shared)
+{
+    value = warp_sum(value);
+    if ((threadIdx.x & 31) == 0) shared[threadIdx.x >> 5] = value;
+    __syncthreads();
+    value = shared[0];
+#pragma unroll
+    for (int w = 1; w < Warps; w++) value += shared[w];
+    __syncthreads();
+    return value;
+}
+
+#if SOURCE == 1 || SOURCE == 2
+// Pieces of the input become pieces of its norm.
+DEVICE void normalize(Piece (&pieces)[VECTORS], const SourceArguments& source, int token, int columns, float* shared)
+{
+    u64 first = (u64)token * columns;
+    float total = 0.0f;
+#pragma unroll
+    for (int v = 0; v < VECTORS; v++)
+    {
+        int column = (v * Threads + threadIdx.x) * 8;
+        if (column >= columns) continue;
+        if (source.second)
+        {
+            Piece other;
+            other.load((const INPUT::Storage*)source.second + first + column);
+#pragma unroll
+            for (int i = 0; i < 8; i++) pieces[v].set(i, pieces[v].at(i) + other.at(i));
+            if (source.sum) pieces[v].store((INPUT::Storage*)source.sum + first + column);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) total += SOURCE == 2 ? pieces[v].at(i) : pieces[v].at(i) * pieces[v].at(i);
+    }
+    total = block_sum(total, shared);
+    float mean = 0.0f;
+    if (SOURCE == 2)
+    {
+        mean = __fdiv_rn(total, (float)columns);
+        total = 0.0f;
+#pragma unroll
+        for (int v = 0; v < VECTORS; v++)
+        {
+            if ((v * Threads + threadIdx.x) * 8 >= columns) continue;
+#pragma unroll
+            for (int i = 0; i < 8; i++) total += (pieces[v].at(i) - mean) * (pieces[v].at(i) - mean);
+        }
+        total = block_sum(total, shared);
+    }
+    float factor = norm_factor(total, columns, source.epsilon);
+#pragma unroll
+    for (int v = 0; v < VECTORS; v++)
+    {
+        int column = (v * Threads + threadIdx.x) * 8;
+        if (column >= columns) continue;
+        Piece gain, shift;
+        gain.load((const INPUT::Storage*)source.gain + column);
+        if (SOURCE == 2 && source.shift) shift.load((const INPUT::Storage*)source.shift + column);
+        else shift.clear();
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+        {
+            float y = SOURCE == 2 ? (pieces[v].at(i) - mean) * factor * gain.at(i) + shift.at(i) : pieces[v].at(i) * factor * gain.at(i);
+            pieces[v].set(i, y);
+        }
+    }
+}
+#endif
+
 extern "C" __global__ void __launch_bounds__(Threads, RANKS == 0 && VECTORS <= 8 ? 2 : 1)
-quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRankA, float* lowRankX, int columns, int rank, u32* counters, int counterCount)
+quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRankA, float* lowRankX, int columns, int rank, u32* counters, int counterCount
+#if SOURCE > 0
+    , const SourceArguments source
+#endif
+    )
 {
     __shared__ float shared[(RANKS > 1 ? RANKS : 1) * Warps];
     int token = blockIdx.x, firstRank = blockIdx.y * RANKS, thread = threadIdx.x;
+#if SOURCE == 3
+    const INPUT::Storage* row = (const INPUT::Storage*)input + (u64)token * source.stride;
+    const INPUT::Storage* factors = (const INPUT::Storage*)source.second + (u64)token * source.stride;
+#else
     const INPUT::Storage* row = (const INPUT::Storage*)input + (u64)token * columns;
+#endif
 
     launch_dependents();
     // A is constant: what registers can hold is asked for before the previous kernel has ended.
@@ -84,6 +181,24 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
         if (column < columns) pieces[v].load(row + column);
         else pieces[v].clear();
     }
+#if SOURCE == 3
+#pragma unroll
+    for (int v = 0; v < VECTORS; v++)
+    {
+        int column = (v * Threads + thread) * 8;
+        if (column >= columns) continue;
+        Piece factor;
+        factor.load(factors + column);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+        {
+            float x = pieces[v].at(i);
+            pieces[v].set(i, silu(x) * factor.at(i));
+        }
+    }
+#elif SOURCE > 0
+    normalize(pieces, source, token, columns, shared);
+#endif
     if (ROTATION > 0)
     {
 #pragma unroll

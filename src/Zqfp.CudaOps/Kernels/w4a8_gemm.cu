@@ -52,7 +52,7 @@ struct GemmArguments
     int projectors;         // blocks along x that compute A xq before the others need it; 0: it is there already
     const u16* lowRankA;    // float16 [rank, K]
     const u8* codes;        // Xq [M, K]
-    u32* counters;          // zeros, 1 + rank / 8 of them a token tile
+    u32* counters;          // of projection.cuh; zeros before and after
     float* parts;           // of A xq
 };
 
@@ -301,7 +301,8 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
 
             copies_wait();
             if (STAGED) math_sync<MathThreads>(); // the tokens were fetched by all warps
-            else __syncwarp();
+            if (STAGED && tile == firstTile && thread == 0) leave_projection(g);
+            __syncwarp();
 #pragma unroll
             for (int i = 0; i < Accumulators; i++) total[i] *= rowValues[warp][(lane >> 2) + ((i & 2) ? 8 : 0)];
             if (RANK_BRANCH) add_low_rank(g, lowRank, warpRow, rank, lane, firstToken, tokenEnd, total);

@@ -14,64 +14,9 @@ internal static class CudaProvider
     /// <param name="provider">The provider they are registered for; null, the CPU's, for callers who bind device memory themselves.</param>
     public static IEnumerable<OrtOperator> Operators(DeviceSession device, string? provider) =>
     [
-        new Quantization(device, provider),
+        .. DeviceQuantization.Operators(device, provider),
         .. MatMulSignature.All.Where(DeviceMatMulLayer.Computes).Select(signature => new Product(signature, device, provider)),
     ];
-
-    private sealed class Quantization(DeviceSession device, string? provider) : OrtOperator
-    {
-        public override string Name => OperatorNames.QuantizeTokens;
-
-        public override string? ExecutionProvider => provider;
-
-        public override IReadOnlyList<OrtParameter> Inputs => QuantizeTokensSignature.Inputs;
-
-        public override IReadOnlyList<OrtParameter> Outputs => QuantizeTokensSignature.Outputs;
-
-        public override OrtKernel CreateKernel(in OrtKernelInfo info) => new QuantizationKernel(device, TokenRotation.Read(info));
-
-        public override void InferShapes(in OrtShapeInference inference) => QuantizeTokensSignature.Infer(inference);
-    }
-
-    private sealed class QuantizationKernel : OrtKernel
-    {
-        private readonly DeviceSession _device;
-        private readonly TokenRotation _rotation;
-        private TokenQuantization? _plan;
-
-        public QuantizationKernel(DeviceSession device, TokenRotation rotation)
-        {
-            device.Rent();
-            _device = device;
-            _rotation = rotation;
-        }
-
-        public override void Compute(in OrtKernelContext context)
-        {
-            QuantizeTokensCall call = QuantizeTokensCall.Read(context, _rotation);
-            if (call.Tokens > 0)
-            {
-                var tokens = new DeviceTokens(call.Tokens, (ulong)call.Codes.DataPointer, (ulong)call.Scales.DataPointer);
-                ElementKind kind = call.X.ElementType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
-                TokenQuantization? plan = _plan;
-                if (plan is null || plan.Columns != call.Columns || plan.Kind != kind)
-                {
-                    _plan = plan = _device.PlanQuantization(kind, call.Columns, _rotation.Block);
-                }
-
-                _device.QuantizeInStream(context.CudaStream, plan, (ulong)call.X.DataPointer, tokens);
-            }
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            if (disposing)
-            {
-                _device.Return();
-            }
-            base.Dispose(disposing);
-        }
-    }
 
     private sealed class Product(MatMulSignature signature, DeviceSession device, string? provider) : OrtOperator
     {

@@ -38,6 +38,8 @@ internal static class Onnx
 
     public static byte[] Attribute(string name, long value) => [.. Text(1, name), .. Varint(3, value), .. Varint(20, 2)];
 
+    public static byte[] Attribute(string name, float value) => [.. Text(1, name), (2 << 3) | 5, .. Raw(value), .. Varint(20, 1)];
+
     public static byte[] Attribute(string name, string value) => [.. Text(1, name), .. Text(4, value), .. Varint(20, 3)];
 
     /// <summary>A value with dimensions given as numbers or, for symbols, as text.</summary>

@@ -21,7 +21,11 @@ public sealed class CudaProviderTests
     {
         var cuda = OperatorSets.CudaProvider(new DeviceSession(0, null))
             .Where(one => one.ExecutionProvider == "CUDAExecutionProvider").ToDictionary(one => one.Name);
-        Assert.Equal([OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.QuantizeTokens],
+        Assert.Equal(
+            [
+                OperatorNames.GateQuantizeTokens, OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled,
+                OperatorNames.NormQuantizeTokens, OperatorNames.QuantizeTokens,
+            ],
             cuda.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(["Xq", "Sx"], cuda[OperatorNames.MatMulW4A8].Inputs.Where(input => !input.OnCpu).Select(input => input.Name));
     }

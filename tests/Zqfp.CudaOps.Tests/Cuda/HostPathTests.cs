@@ -10,11 +10,11 @@ public sealed class HostPathTests
 
     /// <summary>So a CUDA graph can record it: capturing forbids memory to be allocated and streams to be waited for.</summary>
     [Theory]
-    [InlineData(OperatorNames.MatMulW4A8, 0, 256, 2)]
-    [InlineData(OperatorNames.MatMulW4A8, 8, 256, 3)]
-    [InlineData(OperatorNames.MatMulW4A8, 3, 24, 3)]
-    [InlineData(OperatorNames.MatMulW4A8Scaled, 8, 256, 3)]
-    public void A_call_launches_kernels_and_asks_the_driver_for_nothing_else(string name, int rank, int group, int launches)
+    [InlineData(OperatorNames.MatMulW4A8, 0, 256, 2, 2)]
+    [InlineData(OperatorNames.MatMulW4A8, 8, 256, 2, 3)]
+    [InlineData(OperatorNames.MatMulW4A8, 3, 24, 3, 3)]
+    [InlineData(OperatorNames.MatMulW4A8Scaled, 8, 256, 2, 3)]
+    public void A_call_launches_kernels_and_asks_the_driver_for_nothing_else(string name, int rank, int group, int few, int many)
     {
         const int Nodes = 5;
         using SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(Domain());
@@ -27,7 +27,7 @@ public sealed class HostPathTests
             Run(session, x, tokens);
             int[] asked = [.. Counts().Zip(before, (after, first) => after - first)];
             // The tokens' addresses may be new to the layer, and then are described to the copy engine.
-            Assert.Equal([Nodes * launches, 0, 0, 0, 0], asked[..^1]);
+            Assert.Equal([Nodes * (tokens <= 32 ? few : many), 0, 0, 0, 0], asked[..^1]);
             Assert.InRange(asked[^1], 0, Nodes);
         }
     }

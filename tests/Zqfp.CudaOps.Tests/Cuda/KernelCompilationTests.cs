@@ -21,6 +21,17 @@ public sealed class KernelCompilationTests : IDisposable
                 }
             }
 
+            foreach (int source in (int[])[1, 2, 3])
+            {
+                foreach (int vectors in (int[])[2, 6, 16])
+                {
+                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS=0 ROTATION=0 SOURCE={source}");
+                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS=0 ROTATION=128 SOURCE={source}");
+                }
+
+                data.Add("quantize_simple.cu", $"INPUT={kind} ROTATION=0 SOURCE={source}");
+            }
+
             data.Add("simple_gemm.cu", $"SCALED=0 SUM=float OUTPUT={kind}");
             data.Add("quantize_simple.cu", $"INPUT={kind} ROTATION=0");
             data.Add("epilogue.cu", $"BIAS=1 RANK_BRANCH=1 OUTPUT={kind}");

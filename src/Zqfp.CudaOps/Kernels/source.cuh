@@ -1,0 +1,25 @@
+// What is quantized where it is not the input itself; SOURCE comes from the host, 0 for the input.
+#pragma once
+
+#ifndef SOURCE
+#define SOURCE 0
+#endif
+
+// What sources other than the input itself read and write besides.
+struct SourceArguments
+{
+    const void* second;     // the other addend [M, K] or null; for SiLU the other factor
+    const void* gain;       // [K]
+    const void* shift;      // [K] or null
+    void* sum;              // [M, K] or null
+    float epsilon;
+    int stride;             // elements from a token to the next, of both factors of SiLU
+};
+
+DEVICE float silu(float x) { return __fdiv_rn(x, 1.0f + expf(-x)); }
+
+// 1 / sqrt(mean + epsilon), the mean of `columns` values whose sum is `total`.
+DEVICE float norm_factor(float total, int columns, float epsilon)
+{
+    return __fdiv_rn(1.0f, __fsqrt_rn(__fdiv_rn(total, (float)columns) + epsilon));
+}
