@@ -136,7 +136,7 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
             _graph.Initializer.Add(data.Normal($"{name}.weight", $"{stored}.half", Deviation(columns), columns, rows));
             Node("", "MatMul", output, [input, $"{name}.weight"]).Name = name;
         }
-        else if (kind.IsOurs)
+        else if (kind.Operator is not null)
         {
             Ours(name, stored, input, output, columns, rows);
         }
@@ -162,17 +162,19 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
     private void Ours(string name, string stored, string input, string output, int columns, int rows)
     {
         long groups = (columns + kind.Block - 1) / kind.Block;
-        if (!_quantized.Contains(input))
+        bool readsCodes = kind.Operator != OperatorNames.MatMulW4A16, isWide = kind.Operator == OperatorNames.MatMulW8A8;
+        if (readsCodes && !_quantized.Contains(input))
         {
             Quantize(OperatorNames.QuantizeTokens, input, [input]);
         }
 
-        _graph.Initializer.Add(data.Bytes(
-            $"{name}.codes", $"{stored}.fp4", DataType.Float4E2M1, 256, (long)rows * columns / 2, rows, columns));
-        // E2M1 values have a deviation of 2.9, and exponents of 0 to 3 halve it about.
-        double deviation = Deviation(columns) / 2.9;
-        List<string> inputs = [Codes(input), Scale(input), $"{name}.codes"];
-        if (kind.HasFloatScales)
+        _graph.Initializer.Add(isWide
+            ? data.Bytes($"{name}.codes", $"{stored}.fp8", DataType.Float8E4M3Fn, 64, (long)rows * columns, rows, columns)
+            : data.Bytes($"{name}.codes", $"{stored}.fp4", DataType.Float4E2M1, 256, (long)rows * columns / 2, rows, columns));
+        // E2M1 values have a deviation of 2.9, and exponents of 0 to 3 halve it about; E4M3 codes below 64 are at most 2.
+        double deviation = Deviation(columns) / (isWide ? 0.5 : 2.9);
+        List<string> inputs = [.. readsCodes ? [Codes(input), Scale(input)] : (string[])[input], $"{name}.codes"];
+        if (kind.Operator == OperatorNames.MatMulW4A8Scaled)
         {
             _graph.Initializer.Add(data.Scales(
                 $"{name}.scales", $"{stored}.free", DataType.Float, deviation, value => (float)value, rows, groups));
@@ -193,7 +195,7 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
             inputs.AddRange(["", $"{name}.down", $"{name}.up"]);
         }
 
-        Node(OperatorNames.Domain, kind.HasFloatScales ? OperatorNames.MatMulW4A8Scaled : OperatorNames.MatMulW4A8, output, inputs)
+        Node(OperatorNames.Domain, kind.Operator!, output, inputs)
             .Attribute.AddRange([Int(OperatorNames.GroupSize, kind.Block), Int(OperatorNames.OutputType, (long)DataType.Float16)]);
     }
 

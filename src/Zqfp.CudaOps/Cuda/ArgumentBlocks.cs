@@ -12,7 +12,7 @@ internal struct GemmArguments
 }
 
 /// <summary>Device addresses and sizes of a layer's constants as the model stores them, unpacked.</summary>
-/// <param name="Codes">E2M1 codes [N, ceil(K / 2)], low nibble first.</param>
+/// <param name="Codes">E2M1 codes [N, ceil(K / 2)], low nibble first, or E4M3 codes [N, K].</param>
 /// <param name="GroupScales">Exponents, bytes [N, groups]; or floats [N, groups] where <paramref name="RowScales"/> is 0.</param>
 /// <param name="RowScales">S [N], or 0.</param>
 /// <param name="Bias">[N], or 0.</param>
@@ -25,12 +25,13 @@ internal struct GemmArguments
 internal readonly record struct SimpleWeight(
     ulong Codes, ulong GroupScales, ulong RowScales, ulong Bias, ulong LowRankB, int Rank, int Rows, int Columns, int GroupSize);
 
-/// <summary>The struct of the same name in simple_gemm.cu.</summary>
+/// <summary>The struct of the same name in simple_arguments.cuh.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct SimpleArguments
 {
     public SimpleWeight Weight;
     public ulong Tokens, TokenScales, LowRankX, Output;
+    public int Count;
 }
 
 /// <summary>The struct of the same name in source.cuh: device addresses, 0 for what is absent.</summary>

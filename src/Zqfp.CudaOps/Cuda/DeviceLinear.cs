@@ -1,25 +1,25 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// A quantized linear layer on the device with its kernels: the fused one where the packed layout holds the layer,
-/// else the simple one. Y comes in float32 or float16; the two-pass path writes bfloat16 only and is not taken here.
+/// A quantized linear layer on the device with its kernels: the fused one where the packed layout holds the layer, else those that read
+/// its constants as the model stores them. Y comes in float32 or float16; the two-pass path writes bfloat16 only and is not taken here.
 /// </summary>
 internal sealed class DeviceLinear : IDisposable
 {
     private readonly DeviceWeight? _packed;
     private readonly LayerPlans? _plans;
     private readonly DeviceMemory? _factorA;
-    private readonly TokenProjection? _projection;
     private readonly DeviceMemory?[] _owned;
-    private readonly SimpleWeight _simple;
-    private readonly CudaKernel? _simpleKernel;
+
+    // One of each for codes, or for tokens in float and in float16.
+    private readonly (ElementKind? Tokens, TokenProjection? Projection, UnpackedPlan? Unpacked)[] _forTokens;
 
     private DeviceLinear(CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output)
     {
         Rows = constants.Rows;
         Columns = constants.Columns;
         Rank = (constants.Rank + 7) / 8 * 8;
-        _projection = Rank == 0 ? null : kernels.PlanProjection(Columns);
+        ElementKind?[] tokens = constants.HasQuantizedTokens ? [null] : [ElementKind.Float32, ElementKind.Float16];
         if (constants.FitsPackedLayout)
         {
             var layout = new PackedLayout(Rows, Columns, constants.PackedGroupSize, !constants.GroupScales.IsEmpty);
@@ -29,6 +29,7 @@ internal sealed class DeviceLinear : IDisposable
             _factorA = _packed.LowRankA;
             _plans = new LayerPlans(context, kernels, _packed, output);
             _owned = [];
+            _forTokens = [(null, Project(null), null)];
             return;
         }
 
@@ -45,10 +46,13 @@ internal sealed class DeviceLinear : IDisposable
             ? null
             : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankB.Span, Rows, constants.Rank, Rows, Rank));
         _owned = [codes, groupScales, rowScales, bias, _factorA, factorB];
-        _simple = new SimpleWeight(
+        var weight = new SimpleWeight(
             codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, factorB?.Address ?? 0,
             Rank, Rows, Columns, constants.GroupSize);
-        _simpleKernel = kernels.SimpleProduct(_simple, output);
+        _forTokens =
+            [.. tokens.Select(kind => (kind, Project(kind), (UnpackedPlan?)new UnpackedPlan(kernels, weight, constants.Format, kind, output)))];
+
+        TokenProjection? Project(ElementKind? kind) => Rank == 0 ? null : kernels.PlanProjection(Columns, kind);
     }
 
     /// <summary>N.</summary>
@@ -79,17 +83,19 @@ internal sealed class DeviceLinear : IDisposable
 
     /// <summary>Y [M, N] = Sx * (W xq + B (A xq)) + bias, put into the stream.</summary>
     /// <param name="stream">Stream handle.</param>
-    /// <param name="quantized">Codes and scales.</param>
+    /// <param name="given">Codes and scales, or tokens as they are.</param>
     /// <param name="scratch">
     /// Working memory of <see cref="ScratchBytes"/>, which only kernels of this stream use and only for products; 0 without a low-rank
     /// branch. Its counters are zero between products.
     /// </param>
     /// <param name="output">Y.</param>
     /// <param name="overlap">Start before the stream's previous kernel has ended.</param>
-    public void Multiply(nint stream, in DeviceTokens quantized, ulong scratch, ulong output, bool overlap)
+    /// <param name="kind">Element type of the tokens; null for codes.</param>
+    public void Multiply(nint stream, in DeviceTokens given, ulong scratch, ulong output, bool overlap, ElementKind? kind = null)
     {
-        DeviceTokens tokens = quantized;
-        if (_projection is not null)
+        DeviceTokens tokens = given;
+        (_, TokenProjection? projection, UnpackedPlan? unpacked) = _forTokens[0].Tokens == kind ? _forTokens[0] : _forTokens[1];
+        if (projection is not null)
         {
             bool inProduct = ProjectsInProduct(tokens.Count);
             tokens = tokens with
@@ -99,7 +105,7 @@ internal sealed class DeviceLinear : IDisposable
             };
             if (!inProduct)
             {
-                _projection.Launch(stream, tokens, _factorA!.Address, Columns, Rank, overlap);
+                projection.Launch(stream, tokens, _factorA!.Address, Columns, Rank, overlap);
             }
         }
 
@@ -109,7 +115,7 @@ internal sealed class DeviceLinear : IDisposable
             return;
         }
 
-        HopperKernels.MultiplySimply(_simpleKernel!, stream, _simple, tokens, output, overlap);
+        unpacked!.Launch(stream, tokens, output, overlap);
     }
 
     private bool ProjectsInProduct(int tokens) => _plans is not null && Projection.CanServe(tokens, Rank);

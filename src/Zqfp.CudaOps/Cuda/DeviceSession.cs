@@ -113,13 +113,14 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
     /// <summary>Multiplies tokens in device memory, put into a stream that is not ours.</summary>
     /// <param name="stream">Stream handle.</param>
     /// <param name="layer">The layer.</param>
-    /// <param name="tokens">Codes and scales.</param>
+    /// <param name="tokens">Codes and scales, or tokens as they are.</param>
     /// <param name="output">Y [M, N].</param>
-    public void MultiplyInStream(nint stream, DeviceLinear layer, in DeviceTokens tokens, ulong output)
+    /// <param name="kind">Element type of the tokens; null for codes.</param>
+    public void MultiplyInStream(nint stream, DeviceLinear layer, in DeviceTokens tokens, ulong output, ElementKind? kind)
     {
         Open open = _open!;
         open.Context.MakeCurrent();
-        layer.Multiply(stream, tokens, open.Scratch.Address(stream, layer.ScratchBytes(tokens.Count)), output, overlap: true);
+        layer.Multiply(stream, tokens, open.Scratch.Address(stream, layer.ScratchBytes(tokens.Count)), output, overlap: true, kind);
     }
 
     private static (CudaContext Context, HopperKernels Kernels) OpenDevice(int ordinal, string? cacheFolder)

@@ -209,13 +209,8 @@ internal sealed class HopperKernels : IDisposable
     /// <param name="inDouble">Whether to add up in float64, to judge other kernels.</param>
     public void MultiplySimply(nint stream, SimpleWeight layer, DeviceTokens tokens, ulong output, ElementKind kind, bool inDouble = false)
     {
-        MultiplySimply(SimpleProduct(layer, kind, inDouble), stream, layer, tokens, output, overlap: false);
-    }
-
-    /// <summary>As above, with the kernel that <see cref="SimpleProduct"/> gave.</summary>
-    public static void MultiplySimply(
-        CudaKernel kernel, nint stream, in SimpleWeight layer, in DeviceTokens tokens, ulong output, bool overlap)
-    {
+        CudaKernel kernel = Kernel("simple_gemm", "simple_gemm.cu", 0,
+            [$"SCALED={(layer.RowScales == 0 ? 1 : 0)}", $"SUM={(inDouble ? "double" : "float")}", $"OUTPUT={kind}"]);
         KernelArguments arguments = default;
         arguments.Add(new SimpleArguments
         {
@@ -224,22 +219,17 @@ internal sealed class HopperKernels : IDisposable
             TokenScales = tokens.Scales,
             LowRankX = tokens.LowRank,
             Output = output,
+            Count = tokens.Count,
         });
-        kernel.Launch(stream, new LaunchSize((layer.Rows + 7) / 8, tokens.Count, 1, 256), ref arguments, overlap);
+        kernel.Launch(stream, new LaunchSize((layer.Rows + 7) / 8, tokens.Count, 1, 256), ref arguments);
     }
 
-    /// <summary>The kernel that takes A xq of tokens that are quantized already; <see cref="QuantizeTokens"/> does it in passing.</summary>
+    /// <summary>The kernel that takes A x of tokens; of those it quantizes, <see cref="QuantizeTokens"/> does it in passing.</summary>
     /// <param name="columns">K.</param>
-    public TokenProjection PlanProjection(int columns) => columns % 8 == 0
+    /// <param name="tokens">Element type of the tokens; null for E4M3 codes.</param>
+    public TokenProjection PlanProjection(int columns, ElementKind? tokens) => columns % 8 == 0 && tokens is null
         ? new TokenProjection(Kernel("project_tokens", "project_tokens.cu", 0, []), TokensOfBlock: 16, Threads: 512, HasCount: true)
-        : new TokenProjection(Kernel("project_simple", "project_simple.cu", 0, []), TokensOfBlock: 1, Threads: 256, HasCount: false);
-
-    /// <summary>The simple kernel for a layer's scales and output.</summary>
-    /// <param name="layer">The constants.</param>
-    /// <param name="kind">Element type of Y.</param>
-    /// <param name="inDouble">Whether to add up in float64, to judge other kernels.</param>
-    public CudaKernel SimpleProduct(SimpleWeight layer, ElementKind kind, bool inDouble = false) => Kernel("simple_gemm", "simple_gemm.cu", 0,
-        [$"SCALED={(layer.RowScales == 0 ? 1 : 0)}", $"SUM={(inDouble ? "double" : "float")}", $"OUTPUT={kind}"]);
+        : new TokenProjection(Kernel("project_simple", "project_simple.cu", 0, [$"INPUT={tokens?.ToString() ?? "Fp8"}"]), TokensOfBlock: 1, Threads: 256, HasCount: false);
 
     /// <summary>The quantization of tokens whose address and length suit vectors of 8; null where they do not.</summary>
     /// <param name="kind">Element type of X.</param>
@@ -273,7 +263,13 @@ internal sealed class HopperKernels : IDisposable
         Kernel("quantize_tokens", "quantize_tokens.cu", 0,
             [$"INPUT={kind}", $"VECTORS={Vectors(columns)}", $"RANKS={ranks}", $"ROTATION={rotation}", $"SOURCE={(int)source}"]);
 
-    private CudaKernel Kernel(string name, string source, int sharedBytes, IReadOnlyList<string> definitions) =>
+    /// <summary>A kernel, compiled when it is asked for the first time.</summary>
+    /// <param name="name">Its name in the source.</param>
+    /// <param name="source">File of the folder Kernels.</param>
+    /// <param name="sharedBytes">Dynamic shared memory of every launch.</param>
+    /// <param name="definitions">Macros, each <c>NAME=value</c>.</param>
+    /// <exception cref="ZqfpException">ZQFP4102, ZQFP4105: it cannot be compiled.</exception>
+    public CudaKernel Kernel(string name, string source, int sharedBytes, IReadOnlyList<string> definitions) =>
         _kernels.GetOrAdd($"{name} {string.Join(' ', definitions)} shared={sharedBytes}", key => new(() =>
         {
             CompiledKernel compiled = _compile(source, definitions);

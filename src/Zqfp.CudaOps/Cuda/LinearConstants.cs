@@ -12,6 +12,8 @@ namespace Zqfp.CudaOps;
 /// <param name="LowRankA">A [r, K], or empty.</param>
 /// <param name="LowRankB">B [N, r], or empty.</param>
 /// <param name="Rank">r, 0 without a low-rank branch.</param>
+/// <param name="Format">What the codes are; E4M3 codes are [N, K], one to a byte.</param>
+/// <param name="HasQuantizedTokens">Whether tokens come as E4M3 codes with scales, or in float or float16.</param>
 internal sealed record LinearConstants(
     int Rows,
     int Columns,
@@ -23,21 +25,24 @@ internal sealed record LinearConstants(
     ReadOnlyMemory<float> Bias,
     ReadOnlyMemory<float> LowRankA,
     ReadOnlyMemory<float> LowRankB,
-    int Rank)
+    int Rank,
+    WeightFormat Format = WeightFormat.E2M1,
+    bool HasQuantizedTokens = true)
 {
     /// <summary>Whether the fast kernels' layout holds these weights without loss.</summary>
     public bool FitsPackedLayout =>
-        PackedLayout.Supports(Rows, Columns, PackedGroupSize, !GroupScales.IsEmpty)
+        Format == WeightFormat.E2M1 && HasQuantizedTokens
+        && PackedLayout.Supports(Rows, Columns, PackedGroupSize, !GroupScales.IsEmpty)
         && !Exponents.Span.ContainsAnyExceptInRange((byte)0, (byte)PackedLayout.MaxExponent);
 
     /// <summary>The group size for the packed layout: a group of a whole row may count columns that are not there.</summary>
     internal int PackedGroupSize => GroupSize < Columns ? GroupSize
         : (Columns + PackedLayout.BlockColumns - 1) / PackedLayout.BlockColumns * PackedLayout.BlockColumns;
 
-    /// <summary>The codes with every row on a byte of its own, [N, ceil(K / 2)].</summary>
+    /// <summary>The codes with every row on a byte of its own: [N, ceil(K / 2)], or [N, K] of E4M3.</summary>
     internal ReadOnlyMemory<byte> RowCodes()
     {
-        if (Columns % 2 == 0)
+        if (Columns % 2 == 0 || Format != WeightFormat.E2M1)
         {
             return Codes;
         }

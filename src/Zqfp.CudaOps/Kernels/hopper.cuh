@@ -309,3 +309,10 @@ struct BFloat16
     // `index` is even.
     static DEVICE void store_pair(void* base, u64 index, float first, float second) { *(u32*)((u16*)base + index) = (u32)float_to_bfloat(first) | ((u32)float_to_bfloat(second) << 16); }
 };
+
+// Tokens that are quantized already.
+struct Fp8
+{
+    typedef u8 Storage;
+    static DEVICE float load(const void* base, u64 index) { return from_e4m3(((const u8*)base)[index]); }
+};

@@ -15,7 +15,7 @@ internal static class CudaProvider
     public static IEnumerable<OrtOperator> Operators(DeviceSession device, string? provider) =>
     [
         .. DeviceQuantization.Operators(device, provider),
-        .. MatMulSignature.All.Where(DeviceMatMulLayer.Computes).Select(signature => new Product(signature, device, provider)),
+        .. MatMulSignature.All.Select(signature => new Product(signature, device, provider)),
     ];
 
     private sealed class Product(MatMulSignature signature, DeviceSession device, string? provider) : OrtOperator
@@ -42,8 +42,12 @@ internal static class CudaProvider
             MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns, layer.Output);
             if (call.Tokens > 0 && layer.Linear is not null)
             {
-                var tokens = new DeviceTokens(call.Tokens, (ulong)call.X.DataPointer, (ulong)call.TokenScales.DataPointer);
-                device.MultiplyInStream(context.CudaStream, layer.Linear, tokens, (ulong)call.Y.DataPointer);
+                bool isQuantized = signature.QuantizedActivations;
+                var tokens = new DeviceTokens(
+                    call.Tokens, (ulong)call.X.DataPointer, isQuantized ? (ulong)call.TokenScales.DataPointer : 0);
+                ElementKind? kind = isQuantized ? null
+                    : call.X.ElementType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
+                device.MultiplyInStream(context.CudaStream, layer.Linear, tokens, (ulong)call.Y.DataPointer, kind);
             }
         }
 

@@ -36,8 +36,8 @@ internal sealed class DeviceMatMulLayer : IDisposable
     /// <summary>The layer; null where it has no rows.</summary>
     public DeviceLinear? Linear { get; }
 
-    /// <summary>Whether the GPU has kernels for an operator of the domain.</summary>
-    public static bool Computes(MatMulSignature signature) => signature.QuantizedActivations && signature.Weights == WeightFormat.E2M1;
+    /// <summary>Whether it pays to copy an operator's activations to the GPU and back: where they are codes.</summary>
+    public static bool IsWorthCopies(MatMulSignature signature) => signature.QuantizedActivations;
 
     /// <summary>Puts the constants of a node, which lie in host memory, on the device.</summary>
     /// <exception cref="ZqfpException">The node breaks a rule of the operator.</exception>
@@ -61,7 +61,9 @@ internal sealed class DeviceMatMulLayer : IDisposable
             Floats(constants.Bias, "bias"),
             constants.Rank == 0 ? default : Floats(constants.FactorA, "A"),
             constants.Rank == 0 ? default : Floats(constants.FactorB, "B"),
-            constants.Rank);
+            constants.Rank,
+            signature.Weights,
+            signature.QuantizedActivations);
         return new DeviceMatMulLayer(device, linear, constants.OutputType);
     }
 

@@ -23,8 +23,8 @@ public sealed class CudaProviderTests
             .Where(one => one.ExecutionProvider == "CUDAExecutionProvider").ToDictionary(one => one.Name);
         Assert.Equal(
             [
-                OperatorNames.GateQuantizeTokens, OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled,
-                OperatorNames.NormQuantizeTokens, OperatorNames.QuantizeTokens,
+                OperatorNames.GateQuantizeTokens, OperatorNames.MatMulW4A16, OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled,
+                OperatorNames.MatMulW8A8, OperatorNames.NormQuantizeTokens, OperatorNames.QuantizeTokens,
             ],
             cuda.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(["Xq", "Sx"], cuda[OperatorNames.MatMulW4A8].Inputs.Where(input => !input.OnCpu).Select(input => input.Name));

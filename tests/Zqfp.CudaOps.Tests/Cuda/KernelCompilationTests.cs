@@ -45,7 +45,16 @@ public sealed class KernelCompilationTests : IDisposable
 
         data.Add("simple_gemm.cu", "SCALED=1 SUM=double OUTPUT=Float32");
         data.Add("project_tokens.cu", "");
-        data.Add("project_simple.cu", "");
+        data.Add("project_simple.cu", "INPUT=Fp8");
+        data.Add("project_simple.cu", "INPUT=Float16");
+        data.Add("simple_gemm.cu", "SCALED=0 SUM=float OUTPUT=Float16 INPUT=Float32 WEIGHT_BITS=4");
+        data.Add("simple_gemm.cu", "SCALED=0 SUM=float OUTPUT=Float32 INPUT=Fp8 WEIGHT_BITS=8");
+        foreach (int width in (int[])[8, 16, 32])
+        {
+            data.Add("half_gemm.cu", $"TOKENS={width} INPUT=Fp8 WEIGHT_BITS=8 OUTPUT=Float16");
+            data.Add("half_gemm.cu", $"TOKENS={width} INPUT=Float16 WEIGHT_BITS=4 OUTPUT=Float32");
+        }
+
         foreach (int group in (int[])[32, 64, 128, 256])
         {
             data.Add("expand.cu", $"GROUP={group}");
