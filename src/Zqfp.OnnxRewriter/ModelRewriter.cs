@@ -25,6 +25,9 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     /// </summary>
     public int AccuracyLevel { get; init; } = DefaultAccuracyLevel;
 
+    /// <summary>What is fused in the profile <see cref="EmissionProfile.Custom"/> when a model is saved.</summary>
+    public OperatorFusion Fusion { get; init; }
+
     /// <summary>Replaces layers that read the same value.</summary>
     /// <param name="layers">The replacements, at least one, in the order the layers run.</param>
     /// <exception cref="ZqfpException">ZQFP1006: no operator computes this combination of formats.</exception>
@@ -189,8 +192,15 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     {
         var emission = new EmittedLayers(LayerEmitter.Of(profile, graph, AccuracyLevel));
         _stages.ForEach(emission.Add);
-        List<NodeProto> nodes = Live(emission.SpellExperts(emission.Expand(graph.Nodes)), graph.Graph.Output.Select(output => output.Name));
-        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. graph.Graph.Output.Select(output => output.Name)];
+        string[] outputs = [.. graph.Graph.Output.Select(output => output.Name)];
+        List<NodeProto> nodes = Live(emission.SpellExperts(emission.Expand(graph.Nodes)), outputs);
+        Dictionary<string, TensorData> joined = [];
+        if (Fusion == OperatorFusion.All && profile == EmissionProfile.Custom)
+        {
+            (nodes, joined) = Fuse(emission, nodes, outputs);
+        }
+
+        HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. outputs];
         HashSet<string> made = [.. nodes.SelectMany(node => node.Output)];
         GraphProto rewritten = GraphShell.Of(graph.Graph);
         rewritten.Node.AddRange(nodes.Select(node => node.Clone()));
@@ -205,7 +215,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         rewritten.ValueInfo.AddRange(values);
         ModelProto model = Envelope(emission, rewritten);
         model.MetadataProps.AddRange(metadata.Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }));
-        return ModelWriter.Write(path, model, Initializers(emission, read), contentKey, cancellation);
+        return ModelWriter.Write(path, model, Initializers(emission, read, joined), contentKey, cancellation);
     }
 
     /// <summary>Initializers smaller than this stay in the structure.</summary>
@@ -249,8 +259,30 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         return live;
     }
 
-    /// <summary>The initializers among <paramref name="names"/>: the original's in its order, then those added, in ordinal order.</summary>
-    private IEnumerable<(TensorProto Header, TensorData Data)> Initializers(EmittedLayers emission, HashSet<string> names)
+    private (List<NodeProto> Nodes, Dictionary<string, TensorData> Joined) Fuse(
+        EmittedLayers emission, List<NodeProto> nodes, IReadOnlyList<string> outputs)
+    {
+        const int FirstOpsetWithSizesOfSplit = 13;
+        Dictionary<string, TensorData> generated = new(emission.Initializers);
+        nodes = new QuantizingNorms(new FusedNodes(nodes, outputs), Constant, TypeOf).Apply();
+        nodes = QuantizingGates.Apply(new FusedNodes(nodes, outputs));
+        long opset = file.Envelope.OpsetImport.First(import => import.Domain.Length == 0).Version;
+        var products = new JoinedProducts(
+            new FusedNodes(nodes, outputs), generated, Constant, Math.Max(opset, emission.Emitter.Needs.Opset) >= FirstOpsetWithSizesOfSplit);
+        return (products.Apply(), products.Initializers);
+
+        TensorData? Constant(string name) => generated.GetValueOrDefault(name)
+            ?? (graph.Constant(name) is { } tensor ? file.Read(tensor) : null);
+
+        DataType? TypeOf(string value) => graph.TypeOf(value)?.TensorType is { ElemType: > 0 } type ? (DataType)type.ElemType : null;
+    }
+
+    /// <summary>
+    /// The initializers among <paramref name="names"/>: the original's in its order, then those added, in ordinal order, then those of
+    /// joined products.
+    /// </summary>
+    private IEnumerable<(TensorProto Header, TensorData Data)> Initializers(
+        EmittedLayers emission, HashSet<string> names, IReadOnlyDictionary<string, TensorData>? joined = null)
     {
         foreach (TensorProto tensor in graph.Graph.Initializer.Where(tensor => names.Contains(tensor.Name)))
         {
@@ -258,7 +290,8 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
             yield return (Header(tensor.Name, data), data);
         }
 
-        foreach ((string name, TensorData data) in emission.Initializers.Where(entry => names.Contains(entry.Key)))
+        foreach ((string name, TensorData data) in emission.Initializers.Where(entry => names.Contains(entry.Key))
+            .Concat((joined ?? new Dictionary<string, TensorData>()).OrderBy(entry => entry.Key, StringComparer.Ordinal)))
         {
             yield return (Header(name, data), data);
         }

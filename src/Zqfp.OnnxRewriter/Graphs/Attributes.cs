@@ -17,6 +17,9 @@ internal static class Attributes
     public static AttributeProto Make(string name, long value) =>
         new() { Name = name, I = value, Type = AttributeType.Int };
 
+    public static AttributeProto Make(string name, float value) =>
+        new() { Name = name, F = value, Type = AttributeType.Float };
+
     public static AttributeProto Make(string name, IReadOnlyList<long> values) =>
         new() { Name = name, Ints = { values }, Type = AttributeType.Ints };
 

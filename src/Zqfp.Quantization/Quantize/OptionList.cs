@@ -47,6 +47,7 @@ internal static class OptionList
             ("calibrate-on", Word(options.CalibrateOn)),
             ("profile", string.Join(", ", options.Profiles.Select(Word))),
             ("accuracy-level", options.Profiles.Contains(EmissionProfile.Stock) ? Number(options.AccuracyLevel) : null),
+            ("fuse", options.Fusion == OperatorFusion.None ? null : Word(options.Fusion)),
             ("include", Patterns(options.Selection.Include)),
             ("exclude", Patterns(options.Selection.Exclude)),
             ("min-size", options.Selection.MinSize == 0 ? null : options.Selection.MinSize.ToString(CultureInfo.InvariantCulture)),

@@ -43,6 +43,7 @@ internal sealed class QuantizationRun
         _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom)
         {
             AccuracyLevel = options.AccuracyLevel,
+            Fusion = options.Fusion,
         };
     }
 

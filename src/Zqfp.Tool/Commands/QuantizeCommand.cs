@@ -75,6 +75,7 @@ internal static class QuantizeCommand
             Selection = given.Selection(),
             Profiles = given.Choices<EmissionProfile>("--profile"),
             AccuracyLevel = given.Whole("--accuracy-level"),
+            Fusion = given.Choice<OperatorFusion>("--fuse"),
             Target = given.Choice<OutputTarget>("--for"),
             OperatorLibrary = given.Text("--operators-library"),
             WorkFolder = given.Text("--work"),

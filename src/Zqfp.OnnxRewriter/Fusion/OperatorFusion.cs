@@ -1,0 +1,14 @@
+namespace Zqfp.OnnxRewriter;
+
+/// <summary>What is made fewer, larger operators when a model is written.</summary>
+internal enum OperatorFusion
+{
+    /// <summary>Nothing: a node for each layer and for each value that is quantized.</summary>
+    None,
+
+    /// <summary>
+    /// Products of one input become one; norms and gated SiLUs quantize what they make. For GPUs, where each kernel costs
+    /// microseconds.
+    /// </summary>
+    All,
+}
