@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
-using Zqfp.CudaOps;
 
 namespace Zqfp.ModelBench;
 
@@ -39,9 +38,9 @@ internal sealed class Candidate : IDisposable
     /// <param name="path">The model.</param>
     /// <param name="kind">What it is.</param>
     /// <param name="workspace">What its runs read and write.</param>
-    /// <param name="operators">The operators of domain zqfp.</param>
+    /// <param name="operators">Adds the operators of domain zqfp to a session's options.</param>
     /// <param name="onDevice">In the CUDA provider, every node of it; otherwise on the processor.</param>
-    public static Candidate Open(string path, WeightKind kind, Workspace workspace, OperatorDomain operators, bool onDevice)
+    public static Candidate Open(string path, WeightKind kind, Workspace workspace, Action<SessionOptions> operators, bool onDevice)
     {
         using var options = new SessionOptions();
         if (onDevice)
@@ -52,7 +51,7 @@ internal sealed class Candidate : IDisposable
             options.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1");
         }
 
-        options.Add(operators);
+        operators(options);
         return new Candidate(kind, new InferenceSession(path, options), workspace);
     }
 

@@ -8,9 +8,9 @@ namespace Zqfp.ModelBench;
 /// <summary>All candidates over all scenarios on one GPU.</summary>
 /// <param name="report">Where the tables go.</param>
 /// <param name="context">The device.</param>
-/// <param name="operators">The operators of domain zqfp.</param>
+/// <param name="operators">Adds the operators of domain zqfp to a session's options.</param>
 /// <param name="rounds">How often the candidates take turns; 0 computes each scenario a few times for a profiler, and times nothing.</param>
-internal sealed class Comparison(TextWriter report, CudaContext context, OperatorDomain operators, int rounds)
+internal sealed class Comparison(TextWriter report, CudaContext context, Action<SessionOptions> operators, int rounds)
 {
     public void Run(string folder, DecoderShape shape, int storedLayers, IReadOnlyList<WeightKind> kinds, IReadOnlyList<Scenario> scenarios)
     {

@@ -1,10 +1,11 @@
 using System.Globalization;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp.CudaOps;
 
 namespace Zqfp.ModelBench;
 
 /// <summary>A small decoder of every kind on the device and on the processor: a prompt, then tokens one by one.</summary>
-internal sealed class ProcessorCheck(TextWriter report, CudaContext? context, OperatorDomain operators)
+internal sealed class ProcessorCheck(TextWriter report, CudaContext? context, Action<SessionOptions> operators)
 {
     private static readonly Scenario[] Scenarios =
     [

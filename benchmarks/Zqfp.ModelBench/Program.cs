@@ -1,11 +1,12 @@
 using System.Globalization;
+using Microsoft.ML.OnnxRuntime;
 using Zqfp;
 using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 using Zqfp.ModelBench;
 
 // Usage: Zqfp.ModelBench [check] [compare] [--folder MODELS] [--layers 32] [--stored 2] [--models name,...] [--out FILE]
-//        [--scenarios decode,prompt] [--rounds 3]
+//        [--scenarios decode,prompt] [--rounds 3] [--library zqfp_ops.so]
 // Models are written into the folder where they are not there. check needs no GPU; where there is one it compares it with the processor.
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 int Number(string name, int absent) => Option(name) is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : absent;
@@ -16,9 +17,10 @@ using TextWriter both = new Tee(Console.Out, report);
 try
 {
     using CudaContext? context = CudaContext.IsAvailable ? new CudaContext() : null;
-    var operators = new OperatorDomain(
-        LoadedOnnxRuntime.Find().Api,
-        context is null ? OperatorSets.Cpu() : OperatorSets.CudaProvider(new DeviceSession(0, null)));
+    var domain = new OperatorDomain(LoadedOnnxRuntime.Find().Api, OperatorSets.WhatIsThere());
+    Action<SessionOptions> operators = Option("--library") is { } library
+        ? options => options.RegisterCustomOpLibrary(library)
+        : options => options.Add(domain);
     both.WriteLine($"{context?.Name ?? "the processor"}, ONNX Runtime {LoadedOnnxRuntime.Find().Api.RuntimeVersion}, driver "
         + $"{context?.DriverVersion.ToString(CultureInfo.InvariantCulture) ?? "none"}");
     bool fits = true;
@@ -33,7 +35,7 @@ try
         DecoderShape shape = DecoderShape.Llama7B with { Layers = Number("--layers", 32) };
         string[]? names = Option("--models")?.Split(',');
         string wanted = Option("--scenarios") ?? "decode,prompt";
-        Scenario[] decode = [new(1, 1, 512, 1024), new(16, 1, 512, 1024)];
+        Scenario[] decode = [new(1, 1, 512, 1024), new(16, 1, 128, 1024), new(16, 1, 512, 1024)];
         Scenario[] prompts = [new(1, 256, 0, 1024), new(1, 2048, 0, 2304)];
         both.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{shape.Layers} layers, {shape.Weights / 1e9:F2} billion weights in them"));
         Directory.CreateDirectory(folder);

@@ -26,7 +26,7 @@ public static unsafe class Exports
             lock (Gate)
             {
                 _api ??= OrtApi.FromBase((void*)apiBase);
-                _domain ??= new OperatorDomain(_api, OperatorSets.Cpu());
+                _domain ??= new OperatorDomain(_api, OperatorSets.WhatIsThere());
                 _domain.AddTo(options);
             }
             return 0;

@@ -27,6 +27,13 @@ internal static class OperatorSets
     public static IReadOnlyList<OrtOperator> CudaProvider(DeviceSession device) =>
         [.. Cpu(), .. CudaOps.CudaProvider.Operators(device, CudaOps.CudaProvider.Name)];
 
+    /// <summary>
+    /// Those of a program that chooses providers itself, and says nothing of it to the operators: with the CUDA provider's where the first
+    /// device and the compiler are there. Nothing is created on the device before a session puts a node on it.
+    /// </summary>
+    public static IReadOnlyList<OrtOperator> WhatIsThere() =>
+        CudaContext.IsHopper(0) && KernelCompiler.IsAvailable ? CudaProvider(new DeviceSession(0, null)) : Cpu();
+
     /// <summary>The processor's operators, with the products that the GPU computes copied there and back.</summary>
     public static IReadOnlyList<OrtOperator> CudaProducts(DeviceSession device) =>
     [

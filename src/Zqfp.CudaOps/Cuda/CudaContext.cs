@@ -63,6 +63,21 @@ internal sealed unsafe class CudaContext : IDisposable
         }
     }
 
+    /// <summary>Whether a device is there and of compute capability 9.0. Nothing is created on it.</summary>
+    /// <param name="ordinal">Device number, from 0.</param>
+    public static bool IsHopper(int ordinal)
+    {
+        if (!IsAvailable)
+        {
+            return false;
+        }
+
+        DriverApi driver = DriverApi.Instance;
+        int device, major, minor;
+        return driver.DeviceGet(&device, ordinal) == 0 && driver.DeviceGetAttribute(&major, MajorAttribute, device) == 0
+            && driver.DeviceGetAttribute(&minor, MinorAttribute, device) == 0 && (major, minor) == (9, 0);
+    }
+
     /// <summary>The device's name.</summary>
     public string Name { get; }
 
