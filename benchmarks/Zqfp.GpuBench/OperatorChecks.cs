@@ -116,14 +116,15 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
             .. names.Select((name, i) => (name, (OrtElementType)type, (long[])[tokens, width],
                 Typed(Problem.RandomTokens(tokens, width, seed: columns + i), kind)))
         ];
-        Fused($"GateQuantizeTokens{(isPacked ? " packed" : "")}", model, inputs, tokens, columns, kind, block, hasSum: false, processor, gpu);
+        Fused($"GateQuantizeTokens{(isPacked ? " packed" : "")}", model, inputs, tokens, columns, kind, block, hasSum: false,
+            processor, gpu);
     }
 
     /// <summary>
     /// Sums of norms are added in another order than the processor's, and the exponential is another: a code may be the next one, rarely.
     /// </summary>
-    private void Fused(string name, byte[] model, (string, OrtElementType, long[], byte[])[] inputs, int tokens, int columns, ElementKind kind,
-        int block, bool hasSum, OperatorDomain processor, OperatorDomain gpu)
+    private void Fused(string name, byte[] model, (string, OrtElementType, long[], byte[])[] inputs, int tokens, int columns,
+        ElementKind kind, int block, bool hasSum, OperatorDomain processor, OperatorDomain gpu)
     {
         (string, OrtElementType, long[])[] outputs =
         [

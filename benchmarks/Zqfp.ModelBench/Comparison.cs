@@ -9,7 +9,7 @@ namespace Zqfp.ModelBench;
 /// <param name="report">Where the tables go.</param>
 /// <param name="context">The device.</param>
 /// <param name="operators">Adds the operators of domain zqfp to a session's options.</param>
-/// <param name="rounds">How often the candidates take turns; 0 computes each scenario a few times for a profiler, and times nothing.</param>
+/// <param name="rounds">How often the candidates take turns; 0 computes each scenario a few times, for a profiler.</param>
 internal sealed class Comparison(TextWriter report, CudaContext context, Action<SessionOptions> operators, int rounds)
 {
     public void Run(string folder, DecoderShape shape, int storedLayers, IReadOnlyList<WeightKind> kinds, IReadOnlyList<Scenario> scenarios)
@@ -101,7 +101,8 @@ internal sealed class Comparison(TextWriter report, CudaContext context, Action<
     /// <summary>What the device's memory holds, of all processes.</summary>
     private static long UsedMegabytes()
     {
-        using Process process = Process.Start(new ProcessStartInfo("nvidia-smi", "--query-gpu=memory.used --format=csv,noheader,nounits -i 0")
+        using Process process = Process.Start(new ProcessStartInfo(
+            "nvidia-smi", "--query-gpu=memory.used --format=csv,noheader,nounits -i 0")
         {
             RedirectStandardOutput = true,
         })!;
@@ -111,5 +112,7 @@ internal sealed class Comparison(TextWriter report, CudaContext context, Action<
     }
 
     private void Row(params object[] cells) => report.WriteLine(
-        $"| {string.Join(" | ", cells.Select(cell => cell is double number ? number.ToString("F3", CultureInfo.InvariantCulture) : cell))} |");
+        $"| {string.Join(" | ", cells.Select(Text))} |");
+
+    private static object Text(object cell) => cell is double number ? number.ToString("F3", CultureInfo.InvariantCulture) : cell;
 }

@@ -37,11 +37,15 @@ try
         string wanted = Option("--scenarios") ?? "decode,prompt";
         Scenario[] decode = [new(1, 1, 512, 1024), new(16, 1, 128, 1024), new(16, 1, 512, 1024)];
         Scenario[] prompts = [new(1, 256, 0, 1024), new(1, 2048, 0, 2304)];
-        both.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{shape.Layers} layers, {shape.Weights / 1e9:F2} billion weights in them"));
+        both.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"{shape.Layers} layers, {shape.Weights / 1e9:F2} billion weights in them"));
         Directory.CreateDirectory(folder);
         new Comparison(both, context, operators, Number("--rounds", 3)).Run(
             folder, shape, Number("--stored", 2), [.. WeightKind.All.Where(kind => names is null || names.Contains(kind.Name))],
-            [.. wanted.Contains("decode", StringComparison.Ordinal) ? decode : [], .. wanted.Contains("prompt", StringComparison.Ordinal) ? prompts : []]);
+            [
+                .. wanted.Contains("decode", StringComparison.Ordinal) ? decode : [],
+                .. wanted.Contains("prompt", StringComparison.Ordinal) ? prompts : [],
+            ]);
     }
 
     return fits ? 0 : 1;

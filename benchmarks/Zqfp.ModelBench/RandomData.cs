@@ -5,7 +5,7 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.ModelBench;
 
-/// <summary>A data file of random tensors. Tensors written under the same stored name have the same bytes, which are written once.</summary>
+/// <summary>A data file of random tensors. Tensors of one stored name have the same bytes, which are written once.</summary>
 internal sealed class RandomData : IDisposable
 {
     private const int TableLength = 1 << 22;

@@ -37,7 +37,8 @@ internal static class OperatorSets
     /// <summary>The processor's operators, with the products that the GPU computes copied there and back.</summary>
     public static IReadOnlyList<OrtOperator> CudaProducts(DeviceSession device) =>
     [
-        .. Cpu().Where(one => !MatMulSignature.All.Any(signature => signature.Name == one.Name && DeviceMatMulLayer.IsWorthCopies(signature))),
+        .. Cpu().Where(one =>
+            !MatMulSignature.All.Any(signature => signature.Name == one.Name && DeviceMatMulLayer.IsWorthCopies(signature))),
         .. MatMulSignature.All.Where(DeviceMatMulLayer.IsWorthCopies).Select(signature => new DeviceMatMulOperator(signature, device)),
     ];
 }

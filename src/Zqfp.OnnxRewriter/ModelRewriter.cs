@@ -267,8 +267,8 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         nodes = new QuantizingNorms(new FusedNodes(nodes, outputs), Constant, TypeOf).Apply();
         nodes = QuantizingGates.Apply(new FusedNodes(nodes, outputs));
         long opset = file.Envelope.OpsetImport.First(import => import.Domain.Length == 0).Version;
-        var products = new JoinedProducts(
-            new FusedNodes(nodes, outputs), generated, Constant, Math.Max(opset, emission.Emitter.Needs.Opset) >= FirstOpsetWithSizesOfSplit);
+        bool canSplit = Math.Max(opset, emission.Emitter.Needs.Opset) >= FirstOpsetWithSizesOfSplit;
+        var products = new JoinedProducts(new FusedNodes(nodes, outputs), generated, Constant, canSplit);
         return (products.Apply(), products.Initializers);
 
         TensorData? Constant(string name) => generated.GetValueOrDefault(name)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.CudaOps.Tests;
@@ -116,7 +117,8 @@ public sealed class FusedQuantizationTests
         where T : unmanaged
     {
         (byte[] expected, float[] expectedScales, _) = Run<T>(
-            OperatorNames.QuantizeTokens, [("x", values, [tokens, columns])], ["q", "s"], tokens, columns, Onnx.Attribute("rotation", rotation));
+            OperatorNames.QuantizeTokens, [("x", values, [tokens, columns])], ["q", "s"], tokens, columns,
+            Onnx.Attribute("rotation", rotation));
         Assert.All(scales.Zip(expectedScales), pair => Assert.Equal(1, pair.First / pair.Second, 2e-3));
         Assert.All(codes.Zip(expected), pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, 1));
         Assert.InRange(codes.Zip(expected).Count(pair => pair.First != pair.Second), 0, 1 + (codes.Length / 50));
@@ -155,7 +157,7 @@ public sealed class FusedQuantizationTests
         OrtValue[] made = session.Run([.. inputs.Select(input => input.Name)], given, ["values", .. outputs.Skip(1)]);
         byte[] codes = [.. made[0].GetTensorDataAsSpan<float>().ToArray().Select(value => (byte)Reference.NearestFp8(value))];
         float[] scales = made[1].GetTensorDataAsSpan<float>().ToArray();
-        T[] sum = outputs.Length > 2 ? System.Runtime.InteropServices.MemoryMarshal.Cast<byte, T>(made[2].GetTensorMutableRawData()).ToArray() : [];
+        T[] sum = outputs.Length > 2 ? MemoryMarshal.Cast<byte, T>(made[2].GetTensorMutableRawData()).ToArray() : [];
         Array.ForEach(given, value => value.Dispose());
         Array.ForEach(made, value => value.Dispose());
         return (codes, scales, sum);

@@ -50,7 +50,10 @@ internal sealed class DeviceLinear : IDisposable
             codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, factorB?.Address ?? 0,
             Rank, Rows, Columns, constants.GroupSize);
         _forTokens =
-            [.. tokens.Select(kind => (kind, Project(kind), (UnpackedPlan?)new UnpackedPlan(kernels, weight, constants.Format, kind, output)))];
+        [
+            .. tokens.Select(kind =>
+                (kind, Project(kind), (UnpackedPlan?)new UnpackedPlan(kernels, weight, constants.Format, kind, output)))
+        ];
 
         TokenProjection? Project(ElementKind? kind) => Rank == 0 ? null : kernels.PlanProjection(Columns, kind);
     }

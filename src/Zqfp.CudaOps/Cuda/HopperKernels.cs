@@ -229,7 +229,9 @@ internal sealed class HopperKernels : IDisposable
     /// <param name="tokens">Element type of the tokens; null for E4M3 codes.</param>
     public TokenProjection PlanProjection(int columns, ElementKind? tokens) => columns % 8 == 0 && tokens is null
         ? new TokenProjection(Kernel("project_tokens", "project_tokens.cu", 0, []), TokensOfBlock: 16, Threads: 512, HasCount: true)
-        : new TokenProjection(Kernel("project_simple", "project_simple.cu", 0, [$"INPUT={tokens?.ToString() ?? "Fp8"}"]), TokensOfBlock: 1, Threads: 256, HasCount: false);
+        : new TokenProjection(
+            Kernel("project_simple", "project_simple.cu", 0, [$"INPUT={tokens?.ToString() ?? "Fp8"}"]),
+            TokensOfBlock: 1, Threads: 256, HasCount: false);
 
     /// <summary>The quantization of tokens whose address and length suit vectors of 8; null where they do not.</summary>
     /// <param name="kind">Element type of X.</param>

@@ -12,8 +12,10 @@ internal sealed class StreamScratch(CudaContext context) : IDisposable
     private readonly ConcurrentDictionary<nint, DeviceMemory> _current = new();
     private readonly List<DeviceMemory> _all = [];
 
-    /// <summary>The address, a multiple of 256, of at least so many bytes that were zero at first, for kernels of a stream; 0 where none are
-    /// asked for.</summary>
+    /// <summary>
+    /// The address, a multiple of 256, of at least so many bytes that were zero at first, for kernels of a stream; 0 where none are
+    /// asked for.
+    /// </summary>
     /// <param name="stream">Stream handle.</param>
     /// <param name="bytes">Size.</param>
     /// <exception cref="ZqfpException">ZQFP4104: out of memory.</exception>

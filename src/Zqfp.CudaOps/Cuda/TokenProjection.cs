@@ -27,6 +27,7 @@ internal sealed record TokenProjection(CudaKernel Kernel, int TokensOfBlock, int
 
         arguments.Add(columns);
         arguments.Add(rank);
-        Kernel.Launch(stream, new LaunchSize((tokens.Count + TokensOfBlock - 1) / TokensOfBlock, rank / 8, 1, Threads), ref arguments, overlap);
+        int blocks = (tokens.Count + TokensOfBlock - 1) / TokensOfBlock;
+        Kernel.Launch(stream, new LaunchSize(blocks, rank / 8, 1, Threads), ref arguments, overlap);
     }
 }

@@ -63,7 +63,7 @@ internal sealed class UnpackedPlan
 
         int index = tokens.Count <= TokensOfTiles[0] ? 0 : tokens.Count <= TokensOfTiles[1] ? 1 : 2;
         int width = TokensOfTiles[index];
-        _half[index].Launch(
-            stream, new LaunchSize((_weight.Rows + Rows - 1) / Rows, (tokens.Count + width - 1) / width, 1, Threads), ref arguments, overlap);
+        LaunchSize size = new((_weight.Rows + Rows - 1) / Rows, (tokens.Count + width - 1) / width, 1, Threads);
+        _half[index].Launch(stream, size, ref arguments, overlap);
     }
 }

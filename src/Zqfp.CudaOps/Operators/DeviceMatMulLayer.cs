@@ -15,7 +15,8 @@ internal sealed class DeviceMatMulLayer : IDisposable
         device.Rent();
         try
         {
-            Linear = constants.Rows == 0 ? null : device.Load(constants, output == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16);
+            ElementKind kind = output == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
+            Linear = constants.Rows == 0 ? null : device.Load(constants, kind);
         }
         catch
         {

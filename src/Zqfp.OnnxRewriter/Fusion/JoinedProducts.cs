@@ -58,8 +58,11 @@ internal sealed class JoinedProducts(
     }
 
     /// <summary>What products must have in common.</summary>
-    private static string Key(Part part) => FormattableString.Invariant(
-        $"{part.Node.OpType} {part.Node.Input[0]} {part.Node.Input[1]} {Attributes.Int(part.Node, OperatorNames.GroupSize, 0)} {Attributes.Int(part.Node, OperatorNames.OutputType, 1)} {part.Codes.Type} {part.Codes.Dims[1]}");
+    private static (string, string, string, long, long, DataType, long) Key(Part part) =>
+    (
+        part.Node.OpType, part.Node.Input[0], part.Node.Input[1], Attributes.Int(part.Node, OperatorNames.GroupSize, 0),
+        Attributes.Int(part.Node, OperatorNames.OutputType, 1), part.Codes.Type, part.Codes.Dims[1]
+    );
 
     /// <summary>A product whose constants can be joined; null for any other node.</summary>
     private Part? Read(NodeProto node)
@@ -79,7 +82,8 @@ internal sealed class JoinedProducts(
         TensorData? bias = optional[0].Length > 0 ? constant(optional[0]) : null;
         TensorData? down = generated.GetValueOrDefault(optional[1]), up = generated.GetValueOrDefault(optional[2]);
         bool fits = (optional[0].Length == 0 || bias is { Type: DataType.Float or DataType.Float16 })
-            && (down is null) == (optional[1].Length == 0) && down?.Type is null or DataType.Float16 && up?.Type is null or DataType.Float16;
+            && (down is null) == (optional[1].Length == 0)
+            && down?.Type is null or DataType.Float16 && up?.Type is null or DataType.Float16;
         TensorData?[] read = [.. node.Input.Skip(3).Take(scales).Select(name => generated.GetValueOrDefault(name))];
         return fits && Array.TrueForAll(read, data => data is not null) ? new Part(node, codes, read!, bias, down, up) : null;
     }
@@ -124,7 +128,8 @@ internal sealed class JoinedProducts(
     private NodeProto Split(NodeProto joined, Part[] parts)
     {
         long[] sizes = [.. parts.Select(part => part.Rows)];
-        string name = Add(joined.Input[2] + ".sizes", new TensorData(DataType.Int64, [sizes.Length], MemoryMarshal.AsBytes<long>(sizes).ToArray()));
+        byte[] bytes = MemoryMarshal.AsBytes<long>(sizes).ToArray();
+        string name = Add(joined.Input[2] + ".sizes", new TensorData(DataType.Int64, [sizes.Length], bytes));
         return new NodeProto
         {
             OpType = "Split",

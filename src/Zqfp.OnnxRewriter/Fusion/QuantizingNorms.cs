@@ -15,8 +15,8 @@ internal sealed class QuantizingNorms(FusedNodes nodes, Func<string, TensorData?
     private const float UsualEpsilon = 1e-5f;
 
     /// <summary>What a norm reads and makes.</summary>
-    private sealed record Norm(NodeProto First, IEnumerable<NodeProto> Others, string X, string Gain, string? Skip, string? Shift, string? Sum,
-        float Epsilon, bool IsCentered);
+    private sealed record Norm(NodeProto First, IEnumerable<NodeProto> Others, string X, string Gain, string? Skip, string? Shift,
+        string? Sum, float Epsilon, bool IsCentered);
 
     public List<NodeProto> Apply()
     {
@@ -106,8 +106,8 @@ internal sealed class QuantizingNorms(FusedNodes nodes, Func<string, TensorData?
         }
 
         return new Norm(
-            scale, [.. inner, squareRoot, added, mean, square], x, scale.Input.First(input => input != scaled.Other), null, null, null, number,
-            IsCentered: false);
+            scale, [.. inner, squareRoot, added, mean, square], x, scale.Input.First(input => input != scaled.Other), null, null, null,
+            number, IsCentered: false);
     }
 
     private bool IsSquareOf(NodeProto node, string x) => node.Input[0] == x

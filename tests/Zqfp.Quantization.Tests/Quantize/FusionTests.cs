@@ -228,8 +228,14 @@ public sealed class FusionTests : IDisposable
 
         public Graph Node(string op, string[] inputs, string output, params AttributeProto[] attributes)
         {
-            Model.Graph.Node.Add(
-                new NodeProto { OpType = op, Name = $"make {output}", Input = { inputs }, Output = { output }, Attribute = { attributes } });
+            Model.Graph.Node.Add(new NodeProto
+            {
+                OpType = op,
+                Name = $"make {output}",
+                Input = { inputs },
+                Output = { output },
+                Attribute = { attributes },
+            });
             return this;
         }
 
