@@ -106,7 +106,9 @@ public sealed class FusionTests : IDisposable
                     rewriter.Replace([.. stage.Select(layer => Quantized(layer, rank, rotation))]);
                 }
 
-                rewriter.Save(written[(int)fusion], EmissionProfile.Custom, [], "zqfp.content", CancellationToken.None);
+                using ModelWriter model = rewriter.Write(
+                    written[(int)fusion], EmissionProfile.Custom, [], "zqfp.content", CancellationToken.None);
+                model.Commit();
             }
         }
 
