@@ -45,21 +45,14 @@ internal readonly unsafe ref struct OrtKernelContext
     }
 
     /// <summary>An output of a given shape, whose memory is not initialized.</summary>
+    public OrtTensorView Output(int index, scoped ReadOnlySpan<long> shape) => new(_api, MakeOutput(index, shape));
+
+    /// <summary>An output of a given shape, whose memory is not initialized.</summary>
     /// <param name="index">Position among the outputs.</param>
-    /// <param name="type">The element type that shape inference gave it.</param>
+    /// <param name="type">The element type that shape inference gave it, which is not asked for again.</param>
     /// <param name="shape">The dimensions.</param>
-    public OrtTensorView Output(int index, OrtElementType type, scoped ReadOnlySpan<long> shape)
-    {
-        void* value;
-        fixed (long* dimensions = shape)
-        {
-            _api.Check(
-                ((delegate* unmanaged[Cdecl]<void*, nuint, long*, nuint, void**, void*>)_api[OrtSlot.KernelContextGetOutput])(
-                    _context, (nuint)index, dimensions, (nuint)shape.Length, &value),
-                "making an output");
-        }
-        return new OrtTensorView(_api, value, type, shape);
-    }
+    public OrtTensorView Output(int index, OrtElementType type, scoped ReadOnlySpan<long> shape) =>
+        new(_api, MakeOutput(index, shape), type, shape);
 
     /// <summary>Runs a loop on the session's own threads and returns when it is done. Allocates nothing.</summary>
     /// <param name="count">Indices 0 .. count - 1 are run, each once.</param>
@@ -83,6 +76,19 @@ internal readonly unsafe ref struct OrtKernelContext
                 _context, &ParallelLoop.RunIndex, (nuint)count, 0, &loop),
             "running a parallel loop");
         loop.Rethrow();
+    }
+
+    private void* MakeOutput(int index, scoped ReadOnlySpan<long> shape)
+    {
+        void* value;
+        fixed (long* dimensions = shape)
+        {
+            _api.Check(
+                ((delegate* unmanaged[Cdecl]<void*, nuint, long*, nuint, void**, void*>)_api[OrtSlot.KernelContextGetOutput])(
+                    _context, (nuint)index, dimensions, (nuint)shape.Length, &value),
+                "making an output");
+        }
+        return value;
     }
 
     /// <summary>A loop as ONNX Runtime sees it: a pointer to this, and an index. Lives on the stack of the caller, who waits.</summary>
