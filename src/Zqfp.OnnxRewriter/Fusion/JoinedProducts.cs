@@ -30,9 +30,13 @@ internal sealed class JoinedProducts(
         Dictionary<string, NodeProto> gates = nodes.Nodes
             .Where(node => node.Domain == OperatorNames.Domain && node.OpType == OperatorNames.GateQuantizeTokens && node.Input.Count == 2)
             .GroupBy(node => node.Input[0]).ToDictionary(group => group.Key, group => group.First());
-        foreach (IGrouping<string, Part> group in nodes.Nodes.Select(Read).OfType<Part>().GroupBy(Key).Where(group => group.Count() > 1))
+        foreach (Part[] parts in nodes.Nodes.Select(Read).OfType<Part>().GroupBy(Key, (_, group) => group.ToArray()))
         {
-            Part[] parts = [.. group];
+            if (parts.Length == 1)
+            {
+                continue;
+            }
+
             NodeProto? gate = parts.Length == 2 ? parts.Select(part => gates.GetValueOrDefault(part.Node.Output[0]))
                 .FirstOrDefault(found => found is not null && parts.All(part =>
                     found.Input.Contains(part.Node.Output[0]) && nodes.Reads(part.Node.Output[0]) == 1))
