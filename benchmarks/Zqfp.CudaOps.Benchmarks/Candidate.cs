@@ -36,6 +36,7 @@ internal sealed record Candidate(string Name, Func<int, int, double> BitsPerWeig
             (i, n, k) => Quantized(OperatorNames.MatMulW4A8, i, n, k, Rank)),
         new("zqfp W4A16", (_, _) => 4 + GroupScaleBits, (i, n, k) => Quantized(OperatorNames.MatMulW4A16, i, n, k)),
         new("zqfp W8A8", (_, _) => 8 + GroupScaleBits, (i, n, k) => Quantized(OperatorNames.MatMulW8A8, i, n, k)),
+        new("zqfp W8A16", (_, _) => 8 + GroupScaleBits, (i, n, k) => Quantized(OperatorNames.MatMulW8A16, i, n, k)),
     ];
 
     private static Layer Float(int i, int n, int k) => new(
@@ -58,7 +59,7 @@ internal sealed record Candidate(string Name, Func<int, int, double> BitsPerWeig
 
     private static Layer Quantized(string name, int i, int n, int k, int rank = 0)
     {
-        bool quantizedActivations = name != OperatorNames.MatMulW4A16;
+        bool quantizedActivations = name is not (OperatorNames.MatMulW4A16 or OperatorNames.MatMulW8A16);
         string[] tokens = quantizedActivations ? [$"xq{i}", $"sx{i}"] : [$"x{i}"];
         string[] factors = rank > 0 ? ["", $"a{i}", $"b{i}"] : [];
         long[] groups = [n, (k + Group - 1) / Group];
@@ -67,7 +68,7 @@ internal sealed record Candidate(string Name, Func<int, int, double> BitsPerWeig
         return new(
             quantizedActivations ? [Onnx.Node("zqfp", OperatorNames.QuantizeTokens, [$"x{i}"], tokens), product] : [product],
             [
-                name == OperatorNames.MatMulW8A8
+                name is OperatorNames.MatMulW8A8 or OperatorNames.MatMulW8A16
                     ? new($"w{i}", Onnx.Float8E4M3FN, [n, k], RandomContent.Fp8)
                     : new($"w{i}", Onnx.Float4E2M1, [n, k], RandomContent.Bytes),
                 new($"e{i}", Onnx.UInt8, groups, RandomContent.Exponents),

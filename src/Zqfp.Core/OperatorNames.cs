@@ -27,6 +27,9 @@ internal static class OperatorNames
     /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?) -> Y</c>: FP8 weights under power-of-two group scales, FP8 activations.</summary>
     public const string MatMulW8A8 = "MatMulW8A8";
 
+    /// <summary><c>(X, W, E, S, bias?, A?, B?) -> Y</c>: FP8 weights under power-of-two group scales, activations as they are.</summary>
+    public const string MatMulW8A16 = "MatMulW8A16";
+
     /// <summary>What stands before the name of a product in that of its form for experts.</summary>
     public const string ExpertPrefix = "Expert";
 

@@ -17,6 +17,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     public const int DefaultAccuracyLevel = 4;
 
     private readonly List<IReadOnlyList<QuantizedLayerTensors>> _stages = [];
+    private readonly List<QuantizedEmbedding> _embeddings = [];
     private readonly EmittedLayers _running = new(LayerEmitter.Of(running, graph));
 
     /// <summary>
@@ -37,6 +38,13 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
 
         _stages.Add(layers);
         _running.Add(layers);
+    }
+
+    /// <summary>Replaces an embedding.</summary>
+    public void Replace(QuantizedEmbedding embedding)
+    {
+        _embeddings.Add(embedding);
+        _running.Add(embedding);
     }
 
     /// <summary>Checks that the model can be written in <paramref name="profile"/>, before any work goes into it.</summary>
@@ -189,6 +197,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     {
         var emission = new EmittedLayers(LayerEmitter.Of(profile, graph, AccuracyLevel));
         _stages.ForEach(emission.Add);
+        _embeddings.ForEach(emission.Add);
         List<NodeProto> nodes = Live(emission.SpellExperts(emission.Expand(graph.Nodes)), graph.Graph.Output.Select(output => output.Name));
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. graph.Graph.Output.Select(output => output.Name)];
         HashSet<string> made = [.. nodes.SelectMany(node => node.Output)];

@@ -40,7 +40,7 @@ internal sealed class ModelWriter : IDisposable
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             hash.AppendData(model.ToByteArray());
             byte[] buffer = new byte[CopyBlock];
-            Dictionary<(nint Address, long Length), long> written = [];
+            Dictionary<Place, long> written = [];
             foreach ((TensorProto header, TensorData content) in initializers)
             {
                 model.Graph.Initializer.Add(
@@ -101,7 +101,7 @@ internal sealed class ModelWriter : IDisposable
         new("ZQFP0002", $"'{path}' cannot be written: {e.Message}", path, e);
 
     private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data,
-        IncrementalHash hash, byte[] buffer, Dictionary<(nint Address, long Length), long> written, CancellationToken cancellation)
+        IncrementalHash hash, byte[] buffer, Dictionary<Place, long> written, CancellationToken cancellation)
     {
         hash.AppendData(header.ToByteArray());
         if (data.ByteLength < ModelRewriter.InlineLimit)
@@ -110,9 +110,9 @@ internal sealed class ModelWriter : IDisposable
             return ModelRewriter.Inline(header, data);
         }
 
-        // Initializers that lie in one place of the original's data lie in one place again.
-        (nint Address, long Length) place = (data.Address ?? 0, data.ByteLength);
-        if (data.Address is not null && written.TryGetValue(place, out long known))
+        // Initializers that lie in one place of the original's data, or of memory, lie in one place again.
+        Place place = data.Address is { } address ? new(address, default, data.ByteLength) : new(0, data.Memory, data.ByteLength);
+        if (place.IsKnown && written.TryGetValue(place, out long known))
         {
             return ModelRewriter.External(header, location, known, data.ByteLength);
         }
@@ -129,11 +129,17 @@ internal sealed class ModelWriter : IDisposable
             stream.Write(block);
         }
 
-        if (data.Address is not null)
+        if (place.IsKnown)
         {
             written.Add(place, offset);
         }
 
         return ModelRewriter.External(header, location, offset, data.ByteLength);
+    }
+
+    /// <summary>Where a tensor's bytes are: in a mapped file, or in memory. Equal for tensors that have the same bytes.</summary>
+    private readonly record struct Place(nint Address, ReadOnlyMemory<byte> Memory, long Length)
+    {
+        public bool IsKnown => Address != 0 || !Memory.IsEmpty;
     }
 }

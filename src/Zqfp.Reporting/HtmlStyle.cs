@@ -17,7 +17,7 @@ internal static class HtmlStyle
         summary { cursor: pointer; color: var(--soft); margin: .8rem 0 .3rem; }
         .bar { background: var(--line); border-radius: 3px; height: .7rem; min-width: 6rem; } .bar i { display: block; height: 100%; border-radius: 3px; background: var(--blue); }
         .stack { display: flex; height: 1.7rem; border-radius: 5px; overflow: hidden; margin: .15rem 0 .7rem; } .stack i { display: block; } .key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .88rem; } .key i { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin-right: .4rem; vertical-align: -1px; }
-        .blue { background: var(--blue); } .teal { background: var(--teal); } .amber { background: var(--amber); } .grey { background: var(--grey); }
+        .blue { background: var(--blue); } .teal { background: var(--teal); } .amber { background: var(--amber); } .grey { background: var(--grey); } .green { background: var(--green); }
         .grid { width: auto; } .grid td { border: 2px solid var(--paper); border-radius: 6px; padding: .35rem .7rem; text-align: center; min-width: 4.2rem; font-variant-numeric: tabular-nums; } .grid th { border: 0; padding: .3rem .7rem; }
         .grid th + th { text-align: center; }
         .strip { position: relative; height: 1.1rem; min-width: 13rem; margin: 0 1rem; } .strip i { position: absolute; top: .3rem; height: .5rem; } .strip .line { left: 0; right: 0; top: .53rem; height: 1px; background: var(--line); } .strip .band { background: var(--blue); opacity: .45; border-radius: 2px; }

@@ -18,7 +18,10 @@ internal static class LayerSection
             ? "Squared error of each layer's output on the calibration text, as a share of all. Layers of other widths and places count "
                 + "differently for perplexity, so it tells where to look, not what it costs."
             : "Errors are not known: the layers were quantized without calibration.").Append("</p>\n");
-        bool hasMap = total > 0 && AppendMap(page, layers, total);
+
+        // A head that has the rows of the embedding is not measured and stands in no block.
+        bool hasMap = total > 0 && AppendMap(page, [.. layers.Where(layer => layer.OutputError is not null
+            || LayerNames.Place(layer) is not null)], total);
         page.Append(hasMap && layers.Count > Unfolded
             ? "<details><summary>layer by layer</summary>\n"
             : "<details open><summary>layer by layer</summary>\n");

@@ -6,7 +6,10 @@ namespace Zqfp.CudaOps.Tests;
 public sealed class MatMulTests
 {
     public static TheoryData<string> Operators =>
-        [OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.MatMulW4A16, OperatorNames.MatMulW8A8];
+    [
+        OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.MatMulW4A16, OperatorNames.MatMulW8A8,
+        OperatorNames.MatMulW8A16,
+    ];
 
     [Theory]
     [MemberData(nameof(Operators))]

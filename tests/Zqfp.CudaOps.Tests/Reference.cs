@@ -72,9 +72,9 @@ internal sealed class Product
 
     private bool Scaled => Operator == OperatorNames.MatMulW4A8Scaled;
 
-    private bool Fp8Weights => Operator == OperatorNames.MatMulW8A8;
+    private bool Fp8Weights => Operator is OperatorNames.MatMulW8A8 or OperatorNames.MatMulW8A16;
 
-    public bool QuantizedActivations => Operator != OperatorNames.MatMulW4A16;
+    public bool QuantizedActivations => Operator is not (OperatorNames.MatMulW4A16 or OperatorNames.MatMulW8A16);
 
     public Product Fill(int seed, int largestExponent = 12)
     {

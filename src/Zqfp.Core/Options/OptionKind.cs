@@ -30,6 +30,9 @@ internal enum OptionKind
     /// <summary>A percentage. The sign is required: 0.05 could mean either.</summary>
     Percentage,
 
+    /// <summary>An amount of bytes, see <see cref="ByteSize"/>.</summary>
+    Size,
+
     /// <summary>One of a few words.</summary>
     Choice,
 

@@ -66,6 +66,7 @@ internal sealed class ToolOption(
         OptionKind.Whole => "N",
         OptionKind.Fraction or OptionKind.Positive => "X",
         OptionKind.Percentage => "P%",
+        OptionKind.Size => "SIZE",
         OptionKind.Choice => words,
         OptionKind.ChoiceList => words + ",..",
         OptionKind.Overrides => "PATTERN:KEY=VALUE,..",
@@ -98,6 +99,7 @@ internal sealed class ToolOption(
             OptionKind.Fraction when !(IsNumber(value, out double number) && number <= 1) => "is a number from 0 to 1",
             OptionKind.Positive when !(IsNumber(value, out double number) && number > 0) => "is a positive number",
             OptionKind.Percentage when !IsPercentage(value) => "is a percentage such as 5%",
+            OptionKind.Size when ByteSize.Parse(value) is null => "is a size such as 3GB or 750MB",
             OptionKind.Choice when !Words.Contains(value) => $"is one of {string.Join(", ", Words)}",
             _ => null,
         };

@@ -19,6 +19,7 @@ internal sealed record MatMulSignature(
         new(OperatorNames.MatMulW4A8Scaled, WeightFormat.E2M1, QuantizedActivations: true, PowerOfTwoScales: false),
         new(OperatorNames.MatMulW4A16, WeightFormat.E2M1, QuantizedActivations: false, PowerOfTwoScales: true),
         new(OperatorNames.MatMulW8A8, WeightFormat.E4M3, QuantizedActivations: true, PowerOfTwoScales: true),
+        new(OperatorNames.MatMulW8A16, WeightFormat.E4M3, QuantizedActivations: false, PowerOfTwoScales: true),
     ];
 
     /// <summary>The same products for experts.</summary>

@@ -165,6 +165,7 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
         (WeightCodes.Fp4E2M1, false, ActivationRounding.Fp8) => OperatorNames.MatMulW4A8Scaled,
         (WeightCodes.Fp4E2M1, true, ActivationRounding.None) => OperatorNames.MatMulW4A16,
         (WeightCodes.Fp8E4M3, true, ActivationRounding.Fp8) => OperatorNames.MatMulW8A8,
+        (WeightCodes.Fp8E4M3, true, ActivationRounding.None) => OperatorNames.MatMulW8A16,
         _ => null,
     };
 }

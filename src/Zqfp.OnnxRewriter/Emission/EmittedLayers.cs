@@ -70,6 +70,17 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
         }
     }
 
+    /// <summary>Adds an embedding.</summary>
+    public void Add(QuantizedEmbedding embedding)
+    {
+        var nodes = new EmbeddingNodes(emitter.Marker);
+        _replacements[embedding.Table.Node] = [.. nodes.Of(embedding.Table)];
+        foreach ((string name, TensorData data) in nodes.Initializers(embedding))
+        {
+            _initializers[name] = data;
+        }
+    }
+
     /// <summary>
     /// <paramref name="nodes"/>, or some of them in running order, with layers replaced. What prepares a value for the layers that read it
     /// stands before the first of these that is there: which one that is differs from slice to slice.

@@ -31,6 +31,7 @@ internal static class FunctionBodies
         Product(OperatorNames.MatMulW4A8Scaled, ["Xq", "Sx"], isFourBit: true, hasExponents: false),
         Product(OperatorNames.MatMulW4A16, ["X"], isFourBit: true, hasExponents: true),
         Product(OperatorNames.MatMulW8A8, ["Xq", "Sx"], isFourBit: false, hasExponents: true),
+        Product(OperatorNames.MatMulW8A16, ["X"], isFourBit: false, hasExponents: true),
     ];
 
     /// <summary>

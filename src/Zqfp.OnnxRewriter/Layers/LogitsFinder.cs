@@ -68,7 +68,8 @@ internal static class LogitsFinder
         return null;
     }
 
-    private static bool ReadsIds(GraphIndex graph, string value)
+    /// <summary>Whether <paramref name="value"/> is the token ids, perhaps in another type or shape.</summary>
+    internal static bool ReadsIds(GraphIndex graph, string value)
     {
         while (value != "input_ids")
         {

@@ -17,6 +17,7 @@ internal sealed class TensorData
     public TensorData(DataType type, IReadOnlyList<long> dims, ReadOnlyMemory<byte> bytes)
         : this(type, dims, bytes.Length, (offset, count) => bytes.Slice((int)offset, count))
     {
+        Memory = bytes;
     }
 
     internal TensorData(DataType type, IReadOnlyList<long> dims, long byteLength, Func<long, int, ReadOnlyMemory<byte>> slice)
@@ -35,6 +36,9 @@ internal sealed class TensorData
 
     /// <summary>Number of bytes.</summary>
     public long ByteLength { get; }
+
+    /// <summary>All the bytes where they are one piece of memory; else empty.</summary>
+    public ReadOnlyMemory<byte> Memory { get; }
 
     /// <summary>A part of the bytes. Valid as long as the <see cref="OnnxFile"/> it comes from is open.</summary>
     public ReadOnlyMemory<byte> Slice(long offset, int count) => _slice(offset, count);

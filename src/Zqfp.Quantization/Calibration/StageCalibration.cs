@@ -14,7 +14,6 @@ internal sealed class StageCalibration : IDisposable
     /// <summary>Experts by whose weights a rotation is chosen for all of them.</summary>
     private const int MostTried = 8;
 
-    private readonly QuantizeOptions _options;
     private readonly TargetPlan _plan;
     private readonly IReadOnlyList<TokenBatch> _batches;
     private readonly SliceRunner _quantized;
@@ -22,15 +21,13 @@ internal sealed class StageCalibration : IDisposable
     private readonly CancellationToken _cancellation;
 
     /// <summary>Prepares the runs.</summary>
-    /// <param name="options">The options of the run.</param>
     /// <param name="plan">Stages and targets.</param>
     /// <param name="runner">Makes a runner on the model as it is quantized so far (true) or as it was (false).</param>
     /// <param name="batches">The windows.</param>
     /// <param name="cancellation">Stops between two batches, or within one.</param>
-    public StageCalibration(QuantizeOptions options, TargetPlan plan, Func<bool, SliceRunner> runner, IReadOnlyList<TokenBatch> batches,
+    public StageCalibration(TargetPlan plan, Func<bool, SliceRunner> runner, IReadOnlyList<TokenBatch> batches,
         CancellationToken cancellation)
     {
-        _options = options;
         _plan = plan;
         _batches = batches;
         _cancellation = cancellation;
@@ -65,7 +62,7 @@ internal sealed class StageCalibration : IDisposable
                 return null;
             }
 
-            var sums = new StageSums(_options, stage, _plan.JoinsOf(stage), _batches, read, exact);
+            var sums = new StageSums(_plan.OptionsOf(stage), stage, _plan.JoinsOf(stage), _batches, read, exact);
             return new StageInputs(sums.Take(knownRotation ?? Rotation(stage, recipes, weights, sums), _cancellation));
         }
         catch
@@ -79,7 +76,7 @@ internal sealed class StageCalibration : IDisposable
     private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
         StageValues read, StageValues? exact, int? knownRotation)
     {
-        var sums = new RoutedSums(_options, stage, _batches, read, exact);
+        var sums = new RoutedSums(_plan.OptionsOf(stage), stage, _batches, read, exact);
         int rotation = knownRotation ?? Rotation(stage, recipes, weights, sums);
         return new StageInputs(
             layer =>
@@ -107,9 +104,10 @@ internal sealed class StageCalibration : IDisposable
         LinearLayer[] routed = [.. all.Where(layer => layer.IsExpert)];
         int step = Math.Max(1, routed.Length / MostTried);
         LinearLayer[] tried = [.. all.Where(layer => !layer.IsExpert), .. routed.Where((_, i) => i % step == 0)];
-        return _options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
+        QuantizeOptions options = _plan.OptionsOf(stage);
+        return options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
             ? QuantizeOptions.NoRotation
-            : RotationChoice.Of(_options, stage with { Layers = tried }, recipes, weights, sums, _cancellation);
+            : RotationChoice.Of(options, stage with { Layers = tried }, recipes, weights, sums, _cancellation);
     }
 
     public void Dispose()

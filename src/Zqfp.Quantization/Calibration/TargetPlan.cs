@@ -8,6 +8,8 @@ internal sealed class TargetPlan
 {
     private readonly Dictionary<string, TargetJoin> _joins = new(StringComparer.Ordinal);
     private readonly HashSet<string> _owners;
+    private readonly QuantizeOptions _options;
+    private readonly ModelLayers _model;
 
     /// <summary>Plans the stages.</summary>
     /// <param name="options">The options of the run.</param>
@@ -16,6 +18,8 @@ internal sealed class TargetPlan
     /// <param name="layers">The layers to quantize, stage by stage.</param>
     public TargetPlan(QuantizeOptions options, OnnxFile file, ModelLayers model, IReadOnlyList<LinearLayer> layers)
     {
+        _options = options;
+        _model = model;
         _owners = [.. layers.Select(layer => layer.SharesWeightOf).OfType<string>()];
         bool isBesideFloat = options.LayerTarget != LayerTarget.None && options.CalibrateOn == CalibrationSource.Quantized;
         if (isBesideFloat && options.LayerTarget == LayerTarget.Residual)
@@ -37,6 +41,9 @@ internal sealed class TargetPlan
     /// residual stream behind those that are added to it, so that their outputs are made once.
     /// </summary>
     public IReadOnlyList<CalibrationStage>? Float { get; }
+
+    /// <summary>The options of the run as they hold for a stage.</summary>
+    public QuantizeOptions OptionsOf(CalibrationStage stage) => _model.OptionsFor(stage.Input, _options);
 
     /// <summary>The joins of a stage's layers, by name; layers without one are left out.</summary>
     public IReadOnlyDictionary<string, TargetJoin> JoinsOf(CalibrationStage stage) => stage.Layers

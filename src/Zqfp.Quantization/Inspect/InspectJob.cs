@@ -28,7 +28,7 @@ internal static class InspectJob
             .. model.Choices.Select(choice => Describe(file, model, choice, options.Profiles[0])),
             .. model.Overlooked.Select(product => Describe(file, product)),
         ];
-        HashSet<string> weights = [.. model.Chosen.Select(choice => choice.Layer.Weight)];
+        HashSet<string> weights = [.. model.ReplacedWeights()];
         return new InspectReport
         {
             Model = options.ModelPath,
@@ -42,10 +42,11 @@ internal static class InspectJob
             Outputs = [.. file.Graph.Output.Select(Describe)],
             Recipe = Recipe.Describe(options),
             Layers = layers,
+            Embeddings = [.. model.Vocabulary.Found.Select(table => Describe(file, table, model.Vocabulary))],
             Coverage = Coverage.Of(file, model),
             QuantizedLayers = model.Chosen.Count,
             QuantizableBytes = BytesOf(weights.Contains),
-            QuantizedBytes = model.Chosen.Sum(choice => QuantizedSize.Bytes(choice, options.Profiles[0])),
+            QuantizedBytes = model.Chosen.Sum(choice => QuantizedSize.Bytes(choice, options.Profiles[0])) + model.Vocabulary.EmbeddingBytes,
             OtherBytes = BytesOf(name => !weights.Contains(name)),
             FileBytes = ModelFiles.Bytes(file),
         };
@@ -68,6 +69,17 @@ internal static class InspectJob
         Group = GroupOf(choice.Layer),
         QuantizedBytes = choice.FloatBecause is null ? QuantizedSize.Bytes(choice, profile) : null,
         Reason = choice.FloatBecause,
+    };
+
+    private static InspectedLayer Describe(OnnxFile file, EmbeddingTable table, VocabularyPlan plan) => new()
+    {
+        Name = table.Name,
+        Operator = table.Node.OpType,
+        Shape = [table.Rows, table.Columns],
+        Type = TensorTypes.Name((DataType)table.Weight.Tensor.DataType),
+        Bytes = file.Read(table.Weight.Tensor).ByteLength,
+        QuantizedBytes = plan.Embeddings.Contains(table) ? plan.Bytes(table) : null,
+        Reason = plan.Embeddings.Contains(table) ? null : "embedding",
     };
 
     private static string? GroupOf(LinearLayer layer)

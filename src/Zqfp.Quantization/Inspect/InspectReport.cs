@@ -70,13 +70,16 @@ internal sealed record InspectReport
     /// <summary>Products with a constant weight, in the order they run.</summary>
     public required IReadOnlyList<InspectedLayer> Layers { get; init; }
 
+    /// <summary>The tables that token ids are looked up in.</summary>
+    public IReadOnlyList<InspectedLayer> Embeddings { get; init; } = [];
+
     /// <summary>How many of the linear weights would be quantized, and why the others would not.</summary>
     public required Coverage Coverage { get; init; }
 
     /// <summary>Layers that would be quantized.</summary>
     public required int QuantizedLayers { get; init; }
 
-    /// <summary>Bytes of their weights; a weight that layers share counts once.</summary>
+    /// <summary>Bytes of the weights and embeddings that are replaced; a weight that layers share counts once.</summary>
     public required long QuantizableBytes { get; init; }
 
     /// <summary>Bytes of what would replace those weights.</summary>

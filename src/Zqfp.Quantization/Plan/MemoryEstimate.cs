@@ -27,7 +27,10 @@ internal static class MemoryEstimate
     public static long Peak(
         GraphIndex graph, TargetPlan plan, bool hasTargets, IReadOnlyDictionary<string, LayerChoice> choices, long tokens)
     {
-        int widest = plan.Stages.SelectMany(stage => stage.Layers).Max(layer => Math.Max(layer.InFeatures, layer.OutFeatures));
+        // No slice runs a head: nothing is calibrated behind it.
+        int widest = plan.Stages.SelectMany(stage => stage.Layers)
+            .Select(layer => layer.IsHead ? layer.InFeatures : Math.Max(layer.InFeatures, layer.OutFeatures))
+            .DefaultIfEmpty().Max();
         var kept = new KeptValues(graph, tokens, widest);
         var exact = new KeptValues(graph, tokens, widest);
         long results = 0;

@@ -34,6 +34,8 @@ internal static class PlanJob
         QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);
         ModelLayers model = ModelLayers.Of(file, options);
         model.Require(file);
+        BudgetLimits? limits = options.Budget is null ? null : BudgetLimits.Of(file, model, options);
+        limits?.Require(options.Budget!);
         InspectReport report = InspectJob.Of(file, model, options);
         IReadOnlyList<LayerChoice> chosen = model.Chosen;
         int windows = !calibrates
@@ -48,7 +50,9 @@ internal static class PlanJob
         long weights = chosen.Sum(choice => (long)choice.Layer.OutFeatures * choice.Layer.InFeatures);
         long structure = Math.Max(0, report.FileBytes - report.QuantizableBytes - report.OtherBytes);
         long output = structure + report.OtherBytes + (options.IsSimulated ? weights * sizeof(float) : report.QuantizedBytes);
-        var memory = new Requirement(MemoryEstimate.Peak(model.Graph, plan, options.LayerTarget != LayerTarget.None, choices, tokens),
+        long rows = model.Vocabulary.Embeddings.Sum(table => (long)table.Rows * table.Columns);
+        var memory = new Requirement(
+            MemoryEstimate.Peak(model.Graph, plan, options.LayerTarget != LayerTarget.None, choices, tokens) + rows,
             Machine.AvailableMemory);
         var disk = new Requirement((output * options.Profiles.Distinct().Count()) + report.QuantizedBytes,
             Machine.FreeDisk(options.OutputPath));
@@ -57,7 +61,11 @@ internal static class PlanJob
         {
             Model = report,
             Output = options.OutputPath,
-            BitsPerWeight = 8.0 * report.QuantizedBytes / weights,
+            Budget = limits is null
+                ? null
+                : $"{options.Budget!.Describe()}, of what can be reached {limits.Describe()}; which layer gets what is chosen while "
+                    + "quantizing, by errors measured on the calibration text. Size and time below are those without a budget",
+            BitsPerWeight = 8.0 * (report.QuantizedBytes - model.Vocabulary.EmbeddingBytes) / weights,
             OutputBytes = output,
             CalibrationWindows = windows,
             WindowsAreAssumed = isAssumed,
@@ -74,7 +82,7 @@ internal static class PlanJob
     private static PlannedSeconds Estimate(GraphIndex graph,
         IReadOnlyList<CalibrationStage> stages, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes, MachineRates rates)
     {
-        double forward = 2.0 * tokens * chosen.Sum(choice =>
+        double forward = 2.0 * tokens * chosen.Where(choice => !choice.Layer.IsHead).Sum(choice =>
             ExpertShare.Of(graph, choice.Layer) * choice.Layer.OutFeatures * choice.Layer.InFeatures);
         double gram = stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
         double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));

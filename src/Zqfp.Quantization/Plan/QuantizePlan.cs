@@ -21,6 +21,9 @@ internal sealed record QuantizePlan
     /// <summary>The model's layers, and what would become of each.</summary>
     public required InspectReport Model { get; init; }
 
+    /// <summary>What is known of the budget before anything is measured; null where there is none.</summary>
+    public string? Budget { get; init; }
+
     /// <summary>Where the quantized model would go.</summary>
     public required string Output { get; init; }
 

@@ -9,9 +9,17 @@ internal static class CorrectionSize
     private const int LargestBits = 8;
 
     /// <summary>
-    /// ZQFP0017 where the weights and corrections of <paramref name="chosen"/> take more than 8 bits a weight together; else null.
+    /// ZQFP0017 where the weights and corrections of <paramref name="chosen"/>, heads aside, take more than 8 bits a weight together; else
+    /// null.
     /// </summary>
-    public static Diagnostic? Warning(IReadOnlyList<LayerChoice> chosen, string modelPath)
+    public static Diagnostic? Warning(IEnumerable<LayerChoice> chosen, string modelPath)
+    {
+        // A head in FP8 has more than 8 bits with any correction, and is meant to.
+        LayerChoice[] body = [.. chosen.Where(choice => !choice.Layer.IsHead)];
+        return body.Length == 0 ? null : OfBody(body, modelPath);
+    }
+
+    private static Diagnostic? OfBody(LayerChoice[] chosen, string modelPath)
     {
         double weights = chosen.Sum(choice => Weights(choice));
         double codes = chosen.Sum(choice => Weights(choice) * choice.Options.Format.Bits) / weights;

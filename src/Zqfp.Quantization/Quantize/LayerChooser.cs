@@ -30,6 +30,10 @@ internal static class LayerChooser
         return choices;
     }
 
+    /// <summary>Whether the options say of the layer by itself how it is quantized.</summary>
+    public static bool IsOverridden(LinearLayer layer, LayerSelection selection) =>
+        selection.Overrides.Any(entry => Matches(entry.Pattern, layer));
+
     /// <summary>Whether the options leave a product out that cannot be quantized: then nobody has to be warned about it.</summary>
     public static bool LeavesOut(LayerSelection selection, OverlookedProduct product) =>
         selection.Exclude.Concat(selection.Overrides.Where(entry => entry.KeepFloat).Select(entry => entry.Pattern))
@@ -60,8 +64,9 @@ internal static class LayerChooser
     private static LayerChoice Choose(LinearLayer layer, QuantizeOptions options)
     {
         LayerSelection selection = options.Selection;
-        QuantizationOptions weights = options.DenseFormat is { } dense && !layer.IsExpert
-            ? options.Quantization with { Format = dense, Rank = 0 }
+        bool isFp8Head = layer.IsHead && options.Head == VocabularyFormat.Fp8;
+        QuantizationOptions weights = isFp8Head ? VocabularyPlan.HeadOptions(options.Quantization)
+            : options.DenseFormat is { } dense && !layer.IsExpert ? options.Quantization with { Format = dense, Rank = 0 }
             : options.Quantization;
         bool keepFloat = false;
         foreach (LayerOverride entry in selection.Overrides.Where(entry => Matches(entry.Pattern, layer)))
@@ -71,13 +76,14 @@ internal static class LayerChooser
         }
 
         long size = (long)layer.OutFeatures * layer.InFeatures;
-        bool isNamed = selection.Include.Any(pattern => IsName(pattern, layer));
+        bool isNamed = isFp8Head || selection.Include.Any(pattern => IsName(pattern, layer));
         string? because = (layer.IsHead, layer.IsTied) switch
         {
             _ when selection.Exclude.Any(pattern => Matches(pattern, layer)) => "excluded",
             _ when keepFloat => "kept float by an override",
             (_, true) when !isNamed => "tied to the embedding",
             (true, _) when !isNamed => "makes the logits",
+            _ when isFp8Head => null,
             _ when options.KeepsRouters && layer.IsRouter && !isNamed => "decides which expert a token goes to",
             _ when selection.Include.Count > 0 && !selection.Include.Any(pattern => Matches(pattern, layer)) => "not included",
             _ when size < selection.MinSize => string.Create(

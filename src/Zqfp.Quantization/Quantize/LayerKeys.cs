@@ -34,9 +34,12 @@ internal static class LayerKeys
         List<LayerKey> keys = [];
         foreach (CalibrationStage stage in stages)
         {
+            bool readsFloat = options.Head == VocabularyFormat.Fp8 && stage.Layers.All(layer => layer.IsHead);
+            string reading = readsFloat ? "|float input" : "";
             byte[][] stageKeys =
             [
-                .. stage.Layers.Select(layer => SHA256.HashData([.. before, .. Encoding.UTF8.GetBytes(Describe(layer, weights(layer)))]))
+                .. stage.Layers.Select(layer => SHA256.HashData(
+                    [.. before, .. Encoding.UTF8.GetBytes(Describe(layer, weights(layer)) + reading)]))
             ];
             keys.AddRange(stageKeys.Select(key => new LayerKey(Convert.ToHexStringLower(key))));
             if (isSequential)
@@ -61,7 +64,7 @@ internal static class LayerKeys
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(
             $"{CodeIdentity.Value}|{typeof(LayerKeys).Module.ModuleVersionId}|{options.Activations}|{options.CalibrateOn}|"
-            + $"{options.LayerTarget}|{options.Rotation}|{options.IsSimulated}"));
+            + $"{options.LayerTarget}|{options.Rotation}|{options.IsSimulated}|{options.Embedding}"));
         hash.AppendData(ContentHash.OfModel(file, inputs, cancellation));
         hash.AppendWindows(windows);
         return hash.GetHashAndReset();

@@ -22,14 +22,43 @@ internal sealed record ModelLayers
     /// <summary>Products with a constant weight that are none of these layers.</summary>
     public required IReadOnlyList<OverlookedProduct> Overlooked { get; init; }
 
+    /// <summary>What becomes of embedding and head.</summary>
+    public VocabularyPlan Vocabulary { get; private init; } = new();
+
     /// <summary>The layers to quantize.</summary>
     public IReadOnlyList<LayerChoice> Chosen => [.. Choices.Where(choice => choice.FloatBecause is null)];
+
+    /// <summary>
+    /// The options of the run as they hold for the layers that read <paramref name="input"/>: a head in FP8 reads it as it is, unless other
+    /// layers read it too; and the rows of an embedding are moved to no target.
+    /// </summary>
+    public QuantizeOptions OptionsFor(string input, QuantizeOptions options) =>
+        options.Head == VocabularyFormat.Fp8 && Chosen.Where(choice => choice.Layer.Input == input).All(choice => choice.Layer.IsHead)
+            ? options with
+            {
+                Activations = ActivationFormat.None,
+                Rotation = QuantizeOptions.NoRotation,
+                LayerTarget = Vocabulary.TiedHead?.Input == input ? LayerTarget.None : options.LayerTarget,
+            }
+            : options;
 
     /// <summary>The constant that holds a layer's weight.</summary>
     public TensorProto WeightOf(LinearLayer layer) => Graph.Constant(layer.Weight)!;
 
     /// <summary>Bytes of a layer's weight as the model stores it.</summary>
     public long BytesOf(OnnxFile file, LinearLayer layer) => file.Read(WeightOf(layer)).ByteLength / (layer.Expert?.Count ?? 1);
+
+    /// <summary>Names of the constants that no node reads once the layers and embeddings chosen are replaced.</summary>
+    public IEnumerable<string> ReplacedWeights()
+    {
+        HashSet<string> looked = [.. Vocabulary.Embeddings.SelectMany(table => Graph.SameData(table.Weight.Name))];
+        HashSet<string> stays = [.. Choices.Where(choice => choice.FloatBecause is not null).SelectMany(
+            choice => Graph.SameData(choice.Layer.Weight))];
+        return Chosen.Select(choice => choice.Layer).Where(layer => !layer.IsTied || looked.Contains(layer.Weight))
+            .Select(layer => layer.Weight)
+            .Concat(looked)
+            .Where(name => !stays.Contains(name));
+    }
 
     /// <summary>Finds the layers of an opened model.</summary>
     public static ModelLayers Of(OnnxFile file, QuantizeOptions options)
@@ -47,7 +76,15 @@ internal sealed record ModelLayers
             Overlooked = [.. OverlookedProduct.Find(plain, found, facts.Logits, file.Envelope.Functions)
                 .Select(product => product with { IsLeftOut = LayerChooser.LeavesOut(options.Selection, product) })],
         };
-        return ReferenceEquals(plain, graph) || all.Chosen.Count == found.Count ? all : all.Narrowed(graph, file.Path);
+        ModelLayers layers = ReferenceEquals(plain, graph) || all.Chosen.Count == found.Count ? all : all.Narrowed(graph, file.Path);
+        var vocabulary = VocabularyPlan.Of(file, layers.Graph, layers.Choices, layers.Overlooked, options, facts.Logits);
+        return layers with
+        {
+            Vocabulary = vocabulary,
+            Choices = [.. layers.Choices.Select(choice => ReferenceEquals(choice.Layer, vocabulary.TiedHead)
+                ? choice with { Options = VocabularyPlan.TiedOptions(choice.Options) }
+                : choice)],
+        };
     }
 
     /// <summary>Refuses a model whose loss could not be measured, or that has nothing to quantize.</summary>
@@ -85,7 +122,8 @@ internal sealed record ModelLayers
     public IEnumerable<Diagnostic> Warnings(QuantizeOptions options, Coverage coverage) =>
     [
         .. LayerChooser.UnusedPatterns(this, options),
-        .. new[] { coverage.Warning(options.ModelPath), CorrectionSize.Warning(Chosen, options.ModelPath) }.OfType<Diagnostic>(),
+        .. new[] { coverage.Warning(options.ModelPath), CorrectionSize.Warning(Chosen, options.ModelPath), Vocabulary.Warning }
+            .OfType<Diagnostic>(),
     ];
 
     /// <summary>The same, in a graph where the products that stay float are spelled as in <paramref name="original"/>.</summary>

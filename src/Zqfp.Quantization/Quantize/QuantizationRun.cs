@@ -19,6 +19,7 @@ internal sealed class QuantizationRun
     private readonly List<IReadOnlyList<QuantizedLayerTensors>> _deferred = [];
     private readonly List<Diagnostic> _warnings = [];
     private readonly Coverage _coverage;
+    private readonly VocabularyRun _vocabulary;
     private readonly Dictionary<string, LayerChoice> _chosen;
 
     /// <summary>Prepares a run.</summary>
@@ -39,6 +40,7 @@ internal sealed class QuantizationRun
         _cancellation = cancellation;
         _model = model;
         _coverage = Coverage.Of(file, _model);
+        _vocabulary = new VocabularyRun(options, file, _model.Vocabulary, cancellation);
         _chosen = _model.Chosen.ToDictionary(choice => choice.Layer.Name, StringComparer.Ordinal);
         _rewriter = new ModelRewriter(file, _model.Graph, _options.IsSimulated ? EmissionProfile.Simulated : EmissionProfile.Custom)
         {
@@ -46,7 +48,15 @@ internal sealed class QuantizationRun
         };
     }
 
-    public QuantizeReport Execute()
+    /// <summary>Quantizes the model and writes it.</summary>
+    public QuantizeReport Execute() => Execute(_ => true, _ => true, null)!;
+
+    /// <summary>Quantizes the model, and writes it where that is wanted.</summary>
+    /// <param name="accepts">Is given the model with all layers replaced; false to write nothing.</param>
+    /// <param name="fits">Is given the bytes of the files; false to write nothing.</param>
+    /// <param name="windows">The calibration windows; null for those that the options name.</param>
+    /// <returns>Null where nothing was written.</returns>
+    public QuantizeReport? Execute(Func<ModelRewriter, bool> accepts, Func<long, bool> fits, TokenWindowSet? windows)
     {
         foreach ((EmissionProfile profile, _) in ProfileFiles.Of(_options))
         {
@@ -55,8 +65,14 @@ internal sealed class QuantizationRun
 
         RequireSeparateOutput();
         var plan = new TargetPlan(_options, _file, _model, Choose());
+        QuantizedEmbedding[] embeddings = _clock.Measure("quantize", () => _vocabulary.Embeddings().ToArray());
+        if (_options.CalibrateOn == CalibrationSource.Quantized)
+        {
+            Array.ForEach(embeddings, _rewriter.Replace);
+        }
+
         IReadOnlyList<CalibrationStage> stages = plan.Stages;
-        TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
+        windows ??= _clock.Measure("tokenize", LoadWindows);
         using var store = new LayerStore(
             _options.WorkFolder ?? NewFile.TemporaryName(_options.OutputPath),
             isTemporary: _options.WorkFolder is null);
@@ -77,10 +93,24 @@ internal sealed class QuantizationRun
         }
 
         _deferred.ForEach(_rewriter.Replace);
+        if (_options.CalibrateOn != CalibrationSource.Quantized)
+        {
+            Array.ForEach(embeddings, _rewriter.Replace);
+        }
+
         LayerDiagnostics.Merge(Results, _file.Path).ToList().ForEach(Warn);
         _observer.Report(new JobProgress("Quantizing", _layers.Count, _layers.Count, "layers"));
-        QuantizeReport report = Save(windows.Windows.Count);
-        store.Prune(report.QuantizedBytes);
+        if (!accepts(_rewriter))
+        {
+            return null;
+        }
+
+        QuantizeReport? report = Save(windows.Windows.Count, fits);
+        if (report is not null)
+        {
+            store.Prune(report.QuantizedBytes);
+        }
+
         return report;
     }
 
@@ -161,7 +191,6 @@ internal sealed class QuantizationRun
         IReadOnlyList<TokenBatch> batches = TokenBatch.Group(windows.Windows, most: _model.Facts.FixedBatch);
         var feeds = new TokenFeeds(_model.Facts);
         using var calibration = new StageCalibration(
-            _options,
             plan,
             isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph), batches,
                 feeds, _options.Threads),
@@ -193,9 +222,9 @@ internal sealed class QuantizationRun
             int index = _layers.IndexOf(layer.Layer.Name);
             _observer.Report(new JobProgress("Quantizing", index, _layers.Count, "layers", layer.Layer.DisplayName));
             layer.Result = layer.IsOwner
-                ? layer.Result ?? Keep(layer, _clock.Measure("quantize", () => input is null
+                ? _vocabulary.Shared(layer.Result ?? Keep(layer, _clock.Measure("quantize", () => input is null
                     ? Quantize(layer, input: null)
-                    : input.Use(layer.Layer, read => Quantize(layer, read))), store)
+                    : input.Use(layer.Layer, read => Quantize(layer, read))), store))
                 : _layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
         }
 
@@ -228,7 +257,8 @@ internal sealed class QuantizationRun
         LinearLayer layer = work.Layer;
         float[] weight = WeightReader.Read(_file, _model.Graph, layer);
         QuantizationOptions options = work.Options with { MaxThreads = _options.Threads };
-        int rotation = input?.Rotation ?? RotationChoice.Block(_options, layer.InFeatures);
+        QuantizeOptions stage = _model.OptionsFor(layer.Input, _options);
+        int rotation = input?.Rotation ?? RotationChoice.Block(stage, layer.InFeatures);
         if (rotation > 0)
         {
             BlockHadamard.Apply(weight, rotation);
@@ -239,7 +269,7 @@ internal sealed class QuantizationRun
             options.Threads, _cancellation)) ?? double.PositiveInfinity;
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures,
             input?.Hessian, options, _cancellation);
-        QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, _options.Activations,
+        QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, stage.Activations,
             rotation, _options.IsSimulated, _file.Path)
             with
         { Ridge = double.IsFinite(ridge) ? ridge : null, Tokens = input?.Tokens };
@@ -248,13 +278,14 @@ internal sealed class QuantizationRun
             : result;
     }
 
-    private QuantizeReport Save(int calibrationWindows)
+    private QuantizeReport? Save(int calibrationWindows, Func<long, bool> fits)
     {
         EmissionProfile first = _options.Profiles[0];
         long originalBytes = ModelFiles.Bytes(_file);
         LayerReport[] layers = [.. Results.Select(layer => layer.Report(first) with { FloatBytes = FloatBytes(layer.Tensors.Layer) })];
-        long quantizedBytes = _clock.Measure("write", Write);
-        return new QuantizeReport
+        EmbeddingReport[] embeddings = [.. _model.Vocabulary.Embeddings.Select(Describe)];
+        long? quantizedBytes = _clock.Measure("write", () => Write(fits));
+        return quantizedBytes is null ? null : new QuantizeReport
         {
             Model = _options.ModelPath,
             Output = _options.OutputPath,
@@ -262,10 +293,11 @@ internal sealed class QuantizationRun
             Recipe = Recipe.Describe(_options),
             Options = OptionList.Of(_options),
             Layers = layers,
+            Embeddings = embeddings,
             Coverage = _coverage,
             BitsPerWeight = BitsPerWeight(first),
             OriginalBytes = originalBytes,
-            QuantizedBytes = quantizedBytes,
+            QuantizedBytes = quantizedBytes.Value,
             CalibrationWindows = calibrationWindows,
             Seconds = _clock.Seconds,
             Warnings = _warnings,
@@ -276,8 +308,9 @@ internal sealed class QuantizationRun
     /// Writes a model for each profile; they appear together, once all are whole and the inputs are confirmed by their content. What comes
     /// behind this reads none of the files again.
     /// </summary>
-    /// <returns>Bytes of the first profile's files.</returns>
-    private long Write()
+    /// <param name="fits">Whether files of so many bytes are wanted.</param>
+    /// <returns>Bytes of the first profile's files; null where they are not wanted, and do not appear.</returns>
+    private long? Write(Func<long, bool> fits)
     {
         List<ModelWriter> written = [];
         try
@@ -287,6 +320,11 @@ internal sealed class QuantizationRun
                 IEnumerable<KeyValuePair<string, string>> properties = ModelProperties.Make(
                     Recipe.Describe(_options, profile), profile, _layers.Count, BitsPerWeight(profile));
                 written.Add(_rewriter.Write(path, profile, properties, ModelProperties.ContentKey, _cancellation));
+            }
+
+            if (!fits(written[0].Length))
+            {
+                return null;
             }
 
             _inputs.RequireUnchangedContent(_cancellation);
@@ -309,6 +347,10 @@ internal sealed class QuantizationRun
         double weights = stored.Sum(layer => (double)layer.Rows * layer.Columns);
         return stored.Sum(layer => layer.BitsPerWeight * layer.Rows * layer.Columns) / weights;
     }
+
+    private EmbeddingReport Describe(EmbeddingTable table) => new(
+        table.Name, table.Rows, table.Columns, _file.Read(table.Weight.Tensor).ByteLength, _model.Vocabulary.Bytes(table),
+        ReferenceEquals(table, _model.Vocabulary.TiedEmbedding) ? _model.Vocabulary.TiedHead!.Name : null);
 
     private long FloatBytes(LinearLayer layer) => _model.BytesOf(_file, layer);
 }

@@ -49,7 +49,9 @@ internal static class QuantizeJob
         using OutputLocks? work = LockWorkFolder(options.WorkFolder, observer, cancellation);
         file.AddTo(inputs, cancellation);
         inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
-        return new QuantizationRun(options, file, model, inputs, observer, cancellation).Execute();
+        return options.Budget is null
+            ? new QuantizationRun(options, file, model, inputs, observer, cancellation).Execute()
+            : new BudgetRun(options, file, inputs, observer, cancellation).Execute();
     }
 
     /// <summary>A work folder has one user at a time: what is half-written in it is then nobody's.</summary>
@@ -73,6 +75,11 @@ internal static class QuantizeJob
         QuantizeOptionRules.CheckFiles(options);
         var model = ModelLayers.Of(file, options);
         model.Require(file);
+        if (options.Budget is { } budget)
+        {
+            BudgetLimits.Of(file, model, options).Require(budget);
+        }
+
         return model;
     }
 }

@@ -1,4 +1,5 @@
 using Zqfp.Numerics;
+using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization;
 
@@ -68,10 +69,17 @@ internal static class QuantizeOptionRules
                 + "activations.");
         }
 
+        if (options.Budget is not null)
+        {
+            CheckBudget(options, options.Budget);
+        }
+
         if (options.CalibrationPath is null && NeedsCalibration(options))
         {
             throw new ZqfpException(
-                "ZQFP0006", "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn.");
+                "ZQFP0006", options.Budget is null
+                    ? "GPTQ measures the layers' inputs and needs text for that. Give --calibration, or choose --method rtn."
+                    : "A budget is kept by what errors cost on the calibration text, and there is none. Give --calibration.");
         }
     }
 
@@ -79,7 +87,7 @@ internal static class QuantizeOptionRules
     /// <exception cref="ZqfpException">ZQFP0002, ZQFP0101, ZQFP0109.</exception>
     public static void CheckFiles(QuantizeOptions options)
     {
-        if (NeedsCalibration(options.Quantization))
+        if (NeedsCalibration(options.Quantization) || options.Budget is not null)
         {
             RequireFile("ZQFP0109", "text", options.CalibrationPath, "Name a file or a folder.");
             RequireFile("ZQFP0101", "tokenizer", options.TokenizerPath, "Name a tokenizer.json or a SentencePiece .model.");
@@ -100,9 +108,9 @@ internal static class QuantizeOptionRules
             "fp4 or fp8");
         bool hasExponents = weights.Constraint == ScaleConstraint.M2;
         Refuse(
-            activations == ActivationFormat.None && !(weights.Format == NumberFormat.E2M1 && hasExponents),
-            "combination of float activations with these weights",
-            "fp4 weights with constraint m2, or fp8 activations");
+            activations == ActivationFormat.None && !hasExponents,
+            "combination of float activations with this constraint",
+            "constraint m2, or fp8 activations");
         Refuse(
             weights.Format == NumberFormat.E4M3 && !hasExponents,
             "combination of fp8 weights with this constraint",
@@ -126,7 +134,27 @@ internal static class QuantizeOptionRules
     /// <summary>Whether a run needs calibration text.</summary>
     public static bool NeedsCalibration(QuantizeOptions options) =>
         NeedsCalibration(options.Quantization) || options.LayerTarget != LayerTarget.None
-            || options.Rotation == QuantizeOptions.AutoRotation;
+            || options.Rotation == QuantizeOptions.AutoRotation || options.Budget is not null;
+
+    private static void CheckBudget(QuantizeOptions options, Budget budget)
+    {
+        int given = (budget.Bits is null ? 0 : 1) + (budget.Bytes is null ? 0 : 1) + (budget.MaxIncrease is null ? 0 : 1);
+        string? why = options switch
+        {
+            _ when given != 1 => "--bits, --size and --max-increase are one budget each: give one of them",
+            { IsSimulated: true } => "the profile 'simulated' stores float weights, so there is no budget to keep",
+            _ when options.Profiles[0] == EmissionProfile.Stock =>
+                "the profile 'stock' stores 8 bits for a weight of any format; put custom or portable first",
+            _ when options.Quantization.Format != NumberFormat.E2M1 =>
+                "a budget chooses the weights' format layer by layer: leave --weights out, and say by --override what is to be different",
+            _ when options.Quantization.Constraint != ScaleConstraint.M2 => "FP8 layers need the constraint m2",
+            _ => null,
+        };
+        if (why is not null)
+        {
+            throw new ZqfpException("ZQFP0033", $"This budget is not possible: {why}.");
+        }
+    }
 
     private static void RequireFile(string code, string kind, string? path, string instead)
     {

@@ -107,6 +107,15 @@ internal sealed record QuantizeOptions
     /// <summary>Which layers are quantized, and which differently.</summary>
     public LayerSelection Selection { get; init; } = new();
 
+    /// <summary>Within what formats, groups and ranks are chosen layer by layer; null where the options say them.</summary>
+    public Budget? Budget { get; init; }
+
+    /// <summary>How the layer that makes the logits is stored. Float leaves it to <see cref="Selection"/>.</summary>
+    public VocabularyFormat Head { get; init; }
+
+    /// <summary>How the table that token ids are looked up in is stored.</summary>
+    public VocabularyFormat Embedding { get; init; }
+
     /// <summary>Whose activations layers are calibrated on.</summary>
     public CalibrationSource CalibrateOn { get; init; } = CalibrationSource.Quantized;
 

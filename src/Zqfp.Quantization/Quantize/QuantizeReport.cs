@@ -50,6 +50,15 @@ internal sealed record LayerReport(string Name, int Rows, int Columns, int Rank,
 /// <param name="Correction">The low-rank factors; 0 for none.</param>
 internal sealed record LayerBytes(long Codes, long Scales, long Correction);
 
+/// <summary>What was done to an embedding.</summary>
+/// <param name="Name">Its node.</param>
+/// <param name="Rows">Tokens it has rows for.</param>
+/// <param name="Columns">The length of a row.</param>
+/// <param name="FloatBytes">Bytes of the table it had.</param>
+/// <param name="Bytes">Bytes of what replaces it, without codes that the head has too.</param>
+/// <param name="SharesWeightOf">The head that has its codes, or null.</param>
+internal sealed record EmbeddingReport(string Name, int Rows, int Columns, long FloatBytes, long Bytes, string? SharesWeightOf);
+
 /// <summary>What quantizing a model gave.</summary>
 internal sealed record QuantizeReport
 {
@@ -70,6 +79,12 @@ internal sealed record QuantizeReport
 
     /// <summary>The quantized layers in the order they run.</summary>
     public required IReadOnlyList<LayerReport> Layers { get; init; }
+
+    /// <summary>The budget and its plan; null where there was none.</summary>
+    public BudgetReport? Budget { get; init; }
+
+    /// <summary>The embeddings that are stored as FP8; empty in older results.</summary>
+    public IReadOnlyList<EmbeddingReport> Embeddings { get; init; } = [];
 
     /// <summary>How many of the model's linear weights are quantized, and why the others are not; null in older results.</summary>
     public Coverage? Coverage { get; init; }

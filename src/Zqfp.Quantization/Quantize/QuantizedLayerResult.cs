@@ -71,13 +71,7 @@ internal sealed record QuantizedLayerResult(
             Rank = factors?.Rank ?? 0,
             Down = Halves(factors?.Down),
             Up = Halves(factors?.Up),
-            Activations = activations switch
-            {
-                ActivationFormat.Fp8 => ActivationRounding.Fp8,
-                ActivationFormat.Fp8E5M2 => ActivationRounding.Fp8E5M2,
-                ActivationFormat.Int8 => ActivationRounding.Int8,
-                _ => ActivationRounding.None,
-            },
+            Activations = Rounding(activations),
             Rotation = rotation,
         };
         Diagnostic[] warnings =
@@ -88,6 +82,14 @@ internal sealed record QuantizedLayerResult(
         // H = (2 / tokens) sum x x^T, so tr(E H E^T) is twice the mean squared error.
         return new QuantizedLayerResult(tensors, read is not null ? quantized.Loss / 2 : null, read, warnings);
     }
+
+    private static ActivationRounding Rounding(ActivationFormat activations) => activations switch
+    {
+        ActivationFormat.Fp8 => ActivationRounding.Fp8,
+        ActivationFormat.Fp8E5M2 => ActivationRounding.Fp8E5M2,
+        ActivationFormat.Int8 => ActivationRounding.Int8,
+        _ => ActivationRounding.None,
+    };
 
     private static ReadOnlyMemory<float>? Values(QuantizedMatrix weights)
     {

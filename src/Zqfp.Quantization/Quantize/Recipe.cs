@@ -43,13 +43,20 @@ internal static class Recipe
         string activations = profile == EmissionProfile.Stock ? $"activations of MatMulNBits level {options.AccuracyLevel}"
             : options.Activations == ActivationFormat.None ? "float activations"
             : $"{ActivationName(options.Activations)} activations";
+        string vocabulary = (options.Head, options.Embedding) switch
+        {
+            (VocabularyFormat.Fp8, VocabularyFormat.Fp8) => ", FP8 head and embedding",
+            (VocabularyFormat.Fp8, _) => ", FP8 head",
+            (_, VocabularyFormat.Fp8) => ", FP8 embedding",
+            _ => "",
+        };
         string simulated = options.IsSimulated ? " (simulated)" : "";
         string source = options.CalibrateOn == CalibrationSource.Float && QuantizeOptionRules.NeedsCalibration(weights)
             ? ", calibrated on float"
             : "";
         string dense = options.DenseFormat is { } format ? $"{FormatName(format)} and for experts " : "";
         return $"{dense}{FormatName(weights.Format)} {group}{constraint} {weights.Method.ToString().ToUpperInvariant()}{how}{lowRank}, "
-            + $"{activations}{source}{simulated}";
+            + $"{activations}{vocabulary}{source}{simulated}";
     }
 
     /// <summary>Such as <c>FP4 E2M1</c> or <c>INT4</c>.</summary>

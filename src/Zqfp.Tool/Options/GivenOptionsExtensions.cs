@@ -26,6 +26,18 @@ internal static class GivenOptionsExtensions
         Overrides = [.. given.List("--override").Select(text => Override(OverrideText.Parse(text)))],
     };
 
+    /// <summary>Within what formats are chosen layer by layer; null where nothing is limited.</summary>
+    public static Budget? Budget(this GivenOptions given)
+    {
+        var budget = new Budget
+        {
+            Bits = given.Number("--bits"),
+            Bytes = given.Text("--size") is { } size ? ByteSize.Parse(size) : null,
+            MaxIncrease = given.Percentage("--max-increase"),
+        };
+        return budget == new Budget() ? null : budget;
+    }
+
     /// <summary>How weights are quantized, before a preset.</summary>
     public static QuantizationOptions Weights(this GivenOptions given) => new()
     {

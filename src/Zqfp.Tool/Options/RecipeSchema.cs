@@ -46,6 +46,7 @@ internal static class RecipeSchema
         OptionKind.Fraction => Type("number", ("minimum", 0), ("maximum", 1)),
         OptionKind.Positive => Type("number", ("exclusiveMinimum", 0)),
         OptionKind.Percentage => Type("string", ("pattern", "^[0-9]+(\\.[0-9]+)?%$")),
+        OptionKind.Size => Type("string", ("pattern", "^[0-9]+(\\.[0-9]+)? ?([KMGT]i?)?B?$")),
         OptionKind.Choice => Words(option),
         OptionKind.ChoiceList =>
             new JsonObject { ["anyOf"] = new JsonArray(Words(option), Type("array", ("items", Words(option)), ("minItems", 1))) },

@@ -13,7 +13,7 @@ internal static class InspectWriter
     private static string Describe(InspectReport report)
     {
         var table = new TextTable(["layer", "operator", "shape", "type", "bytes", "becomes"], 4);
-        InspectedLayer[] rows = [.. Rows(report.Layers)];
+        InspectedLayer[] rows = [.. report.Embeddings, .. Rows(report.Layers)];
         int digits = Grouped(rows.Max(layer => layer.QuantizedBytes) ?? 0).Length;
         foreach (InspectedLayer layer in rows)
         {

@@ -26,6 +26,11 @@ internal static class PlanWriter
         var table = new TextTable(["", ""]);
         table.Add("output", plan.Output);
         table.Add("recipe", plan.Model.Recipe);
+        if (plan.Budget is { } budget)
+        {
+            table.Add("budget", budget);
+        }
+
         table.Add("layers", string.Create(
             CultureInfo.InvariantCulture, $"{plan.Model.QuantizedLayers} of {plan.Model.Layers.Count}, in {plan.Stages} stages"));
         table.Add("calibration", windows);

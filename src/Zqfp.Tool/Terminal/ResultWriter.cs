@@ -58,7 +58,18 @@ internal static class ResultWriter
 
     private static string Describe(QuantizeReport report) =>
         string.Join("; ",
-            [Summary(report), .. report.Coverage is { } coverage ? [coverage.Describe(), .. coverage.DescribeExceptions()] : (string[])[]]);
+        [
+            Summary(report),
+            .. report.Budget is { } budget ? [Describe(budget)] : (string[])[],
+            .. report.Coverage is { } coverage ? [coverage.Describe(), .. coverage.DescribeExceptions()] : (string[])[],
+        ]);
+
+    private static string Describe(BudgetReport budget) =>
+        $"budget of {budget.Asked}: {budget.Plan}"
+            + (budget.HeldOutIncrease is { } increase
+                ? $", {SignedPercent.Fixed(increase)} on {budget.HeldOutWindows} calibration windows held out"
+                : "")
+            + $" (plan in {Path.GetFileName(budget.Recipe)})";
 
     private static string Summary(QuantizeReport report) => string.Create(
         CultureInfo.InvariantCulture,

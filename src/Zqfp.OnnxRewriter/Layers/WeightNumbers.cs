@@ -1,0 +1,41 @@
+using Zqfp.OnnxRewriter.Protos;
+
+namespace Zqfp.OnnxRewriter;
+
+/// <summary>The numbers of a constant weight in the order they are stored.</summary>
+internal sealed class WeightNumbers(OnnxFile file, ConstantWeight weight)
+{
+    private readonly TensorData _data = file.Read(weight.Tensor);
+    private readonly float[] _scales = All(file, weight.Dequantization?.Scale);
+    private readonly float[] _zeroPoints = All(file, weight.Dequantization?.ZeroPoint);
+
+    /// <summary>Reads numbers, beginning with number <paramref name="start"/> in the order they are stored.</summary>
+    public void Read(long start, Span<float> destination)
+    {
+        _data.ReadFloats(start, destination);
+        if (weight.Dequantization is not { } dequantization)
+        {
+            return;
+        }
+
+        for (int i = 0; i < destination.Length; i++)
+        {
+            long scale = dequantization.ScaleIndex(start + i);
+            float zeroPoint = _zeroPoints.Length > 0 ? _zeroPoints[scale] : 0;
+            destination[i] = (destination[i] - zeroPoint) * _scales[scale];
+        }
+    }
+
+    private static float[] All(OnnxFile file, TensorProto? tensor)
+    {
+        if (tensor is null)
+        {
+            return [];
+        }
+
+        TensorData data = file.Read(tensor);
+        float[] values = new float[tensor.Dims.Aggregate(1L, (product, dim) => product * dim)];
+        data.ReadFloats(0, values);
+        return values;
+    }
+}

@@ -1,0 +1,63 @@
+using Microsoft.ML.OnnxRuntime;
+using Zqfp.Evaluation;
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization;
+
+/// <summary>A model with the layers replaced so far, run whole from memory; nothing is written.</summary>
+internal sealed class RewrittenModel : IDisposable
+{
+    private readonly ModelFacts _facts;
+    private readonly ModelSession _session;
+    private readonly TokenFeeds _feeds;
+
+    /// <summary>Loads the model, whose file must stay open.</summary>
+    public RewrittenModel(ModelRewriter rewriter, ModelFacts facts, int threads)
+    {
+        _facts = facts;
+        _session = ModelSession.Open(rewriter.Whole(), new SessionSettings(threads, AllowsSpinning: false));
+        _feeds = new TokenFeeds(facts);
+    }
+
+    /// <summary>The logits [windows, length, vocabulary] of a batch, which the caller disposes.</summary>
+    /// <exception cref="ZqfpException">ZQFP1008: the model gives others.</exception>
+    public OrtValue Run(TokenBatch batch, CancellationToken cancellation)
+    {
+        OrtValue[] inputs = [.. _session.Inputs.Select(input => _feeds.Create(input, batch))];
+        try
+        {
+            OrtValue logits = _session.Run(inputs, [_facts.Logits], cancellation)[0];
+            if (logits.GetTensorTypeAndShape().Shape is [var rows, var length, _] && rows >= batch.Windows && length == batch.Length)
+            {
+                return logits;
+            }
+
+            logits.Dispose();
+            throw new ZqfpException("ZQFP1008",
+                "The model does not give logits for every token of every window. Export it without pruning the head to the last token.",
+                _facts.Path);
+        }
+        finally
+        {
+            Array.ForEach(inputs, input => input.Dispose());
+        }
+    }
+
+    /// <summary>Mean loss of each window over the tokens that others follow, in nats.</summary>
+    public double[] Losses(IReadOnlyList<int[]> windows, int threads, CancellationToken cancellation)
+    {
+        List<double> losses = [];
+        foreach (TokenBatch batch in TokenBatch.Group(windows, _facts.Vocabulary ?? 1, _facts.FixedBatch))
+        {
+            using OrtValue logits = Run(batch, cancellation);
+            var rows = new LogitRows(logits, batch.Predicting, areRows: false);
+            double[] ofTokens = rows.Measure(
+                threads, (i, buffers) => TokenLoss.Of(rows.Row(i, buffers.First), batch.Ids[rows.Tokens[i] + 1], buffers.Scratch));
+            losses.AddRange(ofTokens.Chunk(batch.Length - 1).Select(window => window.Average()));
+        }
+
+        return [.. losses];
+    }
+
+    public void Dispose() => _session.Dispose();
+}
