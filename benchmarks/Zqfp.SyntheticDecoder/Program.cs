@@ -2,19 +2,36 @@ using System.Globalization;
 using Google.Protobuf;
 using Zqfp.SyntheticDecoder;
 
+bool isMixture = args is ["experts", ..];
+args = isMixture ? args[1..] : args;
 if (args.Length is < 1 or > 5)
 {
     Console.Error.WriteLine(
         "usage: dotnet run -c Release -- <model.onnx> [layers = 32] [stored layers = layers] [hidden = 4096] [inner = 11008]");
     Console.Error.WriteLine("With fewer stored layers than layers, several layers read the same bytes of the data file: the work is that "
         + "of all, the disk that of the stored.");
+    Console.Error.WriteLine("or: dotnet run -c Release -- experts <model.onnx> [experts = 256] [hidden = 4096] [inner = 2048] [experts a "
+        + "token = 6], one layer of a mixture");
     return 2;
 }
 
 int Argument(int index, int absent) => args.Length > index ? int.Parse(args[index], CultureInfo.InvariantCulture) : absent;
 
-int layers = Argument(1, 32);
 string data = args[0] + ".data";
+if (isMixture)
+{
+    using (var weights = new RandomWeights(data))
+    {
+        var mixture = new Mixture(weights, Argument(1, 256), Argument(2, 4096), Argument(3, 2048), Argument(4, 6));
+        File.WriteAllBytes(args[0], mixture.Build().ToByteArray());
+    }
+
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        $"{args[0]}: {Argument(1, 256)} experts, {new FileInfo(data).Length / 1e9:F2} GB of weights on disk"));
+    return 0;
+}
+
+int layers = Argument(1, 32);
 using (var weights = new RandomWeights(data))
 {
     File.WriteAllBytes(
