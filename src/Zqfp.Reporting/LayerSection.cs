@@ -67,17 +67,21 @@ internal static class LayerSection
     private static void AppendTable(StringBuilder page, IReadOnlyList<LayerReport> layers, double total)
     {
         double largest = layers.Max(layer => layer.OutputError ?? 0);
-        page.Append("<div class=\"wide\"><table><tr><th>layer<th class=\"n\">outputs x inputs<th class=\"n\">rank<th class=\"n\">bits<th "
-            + "class=\"n\">error<th class=\"n\">share<th></tr>\n");
+        bool hasExperts = layers.Any(layer => layer.Tokens is not null);
+        string tokens = hasExperts ? "<th class=\"n\" title=\"calibration tokens that the router sent an expert\">tokens" : "";
+        page.Append("<div class=\"wide\"><table><tr><th>layer").Append(tokens)
+            .Append("<th class=\"n\">outputs x inputs<th class=\"n\">rank<th class=\"n\">bits<th class=\"n\">error")
+            .Append("<th class=\"n\">share<th></tr>\n");
         foreach (LayerReport layer in layers)
         {
             string error = layer.OutputError is { } value ? Number(value, "0.###e+0") : "";
             string share = layer.OutputError is { } part && total > 0 ? Number(100 * part / total, "F1") + " %" : "";
+            string seen = !hasExperts ? "" : layer.Tokens is { } count ? $"<td class=\"n\">{Number(count, "0")}" : "<td>";
             string last = layer.SharesWeightOf is { } owner
                 ? $"<span class=\"soft\">has the weight of {Escape(owner)}</span>"
                 : $"<div class=\"bar\"><i style=\"width:{Width(layer.OutputError ?? 0, largest)}\"></i></div>";
             page.Append(CultureInfo.InvariantCulture,
-                $"<tr><td class=\"name\" title=\"{Escape(layer.Name)}\">{Escape(LayerNames.Of(layer))}<td class=\"n\">{layer.Rows} x "
+                $"<tr><td class=\"name\" title=\"{Escape(layer.Name)}\">{Escape(LayerNames.Of(layer))}{seen}<td class=\"n\">{layer.Rows} x "
                 + $"{layer.Columns}<td class=\"n\">{layer.Rank}<td class=\"n\">{layer.BitsPerWeight:F2}<td class=\"n\">{error}<td "
                 + $"class=\"n\">{share}<td>{last}</tr>\n");
         }
