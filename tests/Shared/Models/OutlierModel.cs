@@ -64,7 +64,7 @@ internal static class OutlierModel
 
     // Scale and bias of the norm that makes the value: of a LayerNormalization, or the constant that an RMSNorm ends with.
     private static IEnumerable<string> Norm(GraphIndex graph, string value, int columns) => graph.Producer(value) is
-        { OpType: "LayerNormalization" or "Mul" or "RMSNormalization" or "SimplifiedLayerNormalization" } node
+    { OpType: "LayerNormalization" or "Mul" or "RMSNormalization" or "SimplifiedLayerNormalization" } node
         ? node.Input.Where(input => graph.Initializer(input) is { Dims: [var length] } && length == columns)
         : [];
 
