@@ -24,7 +24,7 @@ public sealed class CudaProviderTests
         Assert.Equal(
             [
                 OperatorNames.GateQuantizeTokens, OperatorNames.MatMulW4A16, OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled,
-                OperatorNames.MatMulW8A8, OperatorNames.NormQuantizeTokens, OperatorNames.QuantizeTokens,
+                OperatorNames.MatMulW8A16, OperatorNames.MatMulW8A8, OperatorNames.NormQuantizeTokens, OperatorNames.QuantizeTokens,
             ],
             cuda.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(["Xq", "Sx"], cuda[OperatorNames.MatMulW4A8].Inputs.Where(input => !input.OnCpu).Select(input => input.Name));
