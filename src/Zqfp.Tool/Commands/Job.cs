@@ -10,10 +10,13 @@ internal static class Job
 
     public static int Run(GivenOptions given, Func<IJobObserver, CancellationToken, int> job)
     {
+        // What the console needs is loaded now: an error must be told even where no further file can be opened.
+        Console.OpenStandardError().Write([]);
         using var cancellation = new CancellationTokenSource();
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
         using var progress = new ProgressObserver(ProgressView.Create(given.Flag("--quiet")));
+        Diagnostic? limit = null; // Asked for once, where the exception is thrown: what is short may be there again later.
         try
         {
             return job(progress, cancellation.Token);
@@ -29,10 +32,9 @@ internal static class Job
             progress.Dispose();
             return Fail(exception, Diagnostic.Of(exception), ExitCodes.Of(exception.Code));
         }
-        catch (Exception exception) when (SystemLimits.Describe(exception) is not null)
+        catch (Exception exception) when ((limit = SystemLimits.Describe(exception)) is not null)
         {
             progress.Dispose();
-            Diagnostic limit = SystemLimits.Describe(exception)!;
             return Fail(exception, limit, ExitCodes.Of(limit.Code));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

@@ -19,15 +19,37 @@ internal static class SystemLimits
         IOException { HResult: var code } when Full.Contains(code) => Error("ZQFP4021", $"The disk is full: {exception.Message}"),
         IOException { HResult: var code } when Handles.Contains(code) => Error("ZQFP4022",
             $"The process has as many files open as it may: {exception.Message} Raise the limit, such as with 'ulimit -n 1024'."),
+        // A library that cannot be opened is reported as one that is not there, or in the loader's words.
+        TypeInitializationException or TypeLoadException or IOException or BadImageFormatException when IsOutOfHandles(exception) =>
+            Error("ZQFP4022",
+                "The process has as many files open as it may, so that a library could not be loaded. Raise the limit, such as with "
+                + "'ulimit -n 1024'."),
         TypeInitializationException { InnerException: { } inner } => Describe(inner),
-
-        // A library that cannot be opened is reported with the loader's words.
-        TypeLoadException or IOException or BadImageFormatException when exception.Message.Contains(
-            "Too many open files", StringComparison.Ordinal) => Error("ZQFP4022",
-            "The process has as many files open as it may, so that a library could not be loaded. Raise the limit, such as with "
-            + "'ulimit -n 1024'."),
         _ => null,
     };
+
+    private static bool IsOutOfHandles(Exception exception)
+    {
+        if (exception.Message.Contains("Too many open files", StringComparison.Ordinal))
+        {
+            return true;
+        }
+
+        try
+        {
+            using FileStream one = File.OpenRead(Environment.ProcessPath!);
+            using FileStream another = File.OpenRead(Environment.ProcessPath!);
+            return false;
+        }
+        catch (IOException e)
+        {
+            return Handles.Contains(e.HResult);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or TypeInitializationException or TypeLoadException)
+        {
+            return false;
+        }
+    }
 
     private static Diagnostic Error(string code, string message) => new(code, DiagnosticSeverity.Error, message);
 }
