@@ -93,7 +93,7 @@ internal sealed class LanguageModel : IDisposable
     /// </exception>
     public IEnumerable<LogitRows> Run(TokenBatch batch, int[] tokens, CancellationToken cancellation)
     {
-        using OrtValue made = RunBody(batch, cancellation);
+        using OrtValue made = _body.Run(_feeds, batch, _output, cancellation);
         OrtTensorTypeAndShapeInfo tensor = made.GetTensorTypeAndShape();
         if (tensor.ElementDataType is not (TensorElementType.Float or TensorElementType.Float16))
         {
@@ -146,19 +146,6 @@ internal sealed class LanguageModel : IDisposable
                 $"The text has the token id {largest}, and the model gives {vocabulary} logits a token. Give the model's own tokenizer, or "
                 + "name the output that holds the logits with --logits.",
                 _facts.Path);
-        }
-    }
-
-    private OrtValue RunBody(TokenBatch batch, CancellationToken cancellation)
-    {
-        OrtValue[] inputs = [.. _body.Inputs.Select(input => _feeds.Create(input, batch))];
-        try
-        {
-            return _body.Run(inputs, [_output], cancellation)[0];
-        }
-        finally
-        {
-            Array.ForEach(inputs, input => input.Dispose());
         }
     }
 }

@@ -38,6 +38,14 @@ internal sealed class LogitRows(OrtValue value, ArraySegment<int> tokens, bool a
         return buffer[..Vocabulary];
     }
 
+    /// <summary>The loss of each token that another one follows in <paramref name="batch"/>, in nats.</summary>
+    public double[] Losses(TokenBatch batch, int threads) => Measure(
+        threads, (i, buffers) => TokenLoss.Of(Row(i, buffers.First), batch.Ids[tokens[i] + 1], buffers.Scratch));
+
+    /// <summary>How far another model's logits of the same tokens are from these, token by token.</summary>
+    public LogitDifference[] Differences(LogitRows other, int threads) => Measure(threads, (i, buffers) => LogitDifference.OfRow(
+        Row(i, buffers.First), other.Row(i, buffers.Second), buffers.Difference, buffers.Scratch));
+
     /// <summary>Computes something of each row, on as many threads as allowed; each result is of one row alone.</summary>
     /// <param name="threads">Threads used at most; 0 for one a processor.</param>
     /// <param name="measure">Is given the row's index and buffers that are its alone meanwhile.</param>

@@ -111,6 +111,26 @@ internal sealed class ModelSession : IDisposable
         }
     }
 
+    /// <summary>Runs the model on token windows.</summary>
+    /// <param name="feeds">Makes its inputs.</param>
+    /// <param name="batch">The windows.</param>
+    /// <param name="output">The output wanted.</param>
+    /// <param name="cancellation">Ends a run that is under way at its next operator.</param>
+    /// <returns>Its value, which the caller disposes.</returns>
+    /// <exception cref="ZqfpException">As the other run; ZQFP1005: an input is none that a decoder has.</exception>
+    public OrtValue Run(TokenFeeds feeds, TokenBatch batch, string output, CancellationToken cancellation)
+    {
+        OrtValue[] inputs = [.. Inputs.Select(input => feeds.Create(input, batch))];
+        try
+        {
+            return Run(inputs, [output], cancellation)[0];
+        }
+        finally
+        {
+            Array.ForEach(inputs, input => input.Dispose());
+        }
+    }
+
     public void Dispose()
     {
         _session.Dispose();

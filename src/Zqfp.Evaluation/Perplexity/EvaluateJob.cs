@@ -30,8 +30,8 @@ internal static class EvaluateJob
         foreach (TokenBatch batch in TokenBatch.Group(windows.Windows, model.OutputsPerToken, facts.FixedBatch))
         {
             observer.Report(new JobProgress(phase, losses.Count, windows.Windows.Count, "windows"));
-            IEnumerable<double> ofTokens = model.Run(batch, batch.Predicting, cancellation).SelectMany(rows => rows.Measure(options.Threads,
-                (i, buffers) => TokenLoss.Of(rows.Row(i, buffers.First), batch.Ids[rows.Tokens[i] + 1], buffers.Scratch)));
+            IEnumerable<double> ofTokens = model.Run(batch, batch.Predicting, cancellation)
+                .SelectMany(rows => rows.Losses(batch, options.Threads));
             losses.AddRange(OfWindows(ofTokens, options));
             RequireFinite(losses, facts);
         }

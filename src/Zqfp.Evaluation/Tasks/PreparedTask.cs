@@ -3,7 +3,7 @@ using Zqfp.Tokenizers;
 
 namespace Zqfp.Evaluation;
 
-/// <summary>A task whose questions are tokenized for a model.</summary>
+/// <summary>A task whose questions are tokenized.</summary>
 /// <param name="Definition">The task.</param>
 /// <param name="Items">Its questions.</param>
 /// <param name="Requests">Of each question, of each of its choices, the parts that are scored one by one.</param>
@@ -11,25 +11,32 @@ internal sealed record PreparedTask(TaskDefinition Definition, IReadOnlyList<Tas
 {
     /// <summary>Reads and tokenizes a task.</summary>
     /// <exception cref="ZqfpException">
-    /// ZQFP0135, ZQFP0136: the task or its data is wrong. ZQFP01nn: the tokenizer is missing, or does not fit the model.
+    /// ZQFP0135, ZQFP0136: the task or its data is wrong. ZQFP01nn: the tokenizer is missing, or cannot be used.
     /// </exception>
-    public static PreparedTask Read(string named, MeasureOptions options, ModelFacts facts, CancellationToken cancellation)
+    public static PreparedTask Read(string named, MeasureOptions options, CancellationToken cancellation)
     {
         TaskDefinition task = TaskFile.Load(named);
         IReadOnlyList<TaskItem> items = TaskData.Read(task);
-        facts.RequireWindow(options.Window);
         string path = options.TokenizerPath ?? throw new ZqfpException(TextCodes.TokenizerLacks,
             $"Task '{task.Name}' is text, but no tokenizer was given. Name the model's tokenizer.json or tokenizer.model.", task.DataPath);
         var tokenizer = new TextTokenizer(PretrainedTokenizer.Load(path), cancellation);
         TaskRequest[][][] requests = [.. items.Select((item, index) => Tokenize(task, item, index, tokenizer, options))];
+        return new PreparedTask(task, items, requests);
+    }
+
+    /// <summary>Refuses a model that does not know all tokens asked.</summary>
+    /// <exception cref="ZqfpException">ZQFP0112.</exception>
+    public void RequireKnown(ModelFacts facts, string? tokenizerPath)
+    {
         int stray = facts.Vocabulary is { } known
-            ? Every(requests).SelectMany(request => request.Ids).FirstOrDefault(id => id >= known, -1)
+            ? Every(Requests).SelectMany(request => request.Ids).FirstOrDefault(id => id >= known, -1)
             : -1;
-        return stray < 0
-            ? new PreparedTask(task, items, requests)
-            : throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
-                $"Token {stray} of task '{task.Name}' is outside the model's vocabulary of {facts.Vocabulary}. Give the model's own "
-                + "tokenizer.", path);
+        if (stray >= 0)
+        {
+            throw new ZqfpException(TextCodes.TokenOutsideVocabulary,
+                $"Token {stray} of task '{Definition.Name}' is outside the model's vocabulary of {facts.Vocabulary}. Give the model's own "
+                + "tokenizer.", tokenizerPath);
+        }
     }
 
     /// <summary>All requests, in the order of the questions, their choices and these' parts.</summary>

@@ -15,18 +15,30 @@ internal static class TaskJob
         }
 
         options = (TaskOptions)options.InGenAiFolders();
-        IReadOnlyList<TaskResult> results = Answer(options, options.ModelPath, observer, cancellation);
+        ModelFacts facts = Facts(options.ModelPath, options);
+        PreparedTask[] tasks = [.. options.Tasks.Select(task => PreparedTask.Read(task, options, cancellation))];
+        IReadOnlyList<TaskResult> results = Answer(tasks, options, facts, observer, cancellation);
         return options.AgainstPath is { } against
-            ? [.. results.Zip(Answer(options, against, observer, cancellation),
+            ? [.. results.Zip(Answer(tasks, options, Facts(against, options), observer, cancellation),
                 (model, reference) => model with { Against = TaskComparison.Of(reference, model) })]
             : results;
     }
 
-    private static IReadOnlyList<TaskResult> Answer(
-        TaskOptions options, string modelPath, IJobObserver observer, CancellationToken cancellation)
+    private static ModelFacts Facts(string modelPath, TaskOptions options)
     {
         ModelFacts facts = ModelFacts.Read(modelPath, options.Logits);
-        PreparedTask[] tasks = [.. options.Tasks.Select(task => PreparedTask.Read(task, options, facts, cancellation))];
+        facts.RequireWindow(options.Window);
+        return facts;
+    }
+
+    private static IReadOnlyList<TaskResult> Answer(
+        IReadOnlyList<PreparedTask> tasks, TaskOptions options, ModelFacts facts, IJobObserver observer, CancellationToken cancellation)
+    {
+        foreach (PreparedTask task in tasks)
+        {
+            task.RequireKnown(facts, options.TokenizerPath);
+        }
+
         var cache = new EvaluationCache(options.CacheFolder);
         var inputs = new InputFiles();
         LanguageModel? model = null;

@@ -65,8 +65,7 @@ internal static class VerifyJob
             foreach ((LogitRows expected, LogitRows actual) in first.Run(batch, batch.Tokens, cancellation)
                 .Zip(second.Run(batch, batch.Tokens, cancellation)))
             {
-                total = expected.Measure(options.Threads, (i, buffers) => LogitDifference.OfRow(
-                    expected.Row(i, buffers.First), actual.Row(i, buffers.Second), buffers.Difference, buffers.Scratch))
+                total = expected.Differences(actual, options.Threads)
                     .Aggregate(total, (sum, difference) => sum + difference);
             }
 

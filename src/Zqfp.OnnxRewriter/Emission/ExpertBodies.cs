@@ -10,6 +10,9 @@ namespace Zqfp.OnnxRewriter;
 /// </summary>
 internal static class ExpertBodies
 {
+    /// <summary>Dimensions of the weights: expert, output, input.</summary>
+    private const int MatrixDims = 3;
+
     /// <summary>Every such operator's body.</summary>
     public static IReadOnlyList<FunctionProto> All() =>
     [
@@ -45,7 +48,7 @@ internal static class ExpertBodies
         }
 
         string x = activation.Length > 1 ? "x" : "values";
-        body.Node.AddRange([.. Decode(isFourBit), .. GroupScales(hasExponents), .. Spread()]);
+        body.Node.AddRange([.. Decode(isFourBit), .. GroupScales(hasExponents, MatrixDims), .. Spread(MatrixDims)]);
         body.Node.AddRange(
         [
             Node("Mul", ["decoded", "spread"], "w"),
@@ -77,36 +80,4 @@ internal static class ExpertBodies
         ]);
         return body;
     }
-
-    /// <summary>The scale of each group: <c>scales</c> [E, N, groups].</summary>
-    private static NodeProto[] GroupScales(bool hasExponents) => hasExponents
-        ?
-        [
-            Cast("E", "k", DataType.Float),
-            Node("Neg", ["k"], "minus_k"),
-            Constant("two", DataType.Float, [], [2f]),
-            Node("Pow", ["two", "minus_k"], "ratio"),
-            Constant("behind_rows", DataType.Int64, [1], [2L]),
-            Node("Unsqueeze", ["S", "behind_rows"], "row_scale"),
-            Node("Mul", ["row_scale", "ratio"], "scales"),
-        ]
-        : [Node("Identity", ["S"], "scales")];
-
-    /// <summary>Each group's scale repeated for its columns, the last group cut to the row's end: <c>spread</c> [E, N, K].</summary>
-    private static NodeProto[] Spread() =>
-    [
-        Constant("behind", DataType.Int64, [1], [3L]),
-        Node("Unsqueeze", ["scales", "behind"], "scales_4d"),
-        new NodeProto { OpType = "Constant", Output = { "group_size_scalar" }, Attribute = { Reference("value_int", "group_size") } },
-        Constant("start", DataType.Int64, [1], [0L]),
-        Node("Unsqueeze", ["group_size_scalar", "start"], "group"),
-        Constant("ones", DataType.Int64, [3], [1L, 1L, 1L]),
-        Node("Concat", ["ones", "group"], "repeat", Attributes.Make("axis", 0)),
-        Node("Expand", ["scales_4d", "repeat"], "repeated"),
-        Constant("flat", DataType.Int64, [3], [0L, 0L, -1L]),
-        Node("Reshape", ["repeated", "flat"], "padded"),
-        Node("Shape", ["decoded"], "columns", Attributes.Make("start", 2)),
-        Constant("axis", DataType.Int64, [1], [2L]),
-        Node("Slice", ["padded", "start", "columns", "axis"], "spread"),
-    ];
 }

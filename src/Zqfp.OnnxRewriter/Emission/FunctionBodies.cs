@@ -15,6 +15,9 @@ namespace Zqfp.OnnxRewriter;
 /// </remarks>
 internal static class FunctionBodies
 {
+    /// <summary>Dimensions of the weights: output, input.</summary>
+    private const int MatrixDims = 2;
+
     /// <summary>The default operator set of the bodies.</summary>
     public const long Opset = 21;
 
@@ -115,7 +118,7 @@ internal static class FunctionBodies
         }
 
         string x = activation.Length > 1 ? "x" : "values";
-        body.Node.AddRange([.. Decode(isFourBit), .. GroupScales(hasExponents), .. Spread()]);
+        body.Node.AddRange([.. Decode(isFourBit), .. GroupScales(hasExponents, MatrixDims), .. Spread(MatrixDims)]);
         body.Node.AddRange(
         [
             Node("Mul", ["decoded", "spread"], "w"),
@@ -145,35 +148,40 @@ internal static class FunctionBodies
         ]
         : [Cast("W", "decoded", DataType.Float)];
 
-    /// <summary>The scale of each group: <c>scales</c> [N, groups].</summary>
-    private static NodeProto[] GroupScales(bool hasExponents) => hasExponents
+    /// <summary>The scale of each group: <c>scales</c>, [N, groups] or, of experts, [E, N, groups].</summary>
+    /// <param name="hasExponents">Whether groups have exponents under the scales of rows.</param>
+    /// <param name="dims">Dimensions of the weights, the inputs last.</param>
+    internal static NodeProto[] GroupScales(bool hasExponents, int dims) => hasExponents
         ?
         [
             Cast("E", "k", DataType.Float),
             Node("Neg", ["k"], "minus_k"),
             Constant("two", DataType.Float, [], [2f]),
             Node("Pow", ["two", "minus_k"], "ratio"),
-            Constant("column", DataType.Int64, [1], [1L]),
+            Constant("column", DataType.Int64, [1], [dims - 1L]),
             Node("Unsqueeze", ["S", "column"], "row_scale"),
             Node("Mul", ["row_scale", "ratio"], "scales"),
         ]
         : [Node("Identity", ["S"], "scales")];
 
-    /// <summary>Each group's scale repeated for its columns, the last group cut to the row's end: <c>spread</c> [N, K].</summary>
-    private static NodeProto[] Spread() =>
+    /// <summary>
+    /// Each group's scale repeated for its columns, the last group cut to the row's end: <c>spread</c>, shaped as the weights.
+    /// </summary>
+    /// <param name="dims">Dimensions of the weights, the inputs last.</param>
+    internal static NodeProto[] Spread(int dims) =>
     [
-        Constant("behind", DataType.Int64, [1], [2L]),
-        Node("Unsqueeze", ["scales", "behind"], "scales_3d"),
+        Constant("behind", DataType.Int64, [1], [(long)dims]),
+        Node("Unsqueeze", ["scales", "behind"], $"scales_{dims + 1}d"),
         new NodeProto { OpType = "Constant", Output = { "group_size_scalar" }, Attribute = { Reference("value_int", "group_size") } },
         Constant("start", DataType.Int64, [1], [0L]),
         Node("Unsqueeze", ["group_size_scalar", "start"], "group"),
-        Constant("ones", DataType.Int64, [2], [1L, 1L]),
+        Constant("ones", DataType.Int64, [dims], [.. Enumerable.Repeat(1L, dims)]),
         Node("Concat", ["ones", "group"], "repeat", Attributes.Make("axis", 0)),
-        Node("Expand", ["scales_3d", "repeat"], "repeated"),
-        Constant("flat", DataType.Int64, [2], [0L, -1L]),
+        Node("Expand", [$"scales_{dims + 1}d", "repeat"], "repeated"),
+        Constant("flat", DataType.Int64, [dims], [.. Enumerable.Repeat(0L, dims - 1), -1L]),
         Node("Reshape", ["repeated", "flat"], "padded"),
-        Node("Shape", ["decoded"], "columns", Attributes.Make("start", 1)),
-        Constant("axis", DataType.Int64, [1], [1L]),
+        Node("Shape", ["decoded"], "columns", Attributes.Make("start", dims - 1)),
+        Constant("axis", DataType.Int64, [1], [dims - 1L]),
         Node("Slice", ["padded", "start", "columns", "axis"], "spread"),
     ];
 

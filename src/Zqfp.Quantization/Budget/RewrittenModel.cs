@@ -23,24 +23,16 @@ internal sealed class RewrittenModel : IDisposable
     /// <exception cref="ZqfpException">ZQFP1008: the model gives others.</exception>
     public OrtValue Run(TokenBatch batch, CancellationToken cancellation)
     {
-        OrtValue[] inputs = [.. _session.Inputs.Select(input => _feeds.Create(input, batch))];
-        try
+        OrtValue logits = _session.Run(_feeds, batch, _facts.Logits, cancellation);
+        if (logits.GetTensorTypeAndShape().Shape is [var rows, var length, _] && rows >= batch.Windows && length == batch.Length)
         {
-            OrtValue logits = _session.Run(inputs, [_facts.Logits], cancellation)[0];
-            if (logits.GetTensorTypeAndShape().Shape is [var rows, var length, _] && rows >= batch.Windows && length == batch.Length)
-            {
-                return logits;
-            }
+            return logits;
+        }
 
-            logits.Dispose();
-            throw new ZqfpException("ZQFP1008",
-                "The model does not give logits for every token of every window. Export it without pruning the head to the last token.",
-                _facts.Path);
-        }
-        finally
-        {
-            Array.ForEach(inputs, input => input.Dispose());
-        }
+        logits.Dispose();
+        throw new ZqfpException("ZQFP1008",
+            "The model does not give logits for every token of every window. Export it without pruning the head to the last token.",
+            _facts.Path);
     }
 
     /// <summary>Mean loss of each window over the tokens that others follow, in nats.</summary>
@@ -51,9 +43,7 @@ internal sealed class RewrittenModel : IDisposable
         {
             using OrtValue logits = Run(batch, cancellation);
             var rows = new LogitRows(logits, batch.Predicting, areRows: false);
-            double[] ofTokens = rows.Measure(
-                threads, (i, buffers) => TokenLoss.Of(rows.Row(i, buffers.First), batch.Ids[rows.Tokens[i] + 1], buffers.Scratch));
-            losses.AddRange(ofTokens.Chunk(batch.Length - 1).Select(window => window.Average()));
+            losses.AddRange(rows.Losses(batch, threads).Chunk(batch.Length - 1).Select(window => window.Average()));
         }
 
         return [.. losses];

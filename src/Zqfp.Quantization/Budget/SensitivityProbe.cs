@@ -161,9 +161,7 @@ internal sealed class SensitivityProbe
     {
         var one = new LogitRows(expected, batch.Predicting, areRows: false);
         var other = new LogitRows(actual, batch.Predicting, areRows: false);
-        double[] divergences = one.Measure(_options.Threads, (i, buffers) => LogitDifference.OfRow(
-            one.Row(i, buffers.First), other.Row(i, buffers.Second), buffers.Difference, buffers.Scratch).Divergence);
-        return divergences.Average();
+        return one.Differences(other, _options.Threads).Average(difference => difference.Divergence);
     }
 
     /// <summary>A layer's errors.</summary>
