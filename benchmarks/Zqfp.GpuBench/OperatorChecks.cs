@@ -16,11 +16,19 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         new(1, 4096, 4096, 256), new(16, 1024, 2048, 256, Rank: 8), new(24, 512, 1024, 128, Rank: 64, Bias: true),
         new(64, 768, 768, 256, Rank: 8, Bias: true),
         new(300, 640, 1536, 256), new(5, 96, 160, 32, HalfOutput: true), new(3, 33, 75, 25, Rank: 5, Bias: true), new(7, 64, 48, 16),
-        new(9, 256, 1024, 256, FloatScales: true), new(2, 40, 36, 12, FloatScales: true, Rank: 3, Bias: true, HalfOutput: true),
+        new(9, 256, 1024, 256, Operator: OperatorNames.MatMulW4A8Scaled),
+        new(2, 40, 36, 12, Operator: OperatorNames.MatMulW4A8Scaled, Rank: 3, Bias: true, HalfOutput: true),
+        new(1, 4096, 4096, 256, Rank: 8, Projected: true), new(16, 1024, 2048, 256, Rank: 24, Projected: true),
+        new(70, 512, 1024, 128, Rank: 64, Bias: true, Projected: true), new(3, 33, 75, 25, Rank: 8, Bias: true, Projected: true),
+        new(1, 2048, 1024, 256, Operator: OperatorNames.MatMulW8A16), new(33, 700, 768, 256, Rank: 8, Operator: OperatorNames.MatMulW8A16),
+        new(5, 33, 75, 25, Bias: true, Operator: OperatorNames.MatMulW8A16, HalfOutput: true),
+        new(4, 512, 1024, 256, Rank: 8, Operator: OperatorNames.MatMulW8A8, Projected: true),
+        new(40, 512, 1024, 256, Rank: 8, Operator: OperatorNames.MatMulW8A8),
+        new(17, 512, 1024, 256, Rank: 8, Operator: OperatorNames.MatMulW4A16),
     ];
 
-    private sealed record Shape(
-        int Tokens, int Rows, int Columns, int Group, int Rank = 0, bool Bias = false, bool HalfOutput = false, bool FloatScales = false);
+    private sealed record Shape(int Tokens, int Rows, int Columns, int Group, int Rank = 0, bool Bias = false, bool HalfOutput = false,
+        string Operator = OperatorNames.MatMulW4A8, bool Projected = false);
 
     public void Run()
     {
@@ -59,6 +67,58 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         {
             Product(shape, processor, gpu);
         }
+
+        foreach (string op in (string[])[OperatorNames.QuantizeTokens, OperatorNames.NormQuantizeTokens, OperatorNames.GateQuantizeTokens])
+        {
+            foreach ((int tokens, int columns, int rank) in ((int, int, int)[])[(1, 4096, 8), (16, 11008, 24), (32, 4096, 64), (70, 1312, 16),
+                (3, 75, 8)])
+            {
+                Projection(op, tokens, columns, rank, gpu);
+            }
+        }
+    }
+
+    /// <summary>A x against float64, of the codes that came with it.</summary>
+    private void Projection(string op, int tokens, int columns, int rank, OperatorDomain gpu)
+    {
+        float[] factor = Array.ConvertAll(Problem.RandomTokens(rank, columns, seed: rank), value => (float)(Half)value);
+        (string[] inputs, string[] outputs) = op switch
+        {
+            OperatorNames.QuantizeTokens => ((string[])["x", "a"], (string[])["q", "s", "z"]),
+            OperatorNames.GateQuantizeTokens => (["x", "x", "a"], ["q", "s", "z"]),
+            _ => (["x", "gain", "", "", "a"], ["q", "s", "", "z"]),
+        };
+        bool isNorm = op == OperatorNames.NormQuantizeTokens;
+        byte[] model = Onnx.Model(
+            [Onnx.Node("zqfp", op, inputs, outputs)],
+            [
+                Onnx.Value("x", Onnx.Float16, "m", columns),
+                .. isNorm ? [Onnx.Value("gain", Onnx.Float16, columns)] : (byte[][])[],
+            ],
+            [Onnx.Value("q", Onnx.Float8E4M3FN, "m", columns), Onnx.Value("s", Onnx.Float, "m", 1), Onnx.Value("z", Onnx.Float, "m", rank)],
+            [Onnx.Tensor("a", Onnx.Float, [rank, columns], Bytes(factor))]);
+        (string, OrtElementType, long[], byte[])[] given =
+        [
+            ("x", OrtElementType.Float16, [tokens, columns], Typed(Problem.RandomTokens(tokens, columns, seed: 5), ElementKind.Float16)),
+            .. isNorm
+                ? [("gain", OrtElementType.Float16, [columns], Typed([.. Enumerable.Repeat(1.5f, columns)], ElementKind.Float16))]
+                : ((string, OrtElementType, long[], byte[])[])[],
+        ];
+        byte[][] made = OnDevice(model, gpu, given,
+        [
+            ("q", OrtElementType.Float8E4M3FN, [tokens, columns]), ("s", OrtElementType.Float, [tokens, 1]),
+            ("z", OrtElementType.Float, [tokens, rank]),
+        ]);
+        double[] expected = new double[tokens * rank];
+        Parallel.For(0, expected.Length, i =>
+        {
+            for (int k = 0; k < columns; k++)
+            {
+                expected[i] += factor[(i % rank * columns) + k] * E4M3.ToDouble(made[0][(i / rank * columns) + k]);
+            }
+        });
+        double error = Checks.RelativeError(Values(made[2], false), expected);
+        report($"operator {op} {tokens}x{columns} with A of {rank}", error <= 1e-5, $"{error:E1} from float64");
     }
 
     private void Quantization(int tokens, int columns, ElementKind kind, int block, OperatorDomain processor, OperatorDomain gpu)
@@ -148,13 +208,22 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
     private void Product(Shape shape, OperatorDomain processor, OperatorDomain gpu)
     {
         // Groups that divide no byte are the operators' contract, not the packed layout's: content comes from the plain definition.
-        PlainLayer layer = new(shape.Rows, shape.Columns, shape.Group, shape.Rank, shape.Bias, shape.FloatScales);
-        byte[] model = layer.Model(shape.HalfOutput);
+        PlainLayer layer = new(shape.Rows, shape.Columns, shape.Group, shape.Rank, shape.Bias, shape.Operator);
+        byte[] model = layer.Model(shape.HalfOutput, shape.Projected);
         (byte[] codes, float[] scales) = PlainLayer.Tokens(shape.Tokens, shape.Columns);
+        byte[] halves = Typed(Problem.RandomTokens(shape.Tokens, shape.Columns, seed: 3), ElementKind.Float16);
         (string, OrtElementType, long[], byte[])[] inputs =
         [
-            ("x", OrtElementType.Float8E4M3FN, [shape.Tokens, shape.Columns], codes),
-            ("sx", OrtElementType.Float, [shape.Tokens, 1], Bytes(scales)),
+            .. layer.ReadsCodes
+                ? ((string, OrtElementType, long[], byte[])[])
+                [
+                    ("x", OrtElementType.Float8E4M3FN, [shape.Tokens, shape.Columns], codes),
+                    ("sx", OrtElementType.Float, [shape.Tokens, 1], Bytes(scales)),
+                ]
+                : [("x", OrtElementType.Float16, [shape.Tokens, shape.Columns], halves)],
+            .. shape.Projected
+                ? [("z", OrtElementType.Float, [shape.Tokens, shape.Rank], Bytes(Problem.RandomTokens(shape.Tokens, shape.Rank, seed: 4)))]
+                : ((string, OrtElementType, long[], byte[])[])[],
         ];
         OrtElementType type = shape.HalfOutput ? OrtElementType.Float16 : OrtElementType.Float;
         (string, OrtElementType, long[])[] outputs = [("y", type, [shape.Tokens, shape.Rows])];
@@ -162,7 +231,7 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         byte[] first = OnDevice(model, gpu, inputs, outputs)[0];
         bool same = first.AsSpan().SequenceEqual(OnDevice(model, gpu, inputs, outputs)[0]);
         double error = Checks.RelativeError(Values(first, shape.HalfOutput), expected);
-        report($"operator {layer.Operator} {shape}", error <= (shape.HalfOutput ? 6e-4 : 3e-4) && same,
+        report($"operator {shape}", error <= (shape.HalfOutput ? 6e-4 : 3e-4) && same,
             $"{error:E2} from the processor's, same bits: {same}");
     }
 

@@ -3,7 +3,7 @@ using Zqfp;
 using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 
-// Usage: Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [sweep] [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
+// Usage: Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
 
@@ -47,6 +47,11 @@ try
                 timings.Sweep(width, tokens, Option("--shape"));
             }
         }
+    }
+
+    if (Wanted("chain") || Wanted("chain-sweep"))
+    {
+        Chain.Report(bench, report, Wanted("chain-sweep"));
     }
 
     if (Wanted("table") || Wanted("brief"))

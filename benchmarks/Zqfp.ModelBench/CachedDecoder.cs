@@ -192,11 +192,28 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
         {
             _graph.Initializer.Add(data.Normal($"{name}.down", $"{stored}.down", Deviation(columns), kind.Rank, columns));
             _graph.Initializer.Add(data.Normal($"{name}.up", $"{stored}.up", 0.05, rows, kind.Rank));
-            inputs.AddRange(["", $"{name}.down", $"{name}.up"]);
+            inputs.AddRange(kind.Projects ? ["", "", $"{name}.up", Project(input, $"{name}.down")] : ["", $"{name}.down", $"{name}.up"]);
         }
 
         Node(OperatorNames.Domain, kind.Operator!, output, inputs)
             .Attribute.AddRange([Int(OperatorNames.GroupSize, kind.Block), Int(OperatorNames.OutputType, (long)DataType.Float16)]);
+    }
+
+    /// <summary>The node that quantizes a value also takes it times A.</summary>
+    private string Project(string value, string factor)
+    {
+        NodeProto node = _graph.Node.First(one => one.Output[0] == Codes(value));
+        (int input, int output) = node.OpType switch
+        {
+            OperatorNames.QuantizeTokens => (1, 2),
+            OperatorNames.GateQuantizeTokens => (2, 2),
+            _ => (4, 3),
+        };
+        node.Input.AddRange(Enumerable.Repeat("", input - node.Input.Count));
+        node.Input.Add(factor);
+        node.Output.AddRange(Enumerable.Repeat("", output - node.Output.Count));
+        node.Output.Add(value + ".projected");
+        return node.Output[output];
     }
 
     /// <summary>The codes and scales of a value, which a node makes of it or of what it is made of.</summary>

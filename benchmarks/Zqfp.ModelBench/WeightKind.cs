@@ -6,7 +6,9 @@ namespace Zqfp.ModelBench;
 /// <param name="Operator">The product, where it is one of domain zqfp; otherwise MatMul or MatMulNBits.</param>
 /// <param name="Rank">Rank of the low-rank branch.</param>
 /// <param name="Joins">Whether products of one input are one, and norms and gates quantize what they make.</param>
-internal sealed record WeightKind(string Name, int Block = 0, string? Operator = null, int Rank = 0, bool Joins = false)
+/// <param name="Projects">Whether what quantizes tokens takes their products with the low-rank factor A.</param>
+internal sealed record WeightKind(
+    string Name, int Block = 0, string? Operator = null, int Rank = 0, bool Joins = false, bool Projects = false)
 {
     /// <summary>All candidates.</summary>
     public static IReadOnlyList<WeightKind> All { get; } =
@@ -15,7 +17,8 @@ internal sealed record WeightKind(string Name, int Block = 0, string? Operator =
         new("int4-32", 32),
         new("int4-128", 128),
         new("zqfp", 256, OperatorNames.MatMulW4A8, Joins: true),
-        new("zqfp-rank8", 256, OperatorNames.MatMulW4A8, Rank: 8, Joins: true),
+        new("zqfp-rank8", 256, OperatorNames.MatMulW4A8, Rank: 8, Joins: true, Projects: true),
+        new("zqfp-rank8-inside", 256, OperatorNames.MatMulW4A8, Rank: 8, Joins: true),
         new("zqfp-rank8-separate", 256, OperatorNames.MatMulW4A8, Rank: 8),
         new("zqfp-free-scales", 256, OperatorNames.MatMulW4A8Scaled, Joins: true),
         new("zqfp-w8a8", 256, OperatorNames.MatMulW8A8, Rank: 8),

@@ -12,9 +12,9 @@ internal static class OperatorSets
         var scratch = new ScratchPool();
         return
         [
-            new QuantizeTokensOperator(scratch),
-            new NormQuantizeTokensOperator(scratch),
-            new GateQuantizeTokensOperator(scratch),
+            new QuantizeTokensOperator(scratch, math),
+            new NormQuantizeTokensOperator(scratch, math),
+            new GateQuantizeTokensOperator(scratch, math),
             new RotateTokensOperator(),
             new RoundTokensOperator(scratch),
             .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, math)),

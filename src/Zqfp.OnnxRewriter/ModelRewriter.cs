@@ -278,7 +278,11 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         long opset = file.Envelope.OpsetImport.First(import => import.Domain.Length == 0).Version;
         bool canSplit = Math.Max(opset, emission.Emitter.Needs.Opset) >= FirstOpsetWithSizesOfSplit;
         var products = new JoinedProducts(new FusedNodes(nodes, outputs), generated, Constant, canSplit);
-        return (products.Apply(), products.Initializers);
+        nodes = products.Apply();
+        var projecting = new ProjectingQuantizers(
+            new FusedNodes(nodes, outputs), name => products.Initializers.GetValueOrDefault(name) ?? generated.GetValueOrDefault(name));
+        nodes = projecting.Apply();
+        return (nodes, new(products.Initializers.Concat(projecting.Initializers)));
 
         TensorData? Constant(string name) => generated.GetValueOrDefault(name)
             ?? (graph.Constant(name) is { } tensor ? file.Read(tensor) : null);
@@ -288,7 +292,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
 
     /// <summary>
     /// The initializers among <paramref name="names"/>: the original's in its order, then those added, in ordinal order, then those of
-    /// joined products.
+    /// fused nodes.
     /// </summary>
     private IEnumerable<(TensorProto Header, TensorData Data)> Initializers(
         EmittedLayers emission, HashSet<string> names, IReadOnlyDictionary<string, TensorData>? joined = null)
@@ -300,7 +304,8 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         }
 
         foreach ((string name, TensorData data) in emission.Initializers.Where(entry => names.Contains(entry.Key))
-            .Concat((joined ?? new Dictionary<string, TensorData>()).OrderBy(entry => entry.Key, StringComparer.Ordinal)))
+            .Concat((joined ?? new Dictionary<string, TensorData>()).Where(entry => names.Contains(entry.Key))
+                .OrderBy(entry => entry.Key, StringComparer.Ordinal)))
         {
             yield return (Header(name, data), data);
         }

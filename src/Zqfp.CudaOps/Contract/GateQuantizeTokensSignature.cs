@@ -6,11 +6,17 @@ internal static class GateQuantizeTokensSignature
     /// <summary>Position of what is gated; without it the last dimension of gate holds both.</summary>
     public const int UpInput = 1;
 
-    /// <summary>gate and optionally up, both float or both float16.</summary>
-    public static IReadOnlyList<OrtParameter> Inputs { get; } =
-        [new OrtParameter("gate", OrtElementType.Undefined), new OrtParameter("up", OrtElementType.Undefined, Optional: true)];
+    /// <summary>Position of A.</summary>
+    public const int FactorInput = 2;
 
-    /// <summary>Xq has as many columns as up, or half of gate's; Sx one element a token.</summary>
+    /// <summary>gate and optionally up, both float or both float16, and optionally A.</summary>
+    public static IReadOnlyList<OrtParameter> Inputs { get; } =
+    [
+        new OrtParameter("gate", OrtElementType.Undefined), new OrtParameter("up", OrtElementType.Undefined, Optional: true),
+        ProjectionShape.Factor,
+    ];
+
+    /// <summary>Xq has as many columns as up, or half of gate's; Sx one element a token, Z one for each row of A.</summary>
     public static void Infer(in OrtShapeInference inference)
     {
         if (!inference.TryGetInput(0, out _, out IReadOnlyList<OrtDimension> gate) || gate.Count == 0)
@@ -22,5 +28,6 @@ internal static class GateQuantizeTokensSignature
         OrtDimension last = isPacked ? new OrtDimension(gate[^1].Size / 2, null) : gate[^1];
         inference.SetOutput(0, OrtElementType.Float8E4M3FN, [.. gate.Take(gate.Count - 1), last]);
         inference.SetOutput(1, OrtElementType.Float, [.. gate.Take(gate.Count - 1), new OrtDimension(1, null)]);
+        ProjectionShape.Infer(inference, FactorInput, QuantizeTokensSignature.ProjectionOutput, gate.Take(gate.Count - 1));
     }
 }

@@ -50,6 +50,12 @@ internal sealed record MatMulSignature(
     /// <summary>Position of the low-rank factor B.</summary>
     public int FactorBInput => BiasInput + 2;
 
+    /// <summary>Position of Z, A's product with the codes where what quantized the tokens took it; only of dense products of codes.</summary>
+    public int ProjectionInput => BiasInput + 3;
+
+    /// <summary>Whether Z is one of the inputs.</summary>
+    public bool TakesProjections => QuantizedActivations && !HasExperts;
+
     /// <summary>
     /// The inputs as ONNX Runtime is told them. W stays open, since FP4 codes come as FLOAT4E2M1 or as UINT4; the factors and
     /// the bias may be float or float16; the kernel checks them.
@@ -83,6 +89,10 @@ internal sealed record MatMulSignature(
         inputs.Add(new OrtParameter("bias", OrtElementType.Undefined, Optional: true));
         inputs.Add(new OrtParameter("A", OrtElementType.Undefined, Optional: true));
         inputs.Add(new OrtParameter("B", OrtElementType.Undefined, Optional: true));
+        if (TakesProjections)
+        {
+            inputs.Add(new OrtParameter("Z", OrtElementType.Float, Optional: true));
+        }
         return inputs;
     }
 

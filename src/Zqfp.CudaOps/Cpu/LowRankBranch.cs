@@ -1,33 +1,21 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>The low-rank branch B (A x): A with its columns laid out as those of W, B with its rows packed as those of W.</summary>
+/// <summary>The low-rank branch B (A x): A, where it is not taken before, and B with its rows packed as those of W.</summary>
 internal sealed unsafe class LowRankBranch : IDisposable
 {
     private const int Width = PackedWeights.PanelWidth;
 
-    private readonly int _length;
-    private readonly NativeBuffer _a;
     private readonly NativeBuffer _b;
 
-    /// <param name="a">[rank, K].</param>
+    /// <param name="a">A; null where tokens come with their products with it.</param>
     /// <param name="b">[N, rank].</param>
     /// <param name="rank">r, at least 1.</param>
     /// <param name="rows">N.</param>
-    /// <param name="layout">The columns.</param>
-    public LowRankBranch(NativeBuffer a, NativeBuffer b, int rank, int rows, GroupLayout layout)
+    public LowRankBranch(TokenFactor? a, NativeBuffer b, int rank, int rows)
     {
+        A = a;
         Rank = rank;
-        _length = layout.RowStride;
-        _a = new NativeBuffer((long)ResultLength * _length * sizeof(float));
         _b = new NativeBuffer((long)((rows + Width - 1) / Width) * Width * rank * sizeof(float));
-        for (int column = 0; column < layout.Columns; column++)
-        {
-            int laidOut = layout.GroupStart(column / layout.GroupSize) + (column % layout.GroupSize);
-            for (int i = 0; i < rank; i++)
-            {
-                _a.Floats[((long)i * _length) + laidOut] = a.Floats[((long)i * layout.Columns) + column];
-            }
-        }
         for (int row = 0; row < rows; row++)
         {
             for (int i = 0; i < rank; i++)
@@ -37,21 +25,21 @@ internal sealed unsafe class LowRankBranch : IDisposable
         }
     }
 
+    /// <summary>A, or null where tokens come with their products with it.</summary>
+    public TokenFactor? A { get; }
+
     /// <summary>r.</summary>
     public int Rank { get; }
+
+    /// <summary>Floats from one token's A x to the next one's.</summary>
+    public int ProjectionStride => A?.ResultLength ?? Rank;
 
     /// <summary>r values for each of a panel's 64 rows of W: 64 of the first, then 64 of the second, and so on.</summary>
     public float* B(int panel) => _b.Floats + ((long)panel * Rank * Width);
 
-    /// <summary>A x for one laid-out row of X; writes <see cref="ResultLength"/> results, of which the first r count.</summary>
-    public void Project(PanelMath math, float* x, float* results) => math.Project(x, _a.Floats, _length, ResultLength, results);
-
-    /// <summary>Floats that <see cref="Project"/> writes.</summary>
-    public int ResultLength => (Rank + 7) / 8 * 8;
-
     public void Dispose()
     {
-        _a.Dispose();
+        A?.Dispose();
         _b.Dispose();
     }
 }

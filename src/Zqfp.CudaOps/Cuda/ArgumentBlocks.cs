@@ -41,4 +41,5 @@ internal struct SourceArguments
     public ulong Second, Gain, Shift, Sum;
     public float Epsilon;
     public int Stride;
+    public int Constants;
 }

@@ -10,6 +10,7 @@ internal sealed class DeviceLinear : IDisposable
     private readonly LayerPlans? _plans;
     private readonly DeviceMemory? _factorA;
     private readonly DeviceMemory?[] _owned;
+    private readonly bool _takesProjections;
 
     // One of each for codes, or for tokens in float and in float16.
     private readonly (ElementKind? Tokens, TokenProjection? Projection, UnpackedPlan? Unpacked)[] _forTokens;
@@ -19,6 +20,7 @@ internal sealed class DeviceLinear : IDisposable
         Rows = constants.Rows;
         Columns = constants.Columns;
         Rank = (constants.Rank + 7) / 8 * 8;
+        _takesProjections = Rank > 0 && constants.LowRankA.IsEmpty;
         ElementKind?[] tokens = constants.HasQuantizedTokens ? [null] : [ElementKind.Float32, ElementKind.Float16];
         if (constants.FitsPackedLayout)
         {
@@ -39,7 +41,7 @@ internal sealed class DeviceLinear : IDisposable
             : DeviceMemory.From(context, constants.GroupScales.Span);
         DeviceMemory? rowScales = constants.GroupScales.IsEmpty ? DeviceMemory.From(context, constants.RowScales.Span) : null;
         DeviceMemory? bias = constants.Bias.IsEmpty ? null : DeviceMemory.From(context, constants.Bias.Span);
-        _factorA = Rank == 0
+        _factorA = Rank == 0 || _takesProjections
             ? null
             : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankA.Span, constants.Rank, Columns, Rank, Columns));
         DeviceMemory? factorB = Rank == 0
@@ -55,7 +57,7 @@ internal sealed class DeviceLinear : IDisposable
                 (kind, Project(kind), (UnpackedPlan?)new UnpackedPlan(kernels, weight, constants.Format, kind, output)))
         ];
 
-        TokenProjection? Project(ElementKind? kind) => Rank == 0 ? null : kernels.PlanProjection(Columns, kind);
+        TokenProjection? Project(ElementKind? kind) => _factorA is null ? null : kernels.PlanProjection(Columns, kind);
     }
 
     /// <summary>N.</summary>
@@ -68,7 +70,7 @@ internal sealed class DeviceLinear : IDisposable
     public int Rank { get; }
 
     /// <summary>Working memory of a product of so many tokens, in bytes; its first use finds zeros.</summary>
-    public long ScratchBytes(int tokens) => Rank == 0 ? 0
+    public long ScratchBytes(int tokens) => _factorA is null ? 0
         : LowRankOffset(tokens) + ((long)tokens * Rank * sizeof(float));
 
     /// <summary>Puts a layer on the device, and compiles what it needs.</summary>
@@ -86,10 +88,10 @@ internal sealed class DeviceLinear : IDisposable
 
     /// <summary>Y [M, N] = Sx * (W xq + B (A xq)) + bias, put into the stream.</summary>
     /// <param name="stream">Stream handle.</param>
-    /// <param name="given">Codes and scales, or tokens as they are.</param>
+    /// <param name="given">Codes and scales, or tokens as they are; with A xq where the layer has B alone.</param>
     /// <param name="scratch">
-    /// Working memory of <see cref="ScratchBytes"/>, which only kernels of this stream use and only for products; 0 without a low-rank
-    /// branch. Its counters are zero between products.
+    /// Working memory of <see cref="ScratchBytes"/>, which only kernels of this stream use and only for products; 0 where nothing is
+    /// multiplied with A. Its counters are zero between products.
     /// </param>
     /// <param name="output">Y.</param>
     /// <param name="overlap">Start before the stream's previous kernel has ended.</param>

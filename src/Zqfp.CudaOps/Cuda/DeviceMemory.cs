@@ -49,6 +49,11 @@ internal sealed unsafe class DeviceMemory : IDisposable
         where T : unmanaged
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan((long)values.Length * sizeof(T), Bytes);
+        if (values.IsEmpty)
+        {
+            return;
+        }
+
         fixed (T* source = values)
         {
             _driver.Check(_driver.CopyToDevice(Address, source, (nuint)values.Length * (nuint)sizeof(T), stream), "Copy to the device");

@@ -57,14 +57,25 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
     /// <param name="columns">K.</param>
     /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
     /// <param name="source">What is quantized.</param>
-    public TokenQuantization PlanQuantization(ElementKind kind, int columns, int rotation, TokenSource source)
+    /// <param name="factor">What the codes are multiplied with; null for nothing.</param>
+    public TokenQuantization PlanQuantization(ElementKind kind, int columns, int rotation, TokenSource source, DeviceFactor? factor)
     {
         _open!.Context.MakeCurrent();
-        return new TokenQuantization(_open.Kernels, kind, columns, rotation, source);
+        return new TokenQuantization(_open.Kernels, kind, columns, rotation, source, factor);
     }
 
-    /// <summary>Takes a layer off the device.</summary>
-    public void Unload(DeviceLinear layer)
+    /// <summary>Puts a low-rank factor A [rank, K] on the device.</summary>
+    public DeviceFactor Load(ReadOnlySpan<Half> factor, int rank)
+    {
+        lock (_lock)
+        {
+            _open!.Context.MakeCurrent();
+            return new DeviceFactor(DeviceMemory.From(_open.Context, factor), rank);
+        }
+    }
+
+    /// <summary>Takes a layer or a factor off the device.</summary>
+    public void Unload(IDisposable layer)
     {
         lock (_lock)
         {
@@ -77,8 +88,10 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
     /// <param name="layer">The layer.</param>
     /// <param name="codes">Xq [M, K].</param>
     /// <param name="scales">Sx [M].</param>
+    /// <param name="projections">A xq [M, R] for a layer that has B alone; else empty.</param>
     /// <param name="output">Y [M, N] as bytes.</param>
-    public void Multiply(DeviceLinear layer, ReadOnlySpan<byte> codes, ReadOnlySpan<float> scales, Span<byte> output)
+    public void Multiply(
+        DeviceLinear layer, ReadOnlySpan<byte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<float> projections, Span<byte> output)
     {
         lock (_lock)
         {
@@ -87,10 +100,12 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
             DeviceMemory deviceCodes = open.Codes.OfAtLeast(open.Context, codes.Length);
             DeviceMemory deviceScales = open.Scales.OfAtLeast(open.Context, (long)scales.Length * sizeof(float));
             DeviceMemory deviceOutput = open.Output.OfAtLeast(open.Context, output.Length);
+            DeviceMemory deviceProjections = open.Projections.OfAtLeast(open.Context, (long)projections.Length * sizeof(float));
             nint stream = open.Stream.Handle;
             deviceCodes.Upload(codes, stream);
             deviceScales.Upload(scales, stream);
-            var tokens = new DeviceTokens(scales.Length, deviceCodes.Address, deviceScales.Address);
+            deviceProjections.Upload(projections, stream);
+            var tokens = new DeviceTokens(scales.Length, deviceCodes.Address, deviceScales.Address, deviceProjections.Address);
             ulong scratch = open.Scratch.Address(stream, layer.ScratchBytes(scales.Length));
             layer.Multiply(stream, tokens, scratch, deviceOutput.Address, overlap: false);
             deviceOutput.Download(output, stream);
@@ -158,6 +173,8 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
 
         public GrowingMemory Scales { get; } = new();
 
+        public GrowingMemory Projections { get; } = new();
+
         public GrowingMemory Output { get; } = new();
 
         public void Dispose()
@@ -166,6 +183,7 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
             Scratch.Dispose();
             Codes.Dispose();
             Scales.Dispose();
+            Projections.Dispose();
             Output.Dispose();
             Stream.Dispose();
             Kernels.Dispose();

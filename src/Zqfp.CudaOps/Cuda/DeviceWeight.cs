@@ -7,7 +7,7 @@ namespace Zqfp.CudaOps;
 /// <param name="RowScales">S_max [N], empty where <paramref name="GroupScales"/> are given.</param>
 /// <param name="GroupScales">Unconstrained scales [N, ceil(K / group)], or empty.</param>
 /// <param name="Bias">[N], or empty.</param>
-/// <param name="LowRankA">A [r, K], or empty.</param>
+/// <param name="LowRankA">A [r, K]; empty without a low-rank branch, and where tokens come with A xq.</param>
 /// <param name="LowRankB">B [N, r], or empty.</param>
 /// <param name="Rank">r, 0 without a low-rank branch.</param>
 internal sealed record WeightData(
@@ -51,7 +51,7 @@ internal sealed class DeviceWeight : IDisposable
     /// <summary>Bias [N], or null.</summary>
     public DeviceMemory? Bias { get; }
 
-    /// <summary>A, float16 [Rank, K], or null.</summary>
+    /// <summary>A, float16 [Rank, K]; null without a low-rank branch, and where tokens come with A xq.</summary>
     public DeviceMemory? LowRankA { get; }
 
     /// <summary>B, float16 [N, Rank], or null.</summary>
@@ -77,7 +77,7 @@ internal sealed class DeviceWeight : IDisposable
             DeviceMemory.From<byte>(context, packed),
             DeviceMemory.From<float>(context, rowScales),
             data.Bias.IsEmpty ? null : DeviceMemory.From(context, data.Bias.Span),
-            rank == 0
+            data.LowRankA.IsEmpty
                 ? null
                 : DeviceMemory.From<Half>(context, PadRows(data.LowRankA.Span, data.Rank, layout.Columns, rank, layout.Columns)),
             rank == 0 ? null : DeviceMemory.From<Half>(context, PadRows(data.LowRankB.Span, layout.Rows, data.Rank, layout.Rows, rank)));

@@ -20,9 +20,6 @@ internal readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scale
 /// </summary>
 internal sealed class HopperKernels : IDisposable
 {
-    internal const int QuantizeThreads = 256;
-    private const int MostVectors = 16;
-
     private readonly CudaContext _context;
     private readonly Func<string, IReadOnlyList<string>, CompiledKernel> _compile;
     private readonly ConcurrentDictionary<string, Lazy<(CudaModule Module, CudaKernel Kernel)>> _kernels = new(StringComparer.Ordinal);
@@ -73,7 +70,7 @@ internal sealed class HopperKernels : IDisposable
             throw new ArgumentException($"Blocks of {rotation} do not fit tokens of {columns} columns.", nameof(rotation));
         }
 
-        bool fits = columns % 8 == 0 && Vectors(columns) <= MostVectors && input % 16 == 0 && tokens.Codes % 8 == 0;
+        bool fits = QuantizationShape.Fits(columns) && input % 16 == 0 && tokens.Codes % 8 == 0;
         if (!fits && weight is not { Rank: > 0 })
         {
             TokenQuantization.LaunchSimply(
@@ -85,18 +82,13 @@ internal sealed class HopperKernels : IDisposable
         {
             throw new ZqfpException("ZQFP4108",
                 $"A xq of tokens of {columns} columns cannot be computed while they are quantized: K must be a multiple of 8 and at most "
-                + $"{8 * QuantizeThreads * MostVectors}, and X aligned to 16 bytes.");
+                + $"{QuantizationShape.MostColumns}, and X aligned to 16 bytes.");
         }
 
         int rank = tokens.Projection == 0 ? weight?.Rank ?? 0 : 0;
-        // Few tokens: a block a rank, to fill the device. Many: up to eight ranks share the reading of a token.
-        int ranks = rank == 0 ? 0 : 1;
-        while (ranks is > 0 and < 8 && (long)tokens.Count * rank / ranks > 2L * _context.Multiprocessors)
-        {
-            ranks *= 2;
-        }
-
-        CudaKernel kernel = Quantization(kind, columns, ranks, rotation);
+        int ranks = RanksOfBlock(tokens.Count, rank);
+        var shape = QuantizationShape.Of(columns);
+        CudaKernel kernel = Quantization(kind, shape, ranks, rotation);
         KernelArguments arguments = default;
         arguments.Add(input);
         arguments.Add(tokens.Codes);
@@ -107,7 +99,25 @@ internal sealed class HopperKernels : IDisposable
         arguments.Add(rank);
         arguments.Add(tokens.Projection);
         arguments.Add(tokens.Projection == 0 ? 0 : Projection.Counters);
-        kernel.Launch(stream, new LaunchSize(tokens.Count, rank == 0 ? 1 : rank / ranks, 1, QuantizeThreads), ref arguments, overlap);
+        kernel.Launch(stream, new LaunchSize(tokens.Count, rank == 0 ? 1 : rank / ranks, 1, shape.Threads), ref arguments, overlap);
+    }
+
+    /// <summary>
+    /// Ranks that a block takes while it quantizes a token: for few tokens one; for many, up to eight share the quantization of a token,
+    /// which each block does again. Measured on an H100: what matters is that the blocks are few (docs/hopper.md).
+    /// </summary>
+    /// <param name="tokens">M.</param>
+    /// <param name="rank">A multiple of 8, or 0.</param>
+    public static int RanksOfBlock(int tokens, int rank)
+    {
+        const long FewBlocks = 40;
+        int ranks = rank == 0 ? 0 : 1;
+        while (ranks is > 0 and < 8 && (long)tokens * rank / ranks > FewBlocks)
+        {
+            ranks *= 2;
+        }
+
+        return ranks;
     }
 
     /// <summary>Y [M, N] by the fused kernel.</summary>
@@ -238,8 +248,11 @@ internal sealed class HopperKernels : IDisposable
     /// <param name="columns">K.</param>
     /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
     /// <param name="source">What is quantized.</param>
-    public CudaKernel? PlanQuantization(ElementKind kind, int columns, int rotation, TokenSource source) =>
-        columns % 8 == 0 && Vectors(columns) <= MostVectors ? Quantization(kind, columns, 0, rotation, source) : null;
+    /// <param name="shape">How a block holds a token.</param>
+    /// <param name="ranks">Ranks of A xq that a block takes; 0 for none.</param>
+    public CudaKernel? PlanQuantization(
+        ElementKind kind, int columns, int rotation, TokenSource source, QuantizationShape shape, int ranks = 0) =>
+        QuantizationShape.Fits(columns) ? Quantization(kind, shape, ranks, rotation, source) : null;
 
     /// <summary>The quantization of tokens of any length and address.</summary>
     /// <param name="kind">Element type of X.</param>
@@ -259,11 +272,10 @@ internal sealed class HopperKernels : IDisposable
         _kernels.Clear();
     }
 
-    private static int Vectors(int columns) => (columns + (8 * QuantizeThreads) - 1) / (8 * QuantizeThreads);
-
-    private CudaKernel Quantization(ElementKind kind, int columns, int ranks, int rotation, TokenSource source = TokenSource.Input) =>
+    private CudaKernel Quantization(
+        ElementKind kind, QuantizationShape shape, int ranks, int rotation, TokenSource source = TokenSource.Input) =>
         Kernel("quantize_tokens", "quantize_tokens.cu", 0,
-            [$"INPUT={kind}", $"VECTORS={Vectors(columns)}", $"RANKS={ranks}", $"ROTATION={rotation}", $"SOURCE={(int)source}"]);
+            [$"INPUT={kind}", .. shape.Definitions(), $"RANKS={ranks}", $"ROTATION={rotation}", $"SOURCE={(int)source}"]);
 
     /// <summary>A kernel, compiled when it is asked for the first time.</summary>
     /// <param name="name">Its name in the source.</param>

@@ -9,7 +9,7 @@ namespace Zqfp.CudaOps;
 /// <param name="RowScales">S [N], empty where <paramref name="GroupScales"/> are given.</param>
 /// <param name="GroupScales">Unconstrained scales [N, ceil(K / group)], or empty.</param>
 /// <param name="Bias">[N], or empty.</param>
-/// <param name="LowRankA">A [r, K], or empty.</param>
+/// <param name="LowRankA">A [r, K]; empty without a low-rank branch, and where tokens come with A xq.</param>
 /// <param name="LowRankB">B [N, r], or empty.</param>
 /// <param name="Rank">r, 0 without a low-rank branch.</param>
 /// <param name="Format">What the codes are; E4M3 codes are [N, K], one to a byte.</param>

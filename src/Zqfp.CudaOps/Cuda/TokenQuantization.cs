@@ -6,9 +6,30 @@ namespace Zqfp.CudaOps;
 /// <param name="columns">K.</param>
 /// <param name="rotation">Columns of a block that are rotated first; 0 for none.</param>
 /// <param name="source">What is quantized.</param>
-internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind, int columns, int rotation, TokenSource source)
+/// <param name="factor">A, of K columns, which the codes are multiplied with; null for none.</param>
+/// <param name="shape">How a block holds a token; null for the usual one.</param>
+/// <param name="ranksOfBlock">Ranks of A xq that a block takes, 0 for a kernel of its own; null for the usual number.</param>
+internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind, int columns, int rotation, TokenSource source,
+    DeviceFactor? factor = null, QuantizationShape? shape = null, int? ranksOfBlock = null)
 {
-    private readonly CudaKernel? _kernel = kernels.PlanQuantization(kind, columns, rotation, source);
+    /// <summary>Up to so many tokens A xq is taken while they are quantized; more are worth tensor cores.</summary>
+    private const int FewTokens = 32;
+
+    private const int MostRanksOfBlock = 8;
+
+    private readonly QuantizationShape _shape = shape ?? QuantizationShape.Of(columns);
+
+    private readonly CudaKernel? _kernel =
+        kernels.PlanQuantization(kind, columns, rotation, source, shape ?? QuantizationShape.Of(columns));
+
+    // For 1, 2, 4 and 8 ranks a block.
+    private readonly CudaKernel?[] _projecting =
+    [
+        .. Enumerable.Range(0, factor is null ? 0 : 1 + int.Log2(MostRanksOfBlock))
+            .Select(log => kernels.PlanQuantization(kind, columns, rotation, source, shape ?? QuantizationShape.Of(columns), 1 << log))
+    ];
+
+    private readonly TokenProjection? _projection = factor is null ? null : kernels.PlanProjection(columns, null);
     private CudaKernel? _simple;
 
     /// <summary>Element type of X.</summary>
@@ -20,9 +41,19 @@ internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind,
     /// <summary>Puts the quantization into a stream.</summary>
     /// <param name="stream">Stream handle.</param>
     /// <param name="input">X; the gate of a gate.</param>
-    /// <param name="tokens">Where the results go.</param>
+    /// <param name="tokens">Where the results go; A xq in <see cref="DeviceTokens.LowRank"/>, where there is A.</param>
     /// <param name="more">What the source reads and writes besides.</param>
     public void Launch(nint stream, ulong input, in DeviceTokens tokens, in SourceArguments more)
+    {
+        bool inPassing = Quantize(stream, input, tokens, more);
+        if (!inPassing)
+        {
+            _projection?.Launch(stream, tokens, factor!.Address, columns, factor.Rank, overlap: true);
+        }
+    }
+
+    /// <summary>Whether A xq was taken too.</summary>
+    private bool Quantize(nint stream, ulong input, in DeviceTokens tokens, in SourceArguments more)
     {
         // Pieces of eight elements, which are 16 or 32 bytes.
         ulong addresses = input | more.Second | more.Gain | more.Shift | more.Sum | (2 * tokens.Codes);
@@ -30,17 +61,19 @@ internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind,
         {
             _simple ??= kernels.SimpleQuantization(kind, rotation, source);
             LaunchSimply(_simple, stream, input, columns, tokens, more, overlap: true);
-            return;
+            return false;
         }
 
+        int rank = factor is null || tokens.Count > FewTokens || ranksOfBlock == 0 ? 0 : factor.Rank;
+        int ranks = ranksOfBlock ?? HopperKernels.RanksOfBlock(tokens.Count, rank);
         KernelArguments arguments = default;
         arguments.Add(input);
         arguments.Add(tokens.Codes);
         arguments.Add(tokens.Scales);
-        arguments.Add(0UL);
-        arguments.Add(0UL);
+        arguments.Add(rank == 0 ? 0 : factor!.Address);
+        arguments.Add(rank == 0 ? 0 : tokens.LowRank);
         arguments.Add(columns);
-        arguments.Add(0);
+        arguments.Add(rank);
         arguments.Add(0UL);
         arguments.Add(0);
         if (source != TokenSource.Input)
@@ -48,7 +81,10 @@ internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind,
             arguments.Add(more);
         }
 
-        _kernel.Launch(stream, new LaunchSize(tokens.Count, 1, 1, HopperKernels.QuantizeThreads), ref arguments, overlap: true);
+        CudaKernel kernel = rank == 0 ? _kernel : _projecting[int.Log2(ranks)]!;
+        var size = new LaunchSize(tokens.Count, rank == 0 ? 1 : rank / ranks, 1, _shape.Threads);
+        kernel.Launch(stream, size, ref arguments, overlap: true);
+        return rank > 0;
     }
 
     /// <summary>Puts the kernel for tokens of any length and address into a stream.</summary>
@@ -61,6 +97,6 @@ internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind,
         arguments.Add(tokens.Scales);
         arguments.Add(columns);
         arguments.Add(more);
-        kernel.Launch(stream, new LaunchSize(tokens.Count, 1, 1, HopperKernels.QuantizeThreads), ref arguments, overlap);
+        kernel.Launch(stream, new LaunchSize(tokens.Count, 1, 1, QuantizationShape.SimpleThreads), ref arguments, overlap);
     }
 }

@@ -1,31 +1,26 @@
 // Xq = e4m3(x / Sx), Sx = max|x| / 448 per token (1 for an all-zero token), and, where the layer has a low-rank
 // branch, its first product A xq in the same pass.
 //
-// grid = (tokens, max(1, ranks / RANKS)), 256 threads: every CTA of a token finds the same Sx, the first of them writes
-// Xq, and each computes RANKS ranks. The token stays in registers: VECTORS pieces of 8 a thread, K <= 2048 * VECTORS.
+// grid = (tokens, max(1, ranks / RANKS)), THREADS threads: every CTA of a token finds the same Sx, the first of them writes
+// Xq, and each computes RANKS ranks. The token stays in registers: VECTORS pieces of 8 a thread, K <= 8 * THREADS * VECTORS.
 // Counters that the next kernel needs at zero are set so.
 //
 // SOURCE says what is quantized: 0 the input; 1 its RMS norm times a gain, 2 its layer norm times a gain (in both the input may be a
 // sum of two, which is written out); 3 its SiLU times another input. What is made in between is rounded to the input's type, as it is
 // where operators of their own make it.
-// INPUT (a type of hopper.cuh), VECTORS, RANKS (0: no branch) and ROTATION (rotation.cuh; 0: none) come from the host.
+// INPUT (a type of hopper.cuh), THREADS, VECTORS, RANKS (0: no branch) and ROTATION (rotation.cuh; 0: none) come from the host.
 #include "hopper.cuh"
 #include "rotation.cuh"
 
 #include "source.cuh"
 
-constexpr int Threads = 256;
+constexpr int Threads = THREADS;
 constexpr int Warps = Threads / 32;
 constexpr float E4M3Max = 448.0f;
-constexpr bool Early = RANKS > 0 && RANKS * VECTORS <= 8;
+constexpr bool Early = RANKS > 0 && RANKS * VECTORS <= (Threads == 1024 ? 2 : 8);
 constexpr int PieceWords = sizeof(INPUT::Storage) * 2;
-
-DEVICE float warp_max(float value)
-{
-#pragma unroll
-    for (int offset = 16; offset; offset >>= 1) value = fmaxf(value, __shfl_xor_sync(0xFFFFFFFFu, value, offset));
-    return value;
-}
+// What a norm reads besides the input is asked for together with it, where registers can hold it.
+constexpr bool Together = Threads < 1024 && PieceWords * VECTORS <= 16;
 
 DEVICE float warp_sum(float value)
 {
@@ -68,22 +63,53 @@ struct Piece
     }
 };
 
-// The sum of a block's values, the same in all threads; warps are added in their order.
-DEVICE float block_sum(float value, float* shared)
+// The sum of a block's values, the same in all threads; warps are added in their order. Each sum has a place of its own.
+DEVICE float block_sum(float value, float* place)
 {
     value = warp_sum(value);
-    if ((threadIdx.x & 31) == 0) shared[threadIdx.x >> 5] = value;
+    if ((threadIdx.x & 31) == 0) place[threadIdx.x >> 5] = value;
     __syncthreads();
-    value = shared[0];
+    value = place[0];
 #pragma unroll
-    for (int w = 1; w < Warps; w++) value += shared[w];
-    __syncthreads();
+    for (int w = 1; w < Warps; w++) value += place[w];
     return value;
 }
 
+// The largest of numbers without a sign, by their bits: a NaN is larger than any.
+DEVICE u32 warp_max(u32 bits)
+{
+    u32 largest;
+    asm volatile("redux.sync.max.u32 %0, %1, 0xffffffff;" : "=r"(largest) : "r"(bits));
+    return largest;
+}
+
 #if SOURCE == 1 || SOURCE == 2
+// A row of constants, or of another addend: held in registers, or read where it is needed.
+struct Row
+{
+    const INPUT::Storage* from;
+    Piece held[Together ? VECTORS : 1];
+    DEVICE void ask(int columns)
+    {
+#pragma unroll
+        for (int v = 0; v < VECTORS; v++)
+        {
+            int column = (v * Threads + threadIdx.x) * 8;
+            if (Together && from && column < columns) held[Together ? v : 0].load(from + column);
+        }
+    }
+    DEVICE Piece piece(int v, int column) const
+    {
+        if (Together) return held[Together ? v : 0];
+        Piece read;
+        read.load(from + column);
+        return read;
+    }
+};
+
 // Pieces of the input become pieces of its norm.
-DEVICE void normalize(Piece (&pieces)[VECTORS], const SourceArguments& source, int token, int columns, float* shared)
+DEVICE void normalize(
+    Piece (&pieces)[VECTORS], const Row& second, const Row& gain, const Row& shift, const SourceArguments& source, int token, int columns, float (&places)[2][Warps])
 {
     u64 first = (u64)token * columns;
     float total = 0.0f;
@@ -92,18 +118,17 @@ DEVICE void normalize(Piece (&pieces)[VECTORS], const SourceArguments& source, i
     {
         int column = (v * Threads + threadIdx.x) * 8;
         if (column >= columns) continue;
-        if (source.second)
+        if (second.from)
         {
-            Piece other;
-            other.load((const INPUT::Storage*)source.second + first + column);
+            Piece other = second.piece(v, column);
 #pragma unroll
             for (int i = 0; i < 8; i++) pieces[v].set(i, pieces[v].at(i) + other.at(i));
-            if (source.sum) pieces[v].store((INPUT::Storage*)source.sum + first + column);
+            if (source.sum && blockIdx.y == 0) pieces[v].store((INPUT::Storage*)source.sum + first + column);
         }
 #pragma unroll
         for (int i = 0; i < 8; i++) total += SOURCE == 2 ? pieces[v].at(i) : pieces[v].at(i) * pieces[v].at(i);
     }
-    total = block_sum(total, shared);
+    total = block_sum(total, places[0]);
     float mean = 0.0f;
     if (SOURCE == 2)
     {
@@ -116,7 +141,7 @@ DEVICE void normalize(Piece (&pieces)[VECTORS], const SourceArguments& source, i
 #pragma unroll
             for (int i = 0; i < 8; i++) total += (pieces[v].at(i) - mean) * (pieces[v].at(i) - mean);
         }
-        total = block_sum(total, shared);
+        total = block_sum(total, places[1]);
     }
     float factor = norm_factor(total, columns, source.epsilon);
 #pragma unroll
@@ -124,28 +149,31 @@ DEVICE void normalize(Piece (&pieces)[VECTORS], const SourceArguments& source, i
     {
         int column = (v * Threads + threadIdx.x) * 8;
         if (column >= columns) continue;
-        Piece gain, shift;
-        gain.load((const INPUT::Storage*)source.gain + column);
-        if (SOURCE == 2 && source.shift) shift.load((const INPUT::Storage*)source.shift + column);
-        else shift.clear();
+        Piece gains = gain.piece(v, column), shifts;
+        if (SOURCE == 2 && shift.from) shifts = shift.piece(v, column);
+        else shifts.clear();
 #pragma unroll
         for (int i = 0; i < 8; i++)
         {
-            float y = SOURCE == 2 ? (pieces[v].at(i) - mean) * factor * gain.at(i) + shift.at(i) : pieces[v].at(i) * factor * gain.at(i);
+            float y = SOURCE == 2 ? (pieces[v].at(i) - mean) * factor * gains.at(i) + shifts.at(i) : pieces[v].at(i) * factor * gains.at(i);
             pieces[v].set(i, y);
         }
     }
 }
 #endif
 
-extern "C" __global__ void __launch_bounds__(Threads, RANKS == 0 && VECTORS <= 8 ? 2 : 1)
+extern "C" __global__ void __launch_bounds__(Threads, Threads == 256 && RANKS == 0 && VECTORS <= 8 ? 2 : 1)
 quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRankA, float* lowRankX, int columns, int rank, u32* counters, int counterCount
 #if SOURCE > 0
     , const SourceArguments source
 #endif
     )
 {
-    __shared__ float shared[(RANKS > 1 ? RANKS : 1) * Warps];
+    __shared__ float parts[RANKS > 1 ? RANKS : 1][Warps];
+    __shared__ u32 maxima[Warps];
+#if SOURCE == 1 || SOURCE == 2
+    __shared__ float sums[2][Warps];
+#endif
     int token = blockIdx.x, firstRank = blockIdx.y * RANKS, thread = threadIdx.x;
 #if SOURCE == 3
     const INPUT::Storage* row = (const INPUT::Storage*)input + (u64)token * source.stride;
@@ -168,12 +196,17 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
                 a[r * VECTORS + v] = column < columns ? *(const uint4*)(lowRankA + (u64)(firstRank + r) * columns + column) : uint4{ 0, 0, 0, 0 };
         }
     }
+#if SOURCE == 1 || SOURCE == 2
+    Row second = { source.second ? (const INPUT::Storage*)source.second + (u64)token * columns : nullptr };
+    Row gain = { (const INPUT::Storage*)source.gain }, shift = { SOURCE == 2 ? (const INPUT::Storage*)source.shift : nullptr };
+    if (source.constants) { gain.ask(columns); shift.ask(columns); }
+#endif
     wait_for_previous_grid();
 
     Piece pieces[VECTORS];
     float rotated[ROTATION > 0 ? VECTORS : 1][8];
     auto value = [&](int v, int i) { return ROTATION > 0 ? rotated[ROTATION > 0 ? v : 0][i] : pieces[v].at(i); };
-    float largest = 0.0f;
+    u32 largest = 0;
 #pragma unroll
     for (int v = 0; v < VECTORS; v++)
     {
@@ -197,7 +230,9 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
         }
     }
 #elif SOURCE > 0
-    normalize(pieces, source, token, columns, shared);
+    second.ask(columns);
+    if (!source.constants) { gain.ask(columns); shift.ask(columns); }
+    normalize(pieces, second, gain, shift, source, token, columns, sums);
 #endif
     if (ROTATION > 0)
     {
@@ -213,15 +248,14 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
 #pragma unroll
     for (int v = 0; v < VECTORS; v++)
 #pragma unroll
-        for (int i = 0; i < 8; i++) largest = fmaxf(largest, fabsf(value(v, i)));
+        for (int i = 0; i < 8; i++) largest = max(largest, __float_as_uint(value(v, i)) & 0x7FFFFFFFu);
     largest = warp_max(largest);
-    if ((thread & 31) == 0) shared[thread >> 5] = largest;
+    if ((thread & 31) == 0) maxima[thread >> 5] = largest;
     __syncthreads();
-    largest = shared[0];
+    largest = maxima[0];
 #pragma unroll
-    for (int w = 1; w < Warps; w++) largest = fmaxf(largest, shared[w]);
-    __syncthreads();
-    float scale = largest > 0.0f ? __fdiv_rn(largest, E4M3Max) : 1.0f;
+    for (int w = 1; w < Warps; w++) largest = max(largest, maxima[w]);
+    float scale = largest != 0 ? __fdiv_rn(__uint_as_float(largest), E4M3Max) : 1.0f;
 
     float product[RANKS > 0 ? RANKS : 1] = {};
 #pragma unroll
@@ -258,13 +292,14 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
     for (int r = 0; r < RANKS; r++)
     {
         float sum = warp_sum(product[r]);
-        if ((thread & 31) == 0) shared[r * Warps + (thread >> 5)] = sum;
+        if ((thread & 31) == 0) parts[r][thread >> 5] = sum;
     }
     __syncthreads();
     if (thread < RANKS)
     {
         float sum = 0.0f;
-        for (int w = 0; w < Warps; w++) sum += shared[thread * Warps + w];
+#pragma unroll
+        for (int w = 0; w < Warps; w++) sum += parts[thread][w];
         lowRankX[(u64)token * rank + firstRank + thread] = sum;
     }
 }

@@ -14,6 +14,7 @@ struct SourceArguments
     void* sum;              // [M, K] or null
     float epsilon;
     int stride;             // elements from a token to the next, of both factors of SiLU
+    int constants;          // whether gain and shift may be read before the previous kernel has ended
 };
 
 DEVICE float silu(float x) { return __fdiv_rn(x, 1.0f + expf(-x)); }

@@ -25,7 +25,10 @@ internal static class CudaProvider
         public override string? ExecutionProvider => provider;
 
         public override IReadOnlyList<OrtParameter> Inputs { get; } =
-            [.. signature.Inputs().Select((parameter, index) => parameter with { OnCpu = index >= signature.WeightsInput })];
+            [.. signature.Inputs().Select((parameter, index) => parameter with
+            {
+                OnCpu = index >= signature.WeightsInput && (!signature.TakesProjections || index != signature.ProjectionInput),
+            })];
 
         public override IReadOnlyList<OrtParameter> Outputs => MatMulSignature.Outputs;
 
@@ -39,12 +42,13 @@ internal static class CudaProvider
     {
         public override void Compute(in OrtKernelContext context)
         {
-            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns, layer.Output);
+            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns, layer.Output, layer.Projected);
             if (call.Tokens > 0 && layer.Linear is not null)
             {
                 bool isQuantized = signature.QuantizedActivations;
                 var tokens = new DeviceTokens(
-                    call.Tokens, (ulong)call.X.DataPointer, isQuantized ? (ulong)call.TokenScales.DataPointer : 0);
+                    call.Tokens, (ulong)call.X.DataPointer, isQuantized ? (ulong)call.TokenScales.DataPointer : 0,
+                    layer.Projected > 0 ? (ulong)call.Projections.DataPointer : 0);
                 ElementKind? kind = isQuantized ? null
                     : call.X.ElementType == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
                 device.MultiplyInStream(context.CudaStream, layer.Linear, tokens, (ulong)call.Y.DataPointer, kind);

@@ -12,6 +12,7 @@ internal sealed class DeviceMatMulLayer : IDisposable
         Rows = constants.Rows;
         Columns = constants.Columns;
         Output = output;
+        Projected = constants.LowRankA.IsEmpty ? constants.Rank : 0;
         device.Rent();
         try
         {
@@ -33,6 +34,9 @@ internal sealed class DeviceMatMulLayer : IDisposable
 
     /// <summary>Type of Y: float or float16.</summary>
     public OrtElementType Output { get; }
+
+    /// <summary>R, where tokens come with A xq; else 0.</summary>
+    public int Projected { get; }
 
     /// <summary>The layer; null where it has no rows.</summary>
     public DeviceLinear? Linear { get; }
@@ -60,7 +64,7 @@ internal sealed class DeviceMatMulLayer : IDisposable
             signature.PowerOfTwoScales ? constants.RowScales.AsSpan<float>().ToArray() : default,
             signature.PowerOfTwoScales ? default : constants.Scales.AsSpan<float>().ToArray(),
             Floats(constants.Bias, "bias"),
-            constants.Rank == 0 ? default : Floats(constants.FactorA, "A"),
+            constants.Rank == 0 || !constants.FactorA.IsPresent ? default : Floats(constants.FactorA, "A"),
             constants.Rank == 0 ? default : Floats(constants.FactorB, "B"),
             constants.Rank,
             signature.Weights,

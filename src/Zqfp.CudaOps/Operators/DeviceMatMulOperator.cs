@@ -22,10 +22,12 @@ internal sealed class DeviceMatMulOperator(MatMulSignature signature, DeviceSess
     {
         public override void Compute(in OrtKernelContext context)
         {
-            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns, layer.Output);
+            MatMulCall call = MatMulCall.Read(signature, context, layer.Rows, layer.Columns, layer.Output, layer.Projected);
             if (call.Tokens > 0 && layer.Linear is not null)
             {
-                device.Multiply(layer.Linear, call.X.AsSpan<byte>(), call.TokenScales.AsSpan<float>(), call.Y.AsSpan<byte>());
+                device.Multiply(
+                    layer.Linear, call.X.AsSpan<byte>(), call.TokenScales.AsSpan<float>(),
+                    layer.Projected > 0 ? call.Projections.AsSpan<float>() : [], call.Y.AsSpan<byte>());
             }
         }
 

@@ -105,7 +105,7 @@ internal static unsafe class ExpertConstants
         using var factorB = new NativeBuffer((long)ofB * sizeof(float));
         ReadFloats(a, (long)expert * ofA, factorA.Floats, ofA, "A");
         ReadFloats(b, (long)expert * ofB, factorB.Floats, ofB, "B");
-        return new LowRankBranch(factorA, factorB, rank, rows, layout);
+        return new LowRankBranch(new TokenFactor(factorA, rank, layout), factorB, rank, rows);
     }
 
     private static void ReadFloats(in OrtTensorView view, long start, float* destination, int count, string name)

@@ -34,12 +34,17 @@ internal readonly ref struct GateQuantizeTokensCall
     /// <summary>Sx, to be written.</summary>
     public OrtTensorView Scales { get; private init; }
 
+    /// <summary>Z, to be written; absent where nothing is projected.</summary>
+    public OrtTensorView Projections { get; private init; }
+
     /// <summary>Reads the inputs of a call and makes its outputs.</summary>
     /// <param name="context">The call.</param>
     /// <param name="rotation">The node's rotation.</param>
+    /// <param name="projection">The node's A.</param>
     /// <param name="isPacked">Whether the first input holds both factors.</param>
     /// <exception cref="ZqfpException">The inputs break a rule of the operator.</exception>
-    public static GateQuantizeTokensCall Read(in OrtKernelContext context, TokenRotation rotation, bool isPacked)
+    public static GateQuantizeTokensCall Read(
+        in OrtKernelContext context, TokenRotation rotation, ProjectionShape projection, bool isPacked)
     {
         OrtTensorView gate = context.Input(0);
         (int tokens, int stride) = Require.FloatTokens(gate);
@@ -76,6 +81,7 @@ internal readonly ref struct GateQuantizeTokensCall
             Up = up,
             Codes = codes,
             Scales = context.Output(1, OrtElementType.Float, shape),
+            Projections = projection.Make(context, columns, shape),
         };
     }
 }

@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>FP8 codes and a scale for the gated values of each token, on the CPU.</summary>
-internal sealed class GateQuantizeTokensOperator(ScratchPool scratch) : OrtOperator
+internal sealed class GateQuantizeTokensOperator(ScratchPool scratch, PanelMath math) : OrtOperator
 {
     public override string Name => OperatorNames.GateQuantizeTokens;
 
@@ -9,19 +9,26 @@ internal sealed class GateQuantizeTokensOperator(ScratchPool scratch) : OrtOpera
 
     public override IReadOnlyList<OrtParameter> Outputs => QuantizeTokensSignature.Outputs;
 
-    public override OrtKernel CreateKernel(in OrtKernelInfo info) =>
-        new Kernel(scratch, TokenRotation.Read(info), !info.HasInput(GateQuantizeTokensSignature.UpInput));
+    public override OrtKernel CreateKernel(in OrtKernelInfo info)
+    {
+        var rotation = TokenRotation.Read(info);
+        var shape = ProjectionShape.Read(
+            info, GateQuantizeTokensSignature.FactorInput, QuantizeTokensSignature.ProjectionOutput, out OrtTensorView factor);
+        bool isPacked = !info.HasInput(GateQuantizeTokensSignature.UpInput);
+        return new Kernel(scratch, rotation, shape, TokenProjector.Create(shape, factor, math, scratch), isPacked);
+    }
 
     public override void InferShapes(in OrtShapeInference inference) => GateQuantizeTokensSignature.Infer(inference);
 
-    private sealed unsafe class Kernel(ScratchPool scratch, TokenRotation rotation, bool isPacked) : OrtKernel
+    private sealed unsafe class Kernel(
+        ScratchPool scratch, TokenRotation rotation, ProjectionShape shape, TokenProjector? projector, bool isPacked) : OrtKernel
     {
         /// <summary>Nanoseconds that a core takes about for an element.</summary>
         private const double ElementCost = 1.5;
 
         public override void Compute(in OrtKernelContext context)
         {
-            GateQuantizeTokensCall call = GateQuantizeTokensCall.Read(context, rotation, isPacked);
+            GateQuantizeTokensCall call = GateQuantizeTokensCall.Read(context, rotation, shape, isPacked);
             var rows = new Rows
             {
                 Scratch = scratch,
@@ -29,12 +36,24 @@ internal sealed class GateQuantizeTokensOperator(ScratchPool scratch) : OrtOpera
                 Up = call.Up,
                 Codes = (byte*)call.Codes.DataPointer,
                 Scales = (float*)call.Scales.DataPointer,
+                Projector = projector,
+                Projections = projector is null ? null : (float*)call.Projections.DataPointer,
                 Columns = call.Columns,
                 Stride = call.Stride,
                 Rotation = rotation.Block,
                 IsHalf = call.Type == OrtElementType.Float16,
             };
-            KernelLoop.Run(context, call.Tokens, rows, (double)call.Tokens * call.Columns * ElementCost);
+            KernelLoop.Run(context, call.Tokens, rows, (double)call.Tokens * call.Columns * (ElementCost + (shape.Rank * TokenProjector.ElementCost)));
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                projector?.Dispose();
+            }
+
+            base.Dispose(disposing);
         }
 
         private struct Rows : IParallelBody
@@ -43,6 +62,8 @@ internal sealed class GateQuantizeTokensOperator(ScratchPool scratch) : OrtOpera
             public nint Gate, Up;
             public byte* Codes;
             public float* Scales;
+            public TokenProjector? Projector;
+            public float* Projections;
             public int Columns, Stride, Rotation;
             public bool IsHalf;
 
@@ -57,6 +78,7 @@ internal sealed class GateQuantizeTokensOperator(ScratchPool scratch) : OrtOpera
                 TokenGate.Apply(row, up, Columns);
                 Scales[index] = TokenValues.Quantize(row, (Half*)up, IsHalf, Rotation, Codes + ((long)index * Columns), Columns);
                 Scratch.Return(buffer);
+                Projector?.Project(Codes + ((long)index * Columns), Projections, index);
             }
         }
     }

@@ -21,6 +21,9 @@ internal readonly ref struct MatMulCall
     /// <summary>Y, [..., N], to be written.</summary>
     public OrtTensorView Y { get; }
 
+    /// <summary>Z [.., R], A's product with the codes; absent where the product takes it itself, or has no low-rank branch.</summary>
+    public OrtTensorView Projections { get; private init; }
+
     /// <summary>M: the product of all dimensions of X but the last.</summary>
     public int Tokens { get; }
 
@@ -30,9 +33,10 @@ internal readonly ref struct MatMulCall
     /// <param name="rows">N.</param>
     /// <param name="columns">K.</param>
     /// <param name="output">Type of Y.</param>
+    /// <param name="projected">R, where tokens come with their products with A; else 0.</param>
     /// <exception cref="ZqfpException">The inputs break a rule of the operator.</exception>
     public static MatMulCall Read(
-        MatMulSignature signature, in OrtKernelContext context, int rows, int columns, OrtElementType output)
+        MatMulSignature signature, in OrtKernelContext context, int rows, int columns, OrtElementType output, int projected)
     {
         OrtTensorView x = context.Input(0);
         ReadOnlySpan<long> shape = x.Shape;
@@ -56,9 +60,23 @@ internal readonly ref struct MatMulCall
             Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);
         }
 
+        OrtTensorView projections = default;
+        if (projected > 0)
+        {
+            projections = context.Input(signature.ProjectionInput);
+            if (projections.ElementCount != (long)tokens * projected)
+            {
+                throw new ZqfpException("ZQFP4006",
+                    $"Z must hold R = {projected} values for each of the {tokens} tokens; it is {Require.Text(projections.Shape)}.");
+            }
+        }
+
         Span<long> outputShape = stackalloc long[OrtTensorView.MaxRank];
         shape.CopyTo(outputShape);
         outputShape[shape.Length - 1] = rows;
-        return new MatMulCall(x, tokenScales, context.Output(0, output, outputShape[..shape.Length]), tokens);
+        return new MatMulCall(x, tokenScales, context.Output(0, output, outputShape[..shape.Length]), tokens)
+        {
+            Projections = projections,
+        };
     }
 }

@@ -32,14 +32,14 @@ internal readonly ref struct MatMulConstants
     /// <summary>bias [N], float or float16, or absent.</summary>
     public OrtTensorView Bias { get; private init; }
 
-    /// <summary>A [r, K], or absent.</summary>
+    /// <summary>A [r, K]; absent without a low-rank branch, and where tokens come with their products with it.</summary>
     public OrtTensorView FactorA { get; private init; }
 
     /// <summary>B [N, r], or absent.</summary>
     public OrtTensorView FactorB { get; private init; }
 
     /// <summary>r; 0 without a low-rank branch.</summary>
-    public int Rank => FactorA.IsPresent ? (int)FactorA.Shape[0] : 0;
+    public int Rank => FactorB.IsPresent ? (int)FactorB.Shape[1] : 0;
 
     /// <summary>Reads the constants of a node.</summary>
     /// <exception cref="ZqfpException">The node breaks a rule of the operator.</exception>
@@ -71,7 +71,7 @@ internal readonly ref struct MatMulConstants
         var layout = new GroupLayout(columns, (int)Math.Min(groupSize, Math.Max(columns, 1)));
         OrtTensorView a = Require.OptionalConstant(info, signature.FactorAInput, "A");
         OrtTensorView b = Require.OptionalConstant(info, signature.FactorBInput, "B");
-        CheckFactors(a, b, rows, columns);
+        CheckFactors(a, b, rows, columns, signature.TakesProjections && info.HasInput(signature.ProjectionInput));
         return new MatMulConstants(weights, layout, outputType)
         {
             Scales = ReadScales(signature, info, rows, layout),
@@ -113,8 +113,20 @@ internal readonly ref struct MatMulConstants
         return bias;
     }
 
-    private static void CheckFactors(in OrtTensorView a, in OrtTensorView b, int rows, int columns)
+    private static void CheckFactors(in OrtTensorView a, in OrtTensorView b, int rows, int columns, bool hasProjections)
     {
+        if (hasProjections)
+        {
+            if (a.IsPresent || b.Shape.Length != 2 || b.Shape[1] % ProjectionShape.RankStep != 0)
+            {
+                throw new ZqfpException("ZQFP4006",
+                    $"With Z, A is left out and B is [N, R], R a multiple of {ProjectionShape.RankStep}; B is {Require.Text(b.Shape)}.");
+            }
+
+            Require.Shape(b, "B", "[N, R]", rows, b.Shape[1]);
+            return;
+        }
+
         if (a.IsPresent != b.IsPresent)
         {
             throw new ZqfpException("ZQFP4006", "A and B are given together or not at all.");

@@ -35,12 +35,14 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
     public override void Compute(in OrtKernelContext context)
     {
         PackedWeights weights = layer.Weights;
-        MatMulCall call = MatMulCall.Read(signature, context, weights.Rows, weights.Layout.Columns, layer.OutputType);
+        int projected = layer.LowRank is { A: null } branch ? branch.Rank : 0;
+        MatMulCall call = MatMulCall.Read(signature, context, weights.Rows, weights.Layout.Columns, layer.OutputType, projected);
         Multiply(context, new TokenRows
         {
             X = call.X.DataPointer,
             XType = call.X.ElementType,
             TokenScales = call.TokenScales.IsPresent ? (float*)call.TokenScales.DataPointer : null,
+            Projections = call.Projections.IsPresent ? (float*)call.Projections.DataPointer : null,
             Y = call.Y.DataPointer,
             Count = call.Tokens,
         });
@@ -56,7 +58,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
             return;
         }
 
-        int projection = layer.LowRank?.ResultLength ?? 0;
+        int projection = layer.LowRank?.A?.ResultLength ?? 0;
         NativeBuffer buffer = scratch.Rent((long)rows * (weights.Layout.RowStride + projection) * sizeof(float));
         try
         {
@@ -65,7 +67,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
                 Kernel = this,
                 Tokens = tokens,
                 Floats = buffer.Floats,
-                Projections = buffer.Floats + ((long)rows * weights.Layout.RowStride),
+                Projections = tokens.Projections is null ? buffer.Floats + ((long)rows * weights.Layout.RowStride) : tokens.Projections,
             };
             double elements = (double)rows * weights.Layout.RowStride;
             KernelLoop.Run(context, rows, new ReadRows(job), elements * (ReadCost + (projection * ProjectCost)));
@@ -111,7 +113,10 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
                     Math.Min(layout.GroupSize, layout.Columns - start));
             }
         }
-        layer.LowRank?.Project(math, destination, job.Projections + ((long)row * layer.LowRank.ResultLength));
+        if (layer.LowRank?.A is { } factor)
+        {
+            factor.Project(math, destination, job.Projections + ((long)row * factor.ResultLength));
+        }
     }
 
     private static void Read(in Job job, long start, float* destination, int count)
@@ -211,7 +216,7 @@ internal sealed unsafe class MatMulKernel(MatMulSignature signature, MatMulLayer
                 weights.RowScales(panel),
                 layer.Bias.Floats + (panel * Width),
                 job.Tokens.TokenScales is null ? 1 : job.Tokens.TokenScales[job.Tokens.Source(token)],
-                branch is null ? null : job.Projections + ((long)token * branch.ResultLength),
+                branch is null ? null : job.Projections + ((long)token * branch.ProjectionStride),
                 branch is null ? null : branch.B(panel),
                 branch?.Rank ?? 0);
             long start = ((long)job.Tokens.Target(token) * weights.Rows) + (panel * Width);

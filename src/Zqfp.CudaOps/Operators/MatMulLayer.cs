@@ -51,8 +51,19 @@ internal sealed record MatMulLayer(PackedWeights Weights, NativeBuffer Bias, Low
         {
             return null;
         }
-        using NativeBuffer factorA = Require.Floats(constants.FactorA, "A");
+
         using NativeBuffer factorB = Require.Floats(constants.FactorB, "B");
-        return new LowRankBranch(factorA, factorB, constants.Rank, constants.Rows, constants.Layout);
+        return new LowRankBranch(PackFactorA(constants), factorB, constants.Rank, constants.Rows);
+    }
+
+    private static TokenFactor? PackFactorA(in MatMulConstants constants)
+    {
+        if (!constants.FactorA.IsPresent)
+        {
+            return null;
+        }
+
+        using NativeBuffer factorA = Require.Floats(constants.FactorA, "A");
+        return new TokenFactor(factorA, constants.Rank, constants.Layout);
     }
 }

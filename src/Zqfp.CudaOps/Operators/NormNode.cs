@@ -7,11 +7,15 @@ namespace Zqfp.CudaOps;
 /// <param name="HasSkip">Whether another value is added to X.</param>
 /// <param name="HasShift">Whether something is added to the norm.</param>
 /// <param name="HasSum">Whether the sum is an output.</param>
-internal sealed record NormNode(TokenRotation Rotation, float Epsilon, bool IsCentered, bool HasSkip, bool HasShift, bool HasSum)
+/// <param name="Projection">What its codes are multiplied with.</param>
+internal sealed record NormNode(
+    TokenRotation Rotation, float Epsilon, bool IsCentered, bool HasSkip, bool HasShift, bool HasSum, ProjectionShape Projection)
 {
     /// <summary>Reads a node.</summary>
+    /// <param name="info">The node.</param>
+    /// <param name="factor">A; absent where there is none.</param>
     /// <exception cref="ZqfpException">ZQFP4006: it breaks a rule of the operator.</exception>
-    public static NormNode Read(in OrtKernelInfo info)
+    public static NormNode Read(in OrtKernelInfo info, out OrtTensorView factor)
     {
         long centered = info.GetInt64(OperatorNames.Centered, 0);
         float epsilon = info.GetFloat(OperatorNames.Epsilon, 1e-5f);
@@ -27,7 +31,9 @@ internal sealed record NormNode(TokenRotation Rotation, float Epsilon, bool IsCe
 
         var node = new NormNode(
             TokenRotation.Read(info), epsilon, centered == 1, info.HasInput(NormQuantizeTokensSignature.SkipInput),
-            info.HasInput(NormQuantizeTokensSignature.ShiftInput), info.HasOutput(NormQuantizeTokensSignature.SumOutput));
+            info.HasInput(NormQuantizeTokensSignature.ShiftInput), info.HasOutput(NormQuantizeTokensSignature.SumOutput),
+            ProjectionShape.Read(
+                info, NormQuantizeTokensSignature.FactorInput, NormQuantizeTokensSignature.ProjectionOutput, out factor));
         return !node.HasSum || node.HasSkip
             ? node
             : throw new ZqfpException("ZQFP4006", "The output sum needs the input skip.");

@@ -26,7 +26,7 @@ internal readonly ref struct NormQuantizeTokensCall
     /// <exception cref="ZqfpException">The inputs break a rule of the operator.</exception>
     public static NormQuantizeTokensCall Read(in OrtKernelContext context, NormNode node)
     {
-        QuantizeTokensCall tokens = QuantizeTokensCall.Read(context, node.Rotation);
+        QuantizeTokensCall tokens = QuantizeTokensCall.Read(context, node.Rotation, node.Projection);
         OrtTensorView skip = default;
         if (node.HasSkip)
         {

@@ -1,7 +1,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>FP8 codes and a scale for the norm of each token, on the CPU.</summary>
-internal sealed class NormQuantizeTokensOperator(ScratchPool scratch) : OrtOperator
+internal sealed class NormQuantizeTokensOperator(ScratchPool scratch, PanelMath math) : OrtOperator
 {
     public override string Name => OperatorNames.NormQuantizeTokens;
 
@@ -9,11 +9,15 @@ internal sealed class NormQuantizeTokensOperator(ScratchPool scratch) : OrtOpera
 
     public override IReadOnlyList<OrtParameter> Outputs => NormQuantizeTokensSignature.Outputs;
 
-    public override OrtKernel CreateKernel(in OrtKernelInfo info) => new Kernel(scratch, NormNode.Read(info));
+    public override OrtKernel CreateKernel(in OrtKernelInfo info)
+    {
+        var node = NormNode.Read(info, out OrtTensorView factor);
+        return new Kernel(scratch, node, TokenProjector.Create(node.Projection, factor, math, scratch));
+    }
 
     public override void InferShapes(in OrtShapeInference inference) => NormQuantizeTokensSignature.Infer(inference);
 
-    private sealed unsafe class Kernel(ScratchPool scratch, NormNode node) : OrtKernel
+    private sealed unsafe class Kernel(ScratchPool scratch, NormNode node, TokenProjector? projector) : OrtKernel
     {
         /// <summary>Nanoseconds that a core takes about for an element.</summary>
         private const double ElementCost = 1;
@@ -44,15 +48,28 @@ internal sealed class NormQuantizeTokensOperator(ScratchPool scratch) : OrtOpera
                     Gain = constants.Floats,
                     Codes = (byte*)call.Tokens.Codes.DataPointer,
                     Scales = (float*)call.Tokens.Scales.DataPointer,
+                    Projector = projector,
+                    Projections = projector is null ? null : (float*)call.Tokens.Projections.DataPointer,
                     Columns = columns,
                     IsHalf = isHalf,
                 };
-                KernelLoop.Run(context, call.Tokens.Tokens, rows, (double)call.Tokens.Tokens * columns * ElementCost);
+                double elementCost = ElementCost + (node.Projection.Rank * TokenProjector.ElementCost);
+                KernelLoop.Run(context, call.Tokens.Tokens, rows, (double)call.Tokens.Tokens * columns * elementCost);
             }
             finally
             {
                 scratch.Return(constants);
             }
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                projector?.Dispose();
+            }
+
+            base.Dispose(disposing);
         }
 
         private struct Rows : IParallelBody
@@ -63,6 +80,8 @@ internal sealed class NormQuantizeTokensOperator(ScratchPool scratch) : OrtOpera
             public float* Gain;
             public byte* Codes;
             public float* Scales;
+            public TokenProjector? Projector;
+            public float* Projections;
             public int Columns;
             public bool IsHalf;
 
@@ -87,6 +106,7 @@ internal sealed class NormQuantizeTokensOperator(ScratchPool scratch) : OrtOpera
                 TokenNorm.Apply(row, Columns, Gain, Node.HasShift ? Gain + Columns : null, Node.Epsilon, Node.IsCentered);
                 Scales[index] = TokenValues.Quantize(row, (Half*)other, IsHalf, Node.Rotation.Block, Codes + start, Columns);
                 Scratch.Return(buffer);
+                Projector?.Project(Codes + start, Projections, index);
             }
         }
     }

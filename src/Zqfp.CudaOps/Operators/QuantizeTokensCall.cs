@@ -22,6 +22,9 @@ internal readonly ref struct QuantizeTokensCall
     /// <summary>Sx, [..., 1], to be written.</summary>
     public OrtTensorView Scales { get; }
 
+    /// <summary>Z, [..., R], to be written; absent where nothing is projected.</summary>
+    public OrtTensorView Projections { get; private init; }
+
     /// <summary>M: the product of all dimensions of X but the last.</summary>
     public int Tokens { get; }
 
@@ -31,8 +34,9 @@ internal readonly ref struct QuantizeTokensCall
     /// <summary>Reads the input of a call and makes its outputs.</summary>
     /// <param name="context">The call.</param>
     /// <param name="rotation">The node's rotation.</param>
+    /// <param name="projection">The node's A.</param>
     /// <exception cref="ZqfpException">The input breaks a rule of the operator.</exception>
-    public static QuantizeTokensCall Read(in OrtKernelContext context, TokenRotation rotation)
+    public static QuantizeTokensCall Read(in OrtKernelContext context, TokenRotation rotation, ProjectionShape projection)
     {
         OrtTensorView x = context.Input(0);
         (int tokens, int columns) = Require.FloatTokens(x);
@@ -46,6 +50,9 @@ internal readonly ref struct QuantizeTokensCall
             context.Output(0, OrtElementType.Float8E4M3FN, shape),
             context.Output(1, OrtElementType.Float, scaleShape[..shape.Length]),
             tokens,
-            columns);
+            columns)
+        {
+            Projections = projection.Make(context, columns, shape),
+        };
     }
 }

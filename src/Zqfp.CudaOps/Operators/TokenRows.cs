@@ -12,6 +12,9 @@ internal unsafe struct TokenRows
     /// <summary>One scale for each row of X; null where there are none.</summary>
     public float* TokenScales;
 
+    /// <summary>A x of each row, where it was taken before; else null.</summary>
+    public float* Projections;
+
     /// <summary>The first row of Y.</summary>
     public nint Y;
 

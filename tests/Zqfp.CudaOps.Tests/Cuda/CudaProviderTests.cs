@@ -27,7 +27,12 @@ public sealed class CudaProviderTests
                 OperatorNames.MatMulW8A16, OperatorNames.MatMulW8A8, OperatorNames.NormQuantizeTokens, OperatorNames.QuantizeTokens,
             ],
             cuda.Keys.Order(StringComparer.Ordinal));
-        Assert.Equal(["Xq", "Sx"], cuda[OperatorNames.MatMulW4A8].Inputs.Where(input => !input.OnCpu).Select(input => input.Name));
+        Assert.Equal(["Xq", "Sx", "Z"], cuda[OperatorNames.MatMulW4A8].Inputs.Where(input => !input.OnCpu).Select(input => input.Name));
+        foreach (string name in
+            (string[])[OperatorNames.QuantizeTokens, OperatorNames.NormQuantizeTokens, OperatorNames.GateQuantizeTokens])
+        {
+            Assert.Equal(["A"], cuda[name].Inputs.Where(input => input.OnCpu).Select(input => input.Name));
+        }
     }
 
     private static float[] Run(Product product, SessionOptions options)

@@ -12,21 +12,24 @@ public sealed class KernelCompilationTests : IDisposable
         TheoryData<string, string> data = [];
         foreach (string kind in Enum.GetNames<ElementKind>())
         {
-            foreach (int vectors in (int[])[1, 2, 3, 7, 16])
+            foreach (int columns in (int[])[1536, 4096, 8192, 11008, 16384, 32768])
             {
                 foreach (int ranks in (int[])[0, 1, 8])
                 {
-                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS={ranks} ROTATION=0");
-                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS={ranks} ROTATION=64");
+                    data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(columns)} RANKS={ranks} ROTATION=0");
+                    data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(columns)} RANKS={ranks} ROTATION=64");
                 }
             }
 
             foreach (int source in (int[])[1, 2, 3])
             {
-                foreach (int vectors in (int[])[2, 6, 16])
+                foreach (int columns in (int[])[4096, 11008, 32768])
                 {
-                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS=0 ROTATION=0 SOURCE={source}");
-                    data.Add("quantize_tokens.cu", $"INPUT={kind} VECTORS={vectors} RANKS=0 ROTATION=128 SOURCE={source}");
+                    foreach (int ranks in (int[])[0, 1, 4])
+                    {
+                        data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(columns)} RANKS={ranks} ROTATION=0 SOURCE={source}");
+                        data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(columns)} RANKS={ranks} ROTATION=128 SOURCE={source}");
+                    }
                 }
 
                 data.Add("quantize_simple.cu", $"INPUT={kind} ROTATION=0 SOURCE={source}");
@@ -39,7 +42,7 @@ public sealed class KernelCompilationTests : IDisposable
 
         foreach (int rotation in (int[])[2, 4, 8, 16, 32, 64, 128, 256])
         {
-            data.Add("quantize_tokens.cu", $"INPUT=Float16 VECTORS=4 RANKS=1 ROTATION={rotation}");
+            data.Add("quantize_tokens.cu", $"INPUT=Float16 {Shape(8192)} RANKS=1 ROTATION={rotation}");
             data.Add("quantize_simple.cu", $"INPUT=Float32 ROTATION={rotation}");
         }
 
@@ -74,6 +77,8 @@ public sealed class KernelCompilationTests : IDisposable
 
         return data;
     }
+
+    private static string Shape(int columns) => string.Join(' ', QuantizationShape.Of(columns).Definitions());
 
     /// <summary>The compiler refuses a kernel that spills or whose wgmma is serialized, so compiling is the assertion.</summary>
     [CompilerTheory]
