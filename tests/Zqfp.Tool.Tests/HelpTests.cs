@@ -8,6 +8,7 @@ public class HelpTests
 {
     [Theory]
     [InlineData("root")]
+    [InlineData("bench")]
     [InlineData("quantize")]
     [InlineData("evaluate")]
     [InlineData("gate")]

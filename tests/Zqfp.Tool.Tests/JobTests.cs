@@ -74,6 +74,18 @@ public sealed class JobTests : IDisposable
     }
 
     [Fact]
+    public void A_bench_tells_what_it_ran_on()
+    {
+        ToolProcess timed = ToolProcess.Run("bench", Model, "--prompt", "8", "--tokens", "2", "--rounds", "1", "--json");
+        Assert.True(timed.ExitCode == 0, timed.Error);
+        JsonElement result = JsonDocument.Parse(timed.Output).RootElement;
+        Assert.Equal("cpu", result.GetProperty("device").GetString());
+        Assert.NotEqual("", result.GetProperty("processor").GetString());
+        Assert.True(result.GetProperty("tokensPerSecond").GetDouble() > 0);
+        Assert.True(result.GetProperty("promptTokensPerSecond").GetDouble() > 0);
+    }
+
+    [Fact]
     public void Inspecting_planning_and_a_dry_run_write_a_result_and_no_file()
     {
         ToolProcess inspected = ToolProcess.Run("inspect", Model);

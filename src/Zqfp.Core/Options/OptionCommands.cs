@@ -16,6 +16,7 @@ internal enum OptionCommands
     Report = 64,
     Inspect = 128,
     Doctor = 256,
+    Bench = 512,
 
     /// <summary><c>plan</c> takes what <c>quantize</c> takes.</summary>
     Quantizing = Quantize | Plan,

@@ -34,7 +34,7 @@ internal static class OptionTable
             "[how](tasks.md)"),
         new("--text", null, Verify, Place, "A text to feed", otherwise: "random tokens"),
 
-        new("--logits", "Logits", Quantizing | Measuring | Inspect, Name, "The model's output that holds the logits",
+        new("--logits", "Logits", Quantizing | Measuring | Inspect | Bench, Name, "The model's output that holds the logits",
             otherwise: "found by its name, its head and the vocabulary"),
         new("--logits", null, Verify, Name, "The output of both models that holds the logits", otherwise: "found by its name, its head and the vocabulary"),
 
@@ -118,6 +118,9 @@ internal static class OptionTable
             "Where the token that begins a sequence is put: before each window if the model's tokenizer puts one before every text (auto), " +
             "nowhere, before the text, each document or each window", "`none` is GPTQ's protocol", words: "auto|none|text|document|window"),
         new("--seed", null, Verify, Whole, "Seed of the random tokens", byDefault: "1"),
+        new("--prompt", null, Bench, Whole, "Tokens of the prompt", byDefault: "256", minimum: 1),
+        new("--tokens", null, Bench, Whole, "Tokens to generate after it", byDefault: "64", minimum: 1),
+        new("--rounds", null, Bench, Whole, "Rounds to measure; the result is their median", byDefault: "5", minimum: 1),
         new("--table", null, Sweep, Choice, "Which table to make", words: "all|formats|constraints|ranks|encodings|presets"),
 
         // Limits.
@@ -138,7 +141,7 @@ internal static class OptionTable
             "Largest allowed increase over the baseline; fails when the 95 % interval lies above it", otherwise: "0.1%"),
         new("--update-baseline", null, Gate, Flag, "Accept this result: write it to the baseline"),
         new("--divergence", null, Gate, Flag, "Also measure KL divergence and top-1 agreement: runs both models side by side"),
-        new("--device", "Device", Measuring, Choice,
+        new("--device", "Device", Measuring | Bench, Choice,
             "Where models compute: on the processor, on a Hopper GPU by ONNX Runtime's CUDA provider (cuda), only the quantized products on it " +
             "(cuda-products), or on whichever is there (auto)", words: "cpu|cuda|cuda-products|auto"),
 
@@ -150,8 +153,9 @@ internal static class OptionTable
         new("--result", null, Quantize | Gate, Place, "Also write the result to this file, as JSON: 'report' reads it"),
         new("--recipe", null, Quantizing | Gate, Place, "A JSON file of options; those given here win ('dotnet zqfp schema' prints its schema)"),
         new("--threads", null, Computing, Whole, "Threads used at most; the result does not depend on it", otherwise: "one a processor"),
-        new("--json", null, Computing | Inspect | Doctor, Flag, "Write the result as JSON"),
-        new("--quiet", null, Computing | Inspect | Doctor | Report, Flag, "Show no progress", alias: "-q"),
+        new("--threads", null, Bench, Whole, "Threads that compute", otherwise: "one a processor"),
+        new("--json", null, Computing | Inspect | Doctor | Bench, Flag, "Write the result as JSON"),
+        new("--quiet", null, Computing | Inspect | Doctor | Report | Bench, Flag, "Show no progress", alias: "-q"),
 
         // What a build alone reads.
         new("", "Recipe", None, Place, "A JSON file of options", "[below](#recipes)"),

@@ -37,6 +37,14 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
             : facts;
     }
 
+    /// <summary>As <see cref="Read"/>, of a model that need give only the logits of the last token.</summary>
+    public static ModelFacts ReadForGeneration(string path, string? logits = null)
+    {
+        using OnnxFile file = OnnxFile.Open(path);
+        file.ExternalFiles();
+        return Of(file, new GraphIndex(file.Graph, file.Path), logits);
+    }
+
     /// <summary>Takes the facts from the structure of a model that is open.</summary>
     /// <exception cref="ZqfpException">ZQFP1007, ZQFP1014, ZQFP1015: as <see cref="LogitsFinder.Find"/>.</exception>
     public static ModelFacts Of(OnnxFile file, GraphIndex graph, string? logits = null)

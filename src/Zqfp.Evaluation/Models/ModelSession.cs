@@ -81,6 +81,12 @@ internal sealed class ModelSession : IDisposable
         }
     }
 
+    /// <summary>The model's outputs.</summary>
+    public IReadOnlyList<string> OutputNames => _session.OutputNames;
+
+    /// <summary>Something to bind inputs and outputs to, which the caller disposes.</summary>
+    public OrtIoBinding CreateBinding() => _session.CreateIoBinding();
+
     /// <summary>Element type and number of dimensions of an output, as ONNX Runtime infers them.</summary>
     public (TensorElementType Type, int Rank) Output(string name)
     {
@@ -95,14 +101,27 @@ internal sealed class ModelSession : IDisposable
     /// <returns>A value for each output, which the caller disposes.</returns>
     /// <exception cref="ZqfpException">ZQFP4005: an input does not fit the model, or an operator failed.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
-    public OrtValue[] Run(IReadOnlyList<OrtValue> inputs, IReadOnlyList<string> outputs, CancellationToken cancellation)
+    public OrtValue[] Run(IReadOnlyList<OrtValue> inputs, IReadOnlyList<string> outputs, CancellationToken cancellation) =>
+        Run<OrtValue[]>(run => [.. _session.Run(run, _session.InputNames, inputs, outputs)], cancellation);
+
+    /// <summary>Runs the model on what is bound.</summary>
+    /// <exception cref="ZqfpException">As the other run.</exception>
+    public void Run(OrtIoBinding binding, CancellationToken cancellation) => Run(
+        run =>
+        {
+            _session.RunWithBinding(run, binding);
+            return true;
+        },
+        cancellation);
+
+    private T Run<T>(Func<RunOptions, T> compute, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         using var run = new RunOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
         using CancellationTokenRegistration registration = cancellation.Register(() => run.Terminate = true);
         try
         {
-            return [.. _session.Run(run, _session.InputNames, inputs, outputs)];
+            return compute(run);
         }
         catch (OnnxRuntimeException e)
         {

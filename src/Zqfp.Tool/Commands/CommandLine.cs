@@ -79,6 +79,7 @@ internal static class CommandLine
         root.Subcommands.Add(DoctorCommand.Create());
         root.Subcommands.Add(QuantizeCommand.CreatePlan());
         root.Subcommands.Add(VerifyCommand.Create());
+        root.Subcommands.Add(BenchCommand.Create());
         root.Subcommands.Add(ExplainCommand.Create());
         root.Subcommands.Add(SchemaCommand.Create());
         root.Subcommands.Add(CompletionCommand.Create());

@@ -29,6 +29,10 @@ internal static class ResultWriter
         ? JsonSerializer.Serialize(result, ResultJson.Readable.VerifyResult)
         : Describe(result));
 
+    public static void Write(BenchResult result, bool json) => WriteLine(json
+        ? JsonSerializer.Serialize(result, ResultJson.Readable.BenchResult)
+        : Describe(result));
+
     public static void Write(GateResult result, bool json, string? file = null)
     {
         // One line stays one line: it has a property of the model in it.
@@ -76,6 +80,14 @@ internal static class ResultWriter
         $"{Path.GetFileName(report.Output)}: {report.Recipe}, {report.Layers.Count} layers, {report.BitsPerWeight:0.00} bits per weight, "
         + $"{Sizes.Megabytes(report.OriginalBytes)} -> {Sizes.Megabytes(report.QuantizedBytes)}");
 
+    private static string Describe(BenchResult result) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"prompt of {result.PromptTokens} tokens: {result.PromptTokensPerSecond:0.#} tokens/s ({result.PromptMilliseconds:0.##} ms); "
+        + $"generation: {result.TokensPerSecond:0.#} tokens/s ({result.MillisecondsPerToken:0.###} ms a token), "
+        + $"{(result.HasCache ? "key-value cache" : "no cache, all tokens computed again for each")}; medians of {result.Rounds} rounds on "
+        + $"{(result.Gpu is null ? "" : $"{result.Gpu} and ")}{result.Processor} ({result.Kernels}, {result.Threads} threads), "
+        + $"ONNX Runtime {result.OnnxRuntime}");
+
     private static string Describe(VerifyResult result) => result.Identical
         ? string.Create(
             CultureInfo.InvariantCulture, $"identical: every logit of {result.Tokens} tokens in {result.Windows} windows ({result.Input})")
@@ -94,6 +106,7 @@ internal static class ResultWriter
 [JsonSerializable(typeof(GateResult))]
 [JsonSerializable(typeof(InspectReport))]
 [JsonSerializable(typeof(VerifyResult))]
+[JsonSerializable(typeof(BenchResult))]
 [JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(QuantizePlan))]
 internal sealed partial class ResultJson : JsonSerializerContext
