@@ -73,6 +73,24 @@ internal sealed class Chain : IDisposable
         }
 
         report.WriteLine();
+        report.WriteLine("| tokens | what is quantized | 256 threads a token | 512 | 1024 |");
+        report.WriteLine("|--:|---|--:|--:|--:|");
+        using (Chain chain = new(bench, 0, 0, false))
+        {
+            foreach (int tokens in (int[])[1, 16])
+            {
+                for (int i = 0; i < Products.Length; i++)
+                {
+                    IEnumerable<string> times = ((int[])[256, 512, 1024]).Select(threads =>
+                        Text(chain.Microseconds(tokens, i, null, threads)));
+                    report.WriteLine($"| {tokens} | {Products[i].Source} of {Products[i].Columns} | {string.Join(" | ", times)} |");
+                }
+
+                report.Flush();
+            }
+        }
+
+        report.WriteLine();
         report.WriteLine("| tokens | A x by 1 rank a block | 2 | 4 | 8 | by a kernel of its own |");
         report.WriteLine("|--:|--:|--:|--:|--:|--:|");
         using (Chain chain = new(bench, 8, 8, false))
@@ -130,7 +148,8 @@ internal sealed class Chain : IDisposable
             {
                 try
                 {
-                    _bench.Compiler.Compile("w4a8_gemm.cu", HopperKernels.GemmDefinitions(layout, 0, false, ElementKind.Float16, tile));
+                    _bench.Compiler.Compile(
+                        "w4a8_gemm.cu", HopperKernels.GemmDefinitions(layout, 0, false, ElementKind.Float16, tile, projects: false));
                 }
                 catch (ZqfpException)
                 {
@@ -143,12 +162,6 @@ internal sealed class Chain : IDisposable
                 report.WriteLine($"  {Products[product].Rows}x{Products[product].Columns}: {Text(time)} with cluster {tile.Cluster} "
                     + $"stages {tile.Stages} blocks/sm {tile.BlocksPerMultiprocessor} {(tile.Persistent ? "persistent" : "")}"
                     + (tile == usual ? " (usual)" : ""));
-            }
-
-            foreach (int threads in (int[])[256, 512, 1024])
-            {
-                report.WriteLine($"  {Products[product].Source} of {Products[product].Columns}, {threads} threads: "
-                    + Text(Microseconds(tokens, product, null, threads)));
             }
 
             report.Flush();

@@ -128,7 +128,8 @@ internal sealed class Timings(Bench bench, TextWriter report)
     {
         try
         {
-            bench.Compiler.Compile("w4a8_gemm.cu", HopperKernels.GemmDefinitions(layer.Layout, 0, false, ElementKind.Float16, tile));
+            bench.Compiler.Compile(
+                "w4a8_gemm.cu", HopperKernels.GemmDefinitions(layer.Layout, 0, false, ElementKind.Float16, tile, projects: false));
         }
         catch (ZqfpException)
         {

@@ -154,17 +154,19 @@ internal sealed class HopperKernels : IDisposable
     public static IReadOnlyList<string> GemmDefinitions(DeviceWeight weight, ElementKind kind, GemmTile tile)
     {
         ArgumentNullException.ThrowIfNull(weight);
-        return GemmDefinitions(weight.Layout, weight.Rank, weight.Bias is not null, kind, tile);
+        return GemmDefinitions(weight.Layout, weight.Rank, weight.Bias is not null, kind, tile, weight.LowRankA is not null);
     }
 
     /// <summary>The macros that compile the fused kernel.</summary>
-    public static IReadOnlyList<string> GemmDefinitions(PackedLayout layout, int rank, bool bias, ElementKind kind, GemmTile tile)
+    public static IReadOnlyList<string> GemmDefinitions(
+        PackedLayout layout, int rank, bool bias, ElementKind kind, GemmTile tile, bool projects)
     {
         ArgumentNullException.ThrowIfNull(layout);
         return
         [
             .. tile.Definitions(), $"GROUP={layout.BlockGroup}", $"SCALED={(layout.FloatScales ? 1 : 0)}",
-            $"RANK_BRANCH={(rank == 0 ? 0 : tile.StagesLowRank(rank) ? 2 : 1)}", $"BIAS={(bias ? 1 : 0)}", $"OUTPUT={kind}",
+            $"RANK_BRANCH={(rank == 0 ? 0 : tile.StagesLowRank(rank) ? 2 : 1)}", $"PROJECTING={(projects ? 1 : 0)}",
+            $"BIAS={(bias ? 1 : 0)}", $"OUTPUT={kind}",
         ];
     }
 

@@ -201,6 +201,29 @@ DEVICE void multiply_tf32(float* d, const u32 (&a)[4], u32 b0, u32 b1)
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+// ---- arithmetic --------------------------------------------------------------------------------
+
+// Quotients by one number, correctly rounded: a product with the reciprocal, corrected twice. Where the divisor or its reciprocal is
+// not a usual number, by division.
+struct Divisor
+{
+    float number, reciprocal;
+    bool usual;
+    DEVICE explicit Divisor(float divisor)
+    {
+        number = divisor;
+        reciprocal = __frcp_rn(divisor);
+        usual = divisor > 1e-30f && divisor < 1e30f;
+    }
+    DEVICE float of(float x) const
+    {
+        if (!usual) return __fdiv_rn(x, number);
+        float quotient = __fmul_rn(x, reciprocal);
+        quotient = __fmaf_rn(__fmaf_rn(-quotient, number, x), reciprocal, quotient);
+        return __fmaf_rn(__fmaf_rn(-quotient, number, x), reciprocal, quotient);
+    }
+};
+
 // ---- conversions -------------------------------------------------------------------------------
 
 // Two floats to two E4M3 bytes: `low` in bits 0..7, `high` in bits 8..15; nearest even, saturating at 448.

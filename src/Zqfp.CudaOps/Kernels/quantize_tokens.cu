@@ -226,7 +226,7 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
         for (int i = 0; i < 8; i++)
         {
             float x = pieces[v].at(i);
-            pieces[v].set(i, silu(x) * factor.at(i));
+            pieces[v].set(i, (PieceWords == 4 ? silu_of_half(x) : silu(x)) * factor.at(i));
         }
     }
 #elif SOURCE > 0
@@ -256,6 +256,7 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
 #pragma unroll
     for (int w = 1; w < Warps; w++) largest = max(largest, maxima[w]);
     float scale = largest != 0 ? __fdiv_rn(__uint_as_float(largest), E4M3Max) : 1.0f;
+    const Divisor divisor(scale);
 
     float product[RANKS > 0 ? RANKS : 1] = {};
 #pragma unroll
@@ -265,8 +266,7 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
         if (column >= columns) continue;
         u16 pairs[4];
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            pairs[i] = to_e4m3x2(__fdiv_rn(value(v, 2 * i), scale), __fdiv_rn(value(v, 2 * i + 1), scale));
+        for (int i = 0; i < 4; i++) pairs[i] = to_e4m3x2(divisor.of(value(v, 2 * i)), divisor.of(value(v, 2 * i + 1)));
         if (blockIdx.y == 0)
         {
             uint2 packed = { (u32)pairs[0] | ((u32)pairs[1] << 16), (u32)pairs[2] | ((u32)pairs[3] << 16) };

@@ -13,7 +13,7 @@
 #include "packed.cuh"
 
 // TOKENS, WARPGROUPS, CLUSTER, STAGES, RANK_BRANCH (0: none, 1: from global memory,
-// 2: through shared memory), BIAS (0/1), OUTPUT (a type of hopper.cuh) come from the host.
+// 2: through shared memory), PROJECTING (0/1), BIAS (0/1), OUTPUT (a type of hopper.cuh) come from the host.
 constexpr int MathThreads = WARPGROUPS * 128;
 constexpr int MathWarps = WARPGROUPS * 4;
 // Wide tiles need more registers than an even share: a whole producer warpgroup then gives most of its own away.
@@ -56,7 +56,8 @@ struct GemmArguments
     float* parts;           // of A xq
 };
 
-constexpr bool PROJECTS = STAGED;
+// Whether the layer has A, and its product may take A xq itself.
+constexpr bool PROJECTS = STAGED && PROJECTING;
 
 #include "low_rank.cuh"
 #include "half_products.cuh"
@@ -223,6 +224,14 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
         return;
     }
 
+    // What the first tile needs of the layer's constants depends on nothing either.
+    LowRankPlace lowRank = low_rank_place(g, ring.stages + STAGES * StageBytes + MathWarps * TurnBytes, warp);
+    if (warp < MathWarps && firstTile < tiles)
+    {
+        fetch_rows(g, shared_address(rowValues[warp]), firstTile * Rows + warp * 16, lane);
+        if (STAGED) fetch_low_rank_rows(g, lowRank, firstTile * Rows + warp * 16, lane);
+    }
+
     u64 policy = evict_first_policy();
     int ahead = 0; // stages whose weights were asked for before the tokens could be
     if (thread == MathThreads)
@@ -269,7 +278,6 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
     {
         if (MoveRegisters) take_registers<232>();
         if (thread < TOKENS && firstToken + thread < tokenEnd) tokenScales[thread] = g.tokenScales[firstToken + thread];
-        LowRankPlace lowRank = low_rank_place(g, ring.stages + STAGES * StageBytes + MathWarps * TurnBytes, warp);
         math_sync<MathThreads>();
         u32 turn = ring.stages + STAGES * StageBytes + warp * TurnBytes;
         u32 place = turn + (lane & 3) * 2 * TurnStride * 4 + (lane >> 2) * 4;
@@ -281,8 +289,12 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
         for (int tile = firstTile; tile < tiles; tile += tileStep, parity ^= 1)
         {
             int warpRow = tile * Rows + warp * 16;
-            fetch_rows(g, shared_address(rowValues[warp]), warpRow, lane);
-            if (STAGED) fetch_low_rank_rows(g, lowRank, warpRow, lane);
+            if (tile != firstTile)
+            {
+                fetch_rows(g, shared_address(rowValues[warp]), warpRow, lane);
+                if (STAGED) fetch_low_rank_rows(g, lowRank, warpRow, lane);
+            }
+
             float total[Accumulators];
 #pragma unroll
             for (int i = 0; i < Accumulators; i++) total[i] = 0.0f;
@@ -290,7 +302,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
             {
                 if (STAGED && block == lowRankBlock && tile == firstTile)
                 {
-                    wait_for_projection(g, lane);
+                    if (PROJECTS) wait_for_projection(g, lane);
                     fetch_low_rank_tokens(g, lowRank, thread, firstToken, tokenEnd);
                 }
                 barrier_wait(ring.full_barrier(), ring.parity);
@@ -301,7 +313,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
 
             copies_wait();
             if (STAGED) math_sync<MathThreads>(); // the tokens were fetched by all warps
-            if (STAGED && tile == firstTile && thread == 0) leave_projection(g);
+            if (PROJECTS && tile == firstTile && thread == 0) leave_projection(g);
             __syncwarp();
 #pragma unroll
             for (int i = 0; i < Accumulators; i++) total[i] *= rowValues[warp][(lane >> 2) + ((i & 2) ? 8 : 0)];

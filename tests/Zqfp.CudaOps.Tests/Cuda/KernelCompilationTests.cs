@@ -66,11 +66,14 @@ public sealed class KernelCompilationTests : IDisposable
             {
                 GemmTile tile = new GemmTile(width, width == 128 ? 2 : 1, width == 128 ? 1 : 4, 1, width == 128 ? 1 : 3, false)
                     .WithDeepestRing(layout, HopperSharedMemory);
-                data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(layout, 8, true, ElementKind.Float16, tile)));
+                data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(layout, 8, true, ElementKind.Float16, tile, true)));
+                data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(layout, 8, false, ElementKind.Float16, tile, false)));
                 if (group >= 128)
                 {
                     PackedLayout scaled = new(1024, 4096, group, floatScales: true);
-                    data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(scaled, 0, false, ElementKind.BFloat16, tile)));
+                    data.Add(
+                        "w4a8_gemm.cu",
+                        string.Join(' ', HopperKernels.GemmDefinitions(scaled, 0, false, ElementKind.BFloat16, tile, false)));
                 }
             }
         }
