@@ -19,6 +19,8 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         new(9, 256, 1024, 256, Operator: OperatorNames.MatMulW4A8Scaled),
         new(2, 40, 36, 12, Operator: OperatorNames.MatMulW4A8Scaled, Rank: 3, Bias: true, HalfOutput: true),
         new(1, 4096, 4096, 256, Rank: 8, Projected: true), new(16, 1024, 2048, 256, Rank: 24, Projected: true),
+        new(200, 1024, 2048, 256, Rank: 8, Projected: true), new(300, 4096, 1024, 256, Rank: 16, Bias: true, Projected: true),
+        new(70, 512, 1024, 256, Rank: 8, Bias: true), new(300, 640, 1536, 256, Rank: 8, HalfOutput: true),
         new(70, 512, 1024, 128, Rank: 64, Bias: true, Projected: true), new(3, 33, 75, 25, Rank: 8, Bias: true, Projected: true),
         new(1, 2048, 1024, 256, Operator: OperatorNames.MatMulW8A16), new(33, 700, 768, 256, Rank: 8, Operator: OperatorNames.MatMulW8A16),
         new(5, 33, 75, 25, Bias: true, Operator: OperatorNames.MatMulW8A16, HalfOutput: true),
@@ -68,10 +70,11 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
             Product(shape, processor, gpu);
         }
 
-        foreach (string op in (string[])[OperatorNames.QuantizeTokens, OperatorNames.NormQuantizeTokens, OperatorNames.GateQuantizeTokens])
+        foreach (string op in
+            (string[])[OperatorNames.QuantizeTokens, OperatorNames.NormQuantizeTokens, OperatorNames.GateQuantizeTokens])
         {
-            foreach ((int tokens, int columns, int rank) in ((int, int, int)[])[(1, 4096, 8), (16, 11008, 24), (32, 4096, 64), (70, 1312, 16),
-                (3, 75, 8)])
+            foreach ((int tokens, int columns, int rank) in
+                ((int, int, int)[])[(1, 4096, 8), (16, 11008, 24), (32, 4096, 64), (70, 1312, 16), (3, 75, 8)])
             {
                 Projection(op, tokens, columns, rank, gpu);
             }

@@ -3,7 +3,8 @@ using Zqfp;
 using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 
-// Usage: Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
+// Usage: Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [--tokens M] [--shape NxK,...]
+//        [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
 
