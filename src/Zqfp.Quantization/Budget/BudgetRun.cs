@@ -61,6 +61,7 @@ internal sealed class BudgetRun
         for (int attempt = 1; ; attempt++)
         {
             int[] plan = BudgetChooser.WithinBytes(units, left) ?? BudgetChooser.Smallest(units);
+            RequireLayers(units, plan);
             long excess = 0;
             QuantizeReport? report = Quantize(units, plan, split, _ => true, bytes =>
             {
@@ -100,11 +101,13 @@ internal sealed class BudgetRun
             tried.Add(plan);
             (double loss, double upper) = (double.NaN, double.NaN);
             bool isLast = false;
+            bool isFloat = LayersOf(units, plan).Chosen.Count == 0;
             QuantizeReport? report = Quantize(units, plan, split, rewriter =>
             {
                 (loss, double doubt) = Increase(Losses(rewriter, split.Held), exact);
                 upper = loss + doubt;
-                isLast = upper <= allowed && (upper >= Enough * allowed || attempt == Attempts || IsSmallest(units, plan));
+                isLast = !isFloat && upper <= allowed
+                    && (upper >= Enough * allowed || attempt == Attempts || IsSmallest(units, plan));
                 return isLast;
             }, _ => true);
             _observer.Note(
@@ -115,7 +118,8 @@ internal sealed class BudgetRun
                 return Finish(report, units, plan, split, Math.Exp(loss) - 1, attempt);
             }
 
-            if (upper <= allowed && (best is null || BudgetChooser.Bytes(units, plan) < BudgetChooser.Bytes(units, best.Value.Plan)))
+            if (!isFloat && upper <= allowed
+                && (best is null || BudgetChooser.Bytes(units, plan) < BudgetChooser.Bytes(units, best.Value.Plan)))
             {
                 best = (plan, loss);
             }
@@ -152,14 +156,27 @@ internal sealed class BudgetRun
     private QuantizeReport? Quantize(
         IReadOnlyList<BudgetUnit> units, int[] plan, CalibrationSplit split, Func<ModelRewriter, bool> accepts, Func<long, bool> fits)
     {
-        QuantizeOptions options = _options with
-        {
-            Selection = _options.Selection with { Overrides = [.. _options.Selection.Overrides, .. Overrides(units, plan)] },
-            Windows = split.Windows,
-        };
+        QuantizeOptions options = OptionsOf(units, plan) with { Windows = split.Windows };
         return new QuantizationRun(options, _file, ModelLayers.Of(_file, options), _inputs, _observer, _cancellation)
             .Execute(accepts, fits, split.Fit);
     }
+
+    /// <summary>A budget so large that every layer stays as it is asks for nothing.</summary>
+    private void RequireLayers(IReadOnlyList<BudgetUnit> units, int[] plan)
+    {
+        if (LayersOf(units, plan).Chosen.Count == 0)
+        {
+            throw new ZqfpException("ZQFP1009",
+                $"A budget of {_budget.Describe()} is kept without quantizing any layer. Allow less, or leave the budget out.", _file.Path);
+        }
+    }
+
+    private ModelLayers LayersOf(IReadOnlyList<BudgetUnit> units, int[] plan) => ModelLayers.Of(_file, OptionsOf(units, plan));
+
+    private QuantizeOptions OptionsOf(IReadOnlyList<BudgetUnit> units, int[] plan) => _options with
+    {
+        Selection = _options.Selection with { Overrides = [.. _options.Selection.Overrides, .. Overrides(units, plan)] },
+    };
 
     private static IEnumerable<LayerOverride> Overrides(IReadOnlyList<BudgetUnit> units, int[] plan) => units.SelectMany((unit, i) =>
         unit.Layers.Select(layer => unit.Candidates[plan[i]].Change with { Pattern = layer.Name }));

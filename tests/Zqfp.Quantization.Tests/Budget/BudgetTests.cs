@@ -110,6 +110,14 @@ public sealed class BudgetTests : IDisposable
         Assert.Throws<ZqfpException>(() => Run(Options() with { Budget = new Budget { Bits = 6 }, Profiles = [profile] })).Code);
 
     [Fact]
+    public void A_budget_that_no_layer_need_be_quantized_for_is_refused_and_nothing_is_written()
+    {
+        QuantizeOptions options = Options() with { Budget = new Budget { Bytes = 1L << 40 } };
+        Assert.Equal("ZQFP1009", Assert.Throws<ZqfpException>(() => Run(options)).Code);
+        Assert.False(File.Exists(options.OutputPath));
+    }
+
+    [Fact]
     public void Two_budgets_at_once_are_refused() => Assert.Equal("ZQFP0033",
         Assert.Throws<ZqfpException>(() => Run(Options() with { Budget = new Budget { Bits = 6, Bytes = 1 << 20 } })).Code);
 
