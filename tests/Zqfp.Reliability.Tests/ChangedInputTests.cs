@@ -114,6 +114,43 @@ public sealed class ChangedInputTests
     }
 
     [Fact]
+    public void A_model_that_changes_while_it_is_verified_gives_no_verdict()
+    {
+        using var trial = new Trial();
+        byte[] model = File.ReadAllBytes(trial.Model);
+        byte[] other = OtherModel(model);
+        QuantizeJob.Run(Options(trial) with { WorkFolder = null }, new Observer(), CancellationToken.None);
+        var options = new VerifyOptions
+        {
+            ReferencePath = trial.Model,
+            ModelPath = trial.Output,
+            Window = Trial.Window,
+            Windows = 2,
+            Threads = 1,
+        };
+        VerifyJob.Run(options, new Observer(), CancellationToken.None);
+        int trials = Effort.Trials(1);
+        for (int i = 0; i < trials; i++)
+        {
+            for (int kind = 0; kind < 5; kind++)
+            {
+                File.WriteAllBytes(trial.Model, model);
+                var observer = new Observer(progress =>
+                {
+                    if (progress.Done == 0)
+                    {
+                        Change(trial.Model, other, kind);
+                    }
+                });
+                Assert.Equal("ZQFP0018",
+                    Assert.Throws<ZqfpException>(() => VerifyJob.Run(options, observer, CancellationToken.None)).Code);
+            }
+        }
+
+        Effort.Report($"models changed during a verification: {5 * trials}; 0 verdicts");
+    }
+
+    [Fact]
     public void A_process_whose_model_is_replaced_at_any_instant_gives_nothing_or_the_model_of_one_content()
     {
         using var trial = new Trial();

@@ -14,6 +14,10 @@ internal static class VerifyJob
     {
         ModelFacts reference = ModelFacts.Read(GenAiFolder.ModelOf(options.ReferencePath), options.Logits);
         ModelFacts facts = ModelFacts.Read(GenAiFolder.ModelOf(options.ModelPath), options.Logits);
+        var inputs = new InputFiles();
+        AddTo(inputs, reference, cancellation);
+        AddTo(inputs, facts, cancellation);
+        inputs.AddTexts(options.TextPath, options.TokenizerPath, cancellation);
         reference.RequireWindow(options.Window);
         facts.RequireWindow(options.Window);
         using var first = new LanguageModel(reference, options.Threads, isAlone: false);
@@ -28,6 +32,7 @@ internal static class VerifyJob
         IReadOnlyList<TokenBatch> batches = TokenBatch.Group(
             windows, first.OutputsPerToken + second.OutputsPerToken, facts.FixedBatch ?? reference.FixedBatch);
         LogitDifference total = Compare(first, second, batches, options, observer, cancellation);
+        inputs.RequireUnchanged(cancellation);
         if (!double.IsFinite(total.Sum) || !double.IsFinite(total.Divergence))
         {
             throw new ZqfpException("ZQFP3002",
@@ -50,6 +55,14 @@ internal static class VerifyJob
             LargestKullbackLeibler = total.LargestDivergence,
             Top1Agreement = (double)total.Agreements / total.Rows,
         };
+    }
+
+    /// <summary>A model's files, as they were when its facts were read.</summary>
+    private static void AddTo(InputFiles inputs, ModelFacts facts, CancellationToken cancellation)
+    {
+        inputs.Add(facts.Path, facts.Stamp, cancellation);
+        using OnnxFile file = OnnxFile.Open(facts.Path);
+        file.AddTo(inputs, cancellation);
     }
 
     private static LogitDifference Compare(
