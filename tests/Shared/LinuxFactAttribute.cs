@@ -1,8 +1,8 @@
 namespace Zqfp.Tests;
 
-/// <summary>A test that asks Linux which files are read.</summary>
+/// <summary>A test that asks Linux what a process does.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class LinuxFactAttribute : FactAttribute
 {
-    public LinuxFactAttribute() => Skip = OperatingSystem.IsLinux() ? null : "Needs Linux's inotify.";
+    public LinuxFactAttribute() => Skip = OperatingSystem.IsLinux() ? null : "Needs Linux.";
 }

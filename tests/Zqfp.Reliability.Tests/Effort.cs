@@ -15,6 +15,10 @@ internal static class Effort
     /// <summary>The seed of a trial.</summary>
     public static int Seed(int trial) => HashCode(Number("ZQFP_SEED", 1), trial);
 
+    /// <summary>How long a soak takes: <c>ZQFP_SOAK</c> minutes, or some seconds in CI.</summary>
+    public static TimeSpan Soak(int seconds) =>
+        Number("ZQFP_SOAK", 0) is > 0 and var minutes ? TimeSpan.FromMinutes(minutes) : TimeSpan.FromSeconds(seconds);
+
     /// <summary>Writes a figure where a long run was asked for.</summary>
     public static void Report(string figure)
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Zqfp.Reliability.Tests;
 
@@ -23,6 +24,24 @@ internal sealed class Tool : IDisposable
     }
 
     public int Id => _process.Id;
+
+    public bool HasEnded => _process.HasExited;
+
+    /// <summary>What it has used of processors; nothing more once it has ended.</summary>
+    public TimeSpan ProcessorTime
+    {
+        get
+        {
+            try
+            {
+                return _process.TotalProcessorTime;
+            }
+            catch (InvalidOperationException)
+            {
+                return TimeSpan.Zero;
+            }
+        }
+    }
 
     /// <summary>The host and the tool, for a shell.</summary>
     public static string[] Program => [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Assembly];
@@ -71,6 +90,14 @@ internal sealed class Tool : IDisposable
         _process.WaitForExit();
     }
 
+    /// <summary>Sends it a signal.</summary>
+    public void Signal(int number)
+    {
+        string[] arguments = [string.Create(CultureInfo.InvariantCulture, $"-{number}"), Id.ToString(CultureInfo.InvariantCulture)];
+        using Process kill = Process.Start(new ProcessStartInfo("kill", arguments) { RedirectStandardError = true })!;
+        kill.WaitForExit();
+    }
+
     public void Dispose()
     {
         if (!_process.HasExited)
@@ -87,5 +114,5 @@ internal sealed class Tool : IDisposable
 internal sealed record ToolResult(int ExitCode, string Output, string Error)
 {
     /// <summary>Whether it ended with a code of its own: neither a defect nor a death.</summary>
-    public bool IsCoded => ExitCode is 0 or (> 1 and < 70) or 130 && !Error.Contains("ZQFP0909", StringComparison.Ordinal);
+    public bool IsCoded => ExitCode is 0 or (> 1 and < 70) or 130 && !Error.Contains("error ZQFP0909", StringComparison.Ordinal);
 }

@@ -62,7 +62,7 @@ public sealed class FuzzTests : IDisposable
     }
 
     [Fact]
-    public void SentencePiece_models() => Fuzz("tokenizer.model", 200, [SentencePiece()], ProtoMutator.Mutate, Tokenize);
+    public void SentencePiece_models() => Fuzz("tokenizer.model", 200, [FuzzSeeds.SentencePiece()], ProtoMutator.Mutate, Tokenize);
 
     [Fact]
     public void Recipes() => Fuzz("recipe.json", 150, [Seed("recipe.json")], JsonMutator.Mutate,
@@ -245,29 +245,6 @@ public sealed class FuzzTests : IDisposable
 
         data = weights.ToArray();
         return model.ToByteArray();
-    }
-
-    /// <summary>Three control pieces, a few others, and specifications: fields 1 (piece: 1 text, 2 score, 3 kind), 2 and 3.</summary>
-    private static byte[] SentencePiece()
-    {
-        using var stream = new MemoryStream();
-        string[] pieces = ["<unk>", "<s>", "</s>", "\u2581", "\u2581a", "a", "b", "ab", "n", "ce", "<0x41>"];
-        for (int i = 0; i < pieces.Length; i++)
-        {
-            byte[] text = System.Text.Encoding.UTF8.GetBytes(pieces[i]);
-            byte[] piece = [0x0A, (byte)text.Length, .. text, 0x15, .. BitConverter.GetBytes(-(float)i), 0x18, (byte)(i switch
-            {
-                0 => 2,
-                < 3 => 3,
-                10 => 6,
-                _ => 1,
-            })];
-            stream.Write([0x0A, (byte)piece.Length, .. piece]);
-        }
-
-        // Trainer: byte-pair encoding (field 3 = 2), byte fallback (35 = 1); normalizer: an empty charsmap, a dummy prefix.
-        stream.Write([0x12, 5, 0x18, 2, 0x98, 0x02, 1, 0x1A, 4, 0x12, 0, 0x18, 1]);
-        return stream.ToArray();
     }
 
     private static byte[] Tokens()
