@@ -98,7 +98,7 @@ internal sealed class ModelWriter : IDisposable
     }
 
     private static ZqfpException Unwritable(string path, Exception e) =>
-        new("ZQFP0002", $"'{path}' cannot be written: {e.Message}", path, e);
+        new("ZQFP0002", $"'{path}' cannot be written: {NewFile.Explain(e)}", path, e);
 
     private static TensorProto WriteTensor(FileStream stream, string location, TensorProto header, TensorData data,
         IncrementalHash hash, byte[] buffer, Dictionary<Place, long> written, CancellationToken cancellation)

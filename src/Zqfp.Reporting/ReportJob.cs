@@ -45,6 +45,14 @@ internal static class ReportJob
             throw new ZqfpException("ZQFP0002", "The report would overwrite what it is made from. Choose another --output.", overwritten);
         }
 
+        foreach (string path in options.OutputPaths)
+        {
+            if (WritablePlace.ProblemOfFile(path) is { } problem)
+            {
+                throw new ZqfpException("ZQFP0002", $"The report cannot be written: {problem} Choose another --output.", path);
+            }
+        }
+
         foreach ((string path, string content) in files)
         {
             try
@@ -53,7 +61,7 @@ internal static class ReportJob
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new ZqfpException("ZQFP0002", $"The report cannot be written: {e.Message}", path, e);
+                throw new ZqfpException("ZQFP0002", $"The report cannot be written: {NewFile.Explain(e)}", path, e);
             }
         }
     }
@@ -85,6 +93,11 @@ internal static class ReportJob
         where T : class
     {
         string text;
+        if (Directory.Exists(path))
+        {
+            throw NoResult(path, source, "it is a folder.");
+        }
+
         try
         {
             text = File.ReadAllText(path);

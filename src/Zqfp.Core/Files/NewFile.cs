@@ -1,10 +1,12 @@
+using System.Text.RegularExpressions;
+
 namespace Zqfp;
 
 /// <summary>
 /// A file on its way to a path: written beside it under a name that nobody can foresee, created exclusively so that no link is followed,
 /// put on the disk, and moved into place whole. What is disposed before that leaves nothing behind.
 /// </summary>
-internal sealed class NewFile : IDisposable
+internal sealed partial class NewFile : IDisposable
 {
     /// <summary>What stands at the end of the name of a file that is being written; its own name and 32 digits come first.</summary>
     public const string Temporary = ".tmp";
@@ -33,6 +35,11 @@ internal sealed class NewFile : IDisposable
         string temporary = TemporaryName(full);
         return new NewFile(full, temporary, new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None));
     }
+
+    /// <summary>What an exception says, with the file's own name in the place of a temporary one, which nobody knows.</summary>
+    public static string Explain(Exception exception) => exception is FileNotFoundException { FileName: { } file }
+        ? $"'{TemporaryEnd().Replace(file, "")}' cannot be created."
+        : TemporaryEnd().Replace(exception.Message, "");
 
     /// <summary>A name for what becomes <paramref name="path"/>, beside it.</summary>
     public static string TemporaryName(string path) => $"{path}.{Guid.NewGuid():N}{Temporary}";
@@ -93,6 +100,9 @@ internal sealed class NewFile : IDisposable
             }
         }
     }
+
+    [GeneratedRegex(@"\.[0-9a-f]{32}\.tmp\b")]
+    private static partial Regex TemporaryEnd();
 
     public void Dispose()
     {

@@ -55,6 +55,11 @@ internal sealed class GateBaseline
     /// <exception cref="ZqfpException">ZQFP0013: the file is none of this kind.</exception>
     public static GateBaseline Read(string path)
     {
+        if (Directory.Exists(path))
+        {
+            throw new ZqfpException("ZQFP0013", $"The baseline '{path}' is a folder. Name the file, such as zqfp.baseline.json.", path);
+        }
+
         try
         {
             // Ordinal, so that the order of a committed file is the same on every machine.
@@ -76,6 +81,17 @@ internal sealed class GateBaseline
             throw new ZqfpException("ZQFP0013",
                 $"The baseline cannot be read: {e.Message} Take it from version control again, or delete it and record a new one.",
                 path, e);
+        }
+    }
+
+    /// <summary>Refuses a file that could not be written.</summary>
+    /// <exception cref="ZqfpException">ZQFP0013: it cannot be written.</exception>
+    public static void RequireWritable(string path)
+    {
+        path = RealPath.Of(path);
+        if (WritablePlace.ProblemOfFile(path) is { } problem)
+        {
+            throw new ZqfpException("ZQFP0013", $"The baseline cannot be written: {problem}", path);
         }
     }
 
@@ -131,7 +147,7 @@ internal sealed class GateBaseline
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ZqfpException("ZQFP0013", $"The baseline cannot be written: {e.Message}", _path, e);
+            throw new ZqfpException("ZQFP0013", $"The baseline cannot be written: {NewFile.Explain(e)}", _path, e);
         }
     }
 }

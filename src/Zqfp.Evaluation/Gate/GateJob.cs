@@ -15,12 +15,14 @@ internal static class GateJob
     public static GateResult Run(GateOptions options, IJobObserver observer, CancellationToken cancellation)
     {
         options = options.InGenAiFolders();
+        var cache = new EvaluationCache(options.CacheFolder);
+        GateBaseline? baseline = Baseline(options);
         ModelFacts reference = ModelFacts.Read(options.FloatModelPath, options.Logits);
         ModelFacts facts = ModelFacts.Read(options.ModelPath, options.Logits);
         EvaluationCache.RequireSameVocabulary(facts, reference);
         Plausibility.RequireRoles(options.FloatModelPath, options.ModelPath, observer);
-        GatedText? text = options.TextPath is { } path ? Evaluate(options, path, facts, reference, observer, cancellation) : null;
-        Comparison? regression = text is null ? null : AgainstBaseline(options, text);
+        GatedText? text = options.TextPath is { } path ? Evaluate(options, cache, path, facts, reference, observer, cancellation) : null;
+        Comparison? regression = text is null ? null : AgainstBaseline(options, baseline, text);
         var asked = new TaskOptions(Measuring(options, options.ModelPath) with { AgainstPath = options.FloatModelPath }, options.Tasks);
         TaskComparison[] tasks = [.. TaskJob.Run(asked, observer, cancellation).Select(Compared)];
         var decision = GateDecision.Of(options, text, regression, tasks);
@@ -30,10 +32,10 @@ internal static class GateJob
         }
 
         string summary = Summarize(options, text, regression, tasks);
-        if (text is not null && options is { UpdateBaseline: true, BaselinePath: { } baseline })
+        if (text is not null && options is { UpdateBaseline: true, BaselinePath: { } accepted })
         {
             // Last: nothing that can fail comes behind it.
-            GateBaseline.Record(baseline, NameOf(options), BaselineEntry.Of(text.Float, text.Quantized), observer, cancellation);
+            GateBaseline.Record(accepted, NameOf(options), BaselineEntry.Of(text.Float, text.Quantized), observer, cancellation);
         }
 
         return new GateResult
@@ -58,9 +60,9 @@ internal static class GateJob
     /// side only where the divergence is asked for.
     /// </summary>
     private static GatedText Evaluate(
-        GateOptions options, string textPath, ModelFacts facts, ModelFacts reference, IJobObserver observer, CancellationToken cancellation)
+        GateOptions options, EvaluationCache cache, string textPath, ModelFacts facts, ModelFacts reference, IJobObserver observer,
+        CancellationToken cancellation)
     {
-        var cache = new EvaluationCache(options.CacheFolder);
         if (options.NeedsDivergence)
         {
             PairedEvaluation pair = cache.GetOrCompare(Evaluation(options, textPath, options.ModelPath), options.FloatModelPath,
@@ -75,13 +77,30 @@ internal static class GateJob
         return new GatedText(floating, quantized, Comparison.Of(floating, quantized));
     }
 
+    /// <summary>The baseline to compare with or to write to, before any work.</summary>
+    /// <exception cref="ZqfpException">ZQFP0013: it cannot be read, or not written where that is asked for.</exception>
+    private static GateBaseline? Baseline(GateOptions options)
+    {
+        if (options.BaselinePath is not { } path)
+        {
+            return null;
+        }
+
+        if (options.UpdateBaseline)
+        {
+            GateBaseline.RequireWritable(path);
+        }
+
+        return GateBaseline.Read(path);
+    }
+
     /// <summary>
     /// The quantized model against its accepted result; null where there is no baseline, or where this result becomes it.
     /// </summary>
-    private static Comparison? AgainstBaseline(GateOptions options, GatedText text) =>
-        options.BaselinePath is null || options.UpdateBaseline
+    private static Comparison? AgainstBaseline(GateOptions options, GateBaseline? baseline, GatedText text) =>
+        baseline is null || options.UpdateBaseline
             ? null
-            : GateBaseline.Read(options.BaselinePath).Find(NameOf(options), text.Quantized).Compare(text.Quantized);
+            : baseline.Find(NameOf(options), text.Quantized).Compare(text.Quantized);
 
     private static string NameOf(GateOptions options) => options.BaselineName ?? Path.GetFileName(options.ModelPath);
 

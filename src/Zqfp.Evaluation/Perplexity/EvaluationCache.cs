@@ -15,7 +15,7 @@ internal sealed class EvaluationCache(string? folder)
     private const long MaxUnusedBytes = 64 << 20;
     private const string Extension = ".evaluation";
 
-    private readonly KeptFiles? _kept = folder is null ? null : new KeptFiles(folder, Extension);
+    private readonly KeptFiles? _kept = folder is null ? null : Open(folder);
 
     /// <summary>The result for <paramref name="options"/>, from the folder or by evaluating.</summary>
     public EvaluationResult GetOrEvaluate(EvaluateOptions options, string phase, IJobObserver observer, CancellationToken cancellation) =>
@@ -143,6 +143,11 @@ internal sealed class EvaluationCache(string? folder)
         }
     }
 
+    /// <exception cref="ZqfpException">ZQFP0007: there is a file of the folder's name.</exception>
+    private static KeptFiles Open(string folder) => File.Exists(folder)
+        ? throw new ZqfpException("ZQFP0007", $"'{folder}' is a file. Choose another --cache folder.", folder)
+        : new KeptFiles(folder, Extension);
+
     /// <summary>A measurement that cannot be kept is still a measurement: the failure is a warning.</summary>
     private void Write<T>(string key, T result, IJobObserver observer)
     {
@@ -161,7 +166,7 @@ internal sealed class EvaluationCache(string? folder)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             observer.Warn(new Diagnostic("ZQFP0007", DiagnosticSeverity.Warning,
-                $"The evaluation cache cannot be written, so the next evaluation measures again: {e.Message}", path));
+                $"The evaluation cache cannot be written, so the next evaluation measures again: {NewFile.Explain(e)}", path));
         }
     }
 

@@ -52,6 +52,11 @@ internal static class TaskFile
             return task.DataPath is { } data ? task with { DataPath = Path.Combine(folder, data) } : task;
         }
 
+        if (Directory.Exists(path))
+        {
+            throw new FormatException("it is a folder; name the file");
+        }
+
         using Stream stream = typeof(TaskFile).Assembly.GetManifestResourceStream($"Tasks/{path}.json") ?? throw new FormatException(
             $"there is no such file, and the tasks built in are {string.Join(", ", BuiltIn)}.{Spelling.Question(path, BuiltIn)}");
         using var reader = new StreamReader(stream);

@@ -104,7 +104,8 @@ internal sealed class TensorStore : IDisposable
 
         if (!File.Exists(path))
         {
-            throw Refuse("ZQFP1002", $"External data file '{location}' of initializer '{tensor}' is missing. Copy it beside the model.");
+            string why = Directory.Exists(path) ? "is a folder" : "is missing";
+            throw Refuse("ZQFP1002", $"External data file '{location}' of initializer '{tensor}' {why}. Copy it beside the model.");
         }
 
         try

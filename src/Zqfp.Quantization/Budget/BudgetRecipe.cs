@@ -36,7 +36,7 @@ internal static class BudgetRecipe
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ZqfpException("ZQFP0002", $"The plan cannot be written: {e.Message} Choose another --output.", path, e);
+            throw new ZqfpException("ZQFP0002", $"The plan cannot be written: {NewFile.Explain(e)} Choose another --output.", path, e);
         }
     }
 

@@ -64,7 +64,8 @@ internal static class GenAiFolderJob
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ZqfpException("ZQFP0002", $"The folder '{options.OutputPath}' cannot be written: {e.Message}", options.OutputPath, e);
+            throw new ZqfpException(
+                "ZQFP0002", $"The folder '{options.OutputPath}' cannot be written: {NewFile.Explain(e)}", options.OutputPath, e);
         }
     }
 

@@ -32,6 +32,7 @@ internal static class PlanJob
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         AlreadyQuantized.Refuse(file);
         QuantizeOptionRules.Check(isAssumed ? options with { CalibrationPath = string.Empty } : options);
+        QuantizeOptionRules.RequirePlaces(options);
         ModelLayers model = ModelLayers.Of(file, options);
         model.Require(file);
         BudgetLimits? limits = options.Budget is null ? null : BudgetLimits.Of(file, model, options);

@@ -56,10 +56,10 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw isTemporary
-                ? new ZqfpException(
-                    "ZQFP0002", $"Finished layers cannot be written beside the output: {e.Message} Choose another --output.", folder, e)
-                : new ZqfpException(
-                    "ZQFP0007", $"The folder of finished layers cannot be written: {e.Message} Choose another --work folder.", folder, e);
+                ? new ZqfpException("ZQFP0002",
+                    $"Finished layers cannot be written beside the output: {NewFile.Explain(e)} Choose another --output.", folder, e)
+                : new ZqfpException("ZQFP0007",
+                    $"The folder of finished layers cannot be written: {NewFile.Explain(e)} Choose another --work folder.", folder, e);
         }
     }
 

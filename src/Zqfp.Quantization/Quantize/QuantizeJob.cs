@@ -64,7 +64,7 @@ internal static class QuantizeJob
         catch (ZqfpException e) when (e.Code == OutputLocks.CannotLock)
         {
             throw new ZqfpException(
-                "ZQFP0007", $"The folder of finished layers cannot be used: {e.Message} Choose another --work folder.", folder, e);
+                "ZQFP0007", $"The folder of --work cannot be used: {e.Message}", folder, e);
         }
     }
 

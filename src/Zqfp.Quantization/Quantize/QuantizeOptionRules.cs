@@ -84,7 +84,7 @@ internal static class QuantizeOptionRules
     }
 
     /// <summary>Checks that the texts that <paramref name="options"/> name are there, and that the output can be written.</summary>
-    /// <exception cref="ZqfpException">ZQFP0002, ZQFP0101, ZQFP0109.</exception>
+    /// <exception cref="ZqfpException">ZQFP0002, ZQFP0007, ZQFP0101, ZQFP0109.</exception>
     public static void CheckFiles(QuantizeOptions options)
     {
         if (NeedsCalibration(options.Quantization) || options.Budget is not null)
@@ -93,7 +93,19 @@ internal static class QuantizeOptionRules
             RequireFile("ZQFP0101", "tokenizer", options.TokenizerPath, "Name a tokenizer.json or a SentencePiece .model.");
         }
 
+        RequirePlaces(options);
+    }
+
+    /// <summary>Checks that what <paramref name="options"/> write can be written.</summary>
+    /// <exception cref="ZqfpException">ZQFP0002, ZQFP0007.</exception>
+    public static void RequirePlaces(QuantizeOptions options)
+    {
         RequireWritable(options.OutputPath);
+        if (options.WorkFolder is { } work && WritablePlace.ProblemOfFolder(work) is { } problem)
+        {
+            throw new ZqfpException(
+                "ZQFP0007", $"No finished layers can be kept in '{work}': {problem} Choose another --work folder.", work);
+        }
     }
 
     /// <summary>Checks that there are operators for a layer that is quantized so.</summary>
@@ -164,27 +176,13 @@ internal static class QuantizeOptionRules
         }
     }
 
-    /// <summary>Tries it in the folder of the output, or in the nearest one above it that exists; nothing stays.</summary>
+    /// <summary>Checks that an output can be written; nothing stays.</summary>
     /// <exception cref="ZqfpException">ZQFP0002.</exception>
     public static void RequireWritable(string output)
     {
-        string folder = Path.GetDirectoryName(Path.GetFullPath(output))!;
-        while (!Directory.Exists(folder) && Path.GetDirectoryName(folder) is { } above)
+        if (WritablePlace.ProblemOfFile(output) is { } problem)
         {
-            folder = File.Exists(folder)
-                ? throw new ZqfpException(
-                    "ZQFP0002", $"'{output}' cannot be written: '{folder}' is a file. Choose another --output.", output)
-                : above;
-        }
-
-        try
-        {
-            string probe = NewFile.TemporaryName(Path.Combine(folder, Leftovers.Probe));
-            new FileStream(probe, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose).Dispose();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ZqfpException("ZQFP0002", $"'{output}' cannot be written: {e.Message} Choose another --output.", output, e);
+            throw new ZqfpException("ZQFP0002", $"'{output}' cannot be written: {problem} Choose another --output.", output);
         }
     }
 

@@ -34,7 +34,7 @@ internal static class SweepFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ZqfpException("ZQFP0002", $"The tables cannot be written: {e.Message}", folder, e);
+            throw new ZqfpException("ZQFP0002", $"The tables cannot be written: {NewFile.Explain(e)}", folder, e);
         }
     }
 

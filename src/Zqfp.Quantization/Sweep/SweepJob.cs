@@ -15,6 +15,12 @@ internal static class SweepJob
     {
         SweepTable[] tables = options.Tables.Count > 0 ? [.. options.Tables.Distinct().Order()] : Enum.GetValues<SweepTable>();
         SweepConfiguration[] configurations = [.. tables.SelectMany(SweepConfiguration.Of).DistinctBy(configuration => configuration.Name)];
+        if (WritablePlace.ProblemOfFolder(options.Folder) is { } problem)
+        {
+            throw new ZqfpException(
+                "ZQFP0002", $"The sweep's folder '{options.Folder}' cannot be written: {problem} Choose another --output.", options.Folder);
+        }
+
         using var only = OutputLocks.Acquire([Path.Combine(options.Folder, "sweep")], line => observer.Note(line), cancellation);
         ModelFacts facts = ModelFacts.Read(options.ModelPath);
         var inputs = new InputFiles();

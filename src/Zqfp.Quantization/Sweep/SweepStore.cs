@@ -68,7 +68,8 @@ internal sealed class SweepStore
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ZqfpException("ZQFP0007", $"The sweep's folder cannot be written: {e.Message} Choose another --output.", _folder, e);
+            throw new ZqfpException(
+                "ZQFP0007", $"The sweep's folder cannot be written: {NewFile.Explain(e)} Choose another --output.", _folder, e);
         }
     }
 

@@ -71,6 +71,7 @@ internal static class GateCommand
             };
             return Job.Run(given, (observer, cancellation) =>
             {
+                ResultFile.RequireWritable(given.Text("--result"));
                 GateResult gate = GateJob.Run(limits, observer, cancellation);
                 ResultWriter.Write(gate, given.Flag("--json"), given.Text("--result"));
                 if (gate.Failure is { } failure)

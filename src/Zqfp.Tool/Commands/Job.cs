@@ -40,8 +40,8 @@ internal static class Job
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             progress.Dispose();
-            return Fail(exception, new Diagnostic(
-                "ZQFP0908", DiagnosticSeverity.Error, $"A file could not be read or written: {exception.Message}"), ExitCodes.Input);
+            return Fail(exception, new Diagnostic("ZQFP0908", DiagnosticSeverity.Error,
+                $"A file could not be read or written: {NewFile.Explain(exception)}"), ExitCodes.Input);
         }
 #pragma warning disable CA1031 // The process ends here; whatever it was must become a message and an exit code.
         catch (Exception exception)

@@ -41,6 +41,11 @@ internal static class QuantizeCommand
             QuantizeOptions quantize = Read(result.GetRequiredValue(model), given);
             return Job.Run(given, (observer, cancellation) =>
             {
+                if (!plansOnly)
+                {
+                    ResultFile.RequireWritable(given.Text("--result"));
+                }
+
                 if (plansOnly || given.Flag("--dry-run"))
                 {
                     PlanWriter.Write(PlanJob.Run(quantize, cancellation), given.Flag("--json"));

@@ -16,7 +16,7 @@ internal static class SystemLimits
         OutOfMemoryException or InsufficientExecutionStackException => Error("ZQFP4020",
             "There is not enough memory for this. Use fewer or shorter windows, or a machine with more memory; 'plan' estimates what "
             + "quantizing needs."),
-        IOException { HResult: var code } when Full.Contains(code) => Error("ZQFP4021", $"The disk is full: {exception.Message}"),
+        IOException { HResult: var code } when Full.Contains(code) => Error("ZQFP4021", $"The disk is full: {NewFile.Explain(exception)}"),
         IOException { HResult: var code } when Handles.Contains(code) => Error("ZQFP4022",
             $"The process has as many files open as it may: {exception.Message} Raise the limit, such as with 'ulimit -n 1024'."),
         // A library that cannot be opened is reported as one that is not there, or in the loader's words.

@@ -49,6 +49,11 @@ internal static class RecipeOptions
 
     private static IEnumerable<(ToolOption Option, IReadOnlyList<string> Values)> Read(string path)
     {
+        if (Directory.Exists(path))
+        {
+            throw new ZqfpException("ZQFP0012", "The recipe is a folder. Name the JSON file.", path);
+        }
+
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllText(path));

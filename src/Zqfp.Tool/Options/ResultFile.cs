@@ -3,7 +3,10 @@ using System.CommandLine.Parsing;
 
 namespace Zqfp.Tool;
 
-/// <summary>The check of <c>--result</c>: it names a file, and none that the command reads or writes otherwise.</summary>
+/// <summary>
+/// The checks of <c>--result</c>: it names a file, none that the command reads or writes otherwise, and one that can be written; before the
+/// work of which it holds the result.
+/// </summary>
 internal static class ResultFile
 {
     public static void Protect(Option option) => option.Validators.Add(result =>
@@ -18,6 +21,15 @@ internal static class ResultFile
             result.AddError($"--result would overwrite '{overwritten}', which the command names too. Choose another file.");
         }
     });
+
+    /// <exception cref="ZqfpException">ZQFP0002: the file cannot be written.</exception>
+    public static void RequireWritable(string? file)
+    {
+        if (file is not null && WritablePlace.ProblemOfFile(file) is { } problem)
+        {
+            throw new ZqfpException("ZQFP0002", $"The file of --result cannot be written: {problem} Choose another.", file);
+        }
+    }
 
     /// <summary>Every other value of the command line: whichever of them are files, none is to be lost.</summary>
     private static IEnumerable<string> Others(OptionResult result) => ((CommandResult)result.Parent!).Children
