@@ -51,4 +51,22 @@ public sealed class WholeFileTests : IDisposable
             Assert.False(NewFile.IsTemporary(other), other);
         }
     }
+
+    [Fact]
+    public void What_a_killed_writer_left_of_the_file_goes_and_what_another_writes_now_stays()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Target)!);
+        string[] old = [NewFile.TemporaryName(Target), NewFile.TemporaryName(Target + ".other")];
+        string now = NewFile.TemporaryName(Target);
+        foreach (string temporary in (string[])[.. old, now])
+        {
+            File.WriteAllText(temporary, "half");
+            File.SetLastWriteTimeUtc(temporary, DateTime.UtcNow - (temporary == now ? TimeSpan.Zero : 2 * Leftovers.Shared));
+        }
+
+        WholeFile.WriteText(Target, "whole");
+        Assert.Equal(
+            new[] { Target, now, old[1] }.Order(StringComparer.Ordinal),
+            Directory.GetFiles(Path.GetDirectoryName(Target)!).Order(StringComparer.Ordinal));
+    }
 }

@@ -150,6 +150,51 @@ public sealed class ChangedInputTests
         Effort.Report($"models changed during a verification: {5 * trials}; 0 verdicts");
     }
 
+    /// <summary>What we read of a model's data is read, not touched where it is mapped: that would end the process.</summary>
+    [Fact]
+    public void Data_that_is_cut_while_it_is_read_is_a_change_and_no_death()
+    {
+        using var trial = new Trial();
+        byte[] model = FuzzSeeds.WithExternalData(File.ReadAllBytes(trial.Model), out byte[] data);
+        string weights = Path.Combine(trial.Folder, "weights");
+        File.WriteAllBytes(trial.Model, model);
+        QuantizeOptions options = Options(trial) with
+        {
+            CalibrationPath = null,
+            WorkFolder = null,
+            LayerTarget = LayerTarget.None,
+            Rotation = QuantizeOptions.NoRotation,
+            Quantization = QuantizeOptionRules.WithoutCalibration(new()),
+        };
+        int refused = 0;
+        for (int report = 0; report < 8; report++)
+        {
+            File.WriteAllBytes(weights, data);
+            int reports = 0;
+            var observer = new Observer(_ =>
+            {
+                if (reports++ == report)
+                {
+                    using FileStream file = File.OpenWrite(weights);
+                    file.SetLength(0);
+                }
+            });
+            try
+            {
+                QuantizeJob.Run(options, observer, CancellationToken.None);
+                Assert.True(reports <= report, $"Data cut at report {report} went unnoticed.");
+            }
+            catch (ZqfpException e)
+            {
+                Assert.Equal("ZQFP0018", e.Code);
+                Assert.Null(trial.OutputBytes);
+                refused++;
+            }
+        }
+
+        Assert.InRange(refused, 1, 8);
+    }
+
     [Fact]
     public void A_process_whose_model_is_replaced_at_any_instant_gives_nothing_or_the_model_of_one_content()
     {

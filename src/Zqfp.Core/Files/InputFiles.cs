@@ -139,7 +139,8 @@ internal sealed class InputFiles
         }
     }
 
-    private static ZqfpException Changed(string path) => new("ZQFP0018",
+    /// <summary>The error about a file that is not what it was.</summary>
+    public static ZqfpException Changed(string path) => new("ZQFP0018",
         $"'{path}' changed while it was in use. What was made of it is not kept; run again when the file is finished.", path);
 
     private readonly record struct Entry(FileStamp Stamp, byte[] Hash);

@@ -63,7 +63,8 @@ internal sealed unsafe class MappedFile : IDisposable
     /// Reads a part of the file without the mapping: what streams by once would otherwise count as this process's memory until the
     /// system takes it back.
     /// </summary>
-    /// <exception cref="IOException">The file cannot be read, or has become shorter.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="ZqfpException">ZQFP0018: it has become shorter.</exception>
     public void Read(long offset, Span<byte> destination)
     {
         using SafeFileHandle handle = File.OpenHandle(_path);
@@ -72,7 +73,7 @@ internal sealed unsafe class MappedFile : IDisposable
             int read = RandomAccess.Read(handle, destination, offset);
             if (read == 0)
             {
-                throw new EndOfStreamException($"'{_path}' has become shorter while it was read.");
+                throw InputFiles.Changed(_path);
             }
 
             destination = destination[read..];

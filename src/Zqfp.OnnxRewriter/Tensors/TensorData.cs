@@ -89,7 +89,9 @@ internal sealed class TensorData
     private void ReadNibbles(long start, Span<float> destination)
     {
         long first = start / 2;
-        ReadOnlySpan<byte> bytes = Slice(first, (int)(((start + destination.Length + 1) / 2) - first)).Span;
+        int count = (int)(((start + destination.Length + 1) / 2) - first);
+        byte[] bytes = ArrayPool<byte>.Shared.Rent(count);
+        Read(first, bytes.AsSpan(0, count));
         int odd = (int)(start % 2);
         for (int i = 0; i < destination.Length; i++)
         {
@@ -102,6 +104,8 @@ internal sealed class TensorData
                 _ => throw NotNumbers(),
             };
         }
+
+        ArrayPool<byte>.Shared.Return(bytes);
     }
 
     private void Convert(ReadOnlySpan<byte> bytes, Span<float> floats)
