@@ -3,7 +3,7 @@ using Microsoft.ML.OnnxRuntime;
 using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 
-// Usage: [products | load | generate | evaluate] [--threads T] [--seconds S] [--only NAME] [--library zqfp_ops.so]
+// Usage: [products | load | generate | evaluate | host] [--threads T] [--seconds S] [--only NAME] [--library zqfp_ops.so]
 //        [--layers-megabytes MB] [M,N,K ...]      for products and load
 //        [--tokens N] FLOAT.onnx QUANTIZED.onnx   for generate
 //        --text FILE --tokenizer FILE FLOAT.onnx  for evaluate
@@ -11,6 +11,7 @@ using Zqfp.CudaOps;
 //   load      times the making of a session of one layer
 //   generate  times the writing of tokens with a whole model
 //   evaluate  times an evaluation against a session that only runs the same batches
+//   host      times the host's part of the GPU operators' calls, with a driver that does nothing
 int tokens = 64;
 var models = new List<string>();
 int threads = Environment.ProcessorCount;
@@ -26,7 +27,7 @@ for (int i = 0; i < args.Length; i++)
 {
     switch (args[i])
     {
-        case "products" or "load" or "generate" or "evaluate":
+        case "products" or "load" or "generate" or "evaluate" or "host":
             mode = args[i];
             break;
         case "--threads":
@@ -93,6 +94,9 @@ switch (mode)
         break;
     case "evaluate":
         new EvaluationBenchmark(threads).Measure(models[0], text, tokenizer, seconds);
+        break;
+    case "host":
+        HostPathBenchmark.Measure(seconds);
         break;
     default:
         using (var bandwidth = new MemoryBandwidth(threads, weightBytes))

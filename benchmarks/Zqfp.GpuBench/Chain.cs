@@ -58,7 +58,7 @@ internal sealed class Chain : IDisposable
     {
         report.WriteLine("| tokens | no branch | rank 8 | its A x alone | its B (A x) alone | rank 8, A x in the product |");
         report.WriteLine("|--:|--:|--:|--:|--:|--:|");
-        foreach (int tokens in (int[])[1, 4, 16, 32])
+        foreach (int tokens in (int[])[1, 4, 16, 32, 64, 128, 256, 2048])
         {
             var times = new List<string>();
             foreach ((int rankA, int rankB, bool inside) in
@@ -95,7 +95,7 @@ internal sealed class Chain : IDisposable
         report.WriteLine("|--:|--:|--:|--:|--:|--:|");
         using (Chain chain = new(bench, 8, 8, false))
         {
-            foreach (int tokens in (int[])[1, 4, 8, 16, 32])
+            foreach (int tokens in (int[])[1, 4, 8, 16, 32, 64, 128, 256])
             {
                 IEnumerable<string> times = ((int[])[1, 2, 4, 8, 0]).Select(ranks => Text(chain.Microseconds(tokens, ranks: ranks)));
                 report.WriteLine($"| {tokens} | {string.Join(" | ", times)} |");
@@ -192,7 +192,7 @@ internal sealed class Chain : IDisposable
             [
                 .. Products.Select((product, i) => new TokenQuantization(
                     _bench.Kernels, ElementKind.Float16, product.Columns, 0, product.Source, _factors[i],
-                    i == changed && threads > 0 ? QuantizationShape.Of(product.Columns, threads) : null, ranks))
+                    i == changed && threads > 0 ? QuantizationShape.WithThreads(product.Columns, threads) : null, ranks))
             ];
             GemmPlan[][] plans =
             [

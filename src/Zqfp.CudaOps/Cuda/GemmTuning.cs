@@ -20,9 +20,10 @@ internal static class GemmTuning
             return Wide(context, layout, (tokens + 127) / 128).WithDeepestRing(layout, context.SharedMemoryPerBlock);
         }
 
-        // Enough blocks to occupy every multiprocessor, no more: adding up over a cluster costs about a microsecond.
-        int cluster = 1;
-        while (cluster < 4 && cluster * 2 <= layout.ColumnBlocks && layout.RowBlocks * cluster < context.Multiprocessors)
+        // Enough blocks to occupy every multiprocessor, no more, and only where each has a while to do: adding up over a cluster costs
+        // about a microsecond.
+        int cluster = 1, leastColumns = width == 8 ? 16 : 8;
+        while (cluster < 4 && layout.ColumnBlocks > leastColumns * cluster && layout.RowBlocks * cluster < context.Multiprocessors)
         {
             cluster *= 2;
         }

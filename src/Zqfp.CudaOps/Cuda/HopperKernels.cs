@@ -87,7 +87,7 @@ internal sealed class HopperKernels : IDisposable
 
         int rank = tokens.Projection == 0 ? weight?.Rank ?? 0 : 0;
         int ranks = RanksOfBlock(tokens.Count, rank);
-        var shape = QuantizationShape.Of(columns);
+        var shape = QuantizationShape.Of(columns, tokens.Count > QuantizationShape.FewTokens);
         CudaKernel kernel = Quantization(kind, shape, ranks, rotation);
         KernelArguments arguments = default;
         arguments.Add(input);

@@ -12,21 +12,23 @@ namespace Zqfp.CudaOps;
 internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind, int columns, int rotation, TokenSource source,
     DeviceFactor? factor = null, QuantizationShape? shape = null, int? ranksOfBlock = null)
 {
-    /// <summary>Up to so many tokens A xq is taken while they are quantized; more are worth tensor cores.</summary>
-    private const int FewTokens = 32;
+    /// <summary>
+    /// Up to so many tokens times eighths of ranks A xq is taken while they are quantized, for each eight ranks anew; more are worth a
+    /// kernel of its own, on tensor cores.
+    /// </summary>
+    private const long FewEighths = 256;
 
     private const int MostRanksOfBlock = 8;
 
-    private readonly QuantizationShape _shape = shape ?? QuantizationShape.Of(columns);
-
-    private readonly CudaKernel? _kernel =
-        kernels.PlanQuantization(kind, columns, rotation, source, shape ?? QuantizationShape.Of(columns));
+    private readonly Plan _few = Plan.Of(kernels, kind, columns, rotation, source, shape ?? QuantizationShape.Of(columns, areMany: false));
+    private readonly Plan _many = Plan.Of(kernels, kind, columns, rotation, source, shape ?? QuantizationShape.Of(columns, areMany: true));
 
     // For 1, 2, 4 and 8 ranks a block.
     private readonly CudaKernel?[] _projecting =
     [
         .. Enumerable.Range(0, factor is null ? 0 : 1 + int.Log2(MostRanksOfBlock))
-            .Select(log => kernels.PlanQuantization(kind, columns, rotation, source, shape ?? QuantizationShape.Of(columns), 1 << log))
+            .Select(log => kernels.PlanQuantization(
+                kind, columns, rotation, source, shape ?? QuantizationShape.Of(columns, areMany: false), 1 << log))
     ];
 
     private readonly TokenProjection? _projection = factor is null ? null : kernels.PlanProjection(columns, null);
@@ -57,14 +59,16 @@ internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind,
     {
         // Pieces of eight elements, which are 16 or 32 bytes.
         ulong addresses = input | more.Second | more.Gain | more.Shift | more.Sum | (2 * tokens.Codes);
-        if (_kernel is null || addresses % 16 != 0 || more.Stride % 8 != 0)
+        if (_few.Kernel is null || addresses % 16 != 0 || more.Stride % 8 != 0)
         {
             _simple ??= kernels.SimpleQuantization(kind, rotation, source);
             LaunchSimply(_simple, stream, input, columns, tokens, more, overlap: true);
             return false;
         }
 
-        int rank = factor is null || tokens.Count > FewTokens || ranksOfBlock == 0 ? 0 : factor.Rank;
+        int rank = factor is null || ranksOfBlock == 0 || (long)tokens.Count * factor.Rank / MostRanksOfBlock > FewEighths
+            ? 0
+            : factor.Rank;
         int ranks = ranksOfBlock ?? HopperKernels.RanksOfBlock(tokens.Count, rank);
         KernelArguments arguments = default;
         arguments.Add(input);
@@ -81,8 +85,9 @@ internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind,
             arguments.Add(more);
         }
 
-        CudaKernel kernel = rank == 0 ? _kernel : _projecting[int.Log2(ranks)]!;
-        var size = new LaunchSize(tokens.Count, rank == 0 ? 1 : rank / ranks, 1, _shape.Threads);
+        Plan plan = rank == 0 && tokens.Count > QuantizationShape.FewTokens ? _many : _few;
+        CudaKernel kernel = rank == 0 ? plan.Kernel! : _projecting[int.Log2(ranks)]!;
+        var size = new LaunchSize(tokens.Count, rank == 0 ? 1 : rank / ranks, 1, plan.Shape.Threads);
         kernel.Launch(stream, size, ref arguments, overlap: true);
         return rank > 0;
     }
@@ -98,5 +103,12 @@ internal sealed class TokenQuantization(HopperKernels kernels, ElementKind kind,
         arguments.Add(columns);
         arguments.Add(more);
         kernel.Launch(stream, new LaunchSize(tokens.Count, 1, 1, QuantizationShape.SimpleThreads), ref arguments, overlap);
+    }
+
+    private readonly record struct Plan(QuantizationShape Shape, CudaKernel? Kernel)
+    {
+        public static Plan Of(
+            HopperKernels kernels, ElementKind kind, int columns, int rotation, TokenSource source, QuantizationShape shape) =>
+            new(shape, kernels.PlanQuantization(kind, columns, rotation, source, shape));
     }
 }

@@ -19,6 +19,9 @@ public sealed class KernelCompilationTests : IDisposable
                     data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(columns)} RANKS={ranks} ROTATION=0");
                     data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(columns)} RANKS={ranks} ROTATION=64");
                 }
+
+                data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(columns, areMany: true)} RANKS=0 ROTATION=64 SOURCE=0");
+                data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(columns, areMany: true)} RANKS=0 ROTATION=0 SOURCE=1");
             }
 
             foreach (int source in (int[])[1, 2, 3])
@@ -66,8 +69,13 @@ public sealed class KernelCompilationTests : IDisposable
             {
                 GemmTile tile = new GemmTile(width, width == 128 ? 2 : 1, width == 128 ? 1 : 4, 1, width == 128 ? 1 : 3, false)
                     .WithDeepestRing(layout, HopperSharedMemory);
-                data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(layout, 8, true, ElementKind.Float16, tile, true)));
-                data.Add("w4a8_gemm.cu", string.Join(' ', HopperKernels.GemmDefinitions(layout, 8, false, ElementKind.Float16, tile, false)));
+                foreach (bool projects in (bool[])[true, false])
+                {
+                    data.Add(
+                        "w4a8_gemm.cu",
+                        string.Join(' ', HopperKernels.GemmDefinitions(layout, 8, true, ElementKind.Float16, tile, projects)));
+                }
+
                 if (group >= 128)
                 {
                     PackedLayout scaled = new(1024, 4096, group, floatScales: true);
@@ -81,7 +89,8 @@ public sealed class KernelCompilationTests : IDisposable
         return data;
     }
 
-    private static string Shape(int columns) => string.Join(' ', QuantizationShape.Of(columns).Definitions());
+    private static string Shape(int columns, bool areMany = false) =>
+        string.Join(' ', QuantizationShape.Of(columns, areMany).Definitions());
 
     /// <summary>The compiler refuses a kernel that spills or whose wgmma is serialized, so compiling is the assertion.</summary>
     [CompilerTheory]
