@@ -68,7 +68,8 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     public SliceModel Slice(CalibrationStage stage, IReadOnlyDictionary<string, (DataType Type, int Rank)> kept)
     {
         string[] outputs = [.. stage.Keeps.Concat(stage.Observes.Except(stage.Reads)).Distinct()];
-        List<NodeProto> nodes = Live(_running.Expand(stage.Nodes), outputs);
+        List<NodeProto> nodes = AttentionGuards.Move(
+            new FusedNodes(Live(_running.Expand(stage.Nodes), outputs), outputs), IsZero);
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. outputs];
         GraphProto slice = new() { Name = stage.Input };
         slice.Node.AddRange(nodes);
@@ -137,6 +138,18 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         head.Input.Add(Declare(cut.Hidden, hidden));
         head.Output.Add(new ValueInfoProto { Name = cut.Logits, Type = TypeWithoutShape(cut.Logits) });
         return Runnable(head, read, cut.IsPlain || Float32Graph.UsesBfloat16(graph.Graph));
+    }
+
+    private bool IsZero(string value)
+    {
+        if (graph.Constant(value) is not { } tensor || tensor.Dims.Any(size => size != 1))
+        {
+            return false;
+        }
+
+        float number = 1;
+        file.Read(tensor).ReadFloats(0, new Span<float>(ref number));
+        return number == 0;
     }
 
     private static bool IsBefore(NodeProto node, HeadCut cut) => node.Output.Contains(cut.Hidden);
