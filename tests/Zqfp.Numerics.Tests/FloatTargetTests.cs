@@ -72,9 +72,9 @@ public sealed class FloatTargetTests
         using TargetGap fitGap = Gap(fromInputs, fit, HeldTokens, Tokens, workers);
         using TargetGap heldGap = Gap(fromInputs, held, 0, HeldTokens, workers);
         double ridge = FloatTarget.Choose(fit, held, fitGap, heldGap, workers);
-        fitGap.Add(heldGap);
+        using TargetGap gap = Gap(fromInputs, all, 0, Tokens, workers);
         float[] weights = [.. Weights];
-        Assert.True(FloatTarget.Apply(weights, all, fitGap, ridge, workers));
+        Assert.True(FloatTarget.Apply(weights, all, gap, ridge, workers));
         return (ridge, weights);
     }
 

@@ -63,29 +63,17 @@ public sealed class LowRankTests
         double Loss(LowRankFactors factors) => LayerQuantizer.Loss(weights, matrix, factors, weighting);
     }
 
-    [Theory]
-    [InlineData(LowRankStorage.Float16, 1.001)]
-    [InlineData(LowRankStorage.Fp8, 1.02)]
-    [InlineData(LowRankStorage.Int8, 1.01)]
-    internal void Small_storage_types_lose_little_and_hold_what_they_say(LowRankStorage storage, double limit)
+    [Fact]
+    public void Float16_factors_lose_little()
     {
         const int Rows = 64, Columns = 96;
         using Hessian hessian = RandomData.Hessian(Columns, 1);
         float[] weights = RandomData.Uniform(Rows * Columns, 2);
         double exact = LayerQuantizer.Quantize(weights, Rows, Columns, hessian, Options).Loss;
-        QuantizedLayer layer = LayerQuantizer.Quantize(weights, Rows, Columns, hessian, Options with { LowRankStorage = storage });
-        Assert.InRange(layer.Loss, 0, exact * limit);
-        LowRankFactors factors = layer.LowRank!;
-        Assert.Equal(storage, factors.Storage);
-        for (int i = 0; i < factors.Down.Length; i++)
-        {
-            AssertStored(factors.Down[i], factors.DownScales[i / Columns], storage);
-        }
-
-        for (int i = 0; i < factors.Up.Length; i++)
-        {
-            AssertStored(factors.Up[i], factors.UpScales[i % factors.Rank], storage);
-        }
+        QuantizedLayer layer = LayerQuantizer.Quantize(
+            weights, Rows, Columns, hessian, Options with { LowRankStorage = LowRankStorage.Float16 });
+        Assert.InRange(layer.Loss, 0, exact * 1.001);
+        Assert.All(layer.LowRank!.Down.Concat(layer.LowRank.Up), value => Assert.Equal((float)(Half)value, value));
     }
 
     [Fact]
@@ -131,17 +119,6 @@ public sealed class LowRankTests
         QuantizedLayer layer = LayerQuantizer.Quantize(weights, 6, 10, null, Options with { Rank = 50 });
         Assert.Equal(6, layer.LowRank!.Rank);
         Assert.InRange(layer.Loss, 0, 1e-8);
-    }
-
-    private static void AssertStored(float value, float scale, LowRankStorage storage)
-    {
-        float expected = storage switch
-        {
-            LowRankStorage.Float16 => (float)(Half)value,
-            LowRankStorage.Fp8 => NumberFormat.E4M3.Round(value / scale) * scale,
-            _ => NumberFormat.Int8.Round(value / scale) * scale,
-        };
-        Assert.Equal(expected, value);
     }
 
     private static double[] SquaredSingularValues(float[] weights, int rows, int columns)

@@ -30,7 +30,7 @@ public sealed class RefitTests
     public void Errors_that_the_branch_takes_away_cost_nothing()
     {
         using Hessian hessian = RandomData.Hessian(Columns, 1);
-        var down = new LowRankFactors(3, RandomData.Uniform(3 * Columns, 4), [], LowRankStorage.Float32, [1, 1, 1], []);
+        var down = new LowRankFactors(3, RandomData.Uniform(3 * Columns, 4), []);
         using Hessian rest = BranchFreeHessian.Of(hessian, down, new Workers(2, default));
         double Cost(Hessian h, ReadOnlySpan<float> error)
         {

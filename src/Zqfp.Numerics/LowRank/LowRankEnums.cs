@@ -18,10 +18,4 @@ internal enum LowRankStorage
 
     /// <summary>float16.</summary>
     Float16,
-
-    /// <summary>FP8 E4M3 with one float32 scale for each rank and factor.</summary>
-    Fp8,
-
-    /// <summary>INT8 with one float32 scale for each rank and factor.</summary>
-    Int8,
 }

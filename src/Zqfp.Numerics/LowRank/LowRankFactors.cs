@@ -1,16 +1,10 @@
 namespace Zqfp.Numerics;
 
-/// <summary>
-/// The low-rank correction of a layer: y += Up (Down x). Its values are already rounded to the storage type:
-/// <c>Down[i, k] = DownScales[i] * code</c> and <c>Up[n, i] = UpScales[i] * code</c>.
-/// </summary>
+/// <summary>The low-rank correction of a layer: y += Up (Down x). Its values are already rounded to the storage type.</summary>
 /// <param name="Rank">r.</param>
 /// <param name="Down">[r, K], row-major.</param>
 /// <param name="Up">[N, r], row-major.</param>
-/// <param name="Storage">Type the values were rounded to.</param>
-/// <param name="DownScales">[r]; ones for the floating-point types without a scale.</param>
-/// <param name="UpScales">[r]; ones for the floating-point types without a scale.</param>
-internal sealed record LowRankFactors(int Rank, float[] Down, float[] Up, LowRankStorage Storage, float[] DownScales, float[] UpScales)
+internal sealed record LowRankFactors(int Rank, float[] Down, float[] Up)
 {
     /// <summary>Down with its rows as columns: [paddedColumns, width], zeros where there is none.</summary>
     internal unsafe AlignedBuffer DownColumns(int paddedColumns, int width)

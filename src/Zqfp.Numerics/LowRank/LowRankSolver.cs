@@ -36,7 +36,17 @@ internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian
             Component(rowBasis, projected, width, vectors.AsSpan(i * width, width), i, rank, down, up);
         }
 
-        return LowRankRounding.Round(rank, down, up, storage);
+        Round(down, storage);
+        Round(up, storage);
+        return new LowRankFactors(rank, down, up);
+    }
+
+    private static void Round(float[] values, LowRankStorage storage)
+    {
+        for (int i = 0; storage == LowRankStorage.Float16 && i < values.Length; i++)
+        {
+            values[i] = (float)(Half)values[i];
+        }
     }
 
     // Row vectors U_r^T E are scaled to the square root of their norm and columns U_r to the same, so that both factors have

@@ -218,6 +218,7 @@ internal sealed class QuantizationRun
     private void Finish(CalibrationStage stage, StageInputs? input, LayerStore store)
     {
         LayerWork[] layers = [.. stage.Layers.Select(layer => _layers[layer.Name])];
+        LayerWork? last = layers.LastOrDefault(layer => !layer.IsKept);
         foreach (LayerWork layer in layers)
         {
             _cancellation.ThrowIfCancellationRequested();
@@ -226,7 +227,7 @@ internal sealed class QuantizationRun
             layer.Result = layer.IsOwner
                 ? _vocabulary.Shared(layer.Result ?? Keep(layer, _clock.Measure("quantize", () => input is null
                     ? Quantize(layer, input: null)
-                    : input.Use(layer.Layer, read => Quantize(layer, read))), store))
+                    : input.Use(layer.Layer, read => Quantize(layer, read, isLast: layer == last))), store))
                 : _layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
         }
 
@@ -254,7 +255,8 @@ internal sealed class QuantizationRun
         _observer.Warn(warning);
     }
 
-    private QuantizedLayerResult Quantize(LayerWork work, StageInput? input)
+    /// <summary>Quantizes a layer; after the last of a stage nothing needs the moments of its targets.</summary>
+    private QuantizedLayerResult Quantize(LayerWork work, StageInput? input, bool isLast = false)
     {
         LinearLayer layer = work.Layer;
         float[] weight = WeightReader.Read(_file, _model.Graph, layer);
@@ -269,6 +271,11 @@ internal sealed class QuantizationRun
         options = input is { IsUnseen: true } ? QuantizeOptionRules.WithoutCalibration(options) : options;
         double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, input.Hessian!,
             Workers.Of(_options.Threads, _cancellation)) ?? double.PositiveInfinity;
+        if (isLast)
+        {
+            input?.Targets?.Dispose();
+        }
+
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures,
             input?.Hessian, options, _cancellation);
         QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, stage.Activations,
