@@ -72,9 +72,9 @@ public sealed class FloatTargetTests
         using TargetGap fitGap = Gap(fromInputs, fit, HeldTokens, Tokens, workers);
         using TargetGap heldGap = Gap(fromInputs, held, 0, HeldTokens, workers);
         double ridge = FloatTarget.Choose(fit, held, fitGap, heldGap, workers);
-        using TargetGap gap = Gap(fromInputs, all, 0, Tokens, workers);
+        fitGap.Add(heldGap);
         float[] weights = [.. Weights];
-        Assert.True(FloatTarget.Apply(weights, all, gap, ridge, workers));
+        Assert.True(FloatTarget.Apply(weights, all, fitGap, ridge, workers));
         return (ridge, weights);
     }
 

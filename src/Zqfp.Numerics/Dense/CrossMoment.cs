@@ -31,27 +31,6 @@ internal sealed unsafe class CrossMoment : IDisposable
     /// <summary>One row, <see cref="Columns"/> values.</summary>
     public Span<float> Row(int index) => _values.Slice((long)index * Stride, Columns);
 
-    /// <summary>Some of the rows.</summary>
-    public CrossMoment Pick(ReadOnlySpan<int> rows)
-    {
-        var picked = new CrossMoment(rows.Length, Columns);
-        for (int i = 0; i < rows.Length; i++)
-        {
-            Row(rows[i]).CopyTo(picked.Row(i));
-        }
-
-        return picked;
-    }
-
-    /// <summary>The sum with another moment of the same shape.</summary>
-    public CrossMoment Plus(CrossMoment other)
-    {
-        var sum = new CrossMoment(Rows, Columns);
-        sum.Add(this);
-        sum.Add(other);
-        return sum;
-    }
-
     /// <summary>Adds another moment of the same shape.</summary>
     public void Add(CrossMoment other)
     {

@@ -35,9 +35,9 @@ internal sealed class LayerRun : IDisposable
         }
 
         _columnWeights = ColumnWeights();
-        int refits = _options.Rank > 0 ? _options.LowRankRefits : 0;
-        QuantizedMatrix quantized = QuantizeLess(null, refits > 0 ? Draft : _options, out double? loss);
+        QuantizedMatrix quantized = QuantizeLess(null, out double? loss);
         LowRankFactors? lowRank = null;
+        int refits = _options.Rank > 0 ? _options.LowRankRefits : 0;
         for (int i = 0; i < refits; i++)
         {
             lowRank = Fit(quantized);
@@ -58,11 +58,6 @@ internal sealed class LayerRun : IDisposable
         return new QuantizedLayer(quantized, lowRank, loss.Value, _warnings.ToList());
     }
 
-    /// <summary>
-    /// Codes that are made again around the low-rank part, which only has to be found by their errors: one sweep of refinement is enough.
-    /// </summary>
-    private QuantizationOptions Draft => _options with { RefineSweeps = Math.Min(1, _options.RefineSweeps), RefitScales = false };
-
     public void Dispose() => _damped?.Dispose();
 
     private QuantizedMatrix QuantizeAround(LowRankFactors lowRank)
@@ -70,36 +65,35 @@ internal sealed class LayerRun : IDisposable
         const int LeastColumnsOfRank = 4;
         if (!_options.SparesBranch || _options.Method != QuantizationMethod.Gptq || lowRank.Rank * LeastColumnsOfRank > _columns)
         {
-            return QuantizeLess(lowRank, _options, out _);
+            return QuantizeLess(lowRank, out _);
         }
 
         var workers = new Workers(_options.Threads, _cancellationToken);
         using Hessian free = BranchFreeHessian.Of(_hessian!, lowRank, workers);
         using DampedHessian damped = DampedHessian.Create(free, _options, new LayerWarnings(""), _cancellationToken);
-        return QuantizeLess(lowRank, _options, out _, free, damped);
+        return QuantizeLess(lowRank, out _, free, damped);
     }
 
-    private QuantizedMatrix QuantizeLess(
-        LowRankFactors? lowRank, QuantizationOptions options, out double? loss, Hessian? hessian = null, DampedHessian? damped = null)
+    private QuantizedMatrix QuantizeLess(LowRankFactors? lowRank, out double? loss, Hessian? hessian = null, DampedHessian? damped = null)
     {
-        bool gptq = options.Method == QuantizationMethod.Gptq;
+        bool gptq = _options.Method == QuantizationMethod.Gptq;
         var source = new WeightSource(_weights, _rows, _columns, lowRank);
-        ScaleTable scales = ScaleCalculator.Compute(source, options, _columnWeights, out int clamped, _cancellationToken);
-        _warnings.ExponentsClamped(clamped, scales.Effective.Length, options.MaxExponent);
+        ScaleTable scales = ScaleCalculator.Compute(source, _options, _columnWeights, out int clamped, _cancellationToken);
+        _warnings.ExponentsClamped(clamped, scales.Effective.Length, _options.MaxExponent);
         byte[] codes;
         loss = null;
         if (gptq)
         {
             codes = GptqSweep.Quantize(
-                source, hessian ?? _hessian!, damped ?? _damped!, scales, options, out double swept, _cancellationToken);
+                source, hessian ?? _hessian!, damped ?? _damped!, scales, _options, out double swept, _cancellationToken);
             loss = swept;
         }
         else
         {
-            codes = RtnRounding.Quantize(source, scales, options, _cancellationToken);
+            codes = RtnRounding.Quantize(source, scales, _options, _cancellationToken);
         }
 
-        return new QuantizedMatrix(_rows, _columns, options.Format, scales, codes);
+        return new QuantizedMatrix(_rows, _columns, _options.Format, scales, codes);
     }
 
     private float[]? ColumnWeights() => _options.ScaleSearch switch

@@ -14,60 +14,45 @@ internal static unsafe class FloatTarget
     /// <summary>The lambdas tried, beside none.</summary>
     public static readonly double[] Ridges = [10, 3, 1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001];
 
-    /// <summary>Where the search begins among them: 0.3, which most layers choose.</summary>
-    private const int Start = 3;
+    /// <summary>
+    /// After so many lambdas without progress smaller ones are not tried: the error on the held-out tokens has one valley.
+    /// </summary>
+    private const int Patience = 2;
 
     /// <summary>
     /// Rows that lambda is chosen by. All rows of a layer read the same input, so that a hundred say what is lost by fitting its noise.
     /// </summary>
     public const int Rows = 128;
 
-    /// <summary>The rows that lambda is chosen by, evenly spread; all where there are not more than <see cref="Rows"/>.</summary>
-    /// <param name="rows">Rows of the layer.</param>
-    public static int[] Sample(int rows)
-    {
-        int count = Math.Min(Rows, rows);
-        return [.. Enumerable.Range(0, count).Select(i => (int)((long)i * rows / count))];
-    }
-
-    /// <summary>
-    /// Chooses lambda: the error on the held-out tokens has one valley, so that the search goes down from where it begins, to smaller
-    /// lambdas or, where these are no better, to larger ones.
-    /// </summary>
+    /// <summary>Chooses lambda.</summary>
     /// <param name="fit">H of the tokens that the candidates are fitted to.</param>
     /// <param name="held">H of those held out; both are sums over the same N.</param>
-    /// <param name="fitGap">R of the first, of the rows that decide.</param>
-    /// <param name="heldGap">R of the others, of the same rows.</param>
+    /// <param name="fitGap">R of the first.</param>
+    /// <param name="heldGap">R of the others.</param>
     /// <param name="workers">Who computes.</param>
     /// <returns>Lambda, or infinity where none lowers the held-out error.</returns>
     public static double Choose(Hessian fit, Hessian held, TargetGap fitGap, TargetGap heldGap, Workers workers)
     {
-        double Error(int index)
+        using TargetGap some = fitGap.Sample(Rows);
+        using TargetGap heldSome = heldGap.Sample(Rows);
+        double best = 0;
+        double chosen = double.PositiveInfinity;
+        int tried = 0;
+        foreach (double ridge in Ridges)
         {
-            using TiledFactor? factor = Factor(fit, Ridges[index], workers);
-            return factor is null ? double.PositiveInfinity : HeldError(factor, held, fitGap, heldGap, workers);
-        }
-
-        int chosen = Start;
-        double best = Error(Start);
-        bool Goes(int step)
-        {
-            int next = chosen + step;
-            if (next < 0 || next == Ridges.Length || Error(next) is var error && !(error < best))
+            using TiledFactor? factor = Factor(fit, ridge, workers);
+            double error = factor is null ? double.PositiveInfinity : HeldError(factor, held, some, heldSome, workers);
+            if (error < best)
             {
-                return false;
+                (best, chosen, tried) = (error, ridge, 0);
             }
-
-            (chosen, best) = (next, error);
-            return true;
+            else if (double.IsFinite(chosen) && ++tried == Patience)
+            {
+                break;
+            }
         }
 
-        int step = Goes(1) ? 1 : -1;
-        while (Goes(step))
-        {
-        }
-
-        return best < 0 ? Ridges[chosen] : double.PositiveInfinity;
+        return chosen;
     }
 
     /// <summary>Adds R (H + lambda mu I)^-1 to the weights.</summary>

@@ -82,6 +82,34 @@ internal sealed unsafe class TargetGap : IDisposable
         return gap;
     }
 
+    /// <summary>Adds that of other tokens.</summary>
+    public void Add(TargetGap other)
+    {
+        for (int tile = 0; tile < Tiles; tile++)
+        {
+            VectorMath.AddScaled(new Span<float>(Tile(tile), checked((int)TileLength)), 1,
+                new Span<float>(other.Tile(tile), (int)TileLength));
+        }
+    }
+
+    /// <summary>R of some of the rows, evenly spread; of all where there are not more than <paramref name="count"/>.</summary>
+    public TargetGap Sample(int count)
+    {
+        var sample = new TargetGap(Math.Min(count, Rows), Columns);
+        for (int i = 0; i < sample.Rows; i++)
+        {
+            int row = (int)((long)i * Rows / sample.Rows);
+            float* source = Tile(row / TileRows) + (row % TileRows);
+            float* target = sample.Tile(i / sample.TileRows) + (i % sample.TileRows);
+            for (int c = 0; c < Columns; c++)
+            {
+                target[(long)c * sample.Stride] = source[(long)c * Stride];
+            }
+        }
+
+        return sample;
+    }
+
     /// <summary>Adds a tile of changes, in the layout of the gap, to the rows of W it belongs to.</summary>
     public void AddRows(int tile, float* changes, Span<float> weights)
     {

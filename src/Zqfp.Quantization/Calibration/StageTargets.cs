@@ -22,44 +22,20 @@ internal sealed record StageTargets(Hessian Fit, Hessian Held, PartedMoment? Shi
     public double Move(string layer, float[] weights, int rows, Hessian all, Workers workers)
     {
         PartedMoment? outputs = Outputs.GetValueOrDefault(layer);
-        double ridge = Choose(weights, rows, outputs, workers);
+        using TargetGap fit = outputs is null
+            ? TargetGap.FromInputs(weights, rows, Shift!.Fit, workers)
+            : TargetGap.FromOutputs(weights, outputs.Fit, Fit, workers);
+        using TargetGap held = outputs is null
+            ? TargetGap.FromInputs(weights, rows, Shift!.Held, workers)
+            : TargetGap.FromOutputs(weights, outputs.Held, Held, workers);
+        double ridge = FloatTarget.Choose(Fit, Held, fit, held, workers);
         if (!double.IsFinite(ridge))
         {
             return ridge;
         }
 
-        // A layer's own moment serves it alone, so that its parts may become their sum.
-        outputs?.Fit.Add(outputs.Held);
-        using TargetGap gap = outputs is null
-            ? TargetGap.FromInputs(weights, rows, Shift!.All, workers)
-            : TargetGap.FromOutputs(weights, outputs.Fit, all, workers);
-        return FloatTarget.Apply(weights, all, gap, ridge, workers) ? ridge : double.PositiveInfinity;
-    }
-
-    private double Choose(float[] weights, int rows, PartedMoment? outputs, Workers workers)
-    {
-        int[] sample = FloatTarget.Sample(rows);
-        int columns = Fit.Size;
-        float[] some = new float[sample.Length * columns];
-        for (int i = 0; i < sample.Length; i++)
-        {
-            weights.AsSpan(sample[i] * columns, columns).CopyTo(some.AsSpan(i * columns));
-        }
-
-        TargetGap Gap(Hessian hessian, Func<PartedMoment, CrossMoment> part)
-        {
-            if (outputs is null)
-            {
-                return TargetGap.FromInputs(some, sample.Length, part(Shift!), workers);
-            }
-
-            using CrossMoment picked = part(outputs).Pick(sample);
-            return TargetGap.FromOutputs(some, picked, hessian, workers);
-        }
-
-        using TargetGap fit = Gap(Fit, moment => moment.Fit);
-        using TargetGap held = Gap(Held, moment => moment.Held);
-        return FloatTarget.Choose(Fit, Held, fit, held, workers);
+        fit.Add(held);
+        return FloatTarget.Apply(weights, all, fit, ridge, workers) ? ridge : double.PositiveInfinity;
     }
 
     public void Dispose()
@@ -77,14 +53,8 @@ internal sealed record StageTargets(Hessian Fit, Hessian Held, PartedMoment? Shi
 /// <summary>A moment of the windows that weights are fitted to, and that of those held out, as parts of the sum over all.</summary>
 internal sealed record PartedMoment(CrossMoment Fit, CrossMoment Held) : IDisposable
 {
-    private CrossMoment? _all;
-
-    /// <summary>Their sum.</summary>
-    public CrossMoment All => _all ??= Fit.Plus(Held);
-
     public void Dispose()
     {
-        _all?.Dispose();
         Fit.Dispose();
         Held.Dispose();
     }

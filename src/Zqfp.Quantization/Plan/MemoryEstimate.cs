@@ -49,17 +49,15 @@ internal static class MemoryEstimate
             // Two half Hessians while they grow, and for targets the cross moments of both parts; then three whole ones.
             long widestLayer = sizeof(float) * columns * stage.Layers.Max(layer => (long)layer.OutFeatures);
             long joined = plan.JoinsOf(stage).Values.Sum(join => 2L * sizeof(float) * columns * join.Bias.Length);
-            long shift = plan.JoinsOf(stage).Count < stage.Layers.Count ? square : 0;
-            long moments = !hasTargets || tokens == 0 ? 0 : joined + (2 * shift);
+            long moments = !hasTargets || tokens == 0 ? 0 : joined + (plan.JoinsOf(stage).Count < stage.Layers.Count ? 2 * square : 0);
             long running = tokens == 0
                 ? 0
                 : slice + (Math.Min(SliceRunner.TokensAtOnce, tokens) * widest * sizeof(float) * LiveRows)
                     + (moments > 0 ? square + moments : square / 2);
 
-            // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes; the targets H of both parts, the factor
-            // turned, the sum of the moments that several layers share, and the gap.
+            // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes; the targets the gaps of both parts.
             long quantizing = square + (square / 2) + (2 * widestLayer)
-                + (moments > 0 ? moments + (2 * square) + (square / 2) + shift + widestLayer : 0);
+                + (moments > 0 ? moments + (2 * square) + (square / 2) + (2 * widestLayer) : 0);
             peak = Math.Max(peak, results + kept.Bytes + exact.Bytes + Math.Max(running, quantizing));
             results += stage.Layers.Sum(layer => QuantizedSize.Bytes(choices[layer.Name]));
             kept.Remove(stage);

@@ -6,8 +6,8 @@ namespace Zqfp.Quantization;
 /// <summary>Adds up the operations of a run, and how long they take at a machine's rates.</summary>
 internal static class WorkEstimate
 {
-    /// <summary>Lambdas that are usually tried for a target.</summary>
-    private const int Lambdas = 4;
+    /// <summary>Lambdas that are usually tried for a target before the error on the held-out windows rises.</summary>
+    private const int Lambdas = 8;
 
     /// <summary>Seconds of a run.</summary>
     /// <param name="options">Its options.</param>
@@ -56,7 +56,7 @@ internal static class WorkEstimate
         return 2 * tokens * columns * rows;
     }
 
-    // A factor, two triangular solves and the held-out error for each lambda; then the gap of all rows, and the solution for them.
+    // A factor, two triangular solves and the held-out error for each lambda; then the gaps of all rows, and the solution for them.
     private static double Move(double rows, double columns) =>
-        (Lambdas * columns * columns * ((2.0 / 3 * columns) + (6 * Math.Min(rows, FloatTarget.Rows)))) + (6 * rows * columns * columns);
+        (Lambdas * columns * columns * ((2.0 / 3 * columns) + (6 * Math.Min(rows, FloatTarget.Rows)))) + (8 * rows * columns * columns);
 }
