@@ -57,16 +57,17 @@ internal static class RotationChoice
         }
 
         int columns = stage.Layers[0].InFeatures;
+        (float[] Rows, QuantizationOptions Recipe)[] tried =
+        [
+            .. stage.Layers.Where(layer => layer.SharesWeightOf is null).Select(layer => (
+                SomeRows(weights(layer), layer),
+                recipes(layer) with { Rank = 0, RefineSweeps = 0, MaxThreads = sums.Workers.Threads }))
+        ];
         using var sample = new Sample(options, columns, block, sums);
-        double gain = 0;
-        foreach (LinearLayer layer in stage.Layers.Where(layer => layer.SharesWeightOf is null))
-        {
-            float[] rows = SomeRows(weights(layer), layer);
-            QuantizationOptions recipe = recipes(layer) with { Rank = 0, RefineSweeps = 0, MaxThreads = sums.Workers.Threads };
-            gain += sample.Plain.Error(rows, recipe, sums.Workers) - sample.Rotated.Error(rows, recipe, sums.Workers);
-        }
-
-        return gain > 0 ? block : 0;
+        double plain = tried.Sum(layer => sample.Error(layer.Rows, layer.Recipe));
+        sample.Rotate();
+        Array.ForEach(tried, layer => BlockHadamard.Apply(layer.Rows, block));
+        return tried.Sum(layer => sample.Error(layer.Rows, layer.Recipe)) < plain ? block : 0;
     }
 
     private static float[] SomeRows(float[] weight, LinearLayer layer)
@@ -82,42 +83,86 @@ internal static class RotationChoice
         return rows;
     }
 
-    /// <summary>The tokens sampled, in both bases.</summary>
+    /// <summary>
+    /// The tokens sampled: H of those that weights are quantized for and of those held out, in one basis at a time, as each is as large as
+    /// all that a stage sums up.
+    /// </summary>
     private sealed class Sample : IDisposable
     {
+        private readonly int _block;
+        private readonly Workers _workers;
+        private readonly float[] _rotatedNoise;
+        private float[] _noise;
+        private Hessian _fit;
+        private Hessian _held;
+
         public Sample(QuantizeOptions options, int columns, int block, ITokenSample sums)
         {
+            _block = block;
+            _workers = sums.Workers;
             using var fit = new GramAccumulator(columns, sums.Workers);
             using var held = new GramAccumulator(columns, sums.Workers);
             var plain = new TokenRounding(columns, 0, options.Activations);
             var rotated = new TokenRounding(columns, block, options.Activations);
-            float[] plainNoise = new float[columns];
-            float[] rotatedNoise = new float[columns];
+            _noise = new float[columns];
+            _rotatedNoise = new float[columns];
             sums.Sample(SampledTokens(columns), (tokens, isHeld) =>
             {
                 (isHeld ? held : fit).Add(tokens);
                 if (isHeld)
                 {
-                    AddNoise(plain, [.. tokens], plainNoise);
-                    AddNoise(rotated, tokens, rotatedNoise);
+                    AddNoise(plain, [.. tokens], _noise);
+                    AddNoise(rotated, tokens, _rotatedNoise);
                 }
             });
-            TensorPrimitives.Multiply(plainNoise, 2f / held.Tokens, plainNoise);
-            TensorPrimitives.Multiply(rotatedNoise, 2f / held.Tokens, rotatedNoise);
-            Hessian fitted = fit.ToHessian();
-            Hessian heldOut = held.ToHessian();
-            Plain = new Trial(0, fitted, heldOut, plainNoise);
-            Rotated = new Trial(block, fitted.Rotate(block, sums.Workers), heldOut.Rotate(block, sums.Workers), rotatedNoise);
+            TensorPrimitives.Multiply(_noise, 2f / held.Tokens, _noise);
+            TensorPrimitives.Multiply(_rotatedNoise, 2f / held.Tokens, _rotatedNoise);
+            _fit = fit.ToHessian();
+            fit.Dispose();
+            _held = held.ToHessian();
         }
 
-        public Trial Plain { get; }
+        /// <summary>From now on in the other basis.</summary>
+        public void Rotate()
+        {
+            _fit = Rotate(_fit);
+            _held = Rotate(_held);
+            _noise = _rotatedNoise;
+        }
 
-        public Trial Rotated { get; }
+        /// <summary>
+        /// Twice the mean squared error of the outputs on the held-out tokens: of the weights' rounding, and of the inputs', whose errors
+        /// are as good as independent of each other.
+        /// </summary>
+        /// <param name="rows">Rows of a weight in the basis.</param>
+        /// <param name="recipe">How they are quantized.</param>
+        public double Error(float[] rows, QuantizationOptions recipe)
+        {
+            int columns = _noise.Length;
+            QuantizedLayer quantized = LayerQuantizer.Quantize(rows, rows.Length / columns, columns, _fit, recipe, _workers.Cancellation);
+            double error = LayerQuantizer.Loss(rows, quantized.Weights, null, _held, _workers.Threads, _workers.Cancellation);
+            float[] squares = new float[columns];
+            for (int start = 0; start < rows.Length; start += columns)
+            {
+                ReadOnlySpan<float> row = rows.AsSpan(start, columns);
+                TensorPrimitives.MultiplyAdd(row, row, squares, squares);
+            }
+
+            return error + VectorMath.Dot(squares, _noise);
+        }
 
         public void Dispose()
         {
-            Plain.Dispose();
-            Rotated.Dispose();
+            _fit.Dispose();
+            _held.Dispose();
+        }
+
+        private Hessian Rotate(Hessian hessian)
+        {
+            using (hessian)
+            {
+                return hessian.Rotate(_block, _workers);
+            }
         }
 
         // The squares of what rounding does to each input.
@@ -132,45 +177,6 @@ internal static class RotationChoice
                 ReadOnlySpan<float> token = tokens.AsSpan(start, noise.Length);
                 TensorPrimitives.MultiplyAdd(token, token, noise, noise);
             }
-        }
-    }
-
-    /// <summary>One basis.</summary>
-    /// <param name="rotation">Inputs of a block that are rotated, 0 for none.</param>
-    /// <param name="fit">H of the tokens that weights are quantized for.</param>
-    /// <param name="held">H of the tokens held out.</param>
-    /// <param name="noise">(2/N) sum of the squares of what rounding does to each input of these.</param>
-    private sealed class Trial(int rotation, Hessian fit, Hessian held, float[] noise) : IDisposable
-    {
-        /// <summary>
-        /// Twice the mean squared error of the outputs on the held-out tokens: of the weights' rounding, and of the inputs', whose errors
-        /// are as good as independent of each other.
-        /// </summary>
-        public double Error(float[] rows, QuantizationOptions recipe, Workers workers)
-        {
-            float[] turned = [.. rows];
-            if (rotation > 0)
-            {
-                BlockHadamard.Apply(turned, rotation);
-            }
-
-            int columns = noise.Length;
-            QuantizedLayer quantized = LayerQuantizer.Quantize(turned, turned.Length / columns, columns, fit, recipe, workers.Cancellation);
-            double error = LayerQuantizer.Loss(turned, quantized.Weights, null, held, workers.Threads, workers.Cancellation);
-            float[] squares = new float[columns];
-            for (int start = 0; start < turned.Length; start += columns)
-            {
-                ReadOnlySpan<float> row = turned.AsSpan(start, columns);
-                TensorPrimitives.MultiplyAdd(row, row, squares, squares);
-            }
-
-            return error + VectorMath.Dot(squares, noise);
-        }
-
-        public void Dispose()
-        {
-            fit.Dispose();
-            held.Dispose();
         }
     }
 }

@@ -91,13 +91,16 @@ internal sealed class StageParts : IDisposable
         long tokens = _fit.Tokens + _held.Tokens;
         Hessian fit = _fit.ToHessian(tokens);
         Hessian held = _held.ToHessian(tokens);
-        var all = new Hessian(_columns, tokens);
-        all.Add(fit);
-        all.Add(held);
         PartedMoment Beside(int index) => new(_fit.TakeBeside(index, tokens), _held.TakeBeside(index, tokens));
         int shifts = _hasShift ? 1 : 0;
         var targets = new StageTargets(fit, held, _hasShift ? Beside(0) : null,
             Enumerable.Range(0, _joined.Length).ToDictionary(i => _joined[i], i => Beside(shifts + i), StringComparer.Ordinal));
+
+        // The third matrix takes the place of the sums.
+        Dispose();
+        var all = new Hessian(_columns, tokens);
+        all.Add(fit);
+        all.Add(held);
         return new StageInput(all, _meter.ToRange(all), _rotation, targets);
     }
 
