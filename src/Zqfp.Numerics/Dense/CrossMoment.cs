@@ -31,6 +31,18 @@ internal sealed unsafe class CrossMoment : IDisposable
     /// <summary>One row, <see cref="Columns"/> values.</summary>
     public Span<float> Row(int index) => _values.Slice((long)index * Stride, Columns);
 
+    /// <summary>Some of the rows.</summary>
+    public CrossMoment Pick(ReadOnlySpan<int> rows)
+    {
+        var picked = new CrossMoment(rows.Length, Columns);
+        for (int i = 0; i < rows.Length; i++)
+        {
+            Row(rows[i]).CopyTo(picked.Row(i));
+        }
+
+        return picked;
+    }
+
     /// <summary>Adds another moment of the same shape.</summary>
     public void Add(CrossMoment other)
     {

@@ -24,24 +24,30 @@ internal static unsafe class FloatTarget
     /// </summary>
     public const int Rows = 128;
 
+    /// <summary>The rows that lambda is chosen by, evenly spread; all where there are not more than <see cref="Rows"/>.</summary>
+    /// <param name="rows">Rows of the layer.</param>
+    public static int[] Sample(int rows)
+    {
+        int count = Math.Min(Rows, rows);
+        return [.. Enumerable.Range(0, count).Select(i => (int)((long)i * rows / count))];
+    }
+
     /// <summary>Chooses lambda.</summary>
     /// <param name="fit">H of the tokens that the candidates are fitted to.</param>
     /// <param name="held">H of those held out; both are sums over the same N.</param>
-    /// <param name="fitGap">R of the first.</param>
-    /// <param name="heldGap">R of the others.</param>
+    /// <param name="fitGap">R of the first, of the rows that decide.</param>
+    /// <param name="heldGap">R of the others, of the same rows.</param>
     /// <param name="workers">Who computes.</param>
     /// <returns>Lambda, or infinity where none lowers the held-out error.</returns>
     public static double Choose(Hessian fit, Hessian held, TargetGap fitGap, TargetGap heldGap, Workers workers)
     {
-        using TargetGap some = fitGap.Sample(Rows);
-        using TargetGap heldSome = heldGap.Sample(Rows);
         double best = 0;
         double chosen = double.PositiveInfinity;
         int tried = 0;
         foreach (double ridge in Ridges)
         {
             using TiledFactor? factor = Factor(fit, ridge, workers);
-            double error = factor is null ? double.PositiveInfinity : HeldError(factor, held, some, heldSome, workers);
+            double error = factor is null ? double.PositiveInfinity : HeldError(factor, held, fitGap, heldGap, workers);
             if (error < best)
             {
                 (best, chosen, tried) = (error, ridge, 0);

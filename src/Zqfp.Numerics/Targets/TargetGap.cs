@@ -92,24 +92,6 @@ internal sealed unsafe class TargetGap : IDisposable
         }
     }
 
-    /// <summary>R of some of the rows, evenly spread; of all where there are not more than <paramref name="count"/>.</summary>
-    public TargetGap Sample(int count)
-    {
-        var sample = new TargetGap(Math.Min(count, Rows), Columns);
-        for (int i = 0; i < sample.Rows; i++)
-        {
-            int row = (int)((long)i * Rows / sample.Rows);
-            float* source = Tile(row / TileRows) + (row % TileRows);
-            float* target = sample.Tile(i / sample.TileRows) + (i % sample.TileRows);
-            for (int c = 0; c < Columns; c++)
-            {
-                target[(long)c * sample.Stride] = source[(long)c * Stride];
-            }
-        }
-
-        return sample;
-    }
-
     /// <summary>Adds a tile of changes, in the layout of the gap, to the rows of W it belongs to.</summary>
     public void AddRows(int tile, float* changes, Span<float> weights)
     {

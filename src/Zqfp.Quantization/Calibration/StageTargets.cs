@@ -17,26 +17,53 @@ internal sealed record StageTargets(Hessian Fit, Hessian Held, PartedMoment? Shi
     /// <param name="weights">W [rows, columns] in the basis of the input; changed where that lowers the held-out error.</param>
     /// <param name="rows">N.</param>
     /// <param name="all">H of all windows.</param>
+    /// <param name="isLast">Whether no other layer needs these moments: they end as soon as they are used.</param>
     /// <param name="workers">Who computes.</param>
     /// <returns>The ridge chosen, infinity where the weights stayed.</returns>
-    public double Move(string layer, float[] weights, int rows, Hessian all, Workers workers)
+    public double Move(string layer, float[] weights, int rows, Hessian all, bool isLast, Workers workers)
     {
         PartedMoment? outputs = Outputs.GetValueOrDefault(layer);
-        using TargetGap fit = outputs is null
-            ? TargetGap.FromInputs(weights, rows, Shift!.Fit, workers)
-            : TargetGap.FromOutputs(weights, outputs.Fit, Fit, workers);
-        using TargetGap held = outputs is null
-            ? TargetGap.FromInputs(weights, rows, Shift!.Held, workers)
-            : TargetGap.FromOutputs(weights, outputs.Held, Held, workers);
-        double ridge = FloatTarget.Choose(Fit, Held, fit, held, workers);
+        double ridge = Choose(weights, rows, outputs, workers);
         if (!double.IsFinite(ridge))
         {
             return ridge;
         }
 
-        fit.Add(held);
-        return FloatTarget.Apply(weights, all, fit, ridge, workers) ? ridge : double.PositiveInfinity;
+        using TargetGap gap = Gap(weights, rows, outputs?.Fit, Shift?.Fit, Fit, workers);
+        using (TargetGap held = Gap(weights, rows, outputs?.Held, Shift?.Held, Held, workers))
+        {
+            gap.Add(held);
+        }
+
+        if (isLast)
+        {
+            Dispose();
+        }
+
+        return FloatTarget.Apply(weights, all, gap, ridge, workers) ? ridge : double.PositiveInfinity;
     }
+
+    private double Choose(float[] weights, int rows, PartedMoment? outputs, Workers workers)
+    {
+        int[] sample = FloatTarget.Sample(rows);
+        int columns = Fit.Size;
+        float[] some = new float[sample.Length * columns];
+        for (int i = 0; i < sample.Length; i++)
+        {
+            weights.AsSpan(sample[i] * columns, columns).CopyTo(some.AsSpan(i * columns));
+        }
+
+        using CrossMoment? fitOutputs = outputs?.Fit.Pick(sample);
+        using CrossMoment? heldOutputs = outputs?.Held.Pick(sample);
+        using TargetGap fit = Gap(some, sample.Length, fitOutputs, Shift?.Fit, Fit, workers);
+        using TargetGap held = Gap(some, sample.Length, heldOutputs, Shift?.Held, Held, workers);
+        return FloatTarget.Choose(Fit, Held, fit, held, workers);
+    }
+
+    private static TargetGap Gap(float[] weights, int rows, CrossMoment? outputs, CrossMoment? shift, Hessian hessian, Workers workers) =>
+        outputs is null
+            ? TargetGap.FromInputs(weights, rows, shift!, workers)
+            : TargetGap.FromOutputs(weights, outputs, hessian, workers);
 
     public void Dispose()
     {

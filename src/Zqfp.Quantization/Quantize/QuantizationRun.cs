@@ -269,7 +269,7 @@ internal sealed class QuantizationRun
         }
 
         options = input is { IsUnseen: true } ? QuantizeOptionRules.WithoutCalibration(options) : options;
-        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, input.Hessian!,
+        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, input.Hessian!, isLast,
             Workers.Of(_options.Threads, _cancellation)) ?? double.PositiveInfinity;
         if (isLast)
         {
