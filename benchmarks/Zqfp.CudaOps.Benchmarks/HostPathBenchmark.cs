@@ -18,7 +18,8 @@ internal static class HostPathBenchmark
     {
         Console.WriteLine("| nodes | us a call, median | best |");
         Console.WriteLine("|:--|--:|--:|");
-        foreach ((string name, bool projects) in ((string, bool)[])[("QuantizeTokens and MatMulW4A8", false), ("the same with A and Z", true)])
+        foreach ((string name, bool projects) in
+            ((string, bool)[])[("QuantizeTokens and MatMulW4A8", false), ("the same with A and Z", true)])
         {
             double[] times = [.. Times(projects, seconds)];
             Console.WriteLine(string.Create(

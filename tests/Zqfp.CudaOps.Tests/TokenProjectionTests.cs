@@ -13,7 +13,8 @@ public sealed class TokenProjectionTests
     [InlineData(OperatorNames.QuantizeTokens, OperatorNames.MatMulW8A8, 40, 1320)]
     [InlineData(OperatorNames.NormQuantizeTokens, OperatorNames.MatMulW4A8, 5, 264)]
     [InlineData(OperatorNames.GateQuantizeTokens, OperatorNames.MatMulW4A8, 3, 512)]
-    public void A_product_that_reads_projections_gives_the_bits_of_one_that_takes_them(string quantize, string product, int tokens, int columns)
+    public void A_product_that_reads_projections_gives_the_bits_of_one_that_takes_them(
+        string quantize, string product, int tokens, int columns)
     {
         (float[] inside, _) = Run(Model(quantize, product, columns, projects: false, Rank), tokens, columns);
         (float[] outside, float[] projections) = Run(Model(quantize, product, columns, projects: true, Rank), tokens, columns);

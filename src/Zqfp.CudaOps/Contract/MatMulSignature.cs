@@ -50,7 +50,9 @@ internal sealed record MatMulSignature(
     /// <summary>Position of the low-rank factor B.</summary>
     public int FactorBInput => BiasInput + 2;
 
-    /// <summary>Position of Z, A's product with the codes where what quantized the tokens took it; only of dense products of codes.</summary>
+    /// <summary>
+    /// Position of Z, A's product with the codes where what quantized the tokens took it; only of dense products of codes.
+    /// </summary>
     public int ProjectionInput => BiasInput + 3;
 
     /// <summary>Whether Z is one of the inputs.</summary>

@@ -43,7 +43,8 @@ internal sealed class GateQuantizeTokensOperator(ScratchPool scratch, PanelMath 
                 Rotation = rotation.Block,
                 IsHalf = call.Type == OrtElementType.Float16,
             };
-            KernelLoop.Run(context, call.Tokens, rows, (double)call.Tokens * call.Columns * (ElementCost + (shape.Rank * TokenProjector.ElementCost)));
+            double elementCost = ElementCost + (shape.Rank * TokenProjector.ElementCost);
+            KernelLoop.Run(context, call.Tokens, rows, (double)call.Tokens * call.Columns * elementCost);
         }
 
         protected override void Dispose(bool disposing)

@@ -131,7 +131,8 @@ internal sealed class CachedRun : IDisposable
             TensorElementType.Float16 =>
                 IndexOfLargest(MemoryMarshal.Cast<Float16, Half>(logits.GetTensorDataAsSpan<Float16>())[^vocabulary..]),
             _ => throw new ZqfpException("ZQFP1012",
-                $"The logits have type {tensor.ElementDataType}; float and float16 are known. Export the model in one of these.", _facts.Path),
+                $"The logits have type {tensor.ElementDataType}; float and float16 are known. Export the model in one of these.",
+                _facts.Path),
         };
     }
 
