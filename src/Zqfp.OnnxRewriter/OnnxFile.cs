@@ -93,10 +93,16 @@ internal sealed class OnnxFile : IDisposable
                 + "model with dense initializers.", path);
         }
 
-        if (model.Graph.Node.Concat(model.Functions.SelectMany(function => function.Node)).FirstOrDefault(HoldsExternalData) is { } node)
+        foreach ((string place, IEnumerable<NodeProto> nodes) in model.Functions
+            .Select(function => ($" of function '{function.Name}'", (IEnumerable<NodeProto>)function.Node)).Prepend(("", model.Graph.Node)))
         {
-            throw new ZqfpException("ZQFP1011", $"Node '{node.Name}' ({node.OpType}) keeps external data in an attribute, a subgraph or a "
-                + "function, which cannot be carried over. Export the model with its weights as initializers of the main graph.", path);
+            if (nodes.FirstOrDefault(HoldsExternalData) is { } node)
+            {
+                string described = GraphIndex.Describe(node);
+                throw new ZqfpException("ZQFP1011", $"{char.ToUpperInvariant(described[0])}{described[1..]}{place} keeps external data in "
+                    + "an attribute or a subgraph, which cannot be carried over. Export the model with its weights as initializers of the "
+                    + "main graph.", path);
+            }
         }
 
         NodeForm.Require(

@@ -134,11 +134,12 @@ public sealed class LinearLayerFinderTests
     }
 
     [Fact]
-    public void Leaves_a_weight_that_is_reshaped_after_it_was_turned()
+    public void Takes_a_weight_that_is_reshaped_after_it_was_turned_as_a_computed_one()
     {
         GraphBuilder builder = new GraphBuilder().Input("x", 1, 6).Output("logits", 1, 4).Weight("w", [3, 8]).Shape("shape", 6, 4)
             .Node("Transpose", ["w"], "turned").Node("Reshape", ["turned", "shape"], "matrix").Node("MatMul", ["x", "matrix"], "logits");
-        Assert.Empty(Find(builder));
+        LinearLayer layer = Assert.Single(Find(builder));
+        Assert.Equal(("matrix", 6, 4, true), (layer.Weight, layer.InFeatures, layer.OutFeatures, layer.StoredInputMajor));
     }
 
     [Fact]

@@ -11,7 +11,15 @@ public sealed class SharedBaselineTests : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp baseline ").FullName;
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    private readonly string _models = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
+
+    public SharedBaselineTests() => SampleModel.MarkQuantized(_models);
+
+    public void Dispose()
+    {
+        Directory.Delete(_folder, recursive: true);
+        Directory.Delete(_models, recursive: true);
+    }
 
     [Fact]
     public void No_update_of_a_baseline_is_lost_where_processes_write_at_once()
@@ -37,13 +45,13 @@ public sealed class SharedBaselineTests : IDisposable
         Assert.Equal(["zqfp.baseline.json"], Directory.GetFiles(_folder).Select(Path.GetFileName));
     }
 
-    /// <summary>The float model against itself, from the cache: the processes reach the file at about the same time.</summary>
+    /// <summary>A copy of the float model against it, from the cache: the processes reach the file at about the same time.</summary>
     private string[] Gate(string baseline, string name)
     {
         string model = Repository.Path("samples/ModelProject/model/model.onnx");
         return
         [
-            "gate", model, "--against", model, "--text", Repository.Path("samples/ModelProject/data/tinystories-evaluation.txt"),
+            "gate", Path.Combine(_models, "model.onnx"), "--against", model, "--text", Repository.Path("samples/ModelProject/data/tinystories-evaluation.txt"),
             "--tokenizer", Repository.Path("samples/ModelProject/model/tokenizer.json"), "--window", "32", "--windows", "2",
             "--cache", Path.Combine(_folder, "cache"), "--baseline", baseline, "--baseline-name", name, "--update-baseline",
         ];

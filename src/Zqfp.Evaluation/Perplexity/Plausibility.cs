@@ -29,31 +29,54 @@ internal static class Plausibility
         return result;
     }
 
-    /// <summary>Refuses a gate whose quantized model is not quantized; a model that is gated against itself is warned about.</summary>
-    /// <exception cref="ZqfpException">ZQFP1017: it has no quantized layer. ZQFP1018: the float model has them instead.</exception>
-    public static void RequireRoles(string floatPath, string quantizedPath, IJobObserver observer)
+    /// <summary>Refuses a gate whose models are not a quantized one and another that it could be compared with.</summary>
+    /// <exception cref="ZqfpException">
+    /// ZQFP1017: the gated model has no quantized layer, or both are the same. ZQFP1018: the float model has them instead.
+    /// </exception>
+    public static void RequireRoles(string floatPath, string quantizedPath, IJobObserver observer, CancellationToken cancellation)
     {
-        if (IsQuantized(quantizedPath))
+        bool isQuantized = IsQuantized(quantizedPath);
+        bool isReferenceQuantized = IsQuantized(floatPath);
+        if (!isQuantized && isReferenceQuantized)
         {
-            return;
-        }
-
-        if (RealPath.AreSame(floatPath, quantizedPath))
-        {
-            observer.Warn(new Diagnostic("ZQFP1017", DiagnosticSeverity.Warning,
-                "The model is gated against itself and has no quantized layer: the gate says nothing. Name the model that quantizing "
-                + "wrote.",
-                quantizedPath));
-            return;
-        }
-
-        throw IsQuantized(floatPath)
-            ? new ZqfpException("ZQFP1018",
+            throw new ZqfpException("ZQFP1018",
                 $"The model that is gated has no quantized layer, and the float model '{floatPath}' has: the two seem to be swapped.",
-                quantizedPath)
-            : new ZqfpException("ZQFP1017",
+                quantizedPath);
+        }
+
+        if (RealPath.AreSame(floatPath, quantizedPath) || (isReferenceQuantized && isQuantized && AreEqual(floatPath, quantizedPath, cancellation)))
+        {
+            throw new ZqfpException("ZQFP1017",
+                $"The model is gated against itself, or a copy of itself ('{floatPath}'), so there is no loss to measure. Name the float "
+                + "model that it was made from as the one to compare with.",
+                quantizedPath);
+        }
+
+        if (!isQuantized)
+        {
+            throw new ZqfpException("ZQFP1017",
                 "The model that is gated has no quantized layer, so there is no loss to measure. Name the model that quantizing wrote.",
                 quantizedPath);
+        }
+
+        if (isReferenceQuantized)
+        {
+            observer.Warn(new Diagnostic("ZQFP1023", DiagnosticSeverity.Warning,
+                "The model compared with is quantized too, so the increase is what this model loses beyond that one, not beyond the float "
+                + "model.",
+                floatPath));
+        }
+    }
+
+    /// <summary>Whether two models have the same bytes in all their files.</summary>
+    private static bool AreEqual(string one, string other, CancellationToken cancellation)
+    {
+        IReadOnlyList<string> left = ModelFiles.Of(one);
+        IReadOnlyList<string> right = ModelFiles.Of(other);
+        return left.Count == right.Count
+            && left.Zip(right).All(pair => new FileInfo(pair.First).Length == new FileInfo(pair.Second).Length)
+            && ContentHash.OfModel(one, new InputFiles(), cancellation).SequenceEqual(
+                ContentHash.OfModel(other, new InputFiles(), cancellation));
     }
 
     private static bool IsQuantized(string path)

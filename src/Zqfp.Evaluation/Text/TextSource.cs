@@ -36,6 +36,11 @@ internal static class TextSource
             throw new ZqfpException(TextCodes.OptionsInvalid, $"At most {options.MaxTokens} tokens were asked for. Ask for 1 or more.");
         }
 
+        if (tokenizer is not null)
+        {
+            RequireOwn(tokenizer, options);
+        }
+
         int? beginning = options.Beginning switch
         {
             BeginningPolicy.None => null,
@@ -138,7 +143,6 @@ internal static class TextSource
                     document.File);
             }
 
-            RequireOwn(tokenizer, options, document.File);
             try
             {
                 AppendText(document.Text!, options, tokenizer, beginning, ids);
@@ -153,17 +157,18 @@ internal static class TextSource
     }
 
     /// <summary>
-    /// Refuses a tokenizer that has less than half of the model's ids: a model's vocabulary is padded by a few per cent, and what a foreign
-    /// tokenizer makes are valid ids of other words.
+    /// Refuses a tokenizer that has less than half of the model's ids, or more than twice as many: a model's vocabulary is padded by a few
+    /// per cent, and what a foreign tokenizer makes are valid ids of other words. Data that is tokenized already does not need it, except
+    /// for the token that windows begin with; a foreign one beside it is a mistake all the same.
     /// </summary>
-    private static void RequireOwn(TextTokenizer tokenizer, TextSourceOptions options, string file)
+    private static void RequireOwn(TextTokenizer tokenizer, TextSourceOptions options)
     {
-        if (tokenizer.VocabularySize is { } size && options.ModelVocabularySize is { } rows && size < rows / 2)
+        if (tokenizer.VocabularySize is { } size && options.ModelVocabularySize is { } rows && (size < rows / 2 || size / 2 > rows))
         {
             throw new ZqfpException(TextCodes.TokenizerForeign,
                 $"The tokenizer has {size} ids and the model's vocabulary {rows}: it is another model's. Give the model's own "
                 + "tokenizer.",
-                file);
+                options.Path);
         }
     }
 

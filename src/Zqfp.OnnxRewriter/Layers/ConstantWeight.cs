@@ -18,8 +18,16 @@ internal sealed record ConstantWeight(
     TensorProto Tensor, Dequantization? Dequantization, IReadOnlyList<long> Dims, bool Transposed, DataType Type,
     IReadOnlyList<string> Path)
 {
-    /// <summary>The name of the constant.</summary>
+    /// <summary>The name of the constant, or of the value that is computed from constants.</summary>
     public string Name => Path[^1];
+
+    /// <summary>
+    /// What <see cref="Tensor"/>, which has a shape and a type but no numbers then, is computed from; null where it is stored.
+    /// </summary>
+    public ConstantValue? Computed { get; private init; }
+
+    /// <summary>The constants that it is, or is computed from.</summary>
+    public IEnumerable<string> Constants => Computed?.Leaves ?? [Name];
 
     /// <summary>Equal for weights that store the same numbers in the same shape.</summary>
     /// <param name="place">A name for the place where the numbers or codes are.</param>
@@ -27,8 +35,8 @@ internal sealed record ConstantWeight(
 
     /// <summary>
     /// Follows <paramref name="value"/> back through Transpose, Cast, Identity, Reshape and its kin, and DequantizeLinear to a constant,
-    /// and returns the matrix of real numbers that this makes, or null where it makes none. Numbers of float64 are left alone: nothing here
-    /// computes in it.
+    /// or a value computed from constants, and returns the matrix of real numbers that this makes, or null where it makes none. Numbers of
+    /// float64 are left alone: nothing here computes in it.
     /// </summary>
     public static ConstantWeight? Trace(GraphIndex graph, string value) => Readable(TraceShape(graph, value));
 
@@ -50,26 +58,30 @@ internal sealed record ConstantWeight(
     {
         List<string> path = [value];
         Stack<NodeProto> nodes = new();
-        while (graph.Constant(value) is null)
+        while (graph.Constant(value) is null && graph.Producer(value) is { } node && PassesThrough(node))
         {
-            if (graph.Producer(value) is not { } node || !PassesThrough(node))
-            {
-                return null;
-            }
-
             nodes.Push(node);
             value = node.Input[0];
             path.Add(value);
         }
 
-        TensorProto tensor = graph.Constant(value)!;
-        ConstantWeight? weight = new(tensor, null, tensor.Dims, Transposed: false, (DataType)tensor.DataType, path);
+        ConstantWeight? weight = graph.Constant(value) is { } tensor
+            ? new ConstantWeight(tensor, null, tensor.Dims, Transposed: false, (DataType)tensor.DataType, path)
+            : ConstantValue.Of(graph, value) is { } computed ? Of(computed, path) : null;
         while (weight is not null && nodes.TryPop(out NodeProto? node))
         {
-            weight = weight.After(graph, node);
+            // What cannot be said of the constant itself, such as dimensions exchanged otherwise, is computed.
+            weight = weight.After(graph, node)
+                ?? (ConstantValue.Of(graph, node.Output[0]) is { } turned ? Of(turned, path[..(nodes.Count + 1)]) : null);
         }
 
         return weight?.Dims.Count == dimensions ? weight : null;
+    }
+
+    private static ConstantWeight Of(ConstantValue computed, IReadOnlyList<string> path)
+    {
+        TensorProto shape = new() { Name = path[^1], DataType = (int)computed.Type, Dims = { computed.Dims } };
+        return new ConstantWeight(shape, null, computed.Dims, Transposed: false, computed.Type, path) { Computed = computed };
     }
 
     /// <summary>Whether <paramref name="node"/> is one that a weight is seen through, its first input being the weight.</summary>

@@ -5,7 +5,7 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// An Einsum of an activation and a constant weight that have only contracted labels in common, such as <c>bsd,df->bsf</c>,
-/// <c>...d,df->...f</c>, <c>bsd,hkd->bhsk</c> or <c>bhsk,hkd->bsd</c>: a product with the weight as a matrix, between transpositions and
+/// <c>...d,df->...f</c>, <c>bsd,hdk->bhsk</c> or <c>bhsk,hkd->bsd</c>: a product with the weight as a matrix, between transpositions and
 /// reshapes of what it reads and makes.
 /// </summary>
 internal static class EinsumForm
@@ -27,11 +27,11 @@ internal static class EinsumForm
             return null;
         }
 
-        // As the weight has them, so that its numbers stay where they are.
+        // As the weight has them, so that its numbers stay where they are unless a contracted label stands between others.
         string contracted = string.Concat(labels.Where(label => activation.Contains(label) && !output.Contains(label)));
         string own = string.Concat(labels.Where(label => !activation.Contains(label) && output.Contains(label)));
-        bool isInputMajor = labels == contracted + own;
-        bool isLinear = contracted.Length > 0 && own.Length > 0 && (isInputMajor || labels == own + contracted);
+        bool isOutputMajor = labels == own + contracted;
+        bool isLinear = contracted.Length > 0 && own.Length > 0 && contracted.Length + own.Length == labels.Length;
         if (!isLinear || Expand(graph, input, ref activation, ref output, isSimple: labels.Length == 2) is false)
         {
             return null;
@@ -47,8 +47,9 @@ internal static class EinsumForm
         long outer = Size(own);
         string rows = Reorder(form, input, activation, batch + contracted);
         rows = contracted.Length == 1 ? rows : form.Reshape(rows, [.. Kept(), inner]);
-        string matrix = labels.Length == 2 ? stored : form.Reshape(stored, isInputMajor ? [inner, outer] : [outer, inner]);
-        string product = form.Product("MatMul", [rows, isInputMajor ? matrix : form.TransposeLast(matrix, 2)]);
+        string ordered = isOutputMajor ? stored : Reorder(form, stored, labels, contracted + own);
+        string matrix = labels.Length == 2 ? ordered : form.Reshape(ordered, isOutputMajor ? [outer, inner] : [inner, outer]);
+        string product = form.Product("MatMul", [rows, isOutputMajor ? form.TransposeLast(matrix, 2) : matrix]);
         product = own.Length == 1 ? product : form.Reshape(product, [.. Kept(), .. own.Select(label => Size($"{label}"))]);
         Reorder(form, product, batch + own, output);
         return form.End();

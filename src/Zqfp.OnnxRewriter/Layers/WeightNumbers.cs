@@ -5,14 +5,23 @@ namespace Zqfp.OnnxRewriter;
 /// <summary>The numbers of a constant weight in the order they are stored.</summary>
 internal sealed class WeightNumbers(OnnxFile file, ConstantWeight weight)
 {
-    private readonly TensorData _data = file.Read(weight.Tensor);
+    private readonly TensorData? _data = weight.Computed is null ? file.Read(weight.Tensor) : null;
+    private readonly float[]? _computed = weight.Computed?.Numbers(file);
     private readonly float[] _scales = All(file, weight.Dequantization?.Scale);
     private readonly float[] _zeroPoints = All(file, weight.Dequantization?.ZeroPoint);
 
     /// <summary>Reads numbers, beginning with number <paramref name="start"/> in the order they are stored.</summary>
     public void Read(long start, Span<float> destination)
     {
-        _data.ReadFloats(start, destination);
+        if (_computed is not null)
+        {
+            _computed.AsSpan((int)start, destination.Length).CopyTo(destination);
+        }
+        else
+        {
+            _data!.ReadFloats(start, destination);
+        }
+
         if (weight.Dequantization is not { } dequantization)
         {
             return;

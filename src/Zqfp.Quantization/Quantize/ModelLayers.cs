@@ -42,20 +42,27 @@ internal sealed record ModelLayers
             }
             : options;
 
-    /// <summary>The constant that holds a layer's weight.</summary>
-    public TensorProto WeightOf(LinearLayer layer) => Graph.Constant(layer.Weight)!;
+    /// <summary>The constant that holds a layer's weight, or the shape and type of what is computed from constants.</summary>
+    public TensorProto WeightOf(LinearLayer layer) => WeightReader.Trace(Graph, layer).Tensor;
 
-    /// <summary>Bytes of a layer's weight as the model stores it.</summary>
-    public long BytesOf(OnnxFile file, LinearLayer layer) => file.Read(WeightOf(layer)).ByteLength / (layer.Expert?.Count ?? 1);
+    /// <summary>Bytes of a layer's weight as the model stores it, or would if it were not computed.</summary>
+    public long BytesOf(OnnxFile file, LinearLayer layer)
+    {
+        ConstantWeight weight = WeightReader.Trace(Graph, layer);
+        long bytes = weight.Computed is { } computed
+            ? TensorTypes.ByteLength(computed.Type, computed.Count)
+            : file.Read(weight.Tensor).ByteLength;
+        return bytes / (layer.Expert?.Count ?? 1);
+    }
 
     /// <summary>Names of the constants that no node reads once the layers and embeddings chosen are replaced.</summary>
     public IEnumerable<string> ReplacedWeights()
     {
         HashSet<string> looked = [.. Vocabulary.Embeddings.SelectMany(table => Graph.SameData(table.Weight.Name))];
         HashSet<string> stays = [.. Choices.Where(choice => choice.FloatBecause is not null).SelectMany(
-            choice => Graph.SameData(choice.Layer.Weight))];
+            choice => WeightReader.Trace(Graph, choice.Layer).Constants.SelectMany(Graph.SameData))];
         return Chosen.Select(choice => choice.Layer).Where(layer => !layer.IsTied || looked.Contains(layer.Weight))
-            .Select(layer => layer.Weight)
+            .SelectMany(layer => WeightReader.Trace(Graph, layer).Constants)
             .Concat(looked)
             .Where(name => !stays.Contains(name));
     }

@@ -1,16 +1,18 @@
 
 namespace Zqfp.Evaluation.Tests;
 
-/// <summary>The baseline, with the float model in the quantized one's place: only what is remembered matters here.</summary>
+/// <summary>The baseline, with a copy of the float model in the quantized one's place: only what is remembered matters here.</summary>
 public sealed class GateBaselineTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
+
+    public GateBaselineTests() => SampleModel.MarkQuantized(Path.Combine(_folder, "models"));
 
     private string Baseline => Path.Combine(_folder, "zqfp.baseline.json");
 
     private GateOptions Options => new()
     {
-        ModelPath = SampleModel.Model,
+        ModelPath = Path.Combine(_folder, "models", "model.onnx"),
         FloatModelPath = SampleModel.Model,
         TextPath = SampleModel.Evaluation,
         TokenizerPath = SampleModel.Tokenizer,

@@ -2,14 +2,18 @@ using System.Text;
 
 namespace Zqfp.Evaluation.Tests;
 
-/// <summary>The gate's decisions, with the float model against itself or against another text's cached result.</summary>
+/// <summary>The gate's decisions, with a copy of the float model that says it is quantized in the quantized one's place.</summary>
 public sealed class GateJobTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
 
+    private readonly string _models = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
+
+    public GateJobTests() => SampleModel.MarkQuantized(_models);
+
     private GateOptions Options => new()
     {
-        ModelPath = SampleModel.Model,
+        ModelPath = Path.Combine(_models, "model.onnx"),
         FloatModelPath = SampleModel.Model,
         TextPath = SampleModel.Evaluation,
         TokenizerPath = SampleModel.Tokenizer,
@@ -18,7 +22,11 @@ public sealed class GateJobTests : IDisposable
         CacheFolder = _folder,
     };
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose()
+    {
+        Directory.Delete(_folder, recursive: true);
+        Directory.Delete(_models, recursive: true);
+    }
 
     [Fact]
     public void A_model_equal_to_the_float_one_passes_a_limit_of_zero()
@@ -40,7 +48,16 @@ public sealed class GateJobTests : IDisposable
     [Fact]
     public void A_cached_result_is_used_and_a_damaged_one_is_not()
     {
-        double measured = Run(Options).Float!.Perplexity;
+        EvaluateOptions evaluated = new()
+        {
+            ModelPath = SampleModel.Model,
+            TextPath = SampleModel.Evaluation,
+            TokenizerPath = SampleModel.Tokenizer,
+            Window = 128,
+            Windows = 4,
+            CacheFolder = _folder,
+        };
+        double measured = EvaluateJob.Run(evaluated, new SilentObserver(), CancellationToken.None).Perplexity;
         string cached = Assert.Single(Directory.GetFiles(_folder));
         string key = Path.GetFileNameWithoutExtension(cached);
         string content = Encoding.UTF8.GetString(KeptFile.Read(cached, "evaluation", key)!);
@@ -57,7 +74,7 @@ public sealed class GateJobTests : IDisposable
     public void A_cached_result_that_nobody_asks_for_goes_after_a_month_and_nothing_else_in_the_folder()
     {
         Run(Options);
-        string cached = Directory.GetFiles(_folder).Single();
+        string cached = Directory.GetFiles(_folder).First();
         string unused = Path.Combine(_folder, new string('a', 64) + ".evaluation"), notOurs = Path.Combine(_folder, "tokenizer.json");
         Array.ForEach([unused, notOurs], file => File.WriteAllText(file, "{}"));
         Array.ForEach([unused, notOurs, cached], file => File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddDays(-31)));
@@ -82,16 +99,26 @@ public sealed class GateJobTests : IDisposable
     public void Without_limits_everything_passes() => Assert.True(Run(Options).Passed);
 
     [Fact]
-    public void A_model_that_is_not_quantized_is_refused_swapped_ones_are_seen_and_the_same_file_is_a_warning()
+    public void A_model_that_is_not_quantized_is_refused_and_swapped_models_are_seen()
     {
-        string marked = SampleModel.MarkQuantized(Path.Combine(_folder, "marked"));
         string copy = SampleModel.MarkQuantized(Path.Combine(_folder, "copy"), layers: 0);
-        Assert.Equal("ZQFP1017", Assert.Throws<ZqfpException>(() => Run(Options with { ModelPath = copy })).Code);
-        Assert.Equal("ZQFP1018", Assert.Throws<ZqfpException>(() => Run(Options with { FloatModelPath = marked })).Code);
-        var observer = new SilentObserver();
-        Assert.True(GateJob.Run(Options, observer, CancellationToken.None).Passed);
-        Assert.Equal("ZQFP1017", Assert.Single(observer.Warnings).Code);
+        Assert.Equal("ZQFP1017", Refusal(Options with { ModelPath = copy }));
+        Assert.Equal("ZQFP1018", Refusal(Options with { FloatModelPath = Options.ModelPath, ModelPath = SampleModel.Model }));
     }
+
+    [Fact]
+    public void A_model_is_not_gated_against_itself_or_a_copy_and_against_another_quantized_one_with_a_warning()
+    {
+        Assert.Equal("ZQFP1017", Refusal(Options with { ModelPath = SampleModel.Model }));
+        Assert.Equal("ZQFP1017", Refusal(Options with { FloatModelPath = Options.ModelPath }));
+        Assert.Equal("ZQFP1017", Refusal(Options with { FloatModelPath = SampleModel.MarkQuantized(Path.Combine(_folder, "copy")) }));
+        var observer = new SilentObserver();
+        string other = SampleModel.MarkQuantized(Path.Combine(_folder, "other"), layers: 27);
+        Assert.True(GateJob.Run(Options with { FloatModelPath = other }, observer, CancellationToken.None).Passed);
+        Assert.Equal("ZQFP1023", Assert.Single(observer.Warnings).Code);
+    }
+
+    private static string Refusal(GateOptions options) => Assert.Throws<ZqfpException>(() => Run(options)).Code;
 
     private static GateResult Run(GateOptions options) => GateJob.Run(options, new SilentObserver(), CancellationToken.None);
 }
