@@ -98,11 +98,12 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     /// as ONNX Runtime has it inside the whole model: a plain head goes on from there without rounding.
     /// </summary>
     /// <param name="cut">Where the model is cut.</param>
+    /// <param name="also">Other outputs of the model that it is to have.</param>
     /// <returns>The model, in the original's element types unless the CPU has no kernels for them.</returns>
-    public SliceModel Body(HeadCut cut)
+    public SliceModel Body(HeadCut cut, IReadOnlyList<string> also)
     {
         const string Exact = ".zqfp.float32";
-        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes), [cut.Hidden]);
+        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes), [cut.Hidden, .. also]);
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
         GraphProto body = new() { Name = graph.Graph.Name };
         body.Node.AddRange(nodes);
@@ -122,6 +123,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         body.Output.Add(isCast
             ? new ValueInfoProto { Name = cut.Hidden + Exact }
             : new ValueInfoProto { Name = cut.Hidden, Type = graph.TypeOf(cut.Hidden) });
+        body.Output.AddRange(graph.Graph.Output.Where(output => also.Contains(output.Name)));
         return Runnable(body, read, Float32Graph.UsesBfloat16(graph.Graph));
     }
 

@@ -31,11 +31,12 @@ internal sealed class CachedRun : IDisposable
         _session = session;
         _feeds = new TokenFeeds(facts);
         _caches = [.. session.Inputs.Where(input => DecoderInput.IsCache(input.Name))];
-        string[] others = [.. session.OutputNames.Where(name => name != facts.Logits)];
 
-        // Exporters name and order what comes out as what goes in.
-        _made = _caches.Length == 0 ? [] : [.. others.Where(name => name.Contains("present", StringComparison.OrdinalIgnoreCase)
-            || DecoderInput.IsCache(name))];
+        // Exporters name and order what comes out as what goes in, where the graph does not tell.
+        _made = facts.Caches.Count == _caches.Length
+            ? [.. _caches.Select(input => facts.Caches.Single(link => link.Input == input.Name).Output)]
+            : [.. session.OutputNames.Where(name => name != facts.Logits
+                && (name.Contains("present", StringComparison.OrdinalIgnoreCase) || DecoderInput.IsCache(name)))];
         if (_made.Length != _caches.Length || facts.PastLength > 0)
         {
             throw new ZqfpException("ZQFP1005",
@@ -93,7 +94,7 @@ internal sealed class CachedRun : IDisposable
     private void Compute(int count, bool wantsLogits, CancellationToken cancellation)
     {
         int past = _tokens.Count - count;
-        var batch = new TokenBatch([.. _tokens.Skip(past)], Windows: 1, Length: count);
+        var batch = new TokenBatch([.. _tokens.Skip(past)], Windows: 1, Length: count) { Past = past };
         _binding.ClearBoundInputs();
         _binding.ClearBoundOutputs();
         foreach (ModelInput input in _session.Inputs)
@@ -105,7 +106,7 @@ internal sealed class CachedRun : IDisposable
                 continue;
             }
 
-            using OrtValue value = _feeds.Create(input, batch, past);
+            using OrtValue value = _feeds.Create(input, batch);
             _binding.BindInput(input.Name, value);
         }
 

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Zqfp.Evaluation;
 
 /// <summary>
-/// What one of a decoder's inputs is fed: ids, a mask, positions, or a cache in which nothing is valid.
+/// What one of a decoder's inputs is fed: ids, a mask, positions behind the tokens before the batch, or a cache in which nothing is valid.
 /// </summary>
 /// <param name="Shape">The shape of the value.</param>
 /// <param name="Value">Each element by its row-major index; null: all are 0.</param>
@@ -14,19 +14,20 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
     /// <param name="dims">Its dimensions as declared; null where one is open.</param>
     /// <param name="model">The model.</param>
     /// <param name="batch">The windows.</param>
-    /// <param name="past">Tokens before them that are in a cache, which the caller feeds.</param>
     /// <exception cref="ZqfpException">ZQFP1005: the input is none that a decoder has.</exception>
-    public static DecoderInput Of(string name, IReadOnlyList<int?> dims, ModelFacts model, TokenBatch batch, int past = 0)
+    public static DecoderInput Of(string name, IReadOnlyList<int?> dims, ModelFacts model, TokenBatch batch)
     {
         long rows = Math.Max(model.FixedBatch ?? 0, batch.Windows);
         long length = batch.Length;
+        long past = batch.Past;
+        long total = past > 0 ? past + length : model.TotalLength(batch.Length);
         switch (name)
         {
             case "input_ids":
                 // Where a run takes more windows than there are, the last is there again.
                 return new DecoderInput([rows, length], i => batch.Ids[(Math.Min(i / length, batch.Windows - 1) * length) + (i % length)]);
             case "attention_mask":
-                long masked = Known(dims, dims.Count - 1) ?? model.TotalLength(batch.Length) + past;
+                long masked = Known(dims, dims.Count - 1) ?? total;
                 return new DecoderInput([rows, masked], i => i % masked >= masked - length - past ? 1 : 0);
             case "position_ids" or "cache_position":
                 return new DecoderInput(Positions(dims.Count, Known(dims, 0), rows, length), i => past + (i % length));
@@ -39,7 +40,7 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
             case var _ when IsFlag(name):
                 return new DecoderInput(Single(dims), null);
             case "total_sequence_length" or "total_seq_len":
-                return new DecoderInput(Single(dims), _ => model.TotalLength(batch.Length) + past);
+                return new DecoderInput(Single(dims), _ => total);
             case "seqlens_k":
                 return new DecoderInput([rows], _ => past + length - 1);
             case var _ when IsCache(name):

@@ -31,8 +31,9 @@ internal sealed class LanguageModel : IDisposable
     /// <param name="threads">Threads used at most; 0 for one a processor.</param>
     /// <param name="device">Where the quantized products compute.</param>
     /// <param name="isAlone">Whether no other model runs in turn with it; threads that wait may then spin.</param>
+    /// <param name="remembers">Whether it is to be asked to <see cref="Remember"/>.</param>
     /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime or the model cannot be loaded.</exception>
-    public LanguageModel(ModelFacts facts, int threads, ZqfpDevice device = ZqfpDevice.Cpu, bool isAlone = true)
+    public LanguageModel(ModelFacts facts, int threads, ZqfpDevice device = ZqfpDevice.Cpu, bool isAlone = true, bool remembers = false)
     {
         _facts = facts;
         _feeds = new TokenFeeds(facts);
@@ -51,7 +52,7 @@ internal sealed class LanguageModel : IDisposable
             var settings = new SessionSettings(threads, AllowsSpinning: false);
             if (HeadCut.Find(graph, facts.Logits) is { } cut)
             {
-                SliceModel body = parts.Body(cut);
+                SliceModel body = parts.Body(cut, remembers ? [.. facts.Caches.Select(cache => cache.Output)] : []);
                 _body = ModelSession.Open(body, settings, device, $"body of '{facts.Path}'");
                 _output = body.Outputs[0];
                 if (_body.Output(_output) is (var type, 3))
@@ -83,6 +84,18 @@ internal sealed class LanguageModel : IDisposable
     public int MeasureVocabulary(int window, CancellationToken cancellation) =>
         Run(new TokenBatch(new int[window], Windows: 1, Length: window), [0], cancellation).First().Vocabulary;
 
+    /// <summary>Runs windows and keeps what the model has to know of them to run others behind them.</summary>
+    /// <param name="batch">The windows.</param>
+    /// <param name="cancellation">Stops the run.</param>
+    /// <returns>The cache, which the caller disposes.</returns>
+    /// <exception cref="ZqfpException">ZQFP1005: the model's inputs are not those of a decoder.</exception>
+    public ContextCache Remember(TokenBatch batch, CancellationToken cancellation)
+    {
+        OrtValue[] kept = _body.Run(_feeds, batch, [.. _facts.Caches.Select(cache => cache.Output)], cancellation);
+        return new ContextCache(batch.Past + batch.Length, _facts.Caches.Zip(kept).ToDictionary(
+            pair => pair.First.Input, pair => pair.Second, StringComparer.Ordinal));
+    }
+
     /// <summary>Runs a batch and gives the logits of some of its tokens, some at a time. The same vocabulary is cut the same way.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="tokens">The tokens wanted: their places in the batch's ids.</param>
@@ -93,7 +106,7 @@ internal sealed class LanguageModel : IDisposable
     /// </exception>
     public IEnumerable<LogitRows> Run(TokenBatch batch, int[] tokens, CancellationToken cancellation)
     {
-        using OrtValue made = _body.Run(_feeds, batch, _output, cancellation);
+        using OrtValue made = _body.Run(_feeds, batch, [_output], cancellation)[0];
         OrtTensorTypeAndShapeInfo tensor = made.GetTensorTypeAndShape();
         if (tensor.ElementDataType is not (TensorElementType.Float or TensorElementType.Float16))
         {

@@ -79,6 +79,8 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
             FixedBatch = Fixed(graph, "input_ids", 0) ?? (isFused && past > 0 ? 1 : null),
             PastLength = past,
             HasSharedCache = isFused && past > 0,
+            Caches = past == 0 ? CacheLink.Find(graph) : [],
+            FixedBatchBehindContext = isFused ? 1 : null,
         };
     }
 
@@ -98,6 +100,14 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
     /// Whether new keys and values are written into the cache where there is room for them, as the fused operator does, not behind it.
     /// </summary>
     public bool HasSharedCache { get; private init; }
+
+    /// <summary>
+    /// Its caches, where windows can go on from what was kept of the tokens before them; empty where they cannot, or it is not known how.
+    /// </summary>
+    public IReadOnlyList<CacheLink> Caches { get; init; } = [];
+
+    /// <summary>Windows of every run that go on from a cache where the model takes no other number; else null.</summary>
+    public int? FixedBatchBehindContext { get; private init; }
 
     /// <summary>Tokens that attention may see in a window of <paramref name="length"/>, those of the cache included.</summary>
     public int TotalLength(int length) => HasSharedCache && length <= PastLength ? length : length + PastLength;

@@ -133,20 +133,32 @@ internal sealed class ModelSession : IDisposable
     /// <summary>Runs the model on token windows.</summary>
     /// <param name="feeds">Makes its inputs.</param>
     /// <param name="batch">The windows.</param>
-    /// <param name="output">The output wanted.</param>
+    /// <param name="outputs">Names of the outputs wanted.</param>
     /// <param name="cancellation">Ends a run that is under way at its next operator.</param>
-    /// <returns>Its value, which the caller disposes.</returns>
+    /// <returns>A value for each output, which the caller disposes.</returns>
     /// <exception cref="ZqfpException">As the other run; ZQFP1005: an input is none that a decoder has.</exception>
-    public OrtValue Run(TokenFeeds feeds, TokenBatch batch, string output, CancellationToken cancellation)
+    public OrtValue[] Run(TokenFeeds feeds, TokenBatch batch, IReadOnlyList<string> outputs, CancellationToken cancellation)
     {
-        OrtValue[] inputs = [.. Inputs.Select(input => feeds.Create(input, batch))];
+        List<OrtValue> made = [];
         try
         {
-            return Run(inputs, [output], cancellation)[0];
+            List<OrtValue> inputs = [];
+            foreach (ModelInput input in Inputs)
+            {
+                OrtValue? kept = batch.Context?.Of(input.Name);
+                if (kept is null)
+                {
+                    made.Add(feeds.Create(input, batch));
+                }
+
+                inputs.Add(kept ?? made[^1]);
+            }
+
+            return Run(inputs, outputs, cancellation);
         }
         finally
         {
-            Array.ForEach(inputs, input => input.Dispose());
+            made.ForEach(input => input.Dispose());
         }
     }
 

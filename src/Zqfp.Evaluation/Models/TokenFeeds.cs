@@ -10,11 +10,10 @@ internal sealed class TokenFeeds(ModelFacts model)
     /// <summary>The value of <paramref name="input"/> for <paramref name="batch"/>.</summary>
     /// <param name="input">The input.</param>
     /// <param name="batch">The windows.</param>
-    /// <param name="past">Tokens before them that are in the cache.</param>
     /// <exception cref="ZqfpException">ZQFP1005: the input is none that a decoder has, or impossibly large.</exception>
-    public OrtValue Create(ModelInput input, TokenBatch batch, int past = 0)
+    public OrtValue Create(ModelInput input, TokenBatch batch)
     {
-        var fed = DecoderInput.Of(input.Name, input.Dimensions, model, batch, past);
+        var fed = DecoderInput.Of(input.Name, input.Dimensions, model, batch);
         if (fed.Shape.Aggregate(Int128.One, (product, size) => product * size) > int.MaxValue)
         {
             throw new ZqfpException("ZQFP1005",

@@ -46,7 +46,7 @@ internal static class TaskJob
         {
             return [.. tasks.Select(task => cache.GetOrAnswer(options, facts, inputs, task, () =>
             {
-                model ??= new LanguageModel(facts, options.Threads, options.Device);
+                model ??= new LanguageModel(facts, options.Threads, options.Device, remembers: true);
                 return Answer(task, options, facts, model, observer, cancellation);
             }, observer, cancellation))];
         }
@@ -62,7 +62,7 @@ internal static class TaskJob
     {
         IReadOnlyList<TaskRequest> requests = task.AllRequests;
         string phase = $"Answering {task.Definition.Name}";
-        RequestScore[] scores = TaskScorer.Score(model, facts, requests, options.Threads,
+        RequestScore[] scores = new TaskScorer(model, facts, requests, options.Threads).Score(
             done => observer.Report(new JobProgress(phase, done, requests.Count, "requests")), cancellation);
         if (!scores.All(score => double.IsFinite(score.LogLikelihood)))
         {

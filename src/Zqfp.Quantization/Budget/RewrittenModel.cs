@@ -23,7 +23,7 @@ internal sealed class RewrittenModel : IDisposable
     /// <exception cref="ZqfpException">ZQFP1008: the model gives others.</exception>
     public OrtValue Run(TokenBatch batch, CancellationToken cancellation)
     {
-        OrtValue logits = _session.Run(_feeds, batch, _facts.Logits, cancellation);
+        OrtValue logits = _session.Run(_feeds, batch, [_facts.Logits], cancellation)[0];
         if (logits.GetTensorTypeAndShape().Shape is [var rows, var length, _] && rows >= batch.Windows && length == batch.Length)
         {
             return logits;
