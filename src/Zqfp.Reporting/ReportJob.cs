@@ -7,8 +7,8 @@ using Zqfp.Quantization;
 namespace Zqfp.Reporting;
 
 /// <summary>
-/// Makes files for people and programs of what quantizing and measuring a model gave: one HTML page that needs no network and no other
-/// file, Markdown for the summary of a CI job, or both results as one JSON object.
+/// Makes files for people and programs of what quantizing and measuring a model gave, or several models side by side: one HTML page that
+/// needs no network and no other file, Markdown for the summary of a CI job, or all results as one JSON value.
 /// </summary>
 internal static class ReportJob
 {
@@ -28,19 +28,10 @@ internal static class ReportJob
     /// <exception cref="ZqfpException">ZQFP0011: a file is no result of this tool. ZQFP0002: the report cannot be written.</exception>
     public static void Write(ReportOptions options)
     {
-        QuantizeReport quantization = Read<QuantizeReport>(options.QuantizationPath, Quantize);
-        GateResult? gate = options.GatePath is null ? null : Read<GateResult>(options.GatePath, Gate);
-        Require(quantization.Layers.Count > 0 && quantization.Layers.All(layer => layer is not null), options.QuantizationPath, Quantize,
-            "There are no layers, or one is null.");
-        Require(quantization.Warnings.All(warning => warning is not null), options.QuantizationPath, Quantize, "A warning is null.");
-        Require(gate is null || (gate.Warnings.All(warning => warning is not null) && gate.Tasks.All(task => task is not null)
-                && gate.Comparison?.WorstWindows.All(window => window is not null) is not false),
-            options.GatePath!, Gate, "A warning, a task or a window is null.");
-        Require(gate?.Text is not { Float.WindowLosses.Count: 0 } && gate?.Float?.WindowLosses.Count == gate?.Quantized?.WindowLosses.Count,
-            options.GatePath!, Gate, "The windows of the two models are not the same, or none.");
-        (string Path, string Content)[] files = Render(options, quantization, gate);
-        string?[] inputs = [options.QuantizationPath, options.GatePath];
-        if (files.FirstOrDefault(file => inputs.OfType<string>().Any(input => RealPath.AreSame(input, file.Path))).Path is { } overwritten)
+        ReportedModel[] models = [.. options.Sources.Select(Read)];
+        (string Path, string Content)[] files = Render(options, models);
+        string[] inputs = [.. options.Sources.SelectMany(source => (string?[])[source.QuantizationPath, source.GatePath]).OfType<string>()];
+        if (files.FirstOrDefault(file => inputs.Any(input => RealPath.AreSame(input, file.Path))).Path is { } overwritten)
         {
             throw new ZqfpException("ZQFP0002", "The report would overwrite what it is made from. Choose another --output.", overwritten);
         }
@@ -66,28 +57,49 @@ internal static class ReportJob
         }
     }
 
+    private static ReportedModel Read(ReportSource source)
+    {
+        (string path, string? gatePath) = source;
+        QuantizeReport quantization = Read<QuantizeReport>(path, Quantize);
+        GateResult? gate = gatePath is null ? null : Read<GateResult>(gatePath, Gate);
+        Require(quantization.Layers.Count > 0 && quantization.Layers.All(layer => layer is not null), path, Quantize,
+            "There are no layers, or one is null.");
+        Require(quantization.Warnings.All(warning => warning is not null), path, Quantize, "A warning is null.");
+        Require(gate is null || (gate.Warnings.All(warning => warning is not null) && gate.Tasks.All(task => task is not null)
+                && gate.Comparison?.WorstWindows.All(window => window is not null) is not false),
+            gatePath!, Gate, "A warning, a task or a window is null.");
+        Require(gate?.Text is not { Float.WindowLosses.Count: 0 } && gate?.Float?.WindowLosses.Count == gate?.Quantized?.WindowLosses.Count,
+            gatePath!, Gate, "The windows of the two models are not the same, or none.");
+        return new ReportedModel(quantization, gate);
+    }
+
     /// <summary>The results come from files: whatever in them cannot be shown was not written by this tool.</summary>
-    private static (string Path, string Content)[] Render(ReportOptions options, QuantizeReport quantization, GateResult? gate)
+    private static (string Path, string Content)[] Render(ReportOptions options, ReportedModel[] models)
     {
         try
         {
-            return [.. options.OutputPaths.Select(path => (path, Render(path, quantization, gate)))];
+            return [.. options.OutputPaths.Select(path => (path, Render(path, models)))];
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException or OverflowException)
         {
-            throw NoResult(options.GatePath ?? options.QuantizationPath, gate is null ? Quantize : Gate, e.Message, e);
+            ReportSource first = options.Sources[0];
+            throw NoResult(first.GatePath ?? first.QuantizationPath, first.GatePath is null ? Quantize : Gate, e.Message, e);
         }
     }
 
-    private static string Render(string path, QuantizeReport quantization, GateResult? gate) =>
-        Path.GetExtension(path).ToLowerInvariant() switch
+    private static string Render(string path, ReportedModel[] models)
+    {
+        (QuantizeReport quantization, GateResult? gate) = models[0];
+        bool isOne = models.Length == 1;
+        return Path.GetExtension(path).ToLowerInvariant() switch
         {
-            ".html" or ".htm" => HtmlReport.Render(quantization, gate),
-            ".md" => MarkdownReport.Render(quantization, gate),
-            ".json" => JsonSerializer.Serialize(new { quantization, gate }, Json) + "\n",
+            ".html" or ".htm" => isOne ? HtmlReport.Render(quantization, gate) : ComparisonReport.RenderHtml(models),
+            ".md" => isOne ? MarkdownReport.Render(quantization, gate) : ComparisonReport.RenderMarkdown(models),
+            ".json" => JsonSerializer.Serialize<object>(isOne ? models[0] : models, Json) + "\n",
             _ => throw new ZqfpException(
                 "ZQFP0002", "What kind of report it is to be is said by the file's end: .html, .md or .json.", path),
         };
+    }
 
     private static T Read<T>(string path, string source)
         where T : class

@@ -108,7 +108,7 @@ public sealed class ReportJobTests : IDisposable
               "calibrationWindows": 96, "seconds": { "write": 1 }, "warnings": [] }
             """);
         string output = Path.Combine(_folder, "report.html");
-        ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPaths = [output] });
+        ReportJob.Write(new ReportOptions { Sources = [new(path, null)], OutputPaths = [output] });
 
         string page = File.ReadAllText(output);
         Assert.Contains("quantized weights", page, StringComparison.Ordinal);
@@ -148,7 +148,7 @@ public sealed class ReportJobTests : IDisposable
         File.WriteAllText(path, content);
         string output = Path.Combine(_folder, "report.html");
         ZqfpException error =
-            Assert.Throws<ZqfpException>(() => ReportJob.Write(new ReportOptions { QuantizationPath = path, OutputPaths = [output] }));
+            Assert.Throws<ZqfpException>(() => ReportJob.Write(new ReportOptions { Sources = [new(path, null)], OutputPaths = [output] }));
 
         Assert.Equal("ZQFP0011", error.Code);
         Assert.Contains("quantize --json", error.Message, StringComparison.Ordinal);
@@ -167,7 +167,7 @@ public sealed class ReportJobTests : IDisposable
             File.WriteAllText(gate, JsonSerializer.Serialize(wrong, JsonSerializerOptions.Web));
             ZqfpException error =
                 Assert.Throws<ZqfpException>(() => ReportJob.Write(
-                    new ReportOptions { QuantizationPath = quantize, GatePath = gate, OutputPaths = [Path.Combine(_folder, "r.html")] }));
+                    new ReportOptions { Sources = [new(quantize, gate)], OutputPaths = [Path.Combine(_folder, "r.html")] }));
             Assert.Equal(("ZQFP0011", gate), (error.Code, error.File));
         }
     }
@@ -179,7 +179,7 @@ public sealed class ReportJobTests : IDisposable
         string gate = Path.Combine(_folder, "gate.json");
         File.WriteAllText(quantize, JsonSerializer.Serialize(Quantization, JsonSerializerOptions.Web));
         File.WriteAllText(gate, JsonSerializer.Serialize(Gate, JsonSerializerOptions.Web));
-        var options = new ReportOptions { QuantizationPath = gate, GatePath = quantize, OutputPaths = [Path.Combine(_folder, "r.html")] };
+        var options = new ReportOptions { Sources = [new(gate, quantize)], OutputPaths = [Path.Combine(_folder, "r.html")] };
 
         ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(options));
         Assert.Equal(("ZQFP0011", gate), (error.Code, error.File));
@@ -194,7 +194,7 @@ public sealed class ReportJobTests : IDisposable
     {
         string path = Path.Combine(_folder, "quantize.json");
         File.WriteAllText(path, content);
-        var options = new ReportOptions { QuantizationPath = path, OutputPaths = [Path.Combine(_folder, "r.html")] };
+        var options = new ReportOptions { Sources = [new(path, null)], OutputPaths = [Path.Combine(_folder, "r.html")] };
 
         ZqfpException error = Assert.Throws<ZqfpException>(() => ReportJob.Write(options));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
@@ -240,7 +240,7 @@ public sealed class ReportJobTests : IDisposable
         File.WriteAllText(quantize, JsonSerializer.Serialize(Quantization, JsonSerializerOptions.Web));
         File.WriteAllText(gate, JsonSerializer.Serialize(Gate, JsonSerializerOptions.Web));
         string[] outputs = [Path.Combine(_folder, "out/r.html"), Path.Combine(_folder, "out/r.MD"), Path.Combine(_folder, "out/r.json")];
-        ReportJob.Write(new ReportOptions { QuantizationPath = quantize, GatePath = gate, OutputPaths = outputs });
+        ReportJob.Write(new ReportOptions { Sources = [new(quantize, gate)], OutputPaths = outputs });
 
         Assert.StartsWith("<!DOCTYPE html>", File.ReadAllText(outputs[0]), StringComparison.Ordinal);
         Assert.StartsWith("## model.onnx", File.ReadAllText(outputs[1]), StringComparison.Ordinal);
@@ -258,12 +258,52 @@ public sealed class ReportJobTests : IDisposable
             Assert.Throws<ZqfpException>(
                 () => ReportJob.Write(new ReportOptions
                 {
-                    QuantizationPath = quantize,
+                    Sources = [new(quantize, null)],
                     OutputPaths = [Path.Combine(_folder, "r.html"), Path.Combine(_folder, "r.pdf")],
                 }));
 
         Assert.Equal("ZQFP0002", error.Code);
         Assert.Equal(["quantize.json"], Directory.GetFiles(_folder).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public void Several_models_are_compared_in_a_table_by_size_and_a_drawing()
+    {
+        ReportedModel[] models =
+        [
+            new(Quantization with { Output = "a/big/model.onnx", QuantizedBytes = 9_000_000, Recipe = "<FP8>" }, Gate),
+            new(Quantization with { Output = "a/small/model.onnx", QuantizedBytes = 4_000_000 }, Gate with { Tasks = [] }),
+            new(Quantization with { Output = "a/unmeasured/model.onnx", QuantizedBytes = 6_000_000 }, null),
+        ];
+        string page = ComparisonReport.RenderHtml(models);
+
+        Assert.Equal(2, Regex.Count(page, "<circle class=\"point\""));
+        Assert.True(page.IndexOf(">small/model.onnx<td", StringComparison.Ordinal) < page.IndexOf(">big/model.onnx<td", StringComparison.Ordinal));
+        Assert.Contains("&lt;FP8&gt;", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("<FP8>", page, StringComparison.Ordinal);
+        Assert.DoesNotMatch("(src|href)=(?!\"data:,)|url\\(|https?:|<script|NaN", page);
+
+        string[] rows = [.. ComparisonReport.RenderMarkdown(models).Split('\n').Where(line => line.StartsWith('|'))];
+        Assert.Equal(2 + models.Length, rows.Length);
+        Assert.Single(rows.Select(row => row.Count(letter => letter == '|')).Distinct());
+        Assert.StartsWith("| small/model.onnx", rows[2].Replace("\\", "", StringComparison.Ordinal), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Models_measured_against_different_float_models_are_said_not_to_be_comparable()
+    {
+        GateResult other = Gate with { Float = Gate.Float! with { Perplexity = 5 } };
+        Assert.NotNull(ComparisonTable.Caution([new(Quantization, Gate), new(Quantization, other)]));
+        Assert.Null(ComparisonTable.Caution([new(Quantization, Gate), new(Quantization, Gate), new(Quantization, null)]));
+    }
+
+    [Fact]
+    public void Models_are_told_apart_by_their_folders_or_else_by_numbers()
+    {
+        ReportedModel[] models = [.. ((string[])["x/a/m.onnx", "y/a/m.onnx", "y/a/m.onnx"]).Select(
+            path => new ReportedModel(Quantization with { Output = path }, null))];
+        Assert.Equal(["x/a/m.onnx", "y/a/m.onnx (2)", "y/a/m.onnx (3)"], ReportedModel.Names(models));
+        Assert.Equal(["x/a/m.onnx", "y/a/m.onnx"], ReportedModel.Names(models[..2]));
     }
 
     private static QuantizeReport Quantization { get; } = new()

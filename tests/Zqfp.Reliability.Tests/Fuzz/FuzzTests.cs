@@ -151,12 +151,18 @@ public sealed class FuzzTests : IDisposable
         tokenizer.Decode(ids);
     }
 
-    private void Report(string quantization, string gate) => ReportJob.Write(new ReportOptions
+    /// <summary>A report of one model, and one that compares two.</summary>
+    private void Report(string quantization, string gate)
     {
-        QuantizationPath = quantization,
-        GatePath = gate,
-        OutputPaths = [.. ((string[])["html", "md", "json"]).Select(kind => Path.Combine(_folder, "report." + kind))],
-    });
+        for (int models = 1; models <= 2; models++)
+        {
+            ReportJob.Write(new ReportOptions
+            {
+                Sources = [.. Enumerable.Repeat(new ReportSource(quantization, gate), models)],
+                OutputPaths = [.. ((string[])["html", "md", "json"]).Select(kind => Path.Combine(_folder, "report." + kind))],
+            });
+        }
+    }
 
     private static void Read(string path)
     {
