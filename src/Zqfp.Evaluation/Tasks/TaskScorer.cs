@@ -45,6 +45,7 @@ internal sealed class TaskScorer(LanguageModel model, ModelFacts facts, IReadOnl
             first += batch.Length;
         }
 
+        BehindCache = scored.Count;
         _done = scored.Count;
         int[] order = [.. Enumerable.Range(0, requests.Count).Where(i => !scored.Contains(i)).OrderByDescending(i => requests[i].Ids.Length)];
         for (int first = 0; first < order.Length;)
@@ -60,6 +61,9 @@ internal sealed class TaskScorer(LanguageModel model, ModelFacts facts, IReadOnl
         progress(_done);
         return _scores;
     }
+
+    /// <summary>How many requests were scored behind a cache.</summary>
+    public int BehindCache { get; private set; }
 
     private int MostTokens => Math.Min(TokensPerBatch, OutputsPerBatch / model.OutputsPerToken);
 

@@ -25,7 +25,7 @@ public sealed class CachedScoringTests : IDisposable
         Family family = Family.All.Single(family => family.Name == name);
         ModelFacts facts = Write(FamilyGraph.Make(family, idiom, hasCache: idiom != Idiom.GenAi));
         Assert.Equal(2 * FamilyGraph.Blocks, facts.Caches.Count);
-        RequireSame(facts, 1e-4);
+        RequireSame(facts, 1e-4, behindCache: 20);
     }
 
     /// <summary>Positions that begin at 0 behind a cache make other logits: the cache is not used.</summary>
@@ -50,22 +50,25 @@ public sealed class CachedScoringTests : IDisposable
             tensor.RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>([.. values.Select(value => 4 * value)]));
         }
 
-        RequireSame(Write(model), 0);
+        RequireSame(Write(model), 0, behindCache: 0);
     }
 
-    private static void RequireSame(ModelFacts facts, double tolerance)
+    private static void RequireSame(ModelFacts facts, double tolerance, int behindCache)
     {
         TaskRequest[] requests = Requests(facts.Vocabulary!.Value);
-        RequestScore[] cached = Score(facts, requests);
-        RequestScore[] whole = Score(facts with { Caches = [] }, requests);
+        RequestScore[] cached = Score(facts, requests, behindCache);
+        RequestScore[] whole = Score(facts with { Caches = [] }, requests, behindCache: 0);
         Assert.All(whole.Zip(cached), pair => Assert.Equal(pair.First.LogLikelihood, pair.Second.LogLikelihood, tolerance));
         Assert.Equal(whole.Select(score => score.IsGreedy), cached.Select(score => score.IsGreedy));
     }
 
-    private static RequestScore[] Score(ModelFacts facts, TaskRequest[] requests)
+    private static RequestScore[] Score(ModelFacts facts, TaskRequest[] requests, int behindCache)
     {
         using var model = new LanguageModel(facts, threads: 2, remembers: true);
-        return new TaskScorer(model, facts, requests, threads: 2).Score(_ => { }, CancellationToken.None);
+        TaskScorer scorer = new(model, facts, requests, threads: 2);
+        RequestScore[] scores = scorer.Score(_ => { }, CancellationToken.None);
+        Assert.Equal(behindCache, scorer.BehindCache);
+        return scores;
     }
 
     /// <summary>Questions with choices of several lengths, and requests that have nothing in common with others.</summary>
