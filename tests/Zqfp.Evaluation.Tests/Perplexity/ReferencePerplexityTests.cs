@@ -79,9 +79,10 @@ public sealed class ReferencePerplexityTests : IDisposable
         string source = Repository.Reference("models/stories15m/dynamo-fp32/model.onnx");
         File.Copy(source, path);
         byte[] data = File.ReadAllBytes(source + ".data");
-        foreach (ref float weight in MemoryMarshal.Cast<byte, float>(data))
+        Span<float> weights = MemoryMarshal.Cast<byte, float>(data);
+        for (int i = 0; i < weights.Length; i++)
         {
-            weight = (float)(Half)weight;
+            weights[i] = (float)(Half)weights[i];
         }
 
         File.WriteAllBytes(path + ".data", data);
