@@ -90,7 +90,7 @@ public sealed class LinearLayerFinderTests
             .Node("MatMul", ["x", "w"], "logits").Model;
         using OnnxFile file = OnnxFile.Open(folder.Write("m.onnx", model));
         var graph = new GraphIndex(file.Graph, file.Path);
-        float[] weight = WeightReader.Read(file, graph, Assert.Single(LinearLayerFinder.Find(graph, "logits")));
+        float[] weight = WeightReader.Read(file, Assert.Single(LinearLayerFinder.Find(graph, "logits")));
         for (int n = 0; n < 3; n++)
         {
             for (int k = 0; k < 200; k++)
@@ -238,7 +238,7 @@ public sealed class LinearLayerFinderTests
         using var folder = new TemporaryFolder();
         using OnnxFile file = OnnxFile.Open(folder.Write("m.onnx", builder.Model));
         var graph = new GraphIndex(file.Graph, file.Path);
-        return WeightReader.Read(file, graph, Assert.Single(LinearLayerFinder.Find(graph, "logits")));
+        return WeightReader.Read(file, Assert.Single(LinearLayerFinder.Find(graph, "logits")));
     }
 
     private static IReadOnlyList<LinearLayer> Find(GraphBuilder builder) =>

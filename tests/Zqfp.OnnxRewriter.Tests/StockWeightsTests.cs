@@ -74,7 +74,7 @@ public sealed class StockWeightsTests
                 Nodes = [],
                 Input = "x",
                 Output = "y",
-                Weight = "w",
+                Source = new ConstantWeight(new TensorProto(), null, [], Transposed: false, TensorProto.Types.DataType.Float, ["w"]),
                 StoredInputMajor = false,
                 InFeatures = columns,
                 OutFeatures = rows,

@@ -29,7 +29,7 @@ internal static class ExpertLayers
                 Nodes = [node],
                 Input = node.Input[0],
                 Output = node.Output[0],
-                Weight = weight.Name,
+                Source = weight,
                 StoredInputMajor = isInputMajor,
                 InFeatures = (int)(isInputMajor ? first : second),
                 OutFeatures = (int)(isInputMajor ? second : first),

@@ -26,8 +26,14 @@ internal sealed record LinearLayer
     /// <summary>The value it makes, bias included.</summary>
     public required string Output { get; init; }
 
-    /// <summary>The constant that holds its weight, or the codes that are dequantized to it.</summary>
-    public required string Weight { get; init; }
+    /// <summary>Its weight as a constant, or the stack of which it is one matrix.</summary>
+    public required ConstantWeight Source { get; init; }
+
+    /// <summary>
+    /// The name of the constant that holds its weight, or the codes that are dequantized to it, or of the value that is computed from
+    /// constants.
+    /// </summary>
+    public string Weight => Source.Name;
 
     /// <summary>Whether the weight is stored [K, N], the way MatMul reads it, rather than [N, K].</summary>
     public required bool StoredInputMajor { get; init; }

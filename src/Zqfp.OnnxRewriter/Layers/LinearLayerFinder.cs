@@ -86,7 +86,7 @@ internal static class LinearLayerFinder
             Nodes = add is null ? [node] : [node, add],
             Input = node.Input[0],
             Output = last.Output[0],
-            Weight = weight.Name,
+            Source = weight,
             StoredInputMajor = storedInputMajor,
             InFeatures = (int)inFeatures,
             OutFeatures = (int)outFeatures,

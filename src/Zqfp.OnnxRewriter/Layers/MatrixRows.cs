@@ -18,8 +18,8 @@ internal sealed class MatrixRows(OnnxFile file, ConstantWeight weight, int rows,
         new(file, table.Weight, table.Rows, table.Columns, table.Weight.Transposed);
 
     /// <summary>The rows of a layer's weight [N, K].</summary>
-    public static MatrixRows Of(OnnxFile file, GraphIndex graph, LinearLayer layer) => new(
-        file, ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!, layer.OutFeatures, layer.InFeatures, layer.StoredInputMajor);
+    public static MatrixRows Of(OnnxFile file, LinearLayer layer) =>
+        new(file, layer.Source, layer.OutFeatures, layer.InFeatures, layer.StoredInputMajor);
 
     /// <summary>All rows, a few at a time.</summary>
     /// <param name="cancellation">Stops between two strips.</param>

@@ -15,8 +15,7 @@ internal static class SharedWeights
         Dictionary<(string Weight, bool StoredInputMajor), List<LinearLayer>> owners = [];
         foreach (LinearLayer layer in layers)
         {
-            ConstantWeight weight = WeightReader.Trace(graph, layer);
-            string identity = $"{weight.Identity(graph.SameData(weight.Name).First())}|{layer.Expert?.Number}";
+            string identity = $"{layer.Source.Identity(graph.SameData(layer.Weight).First())}|{layer.Expert?.Number}";
             if (!owners.TryGetValue((identity, layer.StoredInputMajor), out List<LinearLayer>? same))
             {
                 owners.Add((identity, layer.StoredInputMajor), same = []);

@@ -8,7 +8,7 @@ internal static class WeightReader
 
     /// <summary>The weight as float32 [N, K], row-major, whatever type and order it is stored in.</summary>
     /// <exception cref="ZqfpException">As <see cref="OnnxFile.Read"/>. ZQFP1013: it has 2^31 elements or more.</exception>
-    public static float[] Read(OnnxFile file, GraphIndex graph, LinearLayer layer)
+    public static float[] Read(OnnxFile file, LinearLayer layer)
     {
         long count = (long)layer.OutFeatures * layer.InFeatures;
         if (count > Array.MaxLength)
@@ -19,7 +19,7 @@ internal static class WeightReader
                 file.Path);
         }
 
-        var numbers = new WeightNumbers(file, Trace(graph, layer));
+        var numbers = new WeightNumbers(file, layer.Source);
         long first = (layer.Expert?.Number ?? 0) * count;
         float[] weight = new float[count];
         if (!layer.StoredInputMajor)
@@ -53,9 +53,4 @@ internal static class WeightReader
         new WeightNumbers(file, weight).Read(0, values);
         return values;
     }
-
-    /// <summary>The constant that a layer's weight is, or is a part of.</summary>
-    public static ConstantWeight Trace(GraphIndex graph, LinearLayer layer) => layer.Expert is null
-        ? ConstantWeight.Trace(graph, layer.Nodes[0].Input[1])!
-        : ConstantWeight.TraceStack(graph, layer.Nodes[0].Input[2])!;
 }

@@ -32,7 +32,7 @@ internal static class BudgetCandidates
         {
             LinearLayer owner = shared.First();
             LayerChoice choice = free.First(choice => choice.Layer.Name == owner.Name);
-            TensorProto weight = model.WeightOf(owner);
+            TensorProto weight = owner.Source.Tensor;
             return new BudgetUnit([.. shared], Candidates(choice, options.Profiles[0], file.Read(weight).ByteLength));
         })];
     }

@@ -91,7 +91,7 @@ internal sealed class SensitivityProbe
 
     private LayerErrors Errors(LinearLayer layer, BudgetUnit unit, ProbeMoments moments)
     {
-        float[] weight = WeightReader.Read(_file, _model.Graph, layer);
+        float[] weight = WeightReader.Read(_file, layer);
         double noise = moments.Noise(weight);
         QuantizationOptions recipe = _recipes[layer.Name] with
         {

@@ -44,7 +44,7 @@ internal sealed record Coverage
         foreach (LayerChoice choice in model.Choices)
         {
             string place = $"{model.Graph.SameData(choice.Layer.Weight).First()}|{choice.Layer.Expert?.Number}";
-            long bytes = model.BytesOf(file, choice.Layer);
+            long bytes = ModelLayers.BytesOf(file, choice.Layer);
             bool isQuantized = choice.FloatBecause is null;
             bool isBody = isQuantized || !(choice.Layer.IsHead || choice.Layer.IsTied || choice.IsLeftOut);
             if (!isQuantized)

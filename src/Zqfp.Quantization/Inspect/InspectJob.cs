@@ -25,7 +25,7 @@ internal static class InspectJob
         GraphIndex graph = model.Graph;
         InspectedLayer[] layers =
         [
-            .. model.Choices.Select(choice => Describe(file, model, choice, options.Profiles[0])),
+            .. model.Choices.Select(choice => Describe(file, choice, options.Profiles[0])),
             .. model.Overlooked.Select(product => Describe(file, product)),
         ];
         HashSet<string> weights = [.. model.ReplacedWeights()];
@@ -57,14 +57,14 @@ internal static class InspectJob
             .Sum(tensor => file.Read(tensor).ByteLength);
     }
 
-    private static InspectedLayer Describe(OnnxFile file, ModelLayers model, LayerChoice choice, EmissionProfile profile) => new()
+    private static InspectedLayer Describe(OnnxFile file, LayerChoice choice, EmissionProfile profile) => new()
     {
         Name = choice.Layer.Name,
         Module = choice.Layer.Module,
         Operator = choice.Layer.Nodes[0].OpType,
         Shape = [choice.Layer.OutFeatures, choice.Layer.InFeatures],
-        Type = TensorTypes.Name((DataType)model.WeightOf(choice.Layer).DataType),
-        Bytes = model.BytesOf(file, choice.Layer),
+        Type = TensorTypes.Name((DataType)choice.Layer.Source.Tensor.DataType),
+        Bytes = ModelLayers.BytesOf(file, choice.Layer),
         Experts = choice.Layer.Expert?.Count,
         Group = GroupOf(choice.Layer),
         QuantizedBytes = choice.FloatBecause is null ? QuantizedSize.Bytes(choice, profile) : null,

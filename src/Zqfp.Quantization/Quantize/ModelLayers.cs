@@ -1,6 +1,5 @@
 using Zqfp.Evaluation;
 using Zqfp.OnnxRewriter;
-using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.Quantization;
 
@@ -42,16 +41,12 @@ internal sealed record ModelLayers
             }
             : options;
 
-    /// <summary>The constant that holds a layer's weight, or the shape and type of what is computed from constants.</summary>
-    public TensorProto WeightOf(LinearLayer layer) => WeightReader.Trace(Graph, layer).Tensor;
-
     /// <summary>Bytes of a layer's weight as the model stores it, or would if it were not computed.</summary>
-    public long BytesOf(OnnxFile file, LinearLayer layer)
+    public static long BytesOf(OnnxFile file, LinearLayer layer)
     {
-        ConstantWeight weight = WeightReader.Trace(Graph, layer);
-        long bytes = weight.Computed is { } computed
+        long bytes = layer.Source.Computed is { } computed
             ? TensorTypes.ByteLength(computed.Type, computed.Count)
-            : file.Read(weight.Tensor).ByteLength;
+            : file.Read(layer.Source.Tensor).ByteLength;
         return bytes / (layer.Expert?.Count ?? 1);
     }
 
@@ -60,9 +55,9 @@ internal sealed record ModelLayers
     {
         HashSet<string> looked = [.. Vocabulary.Embeddings.SelectMany(table => Graph.SameData(table.Weight.Name))];
         HashSet<string> stays = [.. Choices.Where(choice => choice.FloatBecause is not null).SelectMany(
-            choice => WeightReader.Trace(Graph, choice.Layer).Constants.SelectMany(Graph.SameData))];
+            choice => choice.Layer.Source.Constants.SelectMany(Graph.SameData))];
         return Chosen.Select(choice => choice.Layer).Where(layer => !layer.IsTied || looked.Contains(layer.Weight))
-            .SelectMany(layer => WeightReader.Trace(Graph, layer).Constants)
+            .SelectMany(layer => layer.Source.Constants)
             .Concat(looked)
             .Where(name => !stays.Contains(name));
     }

@@ -205,7 +205,7 @@ internal sealed class QuantizationRun
             using StageInputs? input = _clock.Measure(
                 "calibrate",
                 () => calibration.Run(
-                    i, OptionsOf, layer => WeightReader.Read(_file, _model.Graph, layer), !isKept, RotationOf(stage.Input)));
+                    i, OptionsOf, layer => WeightReader.Read(_file, layer), !isKept, RotationOf(stage.Input)));
             Finish(stage, input, store);
         }
     }
@@ -259,7 +259,7 @@ internal sealed class QuantizationRun
     private QuantizedLayerResult Quantize(LayerWork work, StageInput? input, bool isLast = false)
     {
         LinearLayer layer = work.Layer;
-        float[] weight = WeightReader.Read(_file, _model.Graph, layer);
+        float[] weight = WeightReader.Read(_file, layer);
         QuantizationOptions options = work.Options with { MaxThreads = _options.Threads };
         QuantizeOptions stage = _model.OptionsFor(layer.Input, _options);
         int rotation = input?.Rotation ?? RotationChoice.Block(stage, layer.InFeatures);
@@ -362,5 +362,5 @@ internal sealed class QuantizationRun
         table.Name, table.Rows, table.Columns, _file.Read(table.Weight.Tensor).ByteLength, _model.Vocabulary.Bytes(table),
         ReferenceEquals(table, _model.Vocabulary.TiedEmbedding) ? _model.Vocabulary.TiedHead!.Name : null);
 
-    private long FloatBytes(LinearLayer layer) => _model.BytesOf(_file, layer);
+    private long FloatBytes(LinearLayer layer) => ModelLayers.BytesOf(_file, layer);
 }

@@ -16,9 +16,8 @@ internal static class TiedRows
             return false;
         }
 
-        ConstantWeight weight = ConstantWeight.Trace(graph, head.Nodes[0].Input[1])!;
-        bool isOnePlace = Identity(graph, weight) == Identity(graph, table.Weight) && head.StoredInputMajor == table.Weight.Transposed;
-        return isOnePlace || HaveSameNumbers(MatrixRows.Of(file, graph, head), MatrixRows.Of(file, table));
+        bool isOnePlace = Identity(graph, head.Source) == Identity(graph, table.Weight) && head.StoredInputMajor == table.Weight.Transposed;
+        return isOnePlace || HaveSameNumbers(MatrixRows.Of(file, head), MatrixRows.Of(file, table));
     }
 
     private static string Identity(GraphIndex graph, ConstantWeight weight) => weight.Identity(graph.SameData(weight.Name).First());

@@ -79,7 +79,7 @@ public sealed class ReferencePerplexityTests : IDisposable
         string source = Repository.Reference("models/stories15m/dynamo-fp32/model.onnx");
         File.Copy(source, path);
         byte[] data = File.ReadAllBytes(source + ".data");
-        Span<float> weights = MemoryMarshal.Cast<byte, float>(data);
+        Span<float> weights = MemoryMarshal.Cast<byte, float>(data.AsSpan());
         for (int i = 0; i < weights.Length; i++)
         {
             weights[i] = (float)(Half)weights[i];

@@ -1,4 +1,5 @@
 using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.Quantization.Tests;
@@ -90,7 +91,7 @@ public sealed class LayerStoreTests : IDisposable
             Nodes = [],
             Input = "x",
             Output = "y",
-            Weight = "w",
+            Source = new ConstantWeight(new TensorProto(), null, [], Transposed: false, TensorProto.Types.DataType.Float, ["w"]),
             StoredInputMajor = false,
             InFeatures = 4,
             OutFeatures = 2,

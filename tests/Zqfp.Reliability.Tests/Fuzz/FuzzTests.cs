@@ -100,7 +100,7 @@ public sealed class FuzzTests : IDisposable
             Nodes = [],
             Input = "x",
             Output = "y",
-            Weight = "w",
+            Source = new ConstantWeight(new TensorProto(), null, [], Transposed: false, TensorProto.Types.DataType.Float, ["w"]),
             StoredInputMajor = false,
             InFeatures = 4,
             OutFeatures = 2,
