@@ -21,12 +21,7 @@ internal static class PlanJob
     /// <exception cref="ZqfpException">What <see cref="QuantizeJob"/> would refuse before it begins.</exception>
     public static QuantizePlan Run(QuantizeOptions options, CancellationToken cancellation)
     {
-        options = options.InGenAiFolder();
-        if (options.Target == OutputTarget.GenAi)
-        {
-            options = options with { OutputPath = Path.Combine(options.OutputPath, Path.GetFileName(options.ModelPath)) };
-        }
-
+        options = options.Target == OutputTarget.GenAi ? GenAiFolderJob.Check(options) : options.InGenAiFolder();
         bool calibrates = QuantizeOptionRules.NeedsCalibration(options);
         bool isAssumed = calibrates && options.CalibrationPath is null;
         using OnnxFile file = OnnxFile.Open(options.ModelPath);

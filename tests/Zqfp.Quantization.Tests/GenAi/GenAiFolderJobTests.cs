@@ -176,6 +176,7 @@ public sealed class GenAiFolderJobTests : IDisposable
     private void AssertFails(string code, QuantizeOptions options)
     {
         Assert.Equal(code, Assert.Throws<ZqfpException>(() => QuantizeJob.Run(options, new SilentObserver(), CancellationToken.None)).Code);
+        Assert.Equal(code, Assert.Throws<ZqfpException>(() => PlanJob.Run(options, CancellationToken.None)).Code);
         Assert.False(Directory.Exists(Output));
     }
 
