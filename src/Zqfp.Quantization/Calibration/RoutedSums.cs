@@ -247,12 +247,9 @@ internal sealed class RoutedSums(
             }
 
             Hessian held = _held.ToHessian(tokens);
-            var all = new Hessian(_columns, tokens);
-            all.Add(fit);
-            all.Add(held);
             var targets = new StageTargets(fit, held, new PartedMoment(_fit.TakeBeside(0, tokens), _held.TakeBeside(0, tokens)),
                 new Dictionary<string, PartedMoment>());
-            return new StageInput(all, _meter.ToRange(all), _rotation, targets);
+            return new StageInput(null, _meter.ToRange(fit, held), _rotation, targets);
         }
 
         public void Dispose()

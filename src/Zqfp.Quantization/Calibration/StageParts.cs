@@ -95,13 +95,8 @@ internal sealed class StageParts : IDisposable
         int shifts = _hasShift ? 1 : 0;
         var targets = new StageTargets(fit, held, _hasShift ? Beside(0) : null,
             Enumerable.Range(0, _joined.Length).ToDictionary(i => _joined[i], i => Beside(shifts + i), StringComparer.Ordinal));
-
-        // The third matrix takes the place of the sums.
         Dispose();
-        var all = new Hessian(_columns, tokens);
-        all.Add(fit);
-        all.Add(held);
-        return new StageInput(all, _meter.ToRange(all), _rotation, targets);
+        return new StageInput(null, _meter.ToRange(fit, held), _rotation, targets);
     }
 
     public void Dispose()

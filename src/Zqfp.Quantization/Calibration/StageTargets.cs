@@ -12,15 +12,43 @@ namespace Zqfp.Quantization;
 internal sealed record StageTargets(Hessian Fit, Hessian Held, PartedMoment? Shift, IReadOnlyDictionary<string, PartedMoment> Outputs)
     : IDisposable
 {
+    private Hessian? _all;
+
+    /// <summary>
+    /// H of all windows. It is made when it is first asked for; for the last layer in the place of <see cref="Fit"/>, whose matrix of K x K
+    /// numbers is not held twice then.
+    /// </summary>
+    /// <param name="isLast">Whether no other layer needs the parts: they end.</param>
+    public Hessian TakeAll(bool isLast)
+    {
+        if (_all is null && isLast)
+        {
+            Fit.Add(Held);
+            _all = Fit;
+        }
+        else if (_all is null)
+        {
+            _all = new Hessian(Fit.Size, Fit.Tokens);
+            _all.Add(Fit);
+            _all.Add(Held);
+        }
+
+        if (isLast)
+        {
+            DisposeParts();
+        }
+
+        return _all;
+    }
+
     /// <summary>Moves a layer's weights to what reproduces its target.</summary>
     /// <param name="layer">The layer's name.</param>
     /// <param name="weights">W [rows, columns] in the basis of the input; changed where that lowers the held-out error.</param>
     /// <param name="rows">N.</param>
-    /// <param name="all">H of all windows.</param>
     /// <param name="isLast">Whether no other layer needs these moments: they end as soon as they are used.</param>
     /// <param name="workers">Who computes.</param>
     /// <returns>The ridge chosen, infinity where the weights stayed.</returns>
-    public double Move(string layer, float[] weights, int rows, Hessian all, bool isLast, Workers workers)
+    public double Move(string layer, float[] weights, int rows, bool isLast, Workers workers)
     {
         PartedMoment? outputs = Outputs.GetValueOrDefault(layer);
         double ridge = Choose(weights, rows, outputs, workers);
@@ -35,12 +63,7 @@ internal sealed record StageTargets(Hessian Fit, Hessian Held, PartedMoment? Shi
             gap.Add(held);
         }
 
-        if (isLast)
-        {
-            Dispose();
-        }
-
-        return FloatTarget.Apply(weights, all, gap, ridge, workers) ? ridge : double.PositiveInfinity;
+        return FloatTarget.Apply(weights, TakeAll(isLast), gap, ridge, workers) ? ridge : double.PositiveInfinity;
     }
 
     private double Choose(float[] weights, int rows, PartedMoment? outputs, Workers workers)
@@ -67,7 +90,17 @@ internal sealed record StageTargets(Hessian Fit, Hessian Held, PartedMoment? Shi
 
     public void Dispose()
     {
-        Fit.Dispose();
+        DisposeParts();
+        _all?.Dispose();
+    }
+
+    private void DisposeParts()
+    {
+        if (!ReferenceEquals(Fit, _all))
+        {
+            Fit.Dispose();
+        }
+
         Held.Dispose();
         Shift?.Dispose();
         foreach (PartedMoment moment in Outputs.Values)

@@ -46,7 +46,7 @@ internal static class MemoryEstimate
                 slice = Math.Max(slice, SliceWeights(graph, beside));
             }
 
-            // Two half Hessians while they grow, and for targets the cross moments of both parts; then three whole ones.
+            // Two half Hessians while they grow, and for targets the cross moments of both parts; then whole ones.
             long widestLayer = sizeof(float) * columns * stage.Layers.Max(layer => (long)layer.OutFeatures);
             long joined = plan.JoinsOf(stage).Values.Sum(join => 2L * sizeof(float) * columns * join.Bias.Length);
             long moments = !hasTargets || tokens == 0 ? 0 : joined + (plan.JoinsOf(stage).Count < stage.Layers.Count ? 2 * square : 0);
@@ -55,9 +55,11 @@ internal static class MemoryEstimate
                 : slice + (Math.Min(SliceRunner.TokensAtOnce, tokens) * widest * sizeof(float) * LiveRows)
                     + (moments > 0 ? square + moments : square / 2);
 
-            // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes; the targets the gaps of both parts.
+            // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes; the targets the gaps of both parts,
+            // and H in parts, beside which H of all is needed where another layer follows.
+            long parts = stage.Layers.Count > 1 ? 2 : 1;
             long quantizing = square + (square / 2) + (2 * widestLayer)
-                + (moments > 0 ? moments + (2 * square) + (square / 2) + (2 * widestLayer) : 0);
+                + (moments > 0 ? moments + (parts * square) + (square / 2) + (2 * widestLayer) : 0);
             peak = Math.Max(peak, results + kept.Bytes + exact.Bytes + Math.Max(running, quantizing));
             results += stage.Layers.Sum(layer => QuantizedSize.Bytes(choices[layer.Name]));
             kept.Remove(stage);

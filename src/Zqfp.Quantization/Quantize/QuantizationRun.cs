@@ -269,15 +269,11 @@ internal sealed class QuantizationRun
         }
 
         options = input is { IsUnseen: true } ? QuantizeOptionRules.WithoutCalibration(options) : options;
-        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, input.Hessian!, isLast,
+        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, isLast,
             Workers.Of(_options.Threads, _cancellation)) ?? double.PositiveInfinity;
-        if (isLast)
-        {
-            input?.Targets?.Dispose();
-        }
-
+        Hessian? hessian = input?.Targets?.TakeAll(isLast) ?? input?.Hessian;
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures,
-            input?.Hessian, options, _cancellation);
+            hessian, options, _cancellation);
         QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, stage.Activations,
             rotation, _options.IsSimulated, _file.Path)
             with
