@@ -5,7 +5,7 @@ using static Zqfp.Reporting.HtmlText;
 
 namespace Zqfp.Reporting;
 
-/// <summary>Each model a dot: the size of its files across, the increase of perplexity upwards with its interval. Lower left is better.</summary>
+/// <summary>Each model a dot: the size of its files across, the increase of perplexity upwards. Lower left is better.</summary>
 internal static class ComparisonPlot
 {
     private const int Width = 760;
@@ -62,8 +62,8 @@ internal static class ComparisonPlot
                 $"<line class=\"interval\" x1=\"{X(size):F1}\" x2=\"{X(size):F1}\" y1=\"{Y(interval.Low):F1}\" "
                 + $"y2=\"{Y(interval.High):F1}\"/><circle class=\"point\" cx=\"{X(size):F1}\" cy=\"{Y(increase):F1}\" r=\"5\"><title>"
                 + $"{Escape(name)}: {Megabytes(size * 1e6)}, {SignedPercent.Fixed(increase)}</title></circle><text class=\"strong\" "
-                + $"x=\"{X(size) + (isFarRight ? -10 : 10):F1}\" y=\"{Y(increase) - 8:F1}\" text-anchor=\"{(isFarRight ? "end" : "start")}\">"
-                + $"{Escape(name)}</text>\n");
+                + $"x=\"{X(size) + (isFarRight ? -10 : 10):F1}\" y=\"{Y(increase) - 8:F1}\" "
+                + $"text-anchor=\"{(isFarRight ? "end" : "start")}\">{Escape(name)}</text>\n");
         }
 
         page.Append("</svg></div>\n");

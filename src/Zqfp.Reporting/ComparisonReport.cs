@@ -15,9 +15,9 @@ internal static class ComparisonReport
         var table = ComparisonTable.Of(models, names);
         var page = new StringBuilder();
         page.Append(CultureInfo.InvariantCulture,
-            $"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<link "
-            + $"rel=\"icon\" href=\"data:,\">\n<title>{models.Count} quantized models</title>\n<style>\n{HtmlStyle.Css}\n</style>\n<h1>"
-            + $"{models.Count} quantized models</h1>\n");
+            $"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+            + $"content=\"width=device-width\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{models.Count} quantized models</title>\n"
+            + $"<style>\n{HtmlStyle.Css}\n</style>\n<h1>{models.Count} quantized models</h1>\n");
         if (ComparisonTable.Caution(models) is { } caution)
         {
             page.Append(CultureInfo.InvariantCulture, $"<p class=\"failed\">{caution}</p>\n");

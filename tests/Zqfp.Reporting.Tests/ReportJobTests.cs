@@ -218,7 +218,7 @@ public sealed class ReportJobTests : IDisposable
         Assert.StartsWith("## model.onnx: the gate passed\n", text, StringComparison.Ordinal);
         Assert.Contains("| perplexity | 4.000 | 4.200 | +5 % |\n", text, StringComparison.Ordinal);
         Assert.Contains("| size | 1.0 MB | 0.3 MB | -70 % |\n", text, StringComparison.Ordinal);
-        Assert.Contains("| `<odd> & \\| 'layer` | 8 x 4 | 2 | 4.50 | 75.0 % |\n", text, StringComparison.Ordinal);
+        Assert.Contains("| `<odd> & \u00A6 'layer` | 8 x 4 | 2 | 4.50 | 75.0 % |\n", text, StringComparison.Ordinal);
         Assert.Contains("| 1 | 4 | 1.5000 | 1.5976 | +0.0976 |\n", text, StringComparison.Ordinal);
     }
 
@@ -278,7 +278,8 @@ public sealed class ReportJobTests : IDisposable
         string page = ComparisonReport.RenderHtml(models);
 
         Assert.Equal(2, Regex.Count(page, "<circle class=\"point\""));
-        Assert.True(page.IndexOf(">small/model.onnx<td", StringComparison.Ordinal) < page.IndexOf(">big/model.onnx<td", StringComparison.Ordinal));
+        int place(string name) => page.IndexOf($">{name}/model.onnx<td", StringComparison.Ordinal);
+        Assert.True(place("small") < place("big"));
         Assert.Contains("&lt;FP8&gt;", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<FP8>", page, StringComparison.Ordinal);
         Assert.DoesNotMatch("(src|href)=(?!\"data:,)|url\\(|https?:|<script|NaN", page);

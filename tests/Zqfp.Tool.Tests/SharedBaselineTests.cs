@@ -51,7 +51,8 @@ public sealed class SharedBaselineTests : IDisposable
         string model = Repository.Path("samples/ModelProject/model/model.onnx");
         return
         [
-            "gate", Path.Combine(_models, "model.onnx"), "--against", model, "--text", Repository.Path("samples/ModelProject/data/tinystories-evaluation.txt"),
+            "gate", Path.Combine(_models, "model.onnx"), "--against", model,
+            "--text", Repository.Path("samples/ModelProject/data/tinystories-evaluation.txt"),
             "--tokenizer", Repository.Path("samples/ModelProject/model/tokenizer.json"), "--window", "32", "--windows", "2",
             "--cache", Path.Combine(_folder, "cache"), "--baseline", baseline, "--baseline-name", name, "--update-baseline",
         ];

@@ -3,7 +3,7 @@ using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.Evaluation;
 
-/// <summary>A cache that a model reads, and the output in which it gives it back with the keys or values of the tokens it was run on.</summary>
+/// <summary>A cache that a model reads, and the output that is this cache with the keys or values of the run's tokens behind it.</summary>
 /// <param name="Input">The input.</param>
 /// <param name="Output">The output.</param>
 internal sealed record CacheLink(string Input, string Output)

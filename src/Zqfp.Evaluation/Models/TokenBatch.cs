@@ -12,10 +12,10 @@ internal sealed record TokenBatch(int[] Ids, int Windows, int Length)
     /// <summary>Numbers of output of a batch at most: 1 GiB in float32.</summary>
     private const int OutputsPerBatch = 1 << 28;
 
-    /// <summary>Number of tokens that stand before each window and were run already: their keys and values are in the model's cache.</summary>
+    /// <summary>Tokens that stand before each window and were run already: their keys and values are in the model's cache.</summary>
     public int Past { get; init; }
 
-    /// <summary>These keys and values; null where there are none, or whoever runs the batch feeds them. Not disposed with the batch.</summary>
+    /// <summary>These keys and values, which stay the caller's; null where there are none, or it feeds them itself.</summary>
     public ContextCache? Context { get; init; }
 
     /// <summary>The ids of one window.</summary>

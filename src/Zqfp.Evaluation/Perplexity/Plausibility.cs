@@ -44,7 +44,8 @@ internal static class Plausibility
                 quantizedPath);
         }
 
-        if (RealPath.AreSame(floatPath, quantizedPath) || (isReferenceQuantized && isQuantized && AreEqual(floatPath, quantizedPath, cancellation)))
+        if (RealPath.AreSame(floatPath, quantizedPath)
+            || (isReferenceQuantized && isQuantized && AreEqual(floatPath, quantizedPath, cancellation)))
         {
             throw new ZqfpException("ZQFP1017",
                 $"The model is gated against itself, or a copy of itself ('{floatPath}'), so there is no loss to measure. Name the float "

@@ -47,7 +47,8 @@ internal sealed class TaskScorer(LanguageModel model, ModelFacts facts, IReadOnl
 
         BehindCache = scored.Count;
         _done = scored.Count;
-        int[] order = [.. Enumerable.Range(0, requests.Count).Where(i => !scored.Contains(i)).OrderByDescending(i => requests[i].Ids.Length)];
+        int[] order = [.. Enumerable.Range(0, requests.Count).Where(i => !scored.Contains(i))
+            .OrderByDescending(i => requests[i].Ids.Length)];
         for (int first = 0; first < order.Length;)
         {
             int length = facts.FixedWindow ?? (requests[order[first]].Ids.Length - 1);
@@ -89,7 +90,7 @@ internal sealed class TaskScorer(LanguageModel model, ModelFacts facts, IReadOnl
     /// <summary>Tokens of the longest request behind its first <paramref name="past"/>.</summary>
     private int Behind(IReadOnlyList<int> batch, int past) => batch.Max(i => requests[i].Ids.Length) - 1 - past;
 
-    /// <summary>Runs what all requests of a context begin with once, as far as the shortest context of the batch goes, then the rest.</summary>
+    /// <summary>Runs what the requests of a context begin with, as far as the batch's shortest context goes, once; then the rest.</summary>
     private void ScoreBehind(SharedContext[] contexts, Action<int> progress, CancellationToken cancellation)
     {
         int past = contexts.Min(context => context.Length);
@@ -109,7 +110,7 @@ internal sealed class TaskScorer(LanguageModel model, ModelFacts facts, IReadOnl
         }
     }
 
-    /// <summary>Whether the model gives the same scores where its cache is not used, so that it is one that goes on as is believed.</summary>
+    /// <summary>Whether the model gives the same score where its cache is not used, so that it goes on as is believed.</summary>
     private bool AgreesWithoutCache(SharedContext context, CancellationToken cancellation)
     {
         int[] one = [context.Requests[0]];

@@ -4,8 +4,8 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
-/// A value that depends on constants alone: one of them, or what nodes make of them, such as a part of a fused weight or a scaled one. Shape
-/// and type are known from the structure; numbers are computed when they are asked for.
+/// A value that depends on constants alone: one of them, or what nodes make of them, such as a part of a fused weight or a scaled one.
+/// Shape and type are known from the structure; numbers are computed when they are asked for.
 /// </summary>
 /// <param name="Dims">The shape.</param>
 /// <param name="Type">The element type.</param>

@@ -42,7 +42,7 @@ internal sealed record ConstantView(ConstantValue Source, long First, IReadOnlyL
         };
     }
 
-    /// <summary>A constant seen as one of the shape that both factors of an operator with broadcasting have; null where it does not fit.</summary>
+    /// <summary>A constant repeated to the shape that an operator with broadcasting gives; null where it does not fit.</summary>
     public static ConstantView? Broadcast(ConstantValue value, IReadOnlyList<long> shape) =>
         Whole(value, value.Dims).ExpandedTo(shape) is { } view && view.Dims.SequenceEqual(shape) ? view : null;
 
@@ -208,7 +208,8 @@ internal sealed record ConstantView(ConstantValue Source, long First, IReadOnlyL
 
     private ConstantView With(long[][] places) => this with { Places = places, Dims = [.. places.Select(axis => (long)axis.Length)] };
 
-    private static int? Axis(long axis, int rank) => (axis < 0 ? axis + rank : axis) is >= 0 and var place && place < rank ? (int)place : null;
+    private static int? Axis(long axis, int rank) =>
+        (axis < 0 ? axis + rank : axis) is >= 0 and var place && place < rank ? (int)place : null;
 
     private static bool Has(NodeProto node, int input) => node.Input.ElementAtOrDefault(input) is { Length: > 0 };
 

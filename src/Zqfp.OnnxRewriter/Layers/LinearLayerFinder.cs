@@ -50,8 +50,9 @@ internal static class LinearLayerFinder
         bool isGemm = node.OpType == "Gemm" && node.Domain.Length == 0;
         bool isMatMul = node.OpType == "MatMul" && node.Domain.Length == 0;
         if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight
-            || QuantizedNames.IsPart(weight.Name))
+            || QuantizedNames.IsPart(weight.Name) || ConstantValue.Of(graph, node.Input[0]) is not null)
         {
+            // A product of two constants is a part of a weight that is computed from them.
             return null;
         }
 

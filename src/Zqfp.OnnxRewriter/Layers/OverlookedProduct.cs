@@ -32,7 +32,8 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
         HashSet<NodeProto> live = Reachability.Ancestors(graph, [logits], stop: _ => false);
         NodeProto[] products =
         [
-            .. graph.Nodes.Where(node => ProductNode.Is(node) && !taken.Contains(node) && WeightsOf(graph, node).Any())
+            .. graph.Nodes.Where(node => ProductNode.Is(node) && !taken.Contains(node) && WeightsOf(graph, node).Any()
+                && !node.Output.Any(output => ConstantValue.Of(graph, output) is not null))
         ];
         HashSet<string> outputs = [.. layers.Select(layer => layer.Output), .. products.SelectMany(node => node.Output)];
         HashSet<NodeProto> afterLast = Reachability.Ancestors(graph, [logits], outputs.Contains);

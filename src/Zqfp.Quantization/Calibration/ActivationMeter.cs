@@ -37,12 +37,13 @@ internal sealed class ActivationMeter(int columns)
     public bool HasSeenAny => _tokens.Exists(largest => largest != 0);
 
     /// <summary>What was seen.</summary>
-    /// <param name="parts">The Hessian of the same tokens, one or more, all finite, in one part or more: its diagonal has the squares.</param>
+    /// <param name="parts">The Hessian of the same tokens, one or more, all finite, in parts: its diagonal has the squares.</param>
     public ActivationRange ToRange(params Hessian[] parts)
     {
         float[] tokens = [.. _tokens.Order()];
         float[] channels = [.. _channels.Select(MathF.Abs).Order()];
-        double squares = Enumerable.Range(0, columns).Sum(i => (double)parts.Aggregate(0f, (sum, part) => sum + part.Row(i)[i])) / (2.0 * columns);
+        double squares = Enumerable.Range(0, columns).Sum(i => (double)parts.Aggregate(0f, (sum, part) => sum + part.Row(i)[i]))
+            / (2.0 * columns);
         return new ActivationRange(tokens[^1], Quantile(tokens, Tail), Quantile(tokens, 0.5), Quantile(tokens, 1 - Tail),
             (float)Math.Sqrt(squares), Quantile(channels, 0.5));
     }

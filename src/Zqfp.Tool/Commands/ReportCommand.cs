@@ -14,7 +14,10 @@ internal static class ReportCommand
             Arity = ArgumentArity.OneOrMore,
         };
         var command = new Command(
-            "report", "Make a self-contained HTML page, or Markdown, of what quantizing and measuring gave, of one model or several") { quantization };
+            "report", "Make a self-contained HTML page, or Markdown, of what quantizing and measuring gave, of one model or several")
+        {
+            quantization,
+        };
         var options = new CommandOptions(command, OptionCommands.Report);
         command.Validators.Add(result =>
         {
@@ -22,7 +25,8 @@ internal static class ReportCommand
             int gates = result.GetResult(options["--gate"])?.Tokens.Count ?? 0;
             if (gates > 0 && gates != models)
             {
-                result.AddError($"There are {models} quantizations and {gates} gates: give each its own --gate, in the same order, or none.");
+                result.AddError(
+                    $"There are {models} quantizations and {gates} gates: give each its own --gate, in the same order, or none.");
             }
         });
         HelpText.Extend(command, HelpText.Examples(

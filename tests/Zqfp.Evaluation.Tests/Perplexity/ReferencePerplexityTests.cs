@@ -12,7 +12,7 @@ public sealed class ReferencePerplexityTests : IDisposable
     private const string Golden = "golden/perplexity.json";
     private const double Tolerance = 5e-4;
 
-    /// <summary>The reference's stories15m had weights rounded to float16: with them, also a text that it has never seen the like of.</summary>
+    /// <summary>The reference's stories15m had weights rounded to float16: with them the perplexities are equal on any text.</summary>
     private const double SameWeightsTolerance = 1e-5;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;

@@ -36,7 +36,8 @@ public sealed class ConstantValueTests : IDisposable
             value = Apply(Operators[((seed * 5) + i) % Operators.Length], value, ShapeOf(value));
         }
 
-        _graph.Node.Add(new NodeProto { OpType = "Cast", Input = { value }, Output = { "y" }, Attribute = { Int("to", (long)DataType.Float) } });
+        _graph.Node.Add(
+            new NodeProto { OpType = "Cast", Input = { value }, Output = { "y" }, Attribute = { Int("to", (long)DataType.Float) } });
         _graph.Output.Add(new ValueInfoProto
         {
             Name = "y",
@@ -77,7 +78,8 @@ public sealed class ConstantValueTests : IDisposable
         switch (op)
         {
             case "Transpose":
-                return Node("Transpose", [value], Ints("perm", [.. Enumerable.Range(0, rank).OrderBy(_ => _random.Next()).Select(i => (long)i)]));
+                long[] order = [.. Enumerable.Range(0, rank).OrderBy(_ => _random.Next()).Select(i => (long)i)];
+                return Node("Transpose", [value], Ints("perm", order));
             case "Slice" when rank > 0 && dims[axis] > 1:
                 return Node("Slice", [value, Integers(1), Integers(int.MaxValue), Integers(axis - rank)]);
             case "SliceBack" when rank > 0:

@@ -19,7 +19,8 @@ public sealed class FormTests : IDisposable
     public static TheoryData<string> Forms => new("FusedMatMul", "Einsum", "EinsumTransposed", "EinsumHeads", "Conv",
         "LeadingOne", "Gemm", "Function", "Sparse", "Left", "FusedTransA", "FusedLeft", "EinsumEllipsis", "EinsumImplicit",
         "EinsumHeadsFirst", "EinsumJoinsHeads", "EinsumUpper", "Conv2D", "GemmBias[]", "GemmBias[1,1]", "GemmBias[1,N]", "GemmBias[N]",
-        "GemmLeft", "Identity", "Squeeze", "NoNames", "Split", "Slice", "Concat", "Scaled", "EinsumMiddle");
+        "GemmLeft", "Identity", "Squeeze", "NoNames", "Split", "Slice", "Concat", "Scaled", "Adapter",
+        "EinsumMiddle");
 
     [Theory]
     [MemberData(nameof(Forms))]
@@ -31,6 +32,15 @@ public sealed class FormTests : IDisposable
         Assert.Equal(Layers, report.Layers.Count);
         Assert.Equal(1, report.Coverage!.BodyShare);
         Assert.DoesNotContain(report.Warnings, warning => warning.Code == "ZQFP2105");
+        Assert.InRange(model.Compare(report.Output).LargestDifference, 0, 1e-5);
+    }
+
+    [Fact]
+    public void The_product_that_makes_a_part_of_a_weight_is_no_layer_and_a_layer_left_out_reads_the_same_weight()
+    {
+        GraphCase model = Case(graph => Spell(graph, "Adapter"));
+        Assert.Equal(Layers + 1, model.Inspect().Coverage.Weights);
+        QuantizeReport report = model.Quantize(model.Exact with { Selection = new LayerSelection { Exclude = ["*q_proj*"] } });
         Assert.InRange(model.Compare(report.Output).LargestDifference, 0, 1e-5);
     }
 
@@ -364,6 +374,16 @@ public sealed class FormTests : IDisposable
             case "Scaled":
                 return [Make("Mul", [Constant(w, [.. values.Select(value => value / 2)], inner, outer), Constant($"{w}.scale", [2])],
                     $"{w}.scaled"), Make("MatMul", [x, $"{w}.scaled"], y)];
+            case "Adapter":
+                float[] adapter = [.. Enumerable.Range(0, (int)outer).Select(column => 0.25f * (column % 3))];
+                return
+                [
+                    Make("MatMul", [Constant($"{w}.B", [.. Enumerable.Repeat(0.5f, (int)inner)], inner, 1),
+                        Constant($"{w}.A", adapter, 1, outer)], $"{w}.BA"),
+                    Make("Add", [Constant(w, [.. values.Select((value, i) => value - (0.5f * adapter[i % outer]))], inner, outer),
+                        $"{w}.BA"], $"{w}.sum"),
+                    Make("MatMul", [x, $"{w}.sum"], y),
+                ];
             case "EinsumMiddle":
                 float[] middle = new float[values.Length];
                 for (int i = 0; i < values.Length; i++)
