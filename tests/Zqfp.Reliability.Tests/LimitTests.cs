@@ -94,9 +94,9 @@ public sealed class LimitTests
     [UnixFact]
     public void Little_memory_is_an_error_and_leaves_nothing()
     {
-        using var trial = new Trial();
         foreach (string heap in (string[])["0x2000000", "0x1000000", "0x800000"])
         {
+            using var trial = new Trial();
             using Tool tool = Tool.Start(new Dictionary<string, string> { ["DOTNET_GCHeapHardLimit"] = heap }, [], trial.Quantize());
             ToolResult result = tool.Finish();
             Assert.True(result.IsCoded, $"{heap}: {result.ExitCode} {result.Error}");

@@ -56,7 +56,11 @@ public sealed class BenchJobTests : IDisposable
 
         BenchResult result = Run(new BenchOptions
         {
-            ModelPath = TinyDecoder.Write(_folder), Prompt = 4, Tokens = 1, Rounds = 1, Device = ZqfpDevice.Auto,
+            ModelPath = TinyDecoder.Write(_folder),
+            Prompt = 4,
+            Tokens = 1,
+            Rounds = 1,
+            Device = ZqfpDevice.Auto,
         });
         Assert.Equal("cpu", result.Device);
     }
