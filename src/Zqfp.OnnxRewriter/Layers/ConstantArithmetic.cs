@@ -7,14 +7,17 @@ namespace Zqfp.OnnxRewriter;
 /// Numbers computed from those of other constants: joined ones, scaled ones, sums with the product of two thin factors. Computed in float32
 /// and rounded to the element type, as an operator of that type rounds its result.
 /// </summary>
-/// <param name="Operator">The operator.</param>
+/// <param name="Node">The node.</param>
 /// <param name="Inputs">What it reads.</param>
 /// <param name="Axis">The dimension that is joined.</param>
 /// <param name="Dims">The shape.</param>
-internal sealed record ConstantArithmetic(string Operator, IReadOnlyList<ConstantValue> Inputs, int Axis, IReadOnlyList<long> Dims)
+internal sealed record ConstantArithmetic(NodeProto Node, IReadOnlyList<ConstantValue> Inputs, int Axis, IReadOnlyList<long> Dims)
     : ConstantValue(Dims, Inputs[0].Type)
 {
     public override IEnumerable<string> Leaves => Inputs.SelectMany(input => input.Leaves);
+
+    public override IEnumerable<NodeProto> Products =>
+        [.. Inputs.SelectMany(input => input.Products), .. Node.OpType == "MatMul" ? [Node] : (NodeProto[])[]];
 
     /// <summary>Whether <paramref name="node"/> is one of these operators.</summary>
     public static bool IsKnown(NodeProto node) => (node.OpType, node.Input.Count) switch
@@ -35,12 +38,12 @@ internal sealed record ConstantArithmetic(string Operator, IReadOnlyList<Constan
 
         long axis = Attributes.Int(node, "axis", 0);
         axis = axis < 0 ? axis + inputs[0].Dims.Count : axis;
-        return Shape(node.OpType, inputs, axis) is { } dims ? new ConstantArithmetic(node.OpType, inputs, (int)axis, dims) : null;
+        return Shape(node.OpType, inputs, axis) is { } dims ? new ConstantArithmetic(node, inputs, (int)axis, dims) : null;
     }
 
     public override float[] Numbers(OnnxFile file)
     {
-        float[] numbers = Operator switch
+        float[] numbers = Node.OpType switch
         {
             "Concat" => Joined(file),
             "MatMul" => Product(file),
@@ -134,7 +137,7 @@ internal sealed record ConstantArithmetic(string Operator, IReadOnlyList<Constan
     {
         float[] numbers = ConstantView.Broadcast(Inputs[0], Dims)!.Numbers(file);
         float[] other = Inputs.Count > 1 ? ConstantView.Broadcast(Inputs[1], Dims)!.Numbers(file) : [];
-        switch (Operator)
+        switch (Node.OpType)
         {
             case "Mul":
                 TensorPrimitives.Multiply(numbers, other, numbers);

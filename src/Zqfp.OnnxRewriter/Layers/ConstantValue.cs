@@ -20,6 +20,9 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
     /// <summary>The constants that it is computed from.</summary>
     public abstract IEnumerable<string> Leaves { get; }
 
+    /// <summary>The products among the nodes that compute it.</summary>
+    public abstract IEnumerable<NodeProto> Products { get; }
+
     /// <summary>The numbers in float32, row-major.</summary>
     /// <exception cref="ZqfpException">As <see cref="OnnxFile.Read"/>.</exception>
     public abstract float[] Numbers(OnnxFile file);
@@ -81,6 +84,8 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
     private sealed record StoredConstant(string Name, TensorProto Tensor) : ConstantValue([.. Tensor.Dims], (DataType)Tensor.DataType)
     {
         public override IEnumerable<string> Leaves => [Name];
+
+        public override IEnumerable<NodeProto> Products => [];
 
         public override float[] Numbers(OnnxFile file)
         {

@@ -16,6 +16,8 @@ internal sealed record ConstantView(ConstantValue Source, long First, IReadOnlyL
 {
     public override IEnumerable<string> Leaves => Source.Leaves;
 
+    public override IEnumerable<NodeProto> Products => Source.Products;
+
     /// <summary>Whether <paramref name="node"/> may make a view of its first input.</summary>
     public static bool IsKnown(NodeProto node) =>
         node.Input.Count > 0 && node.OpType is "Transpose" or "Slice" or "Split" or "Gather" or "Expand" or "Reshape" or "Squeeze"

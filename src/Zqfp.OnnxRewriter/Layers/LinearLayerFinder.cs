@@ -27,8 +27,13 @@ internal static class LinearLayerFinder
             }
         }
 
-        return MarkHeads(graph, found, logits);
+        HashSet<NodeProto> parts = PartsOf(found);
+        return MarkHeads(graph, [.. found.Where(layer => !parts.Contains(layer.Nodes[0]))], logits);
     }
+
+    /// <summary>Products of constants that the weights of layers are computed by: they are no layers themselves.</summary>
+    public static HashSet<NodeProto> PartsOf(IEnumerable<LinearLayer> layers) =>
+        new(layers.SelectMany(layer => layer.Source.Computed?.Products ?? []), ReferenceEqualityComparer.Instance);
 
     /// <summary>
     /// The node's name, or its output's; a number behind it where another layer has it. An unnamed node does not take a named one's name.
@@ -50,9 +55,8 @@ internal static class LinearLayerFinder
         bool isGemm = node.OpType == "Gemm" && node.Domain.Length == 0;
         bool isMatMul = node.OpType == "MatMul" && node.Domain.Length == 0;
         if (!(isGemm || isMatMul) || node.Input.Count < 2 || ConstantWeight.Trace(graph, node.Input[1]) is not { } weight
-            || QuantizedNames.IsPart(weight.Name) || ConstantValue.Of(graph, node.Input[0]) is not null)
+            || QuantizedNames.IsPart(weight.Name))
         {
-            // A product of two constants is a part of a weight that is computed from them.
             return null;
         }
 

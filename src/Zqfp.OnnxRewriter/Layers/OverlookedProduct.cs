@@ -29,11 +29,11 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
         GraphIndex graph, IReadOnlyList<LinearLayer> layers, string logits, IReadOnlyList<FunctionProto> functions)
     {
         HashSet<NodeProto> taken = new(layers.SelectMany(layer => layer.Nodes), ReferenceEqualityComparer.Instance);
+        taken.UnionWith(LinearLayerFinder.PartsOf(layers));
         HashSet<NodeProto> live = Reachability.Ancestors(graph, [logits], stop: _ => false);
         NodeProto[] products =
         [
-            .. graph.Nodes.Where(node => ProductNode.Is(node) && !taken.Contains(node) && WeightsOf(graph, node).Any()
-                && !node.Output.Any(output => ConstantValue.Of(graph, output) is not null))
+            .. graph.Nodes.Where(node => ProductNode.Is(node) && !taken.Contains(node) && WeightsOf(graph, node).Any())
         ];
         HashSet<string> outputs = [.. layers.Select(layer => layer.Output), .. products.SelectMany(node => node.Output)];
         HashSet<NodeProto> afterLast = Reachability.Ancestors(graph, [logits], outputs.Contains);

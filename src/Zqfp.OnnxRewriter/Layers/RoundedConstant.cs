@@ -1,3 +1,4 @@
+using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;
@@ -8,6 +9,8 @@ namespace Zqfp.OnnxRewriter;
 internal sealed record RoundedConstant(ConstantValue Source, DataType Type) : ConstantValue(Source.Dims, Type)
 {
     public override IEnumerable<string> Leaves => Source.Leaves;
+
+    public override IEnumerable<NodeProto> Products => Source.Products;
 
     public override float[] Numbers(OnnxFile file)
     {
