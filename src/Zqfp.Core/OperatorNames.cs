@@ -12,29 +12,32 @@ internal static class OperatorNames
     /// <summary>The domain's version in a model's opset imports.</summary>
     public const int DomainVersion = 1;
 
-    /// <summary><c>(X) -> Xq, Sx</c>: FP8 codes and one scale per token.</summary>
+    /// <summary><c>(X, A?) -> Xq, Sx, Z?</c>: FP8 codes and one scale per token, and A's product with the codes.</summary>
     public const string QuantizeTokens = "QuantizeTokens";
 
-    /// <summary><c>(X, gain, skip?, shift?) -> Xq, Sx, sum?</c>: QuantizeTokens of the RMS or layer norm of X, or of X + skip.</summary>
+    /// <summary><c>(X, gain, skip?, shift?, A?) -> Xq, Sx, sum?, Z?</c>: QuantizeTokens of the RMS or layer norm of X (+ skip).</summary>
     public const string NormQuantizeTokens = "NormQuantizeTokens";
 
-    /// <summary><c>(gate, up?) -> Xq, Sx</c>: QuantizeTokens of SiLU(gate) times up; without up, the halves of gate are the two.</summary>
+    /// <summary><c>(gate, up?, A?) -> Xq, Sx, Z?</c>: QuantizeTokens of SiLU(gate) times up; without up, of gate's halves.</summary>
     public const string GateQuantizeTokens = "GateQuantizeTokens";
 
-    /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?) -> Y</c>: FP4 weights under power-of-two group scales, FP8 activations.</summary>
+    /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?, Z?) -> Y</c>: FP4 weights under power-of-two group scales, FP8 activations.</summary>
     public const string MatMulW4A8 = "MatMulW4A8";
 
-    /// <summary><c>(Xq, Sx, W, Scales, bias?, A?, B?) -> Y</c>: FP4 weights under unconstrained group scales, FP8 activations.</summary>
+    /// <summary><c>(Xq, Sx, W, Scales, bias?, A?, B?, Z?) -> Y</c>: FP4 weights under free group scales, FP8 activations.</summary>
     public const string MatMulW4A8Scaled = "MatMulW4A8Scaled";
 
     /// <summary><c>(X, W, E, S, bias?, A?, B?) -> Y</c>: FP4 weights under power-of-two group scales, activations as they are.</summary>
     public const string MatMulW4A16 = "MatMulW4A16";
 
-    /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?) -> Y</c>: FP8 weights under power-of-two group scales, FP8 activations.</summary>
+    /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?, Z?) -> Y</c>: FP8 weights under power-of-two group scales, FP8 activations.</summary>
     public const string MatMulW8A8 = "MatMulW8A8";
 
     /// <summary><c>(X, W, E, S, bias?, A?, B?) -> Y</c>: FP8 weights under power-of-two group scales, activations as they are.</summary>
     public const string MatMulW8A16 = "MatMulW8A16";
+
+    /// <summary>Kernels take so many rows of A at once: what is given to an operator that quantizes is a multiple of it.</summary>
+    public const int RankStep = 8;
 
     /// <summary>What stands before the name of a product in that of its form for experts.</summary>
     public const string ExpertPrefix = "Expert";

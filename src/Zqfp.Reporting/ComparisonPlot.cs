@@ -18,14 +18,10 @@ internal static class ComparisonPlot
     /// <summary>Adds the drawing, where two models or more were measured on a text.</summary>
     public static void Append(StringBuilder page, IReadOnlyList<ReportedModel> models, IReadOnlyList<string> names)
     {
-        (string Name, double Size, double Increase, Interval Interval)[] points =
+        (string Name, double Size, Comparison Measured)[] points =
         [
             .. models.Zip(names).Where(one => one.First.Gate?.Text is not null).Select(one => (
-                one.Second,
-                one.First.Quantization.QuantizedBytes / 1e6,
-                one.First.Gate!.Text!.Comparison.PerplexityIncrease,
-                one.First.Gate.Text.Comparison.IncreaseInterval ?? new Interval(
-                    one.First.Gate.Text.Comparison.PerplexityIncrease, one.First.Gate.Text.Comparison.PerplexityIncrease))),
+                one.Second, one.First.Quantization.QuantizedBytes / 1e6, one.First.Gate!.Text!.Comparison)),
         ];
         if (points.Length < 2)
         {
@@ -33,7 +29,8 @@ internal static class ComparisonPlot
         }
 
         (double left, double right) = Wider(points.Min(point => point.Size), points.Max(point => point.Size));
-        (double low, double high) = Wider(Math.Min(0, points.Min(point => point.Interval.Low)), points.Max(point => point.Interval.High));
+        (double low, double high) = Wider(
+            Math.Min(0, points.Min(point => point.Measured.IncreaseEnds().Low)), points.Max(point => point.Measured.IncreaseEnds().High));
         double X(double size) => Left + ((Width - Left - Right) * (size - left) / (right - left));
         double Y(double increase) => Top + ((Height - Top - Bottom) * (high - increase) / (high - low));
         page.Append(CultureInfo.InvariantCulture,
@@ -55,8 +52,9 @@ internal static class ComparisonPlot
 
         page.Append(CultureInfo.InvariantCulture,
             $"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 6}\" text-anchor=\"middle\">MB</text>\n");
-        foreach ((string name, double size, double increase, Interval interval) in points)
+        foreach ((string name, double size, Comparison measured) in points)
         {
+            (double increase, Interval interval) = (measured.PerplexityIncrease, measured.IncreaseEnds());
             bool isFarRight = X(size) > Width * 2 / 3;
             page.Append(CultureInfo.InvariantCulture,
                 $"<line class=\"interval\" x1=\"{X(size):F1}\" x2=\"{X(size):F1}\" y1=\"{Y(interval.Low):F1}\" "

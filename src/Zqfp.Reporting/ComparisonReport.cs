@@ -8,16 +8,13 @@ namespace Zqfp.Reporting;
 /// <summary>Several quantized models side by side: profiles, presets or recipes of one float model.</summary>
 internal static class ComparisonReport
 {
-    /// <summary>The page. It has no script and asks for nothing.</summary>
+    /// <summary>The page.</summary>
     public static string RenderHtml(IReadOnlyList<ReportedModel> models)
     {
         string[] names = ReportedModel.Names(models);
         var table = ComparisonTable.Of(models, names);
-        var page = new StringBuilder();
-        page.Append(CultureInfo.InvariantCulture,
-            $"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-            + $"content=\"width=device-width\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{models.Count} quantized models</title>\n"
-            + $"<style>\n{HtmlStyle.Css}\n</style>\n<h1>{models.Count} quantized models</h1>\n");
+        string title = $"{models.Count} quantized models";
+        StringBuilder page = HtmlPage.Begin(title).Append(CultureInfo.InvariantCulture, $"<h1>{title}</h1>\n");
         if (ComparisonTable.Caution(models) is { } caution)
         {
             page.Append(CultureInfo.InvariantCulture, $"<p class=\"failed\">{caution}</p>\n");
@@ -33,7 +30,7 @@ internal static class ComparisonReport
                 (cell, i) => $"<td class=\"{(i > 1 ? "n" : "name")}\">{Escape(cell)}"))).Append("</tr>\n");
         }
 
-        return page.Append("</table></div>\n</html>\n").ToString();
+        return HtmlPage.End(page.Append("</table></div>\n"));
     }
 
     /// <summary>The table for the summary of a CI job.</summary>

@@ -9,15 +9,11 @@ namespace Zqfp.Reporting;
 /// <summary>The page: the verdict and its figures, loss, bytes, layers, activations, and how it was made.</summary>
 internal static class HtmlReport
 {
-    /// <summary>The whole file. It has no script and asks for nothing, the icon that browsers look for included.</summary>
+    /// <summary>The whole file.</summary>
     public static string Render(QuantizeReport quantization, GateResult? gate)
     {
         string model = Path.GetFileName(quantization.Output);
-        var page = new StringBuilder();
-        page.Append(CultureInfo.InvariantCulture,
-            $"<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-            + $"content=\"width=device-width\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{Escape(model)}: "
-            + $"quantized</title>\n<style>\n{HtmlStyle.Css}\n</style>\n");
+        StringBuilder page = HtmlPage.Begin($"{model}: quantized");
         page.Append(CultureInfo.InvariantCulture, $"<h1>{Escape(model)}</h1>\n<p class=\"soft\">{Escape(quantization.Recipe)}</p>\n");
         if (gate is not null)
         {
@@ -41,7 +37,7 @@ internal static class HtmlReport
         LayerSection.Append(page, quantization.Layers);
         ActivationSection.Append(page, quantization.Layers);
         AppendMaking(page, quantization, gate);
-        return page.Append("</html>\n").ToString();
+        return HtmlPage.End(page);
     }
 
     private static void AppendCards(StringBuilder page, QuantizeReport quantization, GateResult? gate)

@@ -30,7 +30,7 @@ internal static class LossSection
         const int Height = 74;
         const int Line = 34;
         double increase = gate.Comparison.PerplexityIncrease;
-        Interval interval = gate.Comparison.IncreaseInterval ?? new Interval(increase, increase);
+        Interval interval = gate.Comparison.IncreaseEnds();
         double low = Math.Min(0, interval.Low);
         double high = Math.Max(Math.Max(interval.High, maxIncrease ?? 0), low + 1e-4);
         high += 0.12 * (high - low);

@@ -42,7 +42,7 @@ public sealed class ChangedInputTests
             string trace = $"Trial {i}: {Path.GetFileName(changed)}, change {kind} at report {report}";
             try
             {
-                QuantizeJob.Run(Options(trial), observer, CancellationToken.None);
+                QuantizeJob.Run(trial.QuantizeOptions, observer, CancellationToken.None);
             }
             catch (ZqfpException e)
             {
@@ -54,7 +54,7 @@ public sealed class ChangedInputTests
 
             // What was kept belongs to the content of its key: the next run, over whichever content is there, gives that content's model.
             Reset(trial, random.Next(2) == 0 ? model : otherModel, random.Next(2) == 0 ? text : otherText, keepsWork: true);
-            QuantizeJob.Run(Options(trial), new Observer(), CancellationToken.None);
+            QuantizeJob.Run(trial.QuantizeOptions, new Observer(), CancellationToken.None);
             Assert.True(trial.OutputIsOneOf(right), $"{trace}: a poisoned work folder.");
             Assert.Empty(trial.Strays());
         }
@@ -68,11 +68,11 @@ public sealed class ChangedInputTests
         using var trial = new Trial();
         byte[] model = File.ReadAllBytes(trial.Model);
         byte[] other = OtherModel(model);
-        QuantizeJob.Run(Options(trial) with { WorkFolder = null }, new Observer(), CancellationToken.None);
+        QuantizeJob.Run(trial.QuantizeOptions with { WorkFolder = null }, new Observer(), CancellationToken.None);
         double[] right = [.. ((byte[][])[model, other]).Select(content =>
         {
             File.WriteAllBytes(trial.Model, content);
-            return GateJob.Run(Gate(trial, cached: false), new Observer(), CancellationToken.None).Float!.Perplexity;
+            return GateJob.Run(trial.GateOptions with { CacheFolder = null }, new Observer(), CancellationToken.None).Float!.Perplexity;
         })];
         Assert.NotEqual(right[0], right[1]);
         int refused = 0;
@@ -94,7 +94,7 @@ public sealed class ChangedInputTests
             });
             try
             {
-                double measured = GateJob.Run(Gate(trial, cached: true), observer, CancellationToken.None).Float!.Perplexity;
+                double measured = GateJob.Run(trial.GateOptions, observer, CancellationToken.None).Float!.Perplexity;
                 Assert.Contains(measured, right);
             }
             catch (ZqfpException)
@@ -104,9 +104,9 @@ public sealed class ChangedInputTests
 
             // From the cache or not: the figures of the content that is there.
             File.WriteAllBytes(trial.Model, model);
-            Assert.Equal(right[0], GateJob.Run(Gate(trial, cached: true), new Observer(), CancellationToken.None).Float!.Perplexity);
+            Assert.Equal(right[0], GateJob.Run(trial.GateOptions, new Observer(), CancellationToken.None).Float!.Perplexity);
             File.WriteAllBytes(trial.Model, other);
-            Assert.Equal(right[1], GateJob.Run(Gate(trial, cached: true), new Observer(), CancellationToken.None).Float!.Perplexity);
+            Assert.Equal(right[1], GateJob.Run(trial.GateOptions, new Observer(), CancellationToken.None).Float!.Perplexity);
             Directory.Delete(trial.Cache, recursive: true);
         }
 
@@ -119,7 +119,7 @@ public sealed class ChangedInputTests
         using var trial = new Trial();
         byte[] model = File.ReadAllBytes(trial.Model);
         byte[] other = OtherModel(model);
-        QuantizeJob.Run(Options(trial) with { WorkFolder = null }, new Observer(), CancellationToken.None);
+        QuantizeJob.Run(trial.QuantizeOptions with { WorkFolder = null }, new Observer(), CancellationToken.None);
         var options = new VerifyOptions
         {
             ReferencePath = trial.Model,
@@ -158,7 +158,7 @@ public sealed class ChangedInputTests
         byte[] model = FuzzSeeds.WithExternalData(File.ReadAllBytes(trial.Model), out byte[] data);
         string weights = Path.Combine(trial.Folder, "weights");
         File.WriteAllBytes(trial.Model, model);
-        QuantizeOptions options = Options(trial) with
+        QuantizeOptions options = trial.QuantizeOptions with
         {
             CalibrationPath = null,
             WorkFolder = null,
@@ -263,7 +263,7 @@ public sealed class ChangedInputTests
     private static byte[] Quantized(Trial trial, byte[] model, byte[] text)
     {
         Reset(trial, model, text);
-        QuantizeJob.Run(Options(trial) with { WorkFolder = null }, new Observer(), CancellationToken.None);
+        QuantizeJob.Run(trial.QuantizeOptions with { WorkFolder = null }, new Observer(), CancellationToken.None);
         return trial.OutputBytes!;
     }
 
@@ -297,26 +297,4 @@ public sealed class ChangedInputTests
             }
         }
     }
-
-    private static QuantizeOptions Options(Trial trial) => new()
-    {
-        ModelPath = trial.Model,
-        OutputPath = trial.Output,
-        CalibrationPath = trial.Calibration,
-        Window = Trial.Window,
-        Windows = 4,
-        WorkFolder = trial.Work,
-        Threads = 1,
-    };
-
-    private static GateOptions Gate(Trial trial, bool cached) => new()
-    {
-        ModelPath = trial.Output,
-        FloatModelPath = trial.Model,
-        TextPath = trial.Evaluation,
-        Window = Trial.Window,
-        Windows = 4,
-        CacheFolder = cached ? trial.Cache : null,
-        Threads = 1,
-    };
 }

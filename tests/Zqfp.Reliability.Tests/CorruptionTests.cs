@@ -42,7 +42,7 @@ public sealed class CorruptionTests
     public void A_run_with_damaged_layers_gives_the_same_bytes_and_says_so()
     {
         using var trial = new Trial();
-        QuantizeOptions options = Options(trial);
+        QuantizeOptions options = trial.QuantizeOptions;
         QuantizeJob.Run(options, new Observer(), CancellationToken.None);
         byte[] expected = trial.OutputBytes!;
         int trials = Effort.Trials(3);
@@ -75,18 +75,8 @@ public sealed class CorruptionTests
     public void A_gate_with_damaged_measurements_gives_the_same_figures()
     {
         using var trial = new Trial();
-        QuantizeJob.Run(Options(trial), new Observer(), CancellationToken.None);
-        var options = new GateOptions
-        {
-            ModelPath = trial.Output,
-            FloatModelPath = trial.Model,
-            TextPath = trial.Evaluation,
-            Window = Trial.Window,
-            Windows = 4,
-            CacheFolder = trial.Cache,
-            Divergence = true,
-            Threads = 1,
-        };
+        QuantizeJob.Run(trial.QuantizeOptions, new Observer(), CancellationToken.None);
+        GateOptions options = trial.GateOptions with { Divergence = true };
         string expected = GateJob.Run(options, new Observer(), CancellationToken.None).Summary;
         int trials = Effort.Trials(3);
         for (int i = 0; i < trials; i++)
@@ -105,17 +95,6 @@ public sealed class CorruptionTests
 
         Effort.Report($"gates with damaged measurements: {trials}; 0 used");
     }
-
-    private static QuantizeOptions Options(Trial trial) => new()
-    {
-        ModelPath = trial.Model,
-        OutputPath = trial.Output,
-        CalibrationPath = trial.Calibration,
-        Window = Trial.Window,
-        Windows = 4,
-        WorkFolder = trial.Work,
-        Threads = 1,
-    };
 
     private static IEnumerable<(string Path, string Kind, string Key)> Files(TemporaryFolder folder)
     {

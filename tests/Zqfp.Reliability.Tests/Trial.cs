@@ -1,3 +1,6 @@
+using Zqfp.Evaluation;
+using Zqfp.Quantization;
+
 namespace Zqfp.Reliability.Tests;
 
 /// <summary>A folder with a small model, an output and a work folder, and what quantizing that model gives.</summary>
@@ -53,6 +56,30 @@ internal sealed class Trial : IDisposable
         "gate", Output, "--against", Model, "--text", Evaluation, "--window", $"{Window}", "--windows", "4", "--max-increase", "100%",
         "--threads", "1", .. more,
     ];
+
+    /// <summary>The options of that command, for a run in this process, with the work folder.</summary>
+    public QuantizeOptions QuantizeOptions => new()
+    {
+        ModelPath = Model,
+        OutputPath = Output,
+        CalibrationPath = Calibration,
+        Window = Window,
+        Windows = 4,
+        WorkFolder = Work,
+        Threads = 1,
+    };
+
+    /// <summary>The options of a gate without limits.</summary>
+    public GateOptions GateOptions => new()
+    {
+        ModelPath = Output,
+        FloatModelPath = Model,
+        TextPath = Evaluation,
+        Window = Window,
+        Windows = 4,
+        CacheFolder = Cache,
+        Threads = 1,
+    };
 
     /// <summary>What lies in the output's folder besides the output.</summary>
     public string[] Strays() => Directory.Exists(OutputFolder)

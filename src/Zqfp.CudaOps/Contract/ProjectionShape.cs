@@ -6,9 +6,6 @@ namespace Zqfp.CudaOps;
 /// <param name="Output">Position of Z.</param>
 internal readonly record struct ProjectionShape(int Rank, int Columns, int Output)
 {
-    /// <summary>Rows of A that kernels take at once.</summary>
-    public const int RankStep = 8;
-
     /// <summary>A as a parameter.</summary>
     public static OrtParameter Factor { get; } = new("A", OrtElementType.Undefined, Optional: true);
 
@@ -38,9 +35,10 @@ internal readonly record struct ProjectionShape(int Rank, int Columns, int Outpu
         }
 
         ReadOnlySpan<long> shape = factor.Shape;
-        return shape.Length == 2 && shape[0] > 0 && shape[0] % RankStep == 0
+        return shape.Length == 2 && shape[0] > 0 && shape[0] % OperatorNames.RankStep == 0
             ? new ProjectionShape(checked((int)shape[0]), checked((int)shape[1]), output)
-            : throw new ZqfpException("ZQFP4006", $"A must be [R, K] with R a multiple of {RankStep}; it is {Require.Text(shape)}.");
+            : throw new ZqfpException(
+                "ZQFP4006", $"A must be [R, K] with R a multiple of {OperatorNames.RankStep}; it is {Require.Text(shape)}.");
     }
 
     /// <summary>Checks that tokens fit and makes Z; absent where nothing is projected.</summary>

@@ -117,10 +117,10 @@ internal readonly ref struct MatMulConstants
     {
         if (hasProjections)
         {
-            if (a.IsPresent || b.Shape.Length != 2 || b.Shape[1] % ProjectionShape.RankStep != 0)
+            if (a.IsPresent || b.Shape.Length != 2 || b.Shape[1] % OperatorNames.RankStep != 0)
             {
                 throw new ZqfpException("ZQFP4006",
-                    $"With Z, A is left out and B is [N, R], R a multiple of {ProjectionShape.RankStep}; B is {Require.Text(b.Shape)}.");
+                    $"With Z, A is left out and B is [N, R], R a multiple of {OperatorNames.RankStep}; B is {Require.Text(b.Shape)}.");
             }
 
             Require.Shape(b, "B", "[N, R]", rows, b.Shape[1]);

@@ -20,7 +20,7 @@ internal static class GateJob
         ModelFacts reference = ModelFacts.Read(options.FloatModelPath, options.Logits);
         ModelFacts facts = ModelFacts.Read(options.ModelPath, options.Logits);
         EvaluationCache.RequireSameVocabulary(facts, reference);
-        Plausibility.RequireRoles(options.FloatModelPath, options.ModelPath, observer, cancellation);
+        Plausibility.RequireRoles(reference, facts, observer, cancellation);
         GatedText? text = options.TextPath is { } path ? Evaluate(options, cache, path, facts, reference, observer, cancellation) : null;
         Comparison? regression = text is null ? null : AgainstBaseline(options, baseline, text);
         var asked = new TaskOptions(Measuring(options, options.ModelPath) with { AgainstPath = options.FloatModelPath }, options.Tasks);

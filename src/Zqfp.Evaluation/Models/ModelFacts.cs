@@ -13,6 +13,10 @@ namespace Zqfp.Evaluation;
 /// </param>
 internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize, bool IsRewritten)
 {
+    private static readonly string[] QuantizedOperators =
+        ["DequantizeLinear", "MatMulInteger", "QLinearMatMul", "ConvInteger", "QLinearConv", "DynamicQuantizeMatMul",
+            "MatMulNBits", "MatMulBnb4", "QMoE", "GatherBlockQuantized"];
+
     /// <summary>
     /// Reads the facts from the model's structure, of a model whose data files are whole: ONNX Runtime would say less about one that is
     /// not.
@@ -81,8 +85,13 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
             HasSharedCache = isFused && past > 0,
             Caches = past == 0 ? CacheLink.Find(graph) : [],
             FixedBatchBehindContext = isFused ? 1 : null,
+            IsQuantized = file.Envelope.MetadataProps.Any(entry => entry.Key == ModelProperties.LayersKey && entry.Value != "0")
+                || file.Graph.Node.Any(node => node.Domain == OperatorNames.Domain || QuantizedOperators.Contains(node.OpType)),
         };
     }
+
+    /// <summary>Whether it has a quantized layer, as far as its operators or this project's property tell.</summary>
+    public bool IsQuantized { get; private init; }
 
     /// <summary>What the model's file was before it was read.</summary>
     public FileStamp Stamp { get; private init; }

@@ -32,6 +32,9 @@ internal sealed record Comparison
     /// <summary>How far the predictions are apart; null where the two models were not run side by side.</summary>
     public Divergence? Divergence { get; init; }
 
+    /// <summary>The ends of <see cref="IncreaseInterval"/> for a drawing: the increase itself where there is none.</summary>
+    public Interval IncreaseEnds() => IncreaseInterval ?? new Interval(PerplexityIncrease, PerplexityIncrease);
+
     /// <summary>Compares two evaluations of the same windows.</summary>
     /// <exception cref="ArgumentException">The windows are not the same.</exception>
     public static Comparison Of(EvaluationResult reference, EvaluationResult model, Divergence? divergence = null)

@@ -1,15 +1,10 @@
 using System.Globalization;
-using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Evaluation;
 
 /// <summary>Says what cannot be right of a measurement: results of models in the wrong roles, and results worse than guessing.</summary>
 internal static class Plausibility
 {
-    private static readonly string[] QuantizedOperators =
-        ["DequantizeLinear", "MatMulInteger", "QLinearMatMul", "ConvInteger", "QLinearConv", "DynamicQuantizeMatMul",
-            "MatMulNBits", "MatMulBnb4", "QMoE", "GatherBlockQuantized"];
-
     /// <summary>
     /// Warns (ZQFP1019) where perplexity is above the number of tokens that the model knows, which guessing each of them alike would give.
     /// </summary>
@@ -33,11 +28,10 @@ internal static class Plausibility
     /// <exception cref="ZqfpException">
     /// ZQFP1017: the gated model has no quantized layer, or both are the same. ZQFP1018: the float model has them instead.
     /// </exception>
-    public static void RequireRoles(string floatPath, string quantizedPath, IJobObserver observer, CancellationToken cancellation)
+    public static void RequireRoles(ModelFacts reference, ModelFacts gated, IJobObserver observer, CancellationToken cancellation)
     {
-        bool isQuantized = IsQuantized(quantizedPath);
-        bool isReferenceQuantized = IsQuantized(floatPath);
-        if (!isQuantized && isReferenceQuantized)
+        (string floatPath, string quantizedPath) = (reference.Path, gated.Path);
+        if (!gated.IsQuantized && reference.IsQuantized)
         {
             throw new ZqfpException("ZQFP1018",
                 $"The model that is gated has no quantized layer, and the float model '{floatPath}' has: the two seem to be swapped.",
@@ -45,7 +39,7 @@ internal static class Plausibility
         }
 
         if (RealPath.AreSame(floatPath, quantizedPath)
-            || (isReferenceQuantized && isQuantized && AreEqual(floatPath, quantizedPath, cancellation)))
+            || (reference.IsQuantized && gated.IsQuantized && AreEqual(floatPath, quantizedPath, cancellation)))
         {
             throw new ZqfpException("ZQFP1017",
                 $"The model is gated against itself, or a copy of itself ('{floatPath}'), so there is no loss to measure. Name the float "
@@ -53,14 +47,14 @@ internal static class Plausibility
                 quantizedPath);
         }
 
-        if (!isQuantized)
+        if (!gated.IsQuantized)
         {
             throw new ZqfpException("ZQFP1017",
                 "The model that is gated has no quantized layer, so there is no loss to measure. Name the model that quantizing wrote.",
                 quantizedPath);
         }
 
-        if (isReferenceQuantized)
+        if (reference.IsQuantized)
         {
             observer.Warn(new Diagnostic("ZQFP1023", DiagnosticSeverity.Warning,
                 "The model compared with is quantized too, so the increase is what this model loses beyond that one, not beyond the float "
@@ -78,12 +72,5 @@ internal static class Plausibility
             && left.Zip(right).All(pair => new FileInfo(pair.First).Length == new FileInfo(pair.Second).Length)
             && ContentHash.OfModel(one, new InputFiles(), cancellation).SequenceEqual(
                 ContentHash.OfModel(other, new InputFiles(), cancellation));
-    }
-
-    private static bool IsQuantized(string path)
-    {
-        using OnnxFile file = OnnxFile.Open(path);
-        return file.Envelope.MetadataProps.Any(entry => entry.Key == ModelProperties.LayersKey && entry.Value != "0")
-            || file.Graph.Node.Any(node => node.Domain == OperatorNames.Domain || QuantizedOperators.Contains(node.OpType));
     }
 }

@@ -54,7 +54,7 @@ internal sealed class TaskScorer(LanguageModel model, ModelFacts facts, IReadOnl
             int length = facts.FixedWindow ?? (requests[order[first]].Ids.Length - 1);
             int[] batch = order[first..Math.Min(order.Length, first + (facts.FixedBatch ?? Math.Max(1, MostTokens / length)))];
             progress(_done);
-            Score(batch, length, context: null, cancellation).CopyTo(_scores, batch);
+            Keep(batch, Score(batch, length, context: null, cancellation));
             _done += batch.Length;
             first += batch.Length;
         }
@@ -105,7 +105,7 @@ internal sealed class TaskScorer(LanguageModel model, ModelFacts facts, IReadOnl
             progress(_done);
             using ContextCache context = read.Continue([.. part.Select(one => one.Context)]);
             int[] batch = [.. part.Select(one => one.Request)];
-            Score(batch, Behind(batch, past), context, cancellation).CopyTo(_scores, batch);
+            Keep(batch, Score(batch, Behind(batch, past), context, cancellation));
             _done += batch.Length;
         }
     }
@@ -160,16 +160,12 @@ internal sealed class TaskScorer(LanguageModel model, ModelFacts facts, IReadOnl
 
         return results;
     }
-}
 
-/// <summary>Puts results where they belong.</summary>
-file static class Scattered
-{
-    public static void CopyTo(this RequestScore[] results, RequestScore[] scores, int[] places)
+    private void Keep(int[] batch, RequestScore[] scores)
     {
-        for (int i = 0; i < places.Length; i++)
+        for (int i = 0; i < batch.Length; i++)
         {
-            scores[places[i]] = results[i];
+            _scores[batch[i]] = scores[i];
         }
     }
 }

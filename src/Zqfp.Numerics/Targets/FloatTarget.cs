@@ -24,14 +24,6 @@ internal static unsafe class FloatTarget
     /// </summary>
     public const int Rows = 128;
 
-    /// <summary>The rows that lambda is chosen by, evenly spread; all where there are not more than <see cref="Rows"/>.</summary>
-    /// <param name="rows">Rows of the layer.</param>
-    public static int[] Sample(int rows)
-    {
-        int count = Math.Min(Rows, rows);
-        return [.. Enumerable.Range(0, count).Select(i => (int)((long)i * rows / count))];
-    }
-
     /// <summary>Chooses lambda.</summary>
     /// <param name="fit">H of the tokens that the candidates are fitted to.</param>
     /// <param name="held">H of those held out; both are sums over the same N.</param>

@@ -11,9 +11,6 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="initializers">Content of initializers that were made for quantized layers; null for any other.</param>
 internal sealed class ProjectingQuantizers(FusedNodes nodes, Func<string, TensorData?> initializers)
 {
-    /// <summary>Kernels take so many rows of A at once, and the operators ask for a multiple of it.</summary>
-    private const int RankStep = 8;
-
     /// <summary>Initializers that differ from those read before.</summary>
     public Dictionary<string, TensorData> Initializers { get; } = new(StringComparer.Ordinal);
 
@@ -47,7 +44,8 @@ internal sealed class ProjectingQuantizers(FusedNodes nodes, Func<string, Tensor
 
     private void Project(NodeProto quantize, (int Input, int Output) places, Branch[] branches)
     {
-        long total = branches.Sum(branch => branch.Rank), padded = (total + RankStep - 1) / RankStep * RankStep;
+        const int Step = OperatorNames.RankStep;
+        long total = branches.Sum(branch => branch.Rank), padded = (total + Step - 1) / Step * Step;
         bool asItIs = branches.Length == 1 && padded == total;
         string projections = quantize.Output[0] + QuantizedNames.Marker + "projected";
         NodeProto projecting = quantize.Clone();

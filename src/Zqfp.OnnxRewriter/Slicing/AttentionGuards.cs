@@ -1,4 +1,5 @@
 using Zqfp.OnnxRewriter.Protos;
+using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;
 
@@ -52,18 +53,5 @@ internal static class AttentionGuards
         yield return replaces;
     }
 
-    private static NodeProto Constant(string name, long value) => new()
-    {
-        OpType = "Constant",
-        Output = { name },
-        Attribute =
-        {
-            new AttributeProto
-            {
-                Name = "value",
-                Type = AttributeProto.Types.AttributeType.Tensor,
-                T = new TensorProto { DataType = (int)TensorProto.Types.DataType.Int64, Dims = { 1 }, Int64Data = { value } },
-            },
-        },
-    };
+    private static NodeProto Constant(string name, long value) => FunctionBodies.Constant(name, DataType.Int64, [1], [value]);
 }

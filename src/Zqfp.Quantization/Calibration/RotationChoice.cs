@@ -60,7 +60,7 @@ internal static class RotationChoice
         (float[] Rows, QuantizationOptions Recipe)[] tried =
         [
             .. stage.Layers.Where(layer => layer.SharesWeightOf is null).Select(layer => (
-                SomeRows(weights(layer), layer),
+                RowSample.Of(weights(layer), RowSample.Evenly(layer.OutFeatures, Rows), layer.InFeatures),
                 recipes(layer) with { Rank = 0, RefineSweeps = 0, MaxThreads = sums.Workers.Threads }))
         ];
         using var sample = new Sample(options, columns, block, sums);
@@ -68,19 +68,6 @@ internal static class RotationChoice
         sample.Rotate();
         Array.ForEach(tried, layer => BlockHadamard.Apply(layer.Rows, block));
         return tried.Sum(layer => sample.Error(layer.Rows, layer.Recipe)) < plain ? block : 0;
-    }
-
-    private static float[] SomeRows(float[] weight, LinearLayer layer)
-    {
-        int columns = layer.InFeatures;
-        int count = Math.Min(Rows, layer.OutFeatures);
-        float[] rows = new float[count * columns];
-        for (int i = 0; i < count; i++)
-        {
-            weight.AsSpan((int)((long)i * layer.OutFeatures / count) * columns, columns).CopyTo(rows.AsSpan(i * columns));
-        }
-
-        return rows;
     }
 
     /// <summary>

@@ -68,14 +68,8 @@ internal sealed record StageTargets(Hessian Fit, Hessian Held, PartedMoment? Shi
 
     private double Choose(float[] weights, int rows, PartedMoment? outputs, Workers workers)
     {
-        int[] sample = FloatTarget.Sample(rows);
-        int columns = Fit.Size;
-        float[] some = new float[sample.Length * columns];
-        for (int i = 0; i < sample.Length; i++)
-        {
-            weights.AsSpan(sample[i] * columns, columns).CopyTo(some.AsSpan(i * columns));
-        }
-
+        int[] sample = RowSample.Evenly(rows, FloatTarget.Rows);
+        float[] some = RowSample.Of(weights, sample, Fit.Size);
         using CrossMoment? fitOutputs = outputs?.Fit.Pick(sample);
         using CrossMoment? heldOutputs = outputs?.Held.Pick(sample);
         using TargetGap fit = Gap(some, sample.Length, fitOutputs, Shift?.Fit, Fit, workers);

@@ -64,13 +64,7 @@ internal static class SweepPlot
             + $"fill=\"{(row.IsSimulated ? "white" : "#1f5fa8")}\"><title>{100 * increase:F2} %</title></circle>\n");
     }
 
-    private static (double Low, double High) Ends(SweepRow row)
-    {
-        Comparison comparison = row.Evaluation.Against!;
-        return comparison.IncreaseInterval is { } interval
-            ? (interval.Low, interval.High)
-            : (comparison.PerplexityIncrease, comparison.PerplexityIncrease);
-    }
+    private static Interval Ends(SweepRow row) => row.Evaluation.Against!.IncreaseEnds();
 
     /// <summary>1, 2 or 5 times a power of ten, so that there are about <see cref="Ticks"/> ticks.</summary>
     private static double Step(double range)

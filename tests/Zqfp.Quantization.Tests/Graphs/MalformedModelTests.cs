@@ -46,7 +46,7 @@ public sealed class MalformedModelTests : IDisposable
     {
         _ when Enum.TryParse(name, out Idiom idiom) =>
             FamilyGraph.Make(Family.All.Single(family => family.Name == "Qwen 3"), idiom).ToByteArray(),
-        _ when FormTests.Forms.Any(form => form.Data == name) || name == "If" => FormTests.Spelled(name).ToByteArray(),
+        _ when FormTests.Forms.Any(form => form.Data == name) || name == "If" => LayerForms.Spelled(name).ToByteArray(),
         _ => File.ReadAllBytes(Repository.Path($"tests/Cases/{name}/model.onnx")),
     };
 }

@@ -89,7 +89,7 @@ public sealed class CoverageTests : IDisposable
         };
         if (!File.Exists(path))
         {
-            File.WriteAllBytes(path, FormTests.Spelled(name).ToByteArray());
+            File.WriteAllBytes(path, LayerForms.Spelled(name).ToByteArray());
         }
 
         return new GraphCase(path, Repository.Path("tests/Cases/base/cal.i16"), Repository.Path("tests/Cases/base/eval.i16"), _folder);

@@ -270,15 +270,8 @@ public sealed partial class SoakTests
         $"after {rounds}: {sample.Process.Bytes >> 20} MB, managed {sample.Managed / 1e6:0.0} MB, {sample.Process.Handles} handles, "
         + $"{sample.Process.Threads} threads");
 
-    private static QuantizeOptions Options(Trial trial, int round) => new()
-    {
-        ModelPath = trial.Model,
-        OutputPath = trial.Output,
-        CalibrationPath = trial.Calibration,
-        Window = Trial.Window,
-        Windows = 2 + (round % 2),
-        Threads = 1,
-    };
+    private static QuantizeOptions Options(Trial trial, int round) =>
+        trial.QuantizeOptions with { Windows = 2 + (round % 2), WorkFolder = null };
 
     private static VerifyOptions Verify(Trial trial) => new()
     {
@@ -289,15 +282,5 @@ public sealed partial class SoakTests
         Threads = 1,
     };
 
-    private static GateOptions Gate(Trial trial) => new()
-    {
-        ModelPath = trial.Output,
-        FloatModelPath = trial.Model,
-        TextPath = trial.Evaluation,
-        Window = Trial.Window,
-        Windows = 2,
-        CacheFolder = trial.Cache,
-        Divergence = true,
-        Threads = 1,
-    };
+    private static GateOptions Gate(Trial trial) => trial.GateOptions with { Windows = 2, Divergence = true };
 }
