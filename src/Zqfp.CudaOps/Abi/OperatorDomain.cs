@@ -11,30 +11,36 @@ internal sealed unsafe class OperatorDomain
 
     /// <param name="api">The ONNX Runtime that will run the operators.</param>
     /// <param name="operators">The operators; a name may occur once per execution provider.</param>
+    /// <param name="name">The domain.</param>
     /// <exception cref="ZqfpException">ZQFP4005: ONNX Runtime refuses an operator.</exception>
-    public OperatorDomain(OrtApi api, IReadOnlyList<OrtOperator> operators)
+    public OperatorDomain(OrtApi api, IReadOnlyList<OrtOperator> operators, string name = OperatorNames.Domain)
     {
         _api = api;
-        using NativeText name = NativeText.Utf8(OperatorNames.Domain);
+        Name = name;
+        using NativeText text = NativeText.Utf8(name);
         void* domain;
         api.Check(
-            ((delegate* unmanaged[Cdecl]<byte*, void**, void*>)api[OrtSlot.CreateCustomOpDomain])(name.Pointer, &domain),
-            $"making the domain '{OperatorNames.Domain}'");
+            ((delegate* unmanaged[Cdecl]<byte*, void**, void*>)api[OrtSlot.CreateCustomOpDomain])(text.Pointer, &domain),
+            $"making the domain '{name}'");
         foreach (OrtOperator one in operators)
         {
             api.Check(
                 ((delegate* unmanaged[Cdecl]<void*, NativeOperator*, void*>)api[OrtSlot.CustomOpDomainAdd])(
                     domain, OperatorCallbacks.CreateTable(api, one)),
-                $"adding the operator {OperatorNames.Domain}.{one.Name}");
+                $"adding the operator {name}.{one.Name}");
         }
 
         _domain = domain;
+        KnownDomain.Announce(api, this);
     }
+
+    /// <summary>The domain.</summary>
+    public string Name { get; }
 
     /// <summary>Adds the operators to an <c>OrtSessionOptions*</c> of the same ONNX Runtime.</summary>
     /// <exception cref="ZqfpException">ZQFP4005: ONNX Runtime refuses; it does when they were added before.</exception>
     public void AddTo(nint sessionOptions) =>
         _api.Check(
             ((delegate* unmanaged[Cdecl]<void*, void*, void*>)_api[OrtSlot.AddCustomOpDomain])((void*)sessionOptions, _domain),
-            $"adding the operators of domain '{OperatorNames.Domain}'");
+            $"adding the operators of domain '{Name}'");
 }

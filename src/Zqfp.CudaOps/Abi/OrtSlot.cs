@@ -8,6 +8,9 @@ internal static class OrtSlot
 {
     public const int CreateStatus = 0;
     public const int GetErrorMessage = 2;
+    public const int CreateEnv = 3;
+    public const int CreateSessionFromArray = 8;
+    public const int CreateSessionOptions = 10;
     public const int CreateCustomOpDomain = 26;
     public const int CustomOpDomainAdd = 27;
     public const int AddCustomOpDomain = 28;
@@ -25,8 +28,11 @@ internal static class OrtSlot
     public const int KernelInfoGetAttributeString = 87;
     public const int KernelContextGetInput = 90;
     public const int KernelContextGetOutput = 91;
+    public const int ReleaseEnv = 92;
     public const int ReleaseStatus = 93;
+    public const int ReleaseSession = 95;
     public const int ReleaseTensorTypeAndShapeInfo = 99;
+    public const int ReleaseSessionOptions = 100;
     public const int KernelContextGetGpuComputeStream = 193;
     public const int KernelInfoGetInputCount = 230;
     public const int KernelInfoGetOutputCount = 231;
