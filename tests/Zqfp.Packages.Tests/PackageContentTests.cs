@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Xml.Linq;
 
 namespace Zqfp.Packages.Tests;
 
@@ -82,6 +83,42 @@ public class PackageContentTests(PackagesFixture packages)
     [InlineData("Zqfp.Tokenizers", 1_000_000)]
     [InlineData("Zqfp.Core", 100_000)]
     public void The_packages_stay_small(string id, long most) => Assert.InRange(new FileInfo(Package(id)).Length, 1, most);
+
+    [Theory]
+    [InlineData("Zqfp.Build.Tasks")]
+    [InlineData("dotnet-zqfp")]
+    [InlineData("dotnet-zqfp.linux-x64")]
+    [InlineData("Zqfp.CudaOps")]
+    [InlineData("Zqfp.Core")]
+    [InlineData("Zqfp.Numerics")]
+    [InlineData("Zqfp.Tokenizers")]
+    public void A_package_says_what_it_is(string id)
+    {
+        using ZipArchive package = ZipFile.OpenRead(Package(id));
+        XElement metadata = XDocument.Load(package.GetEntry($"{id}.nuspec")!.Open()).Root!.Elements().Single();
+        string Value(string name) => metadata.Elements().Single(element => element.Name.LocalName == name).Value;
+
+        Assert.Equal(("MIT", "README.md", "icon.png"), (Value("license"), Value("readme"), Value("icon")));
+        Assert.All(["authors", "description", "copyright", "tags", "releaseNotes"], name => Assert.NotEmpty(Value(name)));
+        Assert.NotNull(package.GetEntry("icon.png"));
+        using var readme = new StreamReader(package.GetEntry("README.md")!.Open());
+        string text = readme.ReadToEnd();
+        Assert.StartsWith("# ", text, StringComparison.Ordinal);
+
+        // A page of a registry shows it, where links into this repository lead nowhere.
+        Assert.DoesNotMatch(@"\]\((?!https:)", text);
+    }
+
+    [Theory]
+    [InlineData("Zqfp.CudaOps")]
+    [InlineData("Zqfp.Core")]
+    [InlineData("Zqfp.Numerics")]
+    [InlineData("Zqfp.Tokenizers")]
+    public void A_library_has_a_package_of_symbols(string id)
+    {
+        using ZipArchive symbols = ZipFile.OpenRead(Path.ChangeExtension(Package(id), ".snupkg"));
+        Assert.NotNull(symbols.GetEntry($"lib/net10.0/{id}.pdb"));
+    }
 
     [Fact]
     public void The_build_package_depends_on_nothing()
