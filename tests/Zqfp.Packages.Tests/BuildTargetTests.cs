@@ -66,6 +66,19 @@ public class BuildTargetTests(PackagesFixture packages)
     }
 
     [Fact]
+    public void Paths_with_backslashes_are_those_with_slashes()
+    {
+        TestProject project = packages.CopyBuilt("backslashes");
+        project.Edit("model/model.onnx", "model\\model.onnx");
+        project.Edit("model/tokenizer.json", "model\\tokenizer.json");
+        project.Edit("data/calibration.txt", "data\\calibration.txt");
+        project.Edit("data/evaluation.txt", "data\\evaluation.txt");
+
+        Assert.Empty(project.Build().Succeeded().Summaries);
+        Assert.True(File.Exists(project.OutputModel));
+    }
+
+    [Fact]
     public void A_design_time_build_does_nothing()
     {
         TestProject project = packages.CreateProject("design time");

@@ -1,4 +1,6 @@
 using System.IO.Compression;
+using System.Reflection.Metadata;
+using System.Reflection.PortableExecutable;
 using System.Xml.Linq;
 
 namespace Zqfp.Packages.Tests;
@@ -119,6 +121,37 @@ public class PackageContentTests(PackagesFixture packages)
         using ZipArchive symbols = ZipFile.OpenRead(Path.ChangeExtension(Package(id), ".snupkg"));
         Assert.NotNull(symbols.GetEntry($"lib/net10.0/{id}.pdb"));
     }
+
+    /// <summary>What MSBuild on .NET Framework can load: .NET Standard and MSBuild itself, in a version that every SDK of .NET 10 has.</summary>
+    [Fact]
+    public void The_tasks_reference_nothing_but_the_standard_library_and_MSBuild()
+    {
+        using ZipArchive package = ZipFile.OpenRead(Package("Zqfp.Build.Tasks"));
+        using var content = new MemoryStream();
+        package.GetEntry("tasks/netstandard2.0/Zqfp.Build.Tasks.dll")!.Open().CopyTo(content);
+        content.Position = 0;
+        using var assembly = new PEReader(content);
+        MetadataReader metadata = assembly.GetMetadataReader();
+        var references = metadata.AssemblyReferences
+            .Select(metadata.GetAssemblyReference)
+            .ToDictionary(reference => metadata.GetString(reference.Name), reference => reference.Version);
+
+        Assert.Equal(["Microsoft.Build.Framework", "Microsoft.Build.Utilities.Core", "netstandard"],
+            references.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(new Version(2, 0, 0, 0), references["netstandard"]);
+        Assert.All(references.Where(reference => reference.Key != "netstandard"),
+            reference => Assert.Equal(new Version(15, 1, 0, 0), reference.Value));
+        Assert.Equal(["tasks/netstandard2.0/Zqfp.Build.Tasks.dll"],
+            Entries("Zqfp.Build.Tasks").Where(name => name.StartsWith("tasks/", StringComparison.Ordinal)));
+    }
+
+    /// <summary>Below a user's folder of packages on Windows, where paths end at 260 characters by default.</summary>
+    [Theory]
+    [InlineData("Zqfp.Build.Tasks")]
+    [InlineData("dotnet-zqfp.win-x64")]
+    [InlineData("Zqfp.CudaOps")]
+    [InlineData("Zqfp.Tokenizers")]
+    public void Paths_in_a_package_are_short(string id) => Assert.All(Entries(id), name => Assert.InRange(name.Length, 1, 160));
 
     [Fact]
     public void The_build_package_depends_on_nothing()
