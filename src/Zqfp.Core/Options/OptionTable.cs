@@ -72,6 +72,9 @@ internal static class OptionTable
             "What the quantized weights reproduce on the calibration text: what the float weights make of the input they will read (none), " +
             "the float layer's output (layer), the float model's residual stream too (residual), or what the preset has",
             "[figures](accuracy.md)", words: "preset|none|layer|residual"),
+        new("--bias", "Bias", Quantizing, Choice,
+            "Whether the biases of layers that have one stay (float) or are moved to where the mean of the layer's output is that of its target (fitted)",
+            "[figures](accuracy.md#tried-and-not-kept)", words: "float|fitted"),
         new("--rotation", "Rotation", Quantizing, Choice,
             "Inputs that a block Hadamard rotation mixes before they are rounded: none, chosen by error on held-out calibration windows (auto), " +
             "up to so many, or what the preset has", "[figures](accuracy.md)", words: "preset|none|auto|8|16|32|64|128"),

@@ -22,11 +22,13 @@ internal sealed record LowRankFactors(int Rank, float[] Down, float[] Up)
         return down;
     }
 
-    internal void SubtractFromRow(int row, Span<float> target)
+    internal void SubtractFromRow(int row, Span<float> target) => AddToRow(row, target, -1);
+
+    internal void AddToRow(int row, Span<float> target, float sign = 1)
     {
         for (int i = 0; i < Rank; i++)
         {
-            VectorMath.AddScaled(target, -Up[(row * Rank) + i], Down.AsSpan(i * target.Length, target.Length));
+            VectorMath.AddScaled(target, sign * Up[(row * Rank) + i], Down.AsSpan(i * target.Length, target.Length));
         }
     }
 }

@@ -53,7 +53,7 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
             }
         }
 
-        foreach (QuantizedLayerTensors layer in stage.Where(layer => layer.Layer.Expert is null))
+        foreach (QuantizedLayerTensors layer in stage.Where(layer => layer.Layer.Expert is null).Select(WithBias))
         {
             _isRotated |= layer.Rotation > 0;
             _replacements[layer.Layer.Nodes[0]] = [.. emitter.Replace(layer)];
@@ -68,6 +68,19 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
                 _initializers[name] = data;
             }
         }
+    }
+
+    /// <summary>The layer with a new bias as its own.</summary>
+    private QuantizedLayerTensors WithBias(QuantizedLayerTensors layer)
+    {
+        if (layer.Bias is not { } bias)
+        {
+            return layer;
+        }
+
+        LinearLayer fitted = layer.Layer with { Bias = $"{layer.Layer.Name}{emitter.Marker}fitted_bias" };
+        _initializers[fitted.Bias] = TensorData.Of(fitted.Type, [fitted.OutFeatures], bias.Span);
+        return layer with { Layer = fitted };
     }
 
     /// <summary>Adds an embedding.</summary>

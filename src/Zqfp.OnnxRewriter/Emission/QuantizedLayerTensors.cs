@@ -65,6 +65,9 @@ internal sealed record QuantizedLayerTensors
     /// <summary>The second factor [N, r]: it makes the output.</summary>
     public ReadOnlyMemory<Half> Up { get; init; }
 
+    /// <summary>What replaces the layer's bias [N]; null where that stays as it is.</summary>
+    public ReadOnlyMemory<float>? Bias { get; init; }
+
     /// <summary>How the layer's input is rounded.</summary>
     public ActivationRounding Activations { get; init; }
 

@@ -28,7 +28,7 @@ internal sealed record RoundedConstant(ConstantValue Source, DataType Type) : Co
         }
     }
 
-    private static float ToBfloat16(float number)
+    internal static float ToBfloat16(float number)
     {
         uint bits = BitConverter.SingleToUInt32Bits(number);
         return float.IsNaN(number) ? number : BitConverter.UInt32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000);

@@ -6,6 +6,18 @@ internal static class WeightReader
     /// <summary>Rows of the stored matrix that are turned at once: a strip of them stays in cache.</summary>
     private const int Strip = 64;
 
+    /// <summary>What a layer adds to its product, [N]; zeros where it has no bias.</summary>
+    public static float[] ReadBias(OnnxFile file, GraphIndex graph, LinearLayer layer)
+    {
+        float[] bias = new float[layer.OutFeatures];
+        if (layer.Bias is { } name)
+        {
+            file.Read(graph.Initializer(name)!).ReadFloats(0, bias);
+        }
+
+        return bias;
+    }
+
     /// <summary>The weight as float32 [N, K], row-major, whatever type and order it is stored in.</summary>
     /// <exception cref="ZqfpException">As <see cref="OnnxFile.Read"/>. ZQFP1013: it has 2^31 elements or more.</exception>
     public static float[] Read(OnnxFile file, LinearLayer layer)

@@ -20,6 +20,26 @@ internal sealed class TensorData
         Memory = bytes;
     }
 
+    /// <summary>A tensor of numbers, rounded to a floating-point type: float, float16 or bfloat16.</summary>
+    public static TensorData Of(DataType type, IReadOnlyList<long> dims, ReadOnlySpan<float> numbers)
+    {
+        if (type == DataType.Float)
+        {
+            return new TensorData(type, dims, MemoryMarshal.AsBytes(numbers).ToArray());
+        }
+
+        byte[] bytes = new byte[2 * numbers.Length];
+        for (int i = 0; i < numbers.Length; i++)
+        {
+            ushort bits = type == DataType.Float16
+                ? BitConverter.HalfToUInt16Bits((Half)numbers[i])
+                : (ushort)(BitConverter.SingleToUInt32Bits(RoundedConstant.ToBfloat16(numbers[i])) >> 16);
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(2 * i), bits);
+        }
+
+        return new TensorData(type, dims, bytes);
+    }
+
     internal TensorData(DataType type, IReadOnlyList<long> dims, long byteLength, Func<long, int, ReadOnlyMemory<byte>> slice)
     {
         Type = type;

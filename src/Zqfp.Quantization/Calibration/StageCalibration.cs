@@ -62,7 +62,10 @@ internal sealed class StageCalibration : IDisposable
                 return null;
             }
 
-            var sums = new StageSums(new StageSource(_plan.OptionsOf(stage), stage, _plan.JoinsOf(stage), read, exact, _workers), _batches);
+            var sums = new StageSums(new StageSource(_plan.OptionsOf(stage), stage, _plan.JoinsOf(stage), read, exact, _workers)
+            {
+                FitsBiases = _plan.FitsBiases(stage),
+            }, _batches);
             return new StageInputs(sums.Take(knownRotation ?? Rotation(stage, recipes, weights, sums)));
         }
         catch

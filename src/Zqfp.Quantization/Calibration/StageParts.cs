@@ -21,6 +21,8 @@ internal sealed class StageParts : IDisposable
     private readonly TokenRounding _rounding;
     private readonly GramAccumulator _fit;
     private readonly GramAccumulator? _held;
+    private readonly PartSums? _fitSums;
+    private readonly PartSums? _heldSums;
     private readonly float[][] _streams;
     private readonly float[][] _targets;
     private float[] _tokens = [];
@@ -48,6 +50,12 @@ internal sealed class StageParts : IDisposable
         int[] beside = [.. _hasShift ? [_columns] : (int[])[], .. _joins.Select(join => join.Bias.Length)];
         _fit = new GramAccumulator(_columns, source.Workers, beside);
         _held = hasTargets ? new GramAccumulator(_columns, source.Workers, beside) : null;
+        if (hasTargets && source.FitsBiases)
+        {
+            _fitSums = new PartSums(_columns, beside);
+            _heldSums = new PartSums(_columns, beside);
+        }
+
         _streams = Array.ConvertAll(_joins, _ => Array.Empty<float>());
         _targets = Array.ConvertAll(_joins, _ => Array.Empty<float>());
     }
@@ -72,6 +80,8 @@ internal sealed class StageParts : IDisposable
         int first = _held is null ? 0 : held;
         _held?.Add(first, places => Write(places, 0));
         _fit.Add(count - first, places => Write(places, first));
+        _heldSums?.Add(Written(0, first));
+        _fitSums?.Add(Written(first, count));
     }
 
     /// <summary>The sums.</summary>
@@ -91,10 +101,12 @@ internal sealed class StageParts : IDisposable
         long tokens = _fit.Tokens + _held.Tokens;
         Hessian fit = _fit.ToHessian(tokens);
         Hessian held = _held.ToHessian(tokens);
-        PartedMoment Beside(int index) => new(_fit.TakeBeside(index, tokens), _held.TakeBeside(index, tokens));
-        int shifts = _hasShift ? 1 : 0;
-        var targets = new StageTargets(fit, held, _hasShift ? Beside(0) : null,
-            Enumerable.Range(0, _joined.Length).ToDictionary(i => _joined[i], i => Beside(shifts + i), StringComparer.Ordinal));
+        PartedMoment[] beside = [.. Enumerable.Range(0, (_hasShift ? 1 : 0) + _joined.Length)
+            .Select(index => new PartedMoment(_fit.TakeBeside(index, tokens), _held.TakeBeside(index, tokens)))];
+        StageMeans? means = _fitSums is null ? null : Center(fit, held, beside);
+        var targets = new StageTargets(fit, held, _hasShift ? beside[0] : null,
+            _joined.Zip(beside.Skip(_hasShift ? 1 : 0)).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal))
+        { Means = means };
         Dispose();
         return new StageInput(null, _meter.ToRange(fit, held), _rotation, targets);
     }
@@ -103,6 +115,53 @@ internal sealed class StageParts : IDisposable
     {
         _fit.Dispose();
         _held?.Dispose();
+    }
+
+    /// <summary>Takes the means out of the moments.</summary>
+    private StageMeans Center(Hessian fit, Hessian held, PartedMoment[] beside)
+    {
+        long tokens = _fit.Tokens + _held!.Tokens;
+        double[] input = TokenSum.Mean(_fitSums!.Input, _heldSums!.Input, tokens);
+        double[][] others = [.. _fitSums.Beside.Zip(_heldSums.Beside, (one, other) => TokenSum.Mean(one, other, tokens))];
+        var centering = new Centering(input, tokens);
+        centering.Apply(fit, _fitSums.Input.Values);
+        centering.Apply(held, _heldSums.Input.Values);
+        for (int i = 0; i < beside.Length; i++)
+        {
+            centering.Apply(beside[i].Fit, _fit.Tokens, _fitSums.Beside[i].Values, others[i], _fitSums.Input.Values);
+            centering.Apply(beside[i].Held, _held.Tokens, _heldSums.Beside[i].Values, others[i], _heldSums.Input.Values);
+        }
+
+        return new StageMeans(input, _hasShift ? others[0] : null,
+            _joined.Zip(others.Skip(_hasShift ? 1 : 0)).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal));
+    }
+
+    /// <summary>What some tokens of the batch have become: a, x - a where it is summed, and each t.</summary>
+    private Memory<float>[] Written(int start, int end)
+    {
+        Memory<float> Rows(float[] values, int columns) => values.AsMemory(start * columns, (end - start) * columns);
+        return
+        [
+            Rows(_tokens, _columns), .. _hasShift ? [Rows(_exact, _columns)] : (Memory<float>[])[],
+            .. _targets.Select((target, i) => Rows(target, _joins[i].Bias.Length)),
+        ];
+    }
+
+    /// <summary>The sums of a part's tokens, and of what is beside them.</summary>
+    private sealed class PartSums(int columns, int[] beside)
+    {
+        public TokenSum Input { get; } = new(columns);
+
+        public TokenSum[] Beside { get; } = Array.ConvertAll(beside, count => new TokenSum(count));
+
+        public void Add(Memory<float>[] written)
+        {
+            Input.Add(written[0].Span);
+            for (int i = 0; i < Beside.Length; i++)
+            {
+                Beside[i].Add(written[i + 1].Span);
+            }
+        }
     }
 
     // Each token is written once, so its values are changed where they are.

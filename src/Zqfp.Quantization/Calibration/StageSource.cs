@@ -12,4 +12,8 @@ namespace Zqfp.Quantization;
 /// <param name="Workers">Who computes.</param>
 internal sealed record StageSource(
     QuantizeOptions Options, CalibrationStage Stage, IReadOnlyDictionary<string, TargetJoin> Joins, StageValues Read, StageValues? Exact,
-    Workers Workers);
+    Workers Workers)
+{
+    /// <summary>Whether the biases of all its layers are fitted too, so that their weights need not reproduce means.</summary>
+    public bool FitsBiases { get; init; }
+}

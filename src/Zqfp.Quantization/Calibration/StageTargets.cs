@@ -15,6 +15,11 @@ internal sealed record StageTargets(Hessian Fit, Hessian Held, PartedMoment? Shi
     private Hessian? _all;
 
     /// <summary>
+    /// The means that were taken out of the moments, for layers whose biases are fitted; null where the moments are as they were summed.
+    /// </summary>
+    public StageMeans? Means { get; init; }
+
+    /// <summary>
     /// H of all windows. It is made when it is first asked for; for the last layer in the place of <see cref="Fit"/>, whose matrix of K x K
     /// numbers is not held twice then.
     /// </summary>

@@ -57,6 +57,13 @@ internal sealed class TargetPlan
     public bool SharesWeights(CalibrationStage stage) =>
         stage.Layers.Any(layer => layer.SharesWeightOf is not null || _owners.Contains(layer.Name));
 
+    /// <summary>
+    /// Whether the biases of a stage's layers are fitted. All of them must have one, for the layers' moments are the same; and a weight that
+    /// other layers read too has to fit their means as well.
+    /// </summary>
+    public bool FitsBiases(CalibrationStage stage) => _options.Bias == LayerBias.Fitted && !SharesWeights(stage)
+        && stage.Layers.All(layer => layer.Bias is not null && !layer.IsExpert);
+
     private void FindJoins(OnnxFile file, GraphIndex graph, IReadOnlyList<LinearLayer> layers)
     {
         HashSet<NodeProto> notYet = [.. layers.SelectMany(layer => layer.Nodes)];
@@ -66,23 +73,12 @@ internal sealed class TargetPlan
             {
                 if (!layer.IsExpert && ResidualJoin.Find(graph, layer, notYet) is { } join)
                 {
-                    _joins.Add(layer.Name, new TargetJoin(join, Bias(file, graph, layer)));
+                    _joins.Add(layer.Name, new TargetJoin(join, WeightReader.ReadBias(file, graph, layer)));
                 }
             }
 
             notYet.ExceptWith(stage.SelectMany(layer => layer.Nodes));
         }
-    }
-
-    private static float[] Bias(OnnxFile file, GraphIndex graph, LinearLayer layer)
-    {
-        float[] bias = new float[layer.OutFeatures];
-        if (layer.Bias is { } name)
-        {
-            file.Read(graph.Initializer(name)!).ReadFloats(0, bias);
-        }
-
-        return bias;
     }
 
     private IEnumerable<string> Read(IReadOnlyList<LinearLayer> stage) =>

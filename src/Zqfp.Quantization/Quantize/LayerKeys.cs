@@ -64,7 +64,7 @@ internal static class LayerKeys
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(
             $"{CodeIdentity.Value}|{typeof(LayerKeys).Module.ModuleVersionId}|{options.Activations}|{options.CalibrateOn}|"
-            + $"{options.LayerTarget}|{options.Rotation}|{options.IsSimulated}|{options.Embedding}"));
+            + $"{options.LayerTarget}|{options.Bias}|{options.Rotation}|{options.IsSimulated}|{options.Embedding}"));
         hash.AppendData(ContentHash.OfModel(file, inputs, cancellation));
         hash.AppendWindows(windows);
         return hash.GetHashAndReset();

@@ -124,9 +124,11 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
 
         ReadOnlyMemory<byte> exponents = tensors.Exponents ?? default;
         ReadOnlyMemory<float> values = tensors.Values ?? default;
+        ReadOnlyMemory<float> bias = tensors.Bias ?? default;
         int[] lengths =
         [
-            tensors.Codes.Length, exponents.Length, tensors.Scales.Length, tensors.Down.Length, tensors.Up.Length, values.Length
+            tensors.Codes.Length, exponents.Length, tensors.Scales.Length, tensors.Down.Length, tensors.Up.Length, values.Length,
+            bias.Length
         ];
         Array.ForEach(lengths, writer.Write);
         WriteArray(writer, tensors.Codes);
@@ -135,6 +137,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         WriteArray(writer, tensors.Down);
         WriteArray(writer, tensors.Up);
         WriteArray(writer, values);
+        WriteArray(writer, bias);
     }
 
     private QuantizedLayerResult Parse(BinaryReader reader, string path, LinearLayer layer)
@@ -157,11 +160,12 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
             warnings[i] = new Diagnostic(code, DiagnosticSeverity.Warning, message, file.Length > 0 ? file : null);
         }
 
-        int[] lengths = [Count(reader), Count(reader), Count(reader), Count(reader), Count(reader), Count(reader)];
+        int[] lengths = [Count(reader), Count(reader), Count(reader), Count(reader), Count(reader), Count(reader), Count(reader)];
         var arrays = new Arrays(reader.BaseStream.Position);
-        (long codes, long exponents, long scales, long down, long up, long floats) =
+        (long codes, long exponents, long scales, long down, long up, long floats, long bias) =
             (arrays.Place<byte>(lengths[0]), arrays.Place<byte>(lengths[1]), arrays.Place<float>(lengths[2]),
-                arrays.Place<Half>(lengths[3]), arrays.Place<Half>(lengths[4]), arrays.Place<float>(lengths[5]));
+                arrays.Place<Half>(lengths[3]), arrays.Place<Half>(lengths[4]), arrays.Place<float>(lengths[5]),
+                arrays.Place<float>(lengths[6]));
         if (arrays.End != reader.BaseStream.Length)
         {
             throw new InvalidDataException();
@@ -184,6 +188,7 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
             Down = mapped.Slice<Half>(down, lengths[3]),
             Up = mapped.Slice<Half>(up, lengths[4]),
             Values = lengths[5] > 0 ? mapped.Slice<float>(floats, lengths[5]) : default(ReadOnlyMemory<float>?),
+            Bias = lengths[6] > 0 ? mapped.Slice<float>(bias, lengths[6]) : default(ReadOnlyMemory<float>?),
             Activations = activations,
             Rotation = rotation,
         };

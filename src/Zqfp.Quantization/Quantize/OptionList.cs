@@ -39,6 +39,7 @@ internal static class OptionList
             ("low-rank-refits", weights.Rank == 0 ? null : Number(weights.LowRankRefits)),
             ("spares-branch", weights.Rank == 0 ? null : weights.SparesBranch ? "yes" : "no"),
             ("target", Word(options.LayerTarget)),
+            ("bias", options.Bias == LayerBias.Float ? null : Word(options.Bias)),
             ("rotation", options.Rotation switch { QuantizeOptions.NoRotation => "none", QuantizeOptions.AutoRotation =>
                 "auto", int block => Number(block) }),
             ("calibration", FileName(options.CalibrationPath)),

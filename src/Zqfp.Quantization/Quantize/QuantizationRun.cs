@@ -268,6 +268,7 @@ internal sealed class QuantizationRun
             BlockHadamard.Apply(weight, rotation);
         }
 
+        double[]? goal = input?.Targets?.Means?.Target(layer.Name, weight);
         options = input is { IsUnseen: true } ? QuantizeOptionRules.WithoutCalibration(options) : options;
         double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, isLast,
             Workers.Of(_options.Threads, _cancellation)) ?? double.PositiveInfinity;
@@ -278,6 +279,12 @@ internal sealed class QuantizationRun
             rotation, _options.IsSimulated, _file.Path)
             with
         { Ridge = double.IsFinite(ridge) ? ridge : null, Tokens = input?.Tokens };
+        if (goal is not null)
+        {
+            float[] bias = WeightReader.ReadBias(_file, _model.Graph, layer);
+            result = result with { Tensors = result.Tensors with { Bias = input!.Targets!.Means!.Fit(bias, goal, quantized) } };
+        }
+
         return input is { IsUnseen: true }
             ? result with { Warnings = [LayerDiagnostics.Unseen(layer, _file.Path), .. result.Warnings] }
             : result;

@@ -69,6 +69,12 @@ internal static class QuantizeOptionRules
                 + "activations.");
         }
 
+        if (options.Bias == LayerBias.Fitted && options.LayerTarget == LayerTarget.None)
+        {
+            throw new ZqfpException("ZQFP0005",
+                "Biases are fitted to the mean of the layers' target, and --target none leaves that out. Use --target residual or layer.");
+        }
+
         if (options.Budget is not null)
         {
             CheckBudget(options, options.Budget);

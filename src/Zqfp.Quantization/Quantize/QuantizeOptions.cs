@@ -40,6 +40,19 @@ internal enum OutputTarget
     GenAi,
 }
 
+/// <summary>What becomes of the biases of quantized layers.</summary>
+internal enum LayerBias
+{
+    /// <summary>They stay.</summary>
+    Float,
+
+    /// <summary>
+    /// A layer's bias is moved so that the mean of its output is that of its target, and its weights are fitted to what is left, where
+    /// all layers that read its input have one.
+    /// </summary>
+    Fitted,
+}
+
 /// <summary>What a layer's quantized weights are to reproduce on the calibration text.</summary>
 internal enum LayerTarget
 {
@@ -123,6 +136,9 @@ internal sealed record QuantizeOptions
     /// What the quantized weights are to reproduce. With <see cref="CalibrationSource.Float"/> there is no drift, only rounded inputs.
     /// </summary>
     public LayerTarget LayerTarget { get; init; } = LayerTarget.None;
+
+    /// <summary>What becomes of biases. Those of experts stay, and all of them without <see cref="LayerTarget"/>.</summary>
+    public LayerBias Bias { get; init; }
 
     /// <summary>Value of <see cref="Rotation"/>: inputs are not rotated.</summary>
     public const int NoRotation = 0;

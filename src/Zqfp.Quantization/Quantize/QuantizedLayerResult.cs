@@ -48,7 +48,7 @@ internal sealed record QuantizedLayerResult(
     }
 
     /// <summary>The same weight for another layer that has it too: what was measured and said concerns the first alone.</summary>
-    public QuantizedLayerResult SharedWith(LinearLayer layer) => new(Tensors with { Layer = layer }, null, null, []);
+    public QuantizedLayerResult SharedWith(LinearLayer layer) => new(Tensors with { Layer = layer, Bias = null }, null, null, []);
 
     /// <summary>Puts the numbers into the shape the operators read.</summary>
     public static QuantizedLayerResult Of(LinearLayer layer, QuantizedLayer quantized, ActivationRange? read, ActivationFormat activations,

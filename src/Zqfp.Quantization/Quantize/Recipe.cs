@@ -32,6 +32,7 @@ internal static class Recipe
             .. weights.ScaleSearch != ScaleSearch.None ? ["scale search"] : (string[])[],
             .. weights.RefineSweeps > 0 ? [$"{weights.RefineSweeps} sweeps"] : (string[])[],
             .. options.LayerTarget == LayerTarget.None ? (string[])[] : [$"{options.LayerTarget.ToString().ToLowerInvariant()} target"],
+            .. options.Bias == LayerBias.Fitted ? ["fitted biases"] : (string[])[],
             .. options.Rotation switch
             {
                 QuantizeOptions.NoRotation => (string[])[],

@@ -77,6 +77,7 @@ internal static class QuantizeCommand
             WindowSeed = given.OptionalWhole("--window-seed"),
             Activations = OptionWords.Activations(given.Required("--activations")),
             Budget = given.Budget(),
+            Bias = given.Choice<LayerBias>("--bias"),
             Head = given.Choice<VocabularyFormat>("--head"),
             Embedding = given.Choice<VocabularyFormat>("--embedding"),
             CalibrateOn = given.Choice<CalibrationSource>("--calibrate-on"),

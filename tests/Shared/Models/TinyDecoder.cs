@@ -41,9 +41,11 @@ internal sealed class TinyDecoder
     private readonly DataType _type;
     private readonly WeightForm _form;
     private readonly int _vocabulary;
+    private readonly bool _hasBiases;
     private readonly GraphProto _graph = new() { Name = "tiny" };
 
-    private TinyDecoder(DataType type, WeightForm form, int vocabulary) => (_type, _form, _vocabulary) = (type, form, vocabulary);
+    private TinyDecoder(DataType type, WeightForm form, int vocabulary, bool hasBiases) =>
+        (_type, _form, _vocabulary, _hasBiases) = (type, form, vocabulary, hasBiases);
 
     /// <summary>Names of its layers, the head not among them.</summary>
     public static IReadOnlyList<string> Layers { get; } = ["up0", "down0", "up1", "down1"];
@@ -57,12 +59,13 @@ internal sealed class TinyDecoder
     /// Whether it has the inputs and outputs of a model with a cache of keys and values, which it does not read.
     /// </param>
     /// <param name="vocabulary">Token ids that it knows.</param>
+    /// <param name="hasBiases">Whether its layers, the head not among them, add a bias.</param>
     public static string Write(
         string folder, DataType type = DataType.Float, WeightForm form = WeightForm.Plain, bool prunesHead = false, bool isCached = false,
-        int vocabulary = Vocabulary)
+        int vocabulary = Vocabulary, bool hasBiases = false)
     {
         string path = Path.Combine(folder, "tiny.onnx");
-        File.WriteAllBytes(path, new TinyDecoder(type, form, vocabulary).Build(prunesHead, isCached).ToByteArray());
+        File.WriteAllBytes(path, new TinyDecoder(type, form, vocabulary, hasBiases).Build(prunesHead, isCached).ToByteArray());
         return path;
     }
 
@@ -165,7 +168,12 @@ internal sealed class TinyDecoder
                 break;
         }
 
-        Node("MatMul", output, input, weight).Name = name;
+        Node("MatMul", _hasBiases ? $"{output}.product" : output, input, weight).Name = name;
+        if (_hasBiases)
+        {
+            Weight($"{name}.bias", _type, [outFeatures], 0.3f);
+            Node("Add", output, $"{output}.product", $"{name}.bias");
+        }
     }
 
     /// <summary>A weight in the type the model computes in, or behind a Cast to it.</summary>
@@ -201,9 +209,11 @@ internal sealed class TinyDecoder
         return Node("DequantizeLinear", name, $"{name}.codes", $"{name}.scales");
     }
 
-    private void Weight(string name, DataType type, int rows, int columns, float scale)
+    private void Weight(string name, DataType type, int rows, int columns, float scale) => Weight(name, type, [rows, columns], scale);
+
+    private void Weight(string name, DataType type, long[] dims, float scale)
     {
-        float[] values = [.. Enumerable.Range(0, rows * columns).Select(_ => ((2 * _random.NextSingle()) - 1) * 1.7f * scale)];
+        float[] values = [.. Enumerable.Range(0, (int)dims.Aggregate(1L, (a, b) => a * b)).Select(_ => ((2 * _random.NextSingle()) - 1) * 1.7f * scale)];
         byte[] bytes = type switch
         {
             DataType.Float => MemoryMarshal.AsBytes<float>(values).ToArray(),
@@ -212,7 +222,7 @@ internal sealed class TinyDecoder
                 values, value => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16))).ToArray(),
         };
         _graph.Initializer.Add(
-            new TensorProto { Name = name, DataType = (int)type, Dims = { rows, columns }, RawData = ByteString.CopyFrom(bytes) });
+            new TensorProto { Name = name, DataType = (int)type, Dims = { dims }, RawData = ByteString.CopyFrom(bytes) });
     }
 
     private NodeProto Node(string op, string output, params string[] inputs)
