@@ -58,8 +58,8 @@ internal sealed class TargetPlan
         stage.Layers.Any(layer => layer.SharesWeightOf is not null || _owners.Contains(layer.Name));
 
     /// <summary>
-    /// Whether the biases of a stage's layers are fitted. All of them must have one, for the layers' moments are the same; and a weight that
-    /// other layers read too has to fit their means as well.
+    /// Whether the biases of a stage's layers are fitted. All of them must have one, for the layers' moments are the same; and a weight
+    /// that other layers read too has to fit their means as well.
     /// </summary>
     public bool FitsBiases(CalibrationStage stage) => _options.Bias == LayerBias.Fitted && !SharesWeights(stage)
         && stage.Layers.All(layer => layer.Bias is not null && !layer.IsExpert);

@@ -213,7 +213,8 @@ internal sealed class TinyDecoder
 
     private void Weight(string name, DataType type, long[] dims, float scale)
     {
-        float[] values = [.. Enumerable.Range(0, (int)dims.Aggregate(1L, (a, b) => a * b)).Select(_ => ((2 * _random.NextSingle()) - 1) * 1.7f * scale)];
+        int count = (int)dims.Aggregate(1L, (a, b) => a * b);
+        float[] values = [.. Enumerable.Range(0, count).Select(_ => ((2 * _random.NextSingle()) - 1) * 1.7f * scale)];
         byte[] bytes = type switch
         {
             DataType.Float => MemoryMarshal.AsBytes<float>(values).ToArray(),
