@@ -24,13 +24,14 @@ internal sealed record Candidate(string Name, Func<int, int, double> BitsPerWeig
     private const int Rank = 8;
     private const double GroupScaleBits = 32.0 / Group;
 
-    /// <summary>The first is what the others are compared with.</summary>
+    /// <summary>The two that the others are compared with come first.</summary>
     public static IReadOnlyList<Candidate> All { get; } =
     [
         new("float32 MatMul", (_, _) => 32, Float),
-        new("MatMulNBits level 0", (_, _) => 5, (i, n, k) => NBits(i, n, k, 0)),
-        new("MatMulNBits level 1", (_, _) => 5, (i, n, k) => NBits(i, n, k, 1)),
-        new("MatMulNBits level 4", (_, _) => 5, (i, n, k) => NBits(i, n, k, 4)),
+        NBits(level: 4, block: 32),
+        NBits(level: 4, block: 128),
+        NBits(level: 0, block: 32),
+        NBits(level: 1, block: 32),
         new("zqfp W4A8", (_, _) => 4 + GroupScaleBits, (i, n, k) => Quantized(OperatorNames.MatMulW4A8, i, n, k)),
         new("zqfp W4A8 rank 8", (n, k) => 4 + GroupScaleBits + (32.0 * Rank * (n + k) / n / k),
             (i, n, k) => Quantized(OperatorNames.MatMulW4A8, i, n, k, Rank)),
@@ -42,20 +43,19 @@ internal sealed record Candidate(string Name, Func<int, int, double> BitsPerWeig
     private static Layer Float(int i, int n, int k) => new(
         [Onnx.Node("", "MatMul", [$"x{i}", $"w{i}"], [$"y{i}"])], [new($"w{i}", Onnx.Float, [k, n], RandomContent.Floats)]);
 
-    private static Layer NBits(int i, int n, int k, int level)
-    {
-        const int Block = 32;
-        return new(
-            [
-                Onnx.Node("com.microsoft", "MatMulNBits", [$"x{i}", $"w{i}", $"s{i}"], [$"y{i}"], Onnx.Attribute("K", k),
-                    Onnx.Attribute("N", n),
-                    Onnx.Attribute("bits", 4), Onnx.Attribute("block_size", Block), Onnx.Attribute("accuracy_level", level)),
-            ],
-            [
-                new($"w{i}", Onnx.UInt8, [n, k / Block, Block / 2], RandomContent.Bytes),
-                new($"s{i}", Onnx.Float, [n * (long)k / Block], RandomContent.Floats),
-            ]);
-    }
+    private static Candidate NBits(int level, int block) => new(
+        $"MatMulNBits level {level} block {block}", (_, _) => 4 + (32.0 / block), (i, n, k) => NBits(i, n, k, level, block));
+
+    private static Layer NBits(int i, int n, int k, int level, int block) => new(
+        [
+            Onnx.Node("com.microsoft", "MatMulNBits", [$"x{i}", $"w{i}", $"s{i}"], [$"y{i}"], Onnx.Attribute("K", k),
+                Onnx.Attribute("N", n),
+                Onnx.Attribute("bits", 4), Onnx.Attribute("block_size", block), Onnx.Attribute("accuracy_level", level)),
+        ],
+        [
+            new($"w{i}", Onnx.UInt8, [n, k / block, block / 2], RandomContent.Bytes),
+            new($"s{i}", Onnx.Float, [n * (long)k / block], RandomContent.Floats),
+        ]);
 
     private static Layer Quantized(string name, int i, int n, int k, int rank = 0)
     {

@@ -20,7 +20,7 @@ internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandw
     public static void PrintHead()
     {
         Console.WriteLine(
-            "| M | N | K | kernel | ms | best ms | times float32 | at best | GFLOP/s at best | weights GB/s at best | of memory's |");
+            "| M | N | K | kernel | ms | best ms | times float32 | times level 4 | GFLOP/s | weights GB/s | of memory's |");
         Console.WriteLine("|--:|--:|--:|:--|--:|--:|--:|--:|--:|--:|--:|");
     }
 
@@ -28,7 +28,7 @@ internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandw
     /// <param name="m">Rows of X.</param>
     /// <param name="n">Rows of W.</param>
     /// <param name="k">Columns of both.</param>
-    /// <param name="candidates">The ways to compute it, first the one to compare with.</param>
+    /// <param name="candidates">The ways to compute it, first the two to compare with.</param>
     /// <param name="weightBytes">Least size of a stack's weights.</param>
     /// <param name="seconds">About how long to measure.</param>
     public void Measure(int m, int n, int k, IReadOnlyList<Candidate> candidates, long weightBytes, double seconds)
@@ -38,7 +38,7 @@ internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandw
             .. candidates.Select(candidate => new LayerStack(candidate, Layers(candidate, m, n, k, weightBytes), m, n, k, options())),
         ];
         var times = stacks.Select(_ => new List<double>()).ToArray();
-        double memory = 0;
+        var memory = new List<double>();
         long end = Stopwatch.GetTimestamp() + (long)(seconds * Stopwatch.Frequency);
         for (int round = 0; round < WarmRounds + LeastRounds || Stopwatch.GetTimestamp() < end; round++)
         {
@@ -53,22 +53,28 @@ internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandw
                     times[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds / stacks[i].Layers);
                 }
             }
-            memory = Math.Max(memory, bandwidth.Measure());
+            memory.Add(bandwidth.Measure());
         }
+        double read = Statistics.Median(memory);
         for (int i = 0; i < stacks.Length; i++)
         {
-            double best = times[i].Min();
-            double read = stacks[i].Bytes / stacks[i].Layers / best;
+            double median = Statistics.Median(times[i]);
+            double bytes = stacks[i].Bytes / stacks[i].Layers / median;
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {m} | {n} | {k} | {candidates[i].Name} | {Statistics.Median(times[i]) * 1e3:0.000} | {best * 1e3:0.000} | "
-                + $"{Statistics.Median(times[0].Zip(times[i], (baseline, time) => baseline / time)):0.00} | {times[0].Min() / best:0.00} | "
-                + $"{2.0 * m * n * k / best / 1e9:0} | {read / 1e9:0.0} | {read / memory:0%} |"));
+                $"| {m} | {n} | {k} | {candidates[i].Name} | {median * 1e3:0.000} | {times[i].Min() * 1e3:0.000} | "
+                + $"{Ratio(times[0], times[i]):0.00} | {Ratio(times[1], times[i]):0.00} | "
+                + $"{2.0 * m * n * k / median / 1e9:0} | {bytes / 1e9:0.0} | {bytes / read:0%} |"));
             stacks[i].Dispose();
         }
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"| {m} | {n} | {k} | reading memory, {times[0].Count} rounds | | | | | | {memory / 1e9:0.0} | 100% |"));
+            $"| {m} | {n} | {k} | reading memory, {times[0].Count} rounds; at best {memory.Max() / 1e9:0.0} | | | | | | "
+            + $"{read / 1e9:0.0} | 100% |"));
     }
+
+    /// <summary>How many times as fast as the baseline, the median over rounds.</summary>
+    private static double Ratio(List<double> baseline, List<double> times) =>
+        Statistics.Median(baseline.Zip(times, (one, other) => one / other));
 
     private static int Layers(Candidate candidate, int m, int n, int k, long weightBytes) =>
         m > FewRows ? 1 : Math.Max(1, (int)Math.Ceiling(weightBytes / ((double)n * k * candidate.BitsPerWeight(n, k) / 8)));

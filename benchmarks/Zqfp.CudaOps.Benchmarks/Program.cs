@@ -2,8 +2,9 @@ using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
+using Zqfp.Evaluation;
 
-// Usage: [products | load | generate | evaluate | host] [--threads T] [--seconds S] [--only NAME] [--library zqfp_ops.so]
+// Usage: [products | load | generate | evaluate | host] [--threads T] [--seconds S] [--only NAME,..] [--library zqfp_ops.so]
 //        [--layers-megabytes MB] [M,N,K ...]      for products and load
 //        [--tokens N] FLOAT.onnx QUANTIZED.onnx   for generate
 //        --text FILE --tokenizer FILE FLOAT.onnx  for evaluate
@@ -18,7 +19,7 @@ int threads = Environment.ProcessorCount;
 long weightBytes = 300L << 20;
 double seconds = 20;
 string mode = "products";
-string? only = null;
+string[] only = [];
 string? library = null;
 string text = "";
 string tokenizer = "";
@@ -40,7 +41,7 @@ for (int i = 0; i < args.Length; i++)
             seconds = double.Parse(args[++i], CultureInfo.InvariantCulture);
             break;
         case "--only":
-            only = args[++i];
+            only = args[++i].Split(',');
             break;
         case "--library":
             library = args[++i];
@@ -76,9 +77,11 @@ SessionOptions Options()
 }
 Candidate[] candidates =
 [
-    .. Candidate.All.Where((candidate, i) => i == 0 || only is null || candidate.Name.Contains(only, StringComparison.Ordinal))
+    .. Candidate.All.Where(
+        (candidate, i) => i < 2 || only.Length == 0 || only.Any(name => candidate.Name.Contains(name, StringComparison.Ordinal))),
 ];
-Console.WriteLine($"ONNX Runtime {OrtEnv.Instance().GetVersionString()}, {threads} threads");
+Console.WriteLine(
+    $"{ProcessorName.Read()}, kernels for {CpuFeatures.Kernels}, ONNX Runtime {OrtEnv.Instance().GetVersionString()}, {threads} threads");
 switch (mode)
 {
     case "load":
@@ -103,9 +106,11 @@ switch (mode)
         {
             var products = new ProductBenchmark(Options, bandwidth);
             ProductBenchmark.PrintHead();
+            int[] rows = [1, 16, 256];
+            (int N, int K)[] layers = [(4096, 4096), (11008, 4096), (4096, 11008)];
             foreach ((int m, int n, int k) in shapes.Count > 0
                 ? shapes
-                : [(1, 4096, 4096), (1, 11008, 4096), (1, 4096, 11008), (16, 4096, 4096), (256, 4096, 4096)])
+                : [.. rows.SelectMany(row => layers.Select(layer => (row, layer.N, layer.K)))])
             {
                 products.Measure(m, n, k, candidates, weightBytes, seconds);
             }

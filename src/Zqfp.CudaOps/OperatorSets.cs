@@ -4,22 +4,22 @@ namespace Zqfp.CudaOps;
 internal static class OperatorSets
 {
     /// <summary>All operators on the processor, with the fastest inner loops it has.</summary>
-    public static IReadOnlyList<OrtOperator> Cpu() => Cpu(PanelMath.Best);
+    public static IReadOnlyList<OrtOperator> Cpu() => Cpu(InnerLoops.Best);
 
     /// <summary>All operators on the processor, with given inner loops.</summary>
-    public static IReadOnlyList<OrtOperator> Cpu(PanelMath math)
+    public static IReadOnlyList<OrtOperator> Cpu(InnerLoops loops)
     {
         var scratch = new ScratchPool();
         return
         [
-            new QuantizeTokensOperator(scratch, math),
-            new NormQuantizeTokensOperator(scratch, math),
-            new GateQuantizeTokensOperator(scratch, math),
+            new QuantizeTokensOperator(scratch, loops.Panels),
+            new NormQuantizeTokensOperator(scratch, loops.Panels),
+            new GateQuantizeTokensOperator(scratch, loops.Panels),
             new RotateTokensOperator(),
             new RoundTokensOperator(scratch),
-            .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, math)),
-            .. MatMulSignature.Experts.Select(signature => new ExpertMatMulOperator(signature, scratch, math)),
-            new FloatExpertMatMulOperator(scratch, math),
+            .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, loops)),
+            .. MatMulSignature.Experts.Select(signature => new ExpertMatMulOperator(signature, scratch, loops)),
+            new FloatExpertMatMulOperator(scratch, loops.Panels),
         ];
     }
 

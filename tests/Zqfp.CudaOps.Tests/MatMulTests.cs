@@ -119,10 +119,10 @@ public sealed class MatMulTests
                 .Fill(rows);
             float[][] results =
             [
-                .. PanelMath.All.Select(math =>
+                .. InnerLoops.All.Select(loops =>
                 {
                     using SessionOptions options = new SessionOptions()
-                        .Add(new OperatorDomain(LoadedOnnxRuntime.Find().Api, OperatorSets.Cpu(math)));
+                        .Add(new OperatorDomain(LoadedOnnxRuntime.Find().Api, OperatorSets.Cpu(loops)));
                     using var session = new InferenceSession(product.Model(), options);
                     return product.Run(session);
                 }),

@@ -3,7 +3,7 @@ namespace Zqfp.CudaOps;
 /// <summary>
 /// One of the products for experts, on the CPU: rows are sorted by expert, and each expert's rows are one product with its weight.
 /// </summary>
-internal sealed class ExpertMatMulOperator(MatMulSignature signature, ScratchPool scratch, PanelMath math) : OrtOperator
+internal sealed class ExpertMatMulOperator(MatMulSignature signature, ScratchPool scratch, InnerLoops loops) : OrtOperator
 {
     public override string Name => signature.Name;
 
@@ -14,7 +14,7 @@ internal sealed class ExpertMatMulOperator(MatMulSignature signature, ScratchPoo
     public override OrtKernel CreateKernel(in OrtKernelInfo info)
     {
         MatMulLayer[] layers = ExpertConstants.Read(signature, info);
-        return new Kernel(signature, scratch, [.. layers.Select(layer => new MatMulKernel(signature, layer, scratch, math))],
+        return new Kernel(signature, scratch, [.. layers.Select(layer => MatMulKernel.Create(signature, layer, scratch, loops))],
             layers.Length == 0 ? 0 : layers[0].Weights.Rows, layers.Length == 0 ? 0 : layers[0].Weights.Layout.Columns);
     }
 

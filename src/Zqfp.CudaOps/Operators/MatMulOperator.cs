@@ -2,7 +2,7 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>One of the matrix products, on the CPU.</summary>
-internal sealed class MatMulOperator(MatMulSignature signature, ScratchPool scratch, PanelMath math) : OrtOperator
+internal sealed class MatMulOperator(MatMulSignature signature, ScratchPool scratch, InnerLoops loops) : OrtOperator
 {
     public override string Name => signature.Name;
 
@@ -13,7 +13,7 @@ internal sealed class MatMulOperator(MatMulSignature signature, ScratchPool scra
     public override OrtKernel CreateKernel(in OrtKernelInfo info)
     {
         MatMulLayer layer = MatMulLayer.Read(signature, info);
-        return new MatMulKernel(signature, layer, scratch, math);
+        return MatMulKernel.Create(signature, layer, scratch, loops);
     }
 
     public override void InferShapes(in OrtShapeInference inference) => MatMulShapes.Infer(signature, inference);

@@ -1,0 +1,207 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Zqfp.CudaOps;
+
+/// <summary>Inner loops for AVX2: a panel is eight registers wide.</summary>
+internal sealed unsafe class Avx2CodeMath : CodeMath
+{
+    private const int Width = PackedWeights.PanelWidth;
+
+    /// <summary>Rows of W worked on at once.</summary>
+    private const int Part = 16;
+
+    // How far ahead of the words in use the next ones are called for, in words: 4 KiB.
+    private const int Ahead = 16 * Width;
+
+    /// <summary>Words of a panel's row whose products fit in 16 bits: each is a pair of even columns and a pair of odd ones.</summary>
+    private const int MostWords = TokenDigits.MostPairs / 2;
+
+    /// <summary>Twice the value of each E2M1 code and the offset, for the lookup within 128 bits.</summary>
+    public static Vector256<byte> Weights => Vector256.Create(
+        12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0, 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, (byte)0);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Decode(uint* words, int columns, byte* decoded)
+    {
+        Vector256<byte> table = Weights;
+        for (int column = 0; column < columns; column += 8, words += Width, decoded += 8 * Width)
+        {
+            for (int i = 0; i < Width; i += Part)
+            {
+                Sse.Prefetch0(words + (2 * Ahead) + i);
+                Split(table, Vector256.Load(words + i), out Vector256<byte> even, out Vector256<byte> odd);
+                even.Store(decoded + (4 * i));
+                odd.Store(decoded + (4 * Width) + (4 * i));
+                Split(table, Vector256.Load(words + i + 8), out even, out odd);
+                even.Store(decoded + (4 * i) + 32);
+                odd.Store(decoded + (4 * Width) + (4 * i) + 32);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
+    {
+        int* sums = stackalloc int[Width];
+        TokenDigits.ChunkHead* head = chunk.Head;
+        sbyte* digits = chunk.Digits;
+        for (int row = 0; row < chunk.Rows; row++, totals += Width)
+        {
+            Fill(sums, head->Offset);
+            Add(head->High, digits, decoded, 1 << (2 * TokenDigits.Bits), sums);
+            Add(head->Middle, digits + chunk.Columns, decoded, 1 << TokenDigits.Bits, sums);
+            Add(head->Low, digits + (2 * chunk.Columns), decoded, 1, sums);
+            AddToTotals(sums, scales, totals);
+            head = (TokenDigits.ChunkHead*)((byte*)head + chunk.Stride);
+            digits += chunk.Stride;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
+    {
+        int* sums = stackalloc int[Width];
+        new Span<float>(totals, Width).Clear();
+        uint* words = weights.Codes(panel, 0);
+        float* firstScale = weights.Scales(panel, 0);
+        var head = (TokenDigits.ChunkHead*)(token + TokenDigits.HeadOffset(0));
+        var digits = (sbyte*)(token + TokenDigits.DigitsOffset(weights.Layout, 0));
+        Vector256<byte> table = Weights;
+        foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+        {
+            Fill(sums, head->Offset);
+            nint columns = chunk.Length;
+            sbyte* end = digits + columns;
+            while (digits < end)
+            {
+                nint count = Math.Min((nint)(end - digits), 8 * MostWords);
+                for (nint part = 0; part < Width; part += Part)
+                {
+                    Vector256<short> h0 = Vector256<short>.Zero, h1 = h0, m0 = h0, m1 = h0, l0 = h0, l1 = h0;
+                    uint* word = words + part;
+                    sbyte* stop = digits + count;
+                    for (sbyte* eight = digits; eight < stop; eight += 8, word += Width)
+                    {
+                        Sse.Prefetch0(word + Ahead);
+                        Split(table, Vector256.Load(word), out Vector256<byte> even0, out Vector256<byte> odd0);
+                        Split(table, Vector256.Load(word + 8), out Vector256<byte> even1, out Vector256<byte> odd1);
+                        Vector256<sbyte> four = Four(eight);
+                        h0 += Pairs(even0, four);
+                        h1 += Pairs(even1, four);
+                        four = Four(eight + 4);
+                        h0 += Pairs(odd0, four);
+                        h1 += Pairs(odd1, four);
+                        four = Four(eight + columns);
+                        m0 += Pairs(even0, four);
+                        m1 += Pairs(even1, four);
+                        four = Four(eight + columns + 4);
+                        m0 += Pairs(odd0, four);
+                        m1 += Pairs(odd1, four);
+                        four = Four(eight + (2 * columns));
+                        l0 += Pairs(even0, four);
+                        l1 += Pairs(even1, four);
+                        four = Four(eight + (2 * columns) + 4);
+                        l0 += Pairs(odd0, four);
+                        l1 += Pairs(odd1, four);
+                    }
+
+                    (Vector256.Load(sums + part) + Sum(h0, m0, l0)).Store(sums + part);
+                    (Vector256.Load(sums + part + 8) + Sum(h1, m1, l1)).Store(sums + part + 8);
+                }
+
+                digits += count;
+                words += count / 8 * Width;
+            }
+
+            AddToTotals(sums, firstScale + ((nint)chunk.Group * Width), totals);
+            digits = end + (2 * columns);
+            head++;
+        }
+    }
+
+    /// <summary>Adds the products with some groups of four digits.</summary>
+    /// <param name="groups">Which groups.</param>
+    /// <param name="digits">The chunk's digits of one place.</param>
+    /// <param name="decoded">The chunk's weights.</param>
+    /// <param name="place">What a digit of this place counts.</param>
+    /// <param name="sums">64 sums.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(ulong groups, sbyte* digits, byte* decoded, short place, int* sums)
+    {
+        while (groups != 0)
+        {
+            Vector256<short> a0 = Vector256<short>.Zero, a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
+            int left = TokenDigits.MostPairs;
+            do
+            {
+                nint group = BitOperations.TrailingZeroCount(groups);
+                groups &= groups - 1;
+                Vector256<sbyte> four = Four(digits + (4 * group));
+                byte* bytes = decoded + (4 * Width * group);
+                a0 += Pairs(Vector256.Load(bytes), four);
+                a1 += Pairs(Vector256.Load(bytes + 32), four);
+                a2 += Pairs(Vector256.Load(bytes + 64), four);
+                a3 += Pairs(Vector256.Load(bytes + 96), four);
+                a4 += Pairs(Vector256.Load(bytes + 128), four);
+                a5 += Pairs(Vector256.Load(bytes + 160), four);
+                a6 += Pairs(Vector256.Load(bytes + 192), four);
+                a7 += Pairs(Vector256.Load(bytes + 224), four);
+            }
+            while (--left > 0 && groups != 0);
+            Vector256<short> places = Vector256.Create(place);
+            (Vector256.Load(sums) + Avx2.MultiplyAddAdjacent(a0, places)).Store(sums);
+            (Vector256.Load(sums + 8) + Avx2.MultiplyAddAdjacent(a1, places)).Store(sums + 8);
+            (Vector256.Load(sums + 16) + Avx2.MultiplyAddAdjacent(a2, places)).Store(sums + 16);
+            (Vector256.Load(sums + 24) + Avx2.MultiplyAddAdjacent(a3, places)).Store(sums + 24);
+            (Vector256.Load(sums + 32) + Avx2.MultiplyAddAdjacent(a4, places)).Store(sums + 32);
+            (Vector256.Load(sums + 40) + Avx2.MultiplyAddAdjacent(a5, places)).Store(sums + 40);
+            (Vector256.Load(sums + 48) + Avx2.MultiplyAddAdjacent(a6, places)).Store(sums + 48);
+            (Vector256.Load(sums + 56) + Avx2.MultiplyAddAdjacent(a7, places)).Store(sums + 56);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Fill(int* sums, int value)
+    {
+        Vector256<int> all = Vector256.Create(value);
+        for (int i = 0; i < Width; i += 8)
+        {
+            all.Store(sums + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddToTotals(int* sums, float* scales, float* totals)
+    {
+        Vector256<float> unit = Vector256.Create(TokenDigits.Unit);
+        for (int i = 0; i < Width; i += 8)
+        {
+            Vector256<float> sum = Vector256.ConvertToSingle(Vector256.Load(sums + i)) * unit;
+            Vector256.FusedMultiplyAdd(sum, Vector256.Load(scales + i), Vector256.Load(totals + i)).Store(totals + i);
+        }
+    }
+
+    /// <summary>The weights of the even and of the odd columns of eight words.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Split(Vector256<byte> table, Vector256<uint> words, out Vector256<byte> even, out Vector256<byte> odd)
+    {
+        Vector256<byte> nibble = Vector256.Create((byte)15);
+        even = Avx2.Shuffle(table, words.AsByte() & nibble);
+        odd = Avx2.Shuffle(table, (words >>> 4).AsByte() & nibble);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<sbyte> Four(sbyte* digits) => Vector256.Create(*(int*)digits).AsSByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<short> Pairs(Vector256<byte> weights, Vector256<sbyte> digits) => Avx2.MultiplyAddAdjacent(weights, digits);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Sum(Vector256<short> high, Vector256<short> middle, Vector256<short> low) =>
+        Avx2.MultiplyAddAdjacent(low, Vector256<short>.One)
+        + Avx2.MultiplyAddAdjacent(middle, Vector256.Create((short)(1 << TokenDigits.Bits)))
+        + Avx2.MultiplyAddAdjacent(high, Vector256.Create((short)(1 << (2 * TokenDigits.Bits))));
+}

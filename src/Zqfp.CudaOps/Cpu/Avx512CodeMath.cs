@@ -1,0 +1,186 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Zqfp.CudaOps;
+
+/// <summary>Inner loops for AVX-512 with byte instructions: a panel is four registers wide.</summary>
+internal sealed unsafe class Avx512CodeMath : CodeMath
+{
+    private const int Width = PackedWeights.PanelWidth;
+
+    // How far ahead of the words in use the next ones are called for, in words: 4 KiB, where the hardware's own prefetching ends.
+    private const int Ahead = 16 * Width;
+
+    /// <summary>Words of a panel's row whose products fit in 16 bits: each is a pair of even columns and a pair of odd ones.</summary>
+    private const int MostWords = TokenDigits.MostPairs / 2;
+
+    private static Vector512<byte> Weights => Vector512.Create(Avx2CodeMath.Weights, Avx2CodeMath.Weights);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Decode(uint* words, int columns, byte* decoded)
+    {
+        Vector512<byte> table = Weights;
+        for (int column = 0; column < columns; column += 8, words += Width, decoded += 8 * Width)
+        {
+            for (int i = 0; i < Width; i += 16)
+            {
+                Sse.Prefetch0(words + (2 * Ahead) + i);
+                Split(table, Vector512.Load(words + i), out Vector512<byte> even, out Vector512<byte> odd);
+                even.Store(decoded + (4 * i));
+                odd.Store(decoded + (4 * Width) + (4 * i));
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
+    {
+        Vector512<float> unit = Vector512.Create(TokenDigits.Unit);
+        TokenDigits.ChunkHead* head = chunk.Head;
+        sbyte* digits = chunk.Digits;
+        for (int row = 0; row < chunk.Rows; row++, totals += Width)
+        {
+            Vector512<int> s0 = Vector512<int>.Zero, s1 = s0, s2 = s0, s3 = s0;
+            Add(head->High, digits, decoded, ref s0, ref s1, ref s2, ref s3);
+            (s0, s1, s2, s3) = (s0 << TokenDigits.Bits, s1 << TokenDigits.Bits, s2 << TokenDigits.Bits, s3 << TokenDigits.Bits);
+            Add(head->Middle, digits + chunk.Columns, decoded, ref s0, ref s1, ref s2, ref s3);
+            (s0, s1, s2, s3) = (s0 << TokenDigits.Bits, s1 << TokenDigits.Bits, s2 << TokenDigits.Bits, s3 << TokenDigits.Bits);
+            Add(head->Low, digits + (2 * chunk.Columns), decoded, ref s0, ref s1, ref s2, ref s3);
+
+            Vector512<int> offset = Vector512.Create(head->Offset);
+            Total(s0 + offset, unit, scales, Vector512.Load(totals)).Store(totals);
+            Total(s1 + offset, unit, scales + 16, Vector512.Load(totals + 16)).Store(totals + 16);
+            Total(s2 + offset, unit, scales + 32, Vector512.Load(totals + 32)).Store(totals + 32);
+            Total(s3 + offset, unit, scales + 48, Vector512.Load(totals + 48)).Store(totals + 48);
+            head = (TokenDigits.ChunkHead*)((byte*)head + chunk.Stride);
+            digits += chunk.Stride;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
+    {
+        // No call inside the loops: a call takes all vector registers, and what lives across it is stored at every step.
+        uint* words = weights.Codes(panel, 0);
+        float* firstScale = weights.Scales(panel, 0);
+        var head = (TokenDigits.ChunkHead*)(token + TokenDigits.HeadOffset(0));
+        var digits = (sbyte*)(token + TokenDigits.DigitsOffset(weights.Layout, 0));
+        Vector512<byte> table = Weights;
+        Vector512<short> ones = Vector512<short>.One;
+        Vector512<float> unit = Vector512.Create(TokenDigits.Unit);
+        Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, t2 = t0, t3 = t0;
+        foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+        {
+            Vector512<int> s0 = Vector512.Create(head->Offset), s1 = s0, s2 = s0, s3 = s0;
+            nint columns = chunk.Length;
+            sbyte* end = digits + columns;
+            while (digits < end)
+            {
+                sbyte* stop = digits + Math.Min(end - digits, 8 * MostWords);
+                Vector512<short> h0 = Vector512<short>.Zero, h1 = h0, h2 = h0, h3 = h0, m0 = h0, m1 = h0, m2 = h0, m3 = h0, l0 = h0,
+                    l1 = h0, l2 = h0, l3 = h0;
+                for (; digits < stop; digits += 8, words += Width)
+                {
+                    Sse.Prefetch0(words + Ahead);
+                    Sse.Prefetch0(words + Ahead + 16);
+                    Sse.Prefetch0(words + Ahead + 32);
+                    Sse.Prefetch0(words + Ahead + 48);
+                    Vector512<sbyte> evenHigh = Four(digits), oddHigh = Four(digits + 4), evenMiddle = Four(digits + columns),
+                        oddMiddle = Four(digits + columns + 4), evenLow = Four(digits + (2 * columns)),
+                        oddLow = Four(digits + (2 * columns) + 4);
+                    Split(table, Vector512.Load(words), out Vector512<byte> even, out Vector512<byte> odd);
+                    h0 += Pairs(even, evenHigh) + Pairs(odd, oddHigh);
+                    m0 += Pairs(even, evenMiddle) + Pairs(odd, oddMiddle);
+                    l0 += Pairs(even, evenLow) + Pairs(odd, oddLow);
+                    Split(table, Vector512.Load(words + 16), out even, out odd);
+                    h1 += Pairs(even, evenHigh) + Pairs(odd, oddHigh);
+                    m1 += Pairs(even, evenMiddle) + Pairs(odd, oddMiddle);
+                    l1 += Pairs(even, evenLow) + Pairs(odd, oddLow);
+                    Split(table, Vector512.Load(words + 32), out even, out odd);
+                    h2 += Pairs(even, evenHigh) + Pairs(odd, oddHigh);
+                    m2 += Pairs(even, evenMiddle) + Pairs(odd, oddMiddle);
+                    l2 += Pairs(even, evenLow) + Pairs(odd, oddLow);
+                    Split(table, Vector512.Load(words + 48), out even, out odd);
+                    h3 += Pairs(even, evenHigh) + Pairs(odd, oddHigh);
+                    m3 += Pairs(even, evenMiddle) + Pairs(odd, oddMiddle);
+                    l3 += Pairs(even, evenLow) + Pairs(odd, oddLow);
+                }
+
+                s0 += Sum(ones, h0, m0, l0);
+                s1 += Sum(ones, h1, m1, l1);
+                s2 += Sum(ones, h2, m2, l2);
+                s3 += Sum(ones, h3, m3, l3);
+            }
+
+            float* scales = firstScale + ((nint)chunk.Group * Width);
+            t0 = Total(s0, unit, scales, t0);
+            t1 = Total(s1, unit, scales + 16, t1);
+            t2 = Total(s2, unit, scales + 32, t2);
+            t3 = Total(s3, unit, scales + 48, t3);
+            digits = end + (2 * columns);
+            head++;
+        }
+
+        t0.Store(totals);
+        t1.Store(totals + 16);
+        t2.Store(totals + 32);
+        t3.Store(totals + 48);
+    }
+
+    /// <summary>Adds the products with some groups of four digits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(
+        ulong groups, sbyte* digits, byte* decoded, ref Vector512<int> s0, ref Vector512<int> s1, ref Vector512<int> s2,
+        ref Vector512<int> s3)
+    {
+        Vector512<short> ones = Vector512<short>.One;
+        while (groups != 0)
+        {
+            Vector512<short> a0 = Vector512<short>.Zero, a1 = a0, a2 = a0, a3 = a0;
+            int left = TokenDigits.MostPairs;
+            do
+            {
+                nint group = BitOperations.TrailingZeroCount(groups);
+                groups &= groups - 1;
+                Vector512<sbyte> four = Four(digits + (4 * group));
+                byte* bytes = decoded + (4 * Width * group);
+                a0 += Pairs(Vector512.Load(bytes), four);
+                a1 += Pairs(Vector512.Load(bytes + 64), four);
+                a2 += Pairs(Vector512.Load(bytes + 128), four);
+                a3 += Pairs(Vector512.Load(bytes + 192), four);
+            }
+            while (--left > 0 && groups != 0);
+            s0 += Avx512BW.MultiplyAddAdjacent(a0, ones);
+            s1 += Avx512BW.MultiplyAddAdjacent(a1, ones);
+            s2 += Avx512BW.MultiplyAddAdjacent(a2, ones);
+            s3 += Avx512BW.MultiplyAddAdjacent(a3, ones);
+        }
+    }
+
+    /// <summary>The weights of the even and of the odd columns of sixteen words.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Split(Vector512<byte> table, Vector512<uint> words, out Vector512<byte> even, out Vector512<byte> odd)
+    {
+        Vector512<byte> nibble = Vector512.Create((byte)15);
+        even = Avx512BW.Shuffle(table, words.AsByte() & nibble);
+        odd = Avx512BW.Shuffle(table, (words >>> 4).AsByte() & nibble);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<sbyte> Four(sbyte* digits) => Vector512.Create(*(int*)digits).AsSByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<short> Pairs(Vector512<byte> weights, Vector512<sbyte> digits) =>
+        Avx512BW.MultiplyAddAdjacent(weights, digits);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Sum(Vector512<short> ones, Vector512<short> high, Vector512<short> middle, Vector512<short> low) =>
+        Avx512BW.MultiplyAddAdjacent(low, ones) + Avx512BW.MultiplyAddAdjacent(middle, Vector512.Create((short)(1 << TokenDigits.Bits)))
+        + Avx512BW.MultiplyAddAdjacent(high, Vector512.Create((short)(1 << (2 * TokenDigits.Bits))));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Total(Vector512<int> sum, Vector512<float> unit, float* scales, Vector512<float> total) =>
+        Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(sum) * unit, Vector512.Load(scales), total);
+}

@@ -1,0 +1,61 @@
+using Zqfp.Numerics;
+
+namespace Zqfp.CudaOps;
+
+/// <summary>Plain loops: what the vectorized implementations are compared with, and what runs where there are none.</summary>
+internal sealed unsafe class PortableCodeMath : CodeMath
+{
+    private const int Width = PackedWeights.PanelWidth;
+
+    public override void Decode(uint* words, int columns, byte* decoded)
+    {
+        ReadOnlySpan<float> values = NumberFormat.E2M1.Values;
+        for (int column = 0; column < columns; column++)
+        {
+            byte* target = decoded + (((column / 8 * 2) + (column % 2)) * 4 * Width) + (column % 8 / 2);
+            for (int row = 0; row < Width; row++)
+            {
+                int code = (int)(words[(column / 8 * Width) + row] >> (column % 8 * 4)) & 15;
+                target[4 * row] = (byte)((2 * values[code]) + TokenDigits.WeightOffset);
+            }
+        }
+    }
+
+    public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
+    {
+        TokenChunk token = chunk;
+        for (int i = 0; i < chunk.Rows; i++, token.MoveOn(), totals += Width)
+        {
+            for (int row = 0; row < Width; row++)
+            {
+                int sum = 0;
+                for (int digit = 0; digit < TokenDigits.Count; digit++)
+                {
+                    sbyte* digits = token.Digits + (digit * chunk.Columns);
+                    sum <<= TokenDigits.Bits;
+                    for (int column = 0; column < chunk.Columns; column++)
+                    {
+                        sum += digits[column] * decoded[(column / 4 * 4 * Width) + (4 * row) + (column % 4)];
+                    }
+                }
+
+                float value = (float)(sum + token.Head->Offset) * TokenDigits.Unit;
+                totals[row] = MathF.FusedMultiplyAdd(value, scales[row], totals[row]);
+            }
+        }
+    }
+
+    public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
+    {
+        new Span<float>(totals, Width).Clear();
+        byte* decoded = stackalloc byte[GroupLayout.ChunkLength * Width];
+        var head = (TokenDigits.ChunkHead*)(token + TokenDigits.HeadOffset(0));
+        foreach (GroupLayout.Chunk chunk in weights.Layout.Chunks)
+        {
+            Decode(weights.Codes(panel, chunk.Start), chunk.Length, decoded);
+            var digits = (sbyte*)(token + TokenDigits.DigitsOffset(weights.Layout, chunk.Start));
+            var tokens = new TokenChunk { Head = head++, Digits = digits, Stride = 0, Rows = 1, Columns = chunk.Length };
+            Multiply(tokens, decoded, weights.Scales(panel, chunk.Group), totals);
+        }
+    }
+}
