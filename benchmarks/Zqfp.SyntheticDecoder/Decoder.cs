@@ -11,9 +11,8 @@ namespace Zqfp.SyntheticDecoder;
 /// A decoder of LLaMA's shape in standard operators: RMS norms, causal attention of heads of 128, gated SiLU, residual streams. It has
 /// no rotary embedding, which costs nothing and changes no shape.
 /// </summary>
-internal sealed class Decoder(RandomWeights weights, int layers, int storedLayers, int hidden, int inner)
+internal sealed class Decoder(RandomWeights weights, int layers, int storedLayers, int hidden, int inner, int vocabulary)
 {
-    private const int Vocabulary = 32000;
     private const int HeadSize = 128;
 
     private readonly GraphProto _graph = new() { Name = "synthetic decoder" };
@@ -21,9 +20,9 @@ internal sealed class Decoder(RandomWeights weights, int layers, int storedLayer
     public ModelProto Build()
     {
         _graph.Input.Add(Value("input_ids", DataType.Int64, "batch", "length"));
-        _graph.Output.Add(Value("logits", DataType.Float16, "batch", "length", Vocabulary.ToString(CultureInfo.InvariantCulture)));
+        _graph.Output.Add(Value("logits", DataType.Float16, "batch", "length", vocabulary.ToString(CultureInfo.InvariantCulture)));
         Constants();
-        _graph.Initializer.Add(weights.Tensor("embedding", "embedding", Vocabulary, hidden));
+        _graph.Initializer.Add(weights.Tensor("embedding", "embedding", vocabulary, hidden));
         Node("Gather", "embedded", "embedding", "input_ids");
         CausalMask();
         string x = "embedded";
@@ -33,7 +32,7 @@ internal sealed class Decoder(RandomWeights weights, int layers, int storedLayer
         }
 
         Norm(x, "final");
-        Linear("lm_head", "lm_head", "final", "logits", hidden, Vocabulary);
+        Linear("lm_head", "lm_head", "final", "logits", hidden, vocabulary);
         return new ModelProto { IrVersion = 8, Graph = _graph, OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 17 } } };
     }
 
