@@ -14,7 +14,7 @@ namespace Zqfp.Benchmarks;
 internal sealed class EvaluationBenchmark(int threads)
 {
     private const int Window = 512;
-    private const int Windows = 48;
+    private const int Windows = 236;
 
     /// <summary>Tokens of a batch, as in evaluation.</summary>
     private const int BatchTokens = 2048;
