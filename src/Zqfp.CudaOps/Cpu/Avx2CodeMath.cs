@@ -13,9 +13,6 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
     /// <summary>Rows of W worked on at once.</summary>
     private const int Part = 16;
 
-    // How far ahead of the words in use the next ones are called for, in words: 4 KiB.
-    private const int Ahead = 16 * Width;
-
     /// <summary>Words of a panel's row whose products fit in 16 bits: each is a pair of even columns and a pair of odd ones.</summary>
     private const int MostWords = TokenDigits.MostPairs / 2;
 
@@ -31,7 +28,7 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
         {
             for (int i = 0; i < Width; i += Part)
             {
-                Sse.Prefetch0(words + (2 * Ahead) + i);
+                WeightStream.CallLine(words + i);
                 Split(table, Vector256.Load(words + i), out Vector256<byte> even, out Vector256<byte> odd);
                 even.Store(decoded + (4 * i));
                 odd.Store(decoded + (4 * Width) + (4 * i));
@@ -51,9 +48,9 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
         for (int row = 0; row < chunk.Rows; row++, totals += Width)
         {
             Fill(sums, head->Offset);
-            Add(head->High, digits, decoded, 1 << (2 * TokenDigits.Bits), sums);
-            Add(head->Middle, digits + chunk.Columns, decoded, 1 << TokenDigits.Bits, sums);
-            Add(head->Low, digits + (2 * chunk.Columns), decoded, 1, sums);
+            Add(head->High, TokenDigits.MostPairs, digits, decoded, 1 << (2 * TokenDigits.Bits), sums);
+            Add(head->Middle, TokenDigits.MostPairsBelowHigh, digits + chunk.Columns, decoded, 1 << TokenDigits.Bits, sums);
+            Add(head->Low, TokenDigits.MostPairsBelowHigh, digits + (2 * chunk.Columns), decoded, 1, sums);
             AddToTotals(sums, scales, totals);
             head = (TokenDigits.ChunkHead*)((byte*)head + chunk.Stride);
             digits += chunk.Stride;
@@ -85,7 +82,7 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
                     sbyte* stop = digits + count;
                     for (sbyte* eight = digits; eight < stop; eight += 8, word += Width)
                     {
-                        Sse.Prefetch0(word + Ahead);
+                        WeightStream.CallLine(word);
                         Split(table, Vector256.Load(word), out Vector256<byte> even0, out Vector256<byte> odd0);
                         Split(table, Vector256.Load(word + 8), out Vector256<byte> even1, out Vector256<byte> odd1);
                         Vector256<sbyte> four = Four(eight);
@@ -124,17 +121,18 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
 
     /// <summary>Adds the products with some groups of four digits.</summary>
     /// <param name="groups">Which groups.</param>
+    /// <param name="mostPairs">How many of them fit in 16 bits.</param>
     /// <param name="digits">The chunk's digits of one place.</param>
     /// <param name="decoded">The chunk's weights.</param>
     /// <param name="place">What a digit of this place counts.</param>
     /// <param name="sums">64 sums.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(ulong groups, sbyte* digits, byte* decoded, short place, int* sums)
+    private static void Add(ulong groups, int mostPairs, sbyte* digits, byte* decoded, short place, int* sums)
     {
         while (groups != 0)
         {
             Vector256<short> a0 = Vector256<short>.Zero, a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
-            int left = TokenDigits.MostPairs;
+            int left = mostPairs;
             do
             {
                 nint group = BitOperations.TrailingZeroCount(groups);
@@ -186,7 +184,7 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
 
     /// <summary>The weights of the even and of the odd columns of eight words.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Split(Vector256<byte> table, Vector256<uint> words, out Vector256<byte> even, out Vector256<byte> odd)
+    public static void Split(Vector256<byte> table, Vector256<uint> words, out Vector256<byte> even, out Vector256<byte> odd)
     {
         Vector256<byte> nibble = Vector256.Create((byte)15);
         even = Avx2.Shuffle(table, words.AsByte() & nibble);

@@ -10,9 +10,6 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
 {
     private const int Width = PackedWeights.PanelWidth;
 
-    // How far ahead of the words in use the next ones are called for, in words: 4 KiB, where the hardware's own prefetching ends.
-    private const int Ahead = 16 * Width;
-
     /// <summary>Words of a panel's row whose products fit in 16 bits: each is a pair of even columns and a pair of odd ones.</summary>
     private const int MostWords = TokenDigits.MostPairs / 2;
 
@@ -26,7 +23,7 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
         {
             for (int i = 0; i < Width; i += 16)
             {
-                Sse.Prefetch0(words + (2 * Ahead) + i);
+                WeightStream.CallLine(words + i);
                 Split(table, Vector512.Load(words + i), out Vector512<byte> even, out Vector512<byte> odd);
                 even.Store(decoded + (4 * i));
                 odd.Store(decoded + (4 * Width) + (4 * i));
@@ -43,11 +40,11 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
         for (int row = 0; row < chunk.Rows; row++, totals += Width)
         {
             Vector512<int> s0 = Vector512<int>.Zero, s1 = s0, s2 = s0, s3 = s0;
-            Add(head->High, digits, decoded, ref s0, ref s1, ref s2, ref s3);
+            Add(head->High, TokenDigits.MostPairs, digits, decoded, ref s0, ref s1, ref s2, ref s3);
             (s0, s1, s2, s3) = (s0 << TokenDigits.Bits, s1 << TokenDigits.Bits, s2 << TokenDigits.Bits, s3 << TokenDigits.Bits);
-            Add(head->Middle, digits + chunk.Columns, decoded, ref s0, ref s1, ref s2, ref s3);
+            Add(head->Middle, TokenDigits.MostPairsBelowHigh, digits + chunk.Columns, decoded, ref s0, ref s1, ref s2, ref s3);
             (s0, s1, s2, s3) = (s0 << TokenDigits.Bits, s1 << TokenDigits.Bits, s2 << TokenDigits.Bits, s3 << TokenDigits.Bits);
-            Add(head->Low, digits + (2 * chunk.Columns), decoded, ref s0, ref s1, ref s2, ref s3);
+            Add(head->Low, TokenDigits.MostPairsBelowHigh, digits + (2 * chunk.Columns), decoded, ref s0, ref s1, ref s2, ref s3);
 
             Vector512<int> offset = Vector512.Create(head->Offset);
             Total(s0 + offset, unit, scales, Vector512.Load(totals)).Store(totals);
@@ -83,10 +80,7 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
                     l1 = h0, l2 = h0, l3 = h0;
                 for (; digits < stop; digits += 8, words += Width)
                 {
-                    Sse.Prefetch0(words + Ahead);
-                    Sse.Prefetch0(words + Ahead + 16);
-                    Sse.Prefetch0(words + Ahead + 32);
-                    Sse.Prefetch0(words + Ahead + 48);
+                    WeightStream.CallRow(words);
                     Vector512<sbyte> evenHigh = Four(digits), oddHigh = Four(digits + 4), evenMiddle = Four(digits + columns),
                         oddMiddle = Four(digits + columns + 4), evenLow = Four(digits + (2 * columns)),
                         oddLow = Four(digits + (2 * columns) + 4);
@@ -132,14 +126,14 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
     /// <summary>Adds the products with some groups of four digits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add(
-        ulong groups, sbyte* digits, byte* decoded, ref Vector512<int> s0, ref Vector512<int> s1, ref Vector512<int> s2,
+        ulong groups, int mostPairs, sbyte* digits, byte* decoded, ref Vector512<int> s0, ref Vector512<int> s1, ref Vector512<int> s2,
         ref Vector512<int> s3)
     {
         Vector512<short> ones = Vector512<short>.One;
         while (groups != 0)
         {
             Vector512<short> a0 = Vector512<short>.Zero, a1 = a0, a2 = a0, a3 = a0;
-            int left = TokenDigits.MostPairs;
+            int left = mostPairs;
             do
             {
                 nint group = BitOperations.TrailingZeroCount(groups);

@@ -10,9 +10,6 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
 {
     private const int Width = PackedWeights.PanelWidth;
 
-    // How far ahead of the words in use the next ones are called for, in words: 4 KiB, where the hardware's own prefetching ends.
-    private const int Ahead = 16 * Width;
-
     /// <summary>The permutation below looks at the low four bits of an index only: the code, whatever stands above it.</summary>
     private static Vector512<float> E2M1Table =>
         Vector512.Create(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
@@ -108,10 +105,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
                 Vector512<int> w1 = Vector512.Load(words + 16);
                 Vector512<int> w2 = Vector512.Load(words + 32);
                 Vector512<int> w3 = Vector512.Load(words + 48);
-                Sse.Prefetch0(words + Ahead);
-                Sse.Prefetch0(words + Ahead + 16);
-                Sse.Prefetch0(words + Ahead + 32);
-                Sse.Prefetch0(words + Ahead + 48);
+                WeightStream.CallRow((uint*)words);
                 Step(ref c0, ref c1, ref c2, ref c3, table, values[0], w0, w1, w2, w3);
                 Step(ref c0, ref c1, ref c2, ref c3, table, values[1], w0 >>> 4, w1 >>> 4, w2 >>> 4, w3 >>> 4);
                 Step(ref c0, ref c1, ref c2, ref c3, table, values[2], w0 >>> 8, w1 >>> 8, w2 >>> 8, w3 >>> 8);
@@ -166,10 +160,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
                 Vector512<int> w1 = Vector512.Load(words + 16);
                 Vector512<int> w2 = Vector512.Load(words + 32);
                 Vector512<int> w3 = Vector512.Load(words + 48);
-                Sse.Prefetch0(words + Ahead);
-                Sse.Prefetch0(words + Ahead + 16);
-                Sse.Prefetch0(words + Ahead + 32);
-                Sse.Prefetch0(words + Ahead + 48);
+                WeightStream.CallRow((uint*)words);
                 Vector512<float> x0 = Vector512.Create(values[0]), x1 = Vector512.Create(values[1]), x2 = Vector512.Create(values[2]),
                     x3 = Vector512.Create(values[3]);
                 Step(tables, ref c0, w0, x0, x1, x2, x3);

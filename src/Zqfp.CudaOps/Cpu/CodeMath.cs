@@ -14,6 +14,7 @@ internal abstract unsafe class CodeMath
     [
         new PortableCodeMath(),
         .. Avx2.IsSupported ? [new Avx2CodeMath()] : (CodeMath[])[],
+        .. AvxVnni.IsSupported ? [new AvxVnniCodeMath()] : (CodeMath[])[],
         .. Avx512BW.IsSupported && Vector512.IsHardwareAccelerated ? [new Avx512CodeMath()] : (CodeMath[])[],
     ];
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Zqfp.CudaOps;
 
@@ -30,10 +31,22 @@ internal static unsafe class TokenDigits
     /// <summary>Pairs of products, of whatever digit, whose sum fits in 16 bits.</summary>
     public const int MostPairs = 12;
 
+    /// <summary>The same where the digit is not a high one.</summary>
+    public const int MostPairsBelowHigh = 21;
+
     /// <summary>
     /// From so many of eight groups of columns on, a digit is taken as nowhere zero, which spares the loop the surprise of its end.
     /// </summary>
     private const int AlmostAll = 7;
+
+    /// <summary>Above a code's digits, where it is a NaN.</summary>
+    private const uint NaNMark = 1u << 24;
+
+    private static readonly Entry[] Entries = MakeEntries();
+
+    private static readonly sbyte[] Tables = MakeTables();
+
+    private static Vector128<byte> EvenFirst => Vector128.Create((byte)0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
 
     /// <summary>Bytes from a laid-out token to the next.</summary>
     public static int RowBytes(GroupLayout layout) => (DigitsOffset(layout, layout.PaddedColumns) + 63) & ~63;
@@ -66,61 +79,156 @@ internal static unsafe class TokenDigits
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static bool WriteChunk(byte* codes, int columns, sbyte* digits, ChunkHead* head)
     {
-        var sums = Vector256<int>.Zero;
-        var isNaN = Vector256<int>.Zero;
-        ulong highs = 0, middles = 0, lows = 0;
-        sbyte* middleDigits = digits + columns, lowDigits = middleDigits + columns;
-        for (int column = 0; column < columns; column += 8)
-        {
-            Vector256<int> code = InOrder(codes + column);
-            Vector256<int> nan = Vector256.Equals(code & Vector256.Create(0x7F), Vector256.Create(0x7F));
-            isNaN |= nan;
-            Vector256<int> negative = Vector256.ShiftRightArithmetic(Vector256.ShiftLeft(code, 24), 31);
-            Vector256<float> value = E4M3.Decode(Vector256.AndNot(code & Vector256.Create(0x7F), nan)) * 512f;
-            Vector256<int> magnitude = Vector256.ConvertToInt32Native(value);
+        var part = new Part { Digits = digits, Columns = columns };
+        int done = Avx512Vbmi.IsSupported ? WriteByLookup(codes, ref part) : 0;
+        WriteByTable(codes, done, ref part);
+        head->High = Most(part.Highs, columns / 4);
+        head->Middle = Most(part.Middles, columns / 4);
+        head->Low = Most(part.Lows, columns / 4);
+        head->Offset = -WeightOffset * part.Sum;
+        return part.HasNaN;
+    }
 
-            Vector256<int> half = Vector256.Create(1 << (Bits - 1)), digit = Vector256.Create((1 << Bits) - 1);
-            Vector256<int> low = ((magnitude + half) & digit) - half;
-            Vector256<int> rest = Vector256.ShiftRightArithmetic(magnitude - low, Bits);
-            Vector256<int> middle = ((rest + half) & digit) - half;
-            Vector256<int> high = Vector256.ShiftRightArithmetic(rest - middle, Bits);
-            sums += (magnitude ^ negative) - negative;
-            int group = column / 4;
-            highs |= Store((high ^ negative) - negative, digits + column) << group;
-            middles |= Store((middle ^ negative) - negative, middleDigits + column) << group;
-            lows |= Store((low ^ negative) - negative, lowDigits + column) << group;
+    /// <summary>64 columns at a time, whose digits are looked up byte by byte.</summary>
+    /// <returns>Columns done.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static int WriteByLookup(byte* codes, ref Part part)
+    {
+        Vector512<byte> order = Vector512.Create(Vector256.Create(EvenFirst, EvenFirst), Vector256.Create(EvenFirst, EvenFirst));
+        var sums = Vector512<int>.Zero;
+        var isNaN = Vector512<byte>.Zero;
+        fixed (sbyte* tables = Tables)
+        {
+            Vector512<sbyte> high0 = Vector512.Load(tables), high1 = Vector512.Load(tables + 64), middle0 = Vector512.Load(tables + 128),
+                middle1 = Vector512.Load(tables + 192), low0 = Vector512.Load(tables + 256), low1 = Vector512.Load(tables + 320);
+            sbyte* highs = part.Digits, middles = highs + part.Columns, lows = middles + part.Columns;
+            int column = 0;
+            for (; column <= part.Columns - 64; column += 64)
+            {
+                Vector512<byte> code = Avx512BW.Shuffle(Vector512.Load(codes + column), order);
+                Vector512<sbyte> index = code.AsSByte(), negative = Vector512.LessThan(index, Vector512<sbyte>.Zero);
+                isNaN |= Vector512.Equals(code & Vector512.Create((byte)0x7F), Vector512.Create((byte)0x7F));
+
+                // The lookup does not see an index's highest bit, the sign.
+                Vector512<sbyte> high = (Avx512Vbmi.PermuteVar64x8x2(high0, index, high1) ^ negative) - negative;
+                Vector512<sbyte> middle = (Avx512Vbmi.PermuteVar64x8x2(middle0, index, middle1) ^ negative) - negative;
+                Vector512<sbyte> low = (Avx512Vbmi.PermuteVar64x8x2(low0, index, low1) ^ negative) - negative;
+                high.Store(highs + column);
+                middle.Store(middles + column);
+                low.Store(lows + column);
+                part.Highs |= Groups(high) << (column / 4);
+                part.Middles |= Groups(middle) << (column / 4);
+                part.Lows |= Groups(low) << (column / 4);
+                sums += PairsOfPairs(high, 1 << (2 * Bits)) + PairsOfPairs(middle, 1 << Bits) + PairsOfPairs(low, 1);
+            }
+
+            part.Sum += Vector512.Sum(sums);
+            part.HasNaN |= isNaN != Vector512<byte>.Zero;
+            return column;
+        }
+    }
+
+    /// <summary>A bit for each four digits that are not all zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Groups(Vector512<sbyte> digits) =>
+        Vector512.Equals(digits.AsInt32(), Vector512<int>.Zero).ExtractMostSignificantBits() ^ 0xFFFF;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> PairsOfPairs(Vector512<sbyte> digits, short place) => Avx512BW.MultiplyAddAdjacent(
+        Avx512BW.MultiplyAddAdjacent(Vector512<byte>.One, digits), Vector512.Create(place));
+
+    /// <summary>Eight columns at a time, each of which has its digits in a table.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void WriteByTable(byte* codes, int column, ref Part part)
+    {
+        sbyte* highs = part.Digits, middles = highs + part.Columns, lows = middles + part.Columns;
+        ulong highGroups = 0, middleGroups = 0, lowGroups = 0;
+        Vector128<uint> any = Vector128<uint>.Zero;
+        int sum = 0;
+        fixed (Entry* entries = Entries)
+        {
+            for (; column < part.Columns; column += 4)
+            {
+                // The even four of eight, then the odd four.
+                byte* four = codes + column - (column & 4) + ((column & 4) >> 2);
+                Entry* e0 = entries + four[0], e1 = entries + four[2], e2 = entries + four[4], e3 = entries + four[6];
+                sum += e0->Value + e1->Value + e2->Value + e3->Value;
+                Vector128<uint> columns = Vector128.Create(e0->Digits, e1->Digits, e2->Digits, e3->Digits);
+                any |= columns;
+                Vector128<uint> places = Vector128.Shuffle(
+                    columns.AsByte(), Vector128.Create((byte)0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)).AsUInt32();
+                uint high = places[0], middle = places[1], low = places[2];
+                *(uint*)(highs + column) = high;
+                *(uint*)(middles + column) = middle;
+                *(uint*)(lows + column) = low;
+                int group = column / 4;
+                highGroups |= (high == 0 ? 0UL : 1) << group;
+                middleGroups |= (middle == 0 ? 0UL : 1) << group;
+                lowGroups |= (low == 0 ? 0UL : 1) << group;
+            }
         }
 
-        head->High = Most(highs, columns / 4);
-        head->Middle = Most(middles, columns / 4);
-        head->Low = Most(lows, columns / 4);
-        head->Offset = -WeightOffset * Vector256.Sum(sums);
-        return isNaN != Vector256<int>.Zero;
+        part.Highs |= highGroups;
+        part.Middles |= middleGroups;
+        part.Lows |= lowGroups;
+        part.Sum += sum;
+        part.HasNaN |= (any & Vector128.Create(NaNMark)) != Vector128<uint>.Zero;
     }
 
-    /// <summary>Eight codes, the even ones first.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> InOrder(byte* codes)
+    /// <summary>The digits of each code, NaN marked.</summary>
+    private static Entry[] MakeEntries()
     {
-        Vector128<byte> order = Vector128.Create((byte)0, 2, 4, 6, 1, 3, 5, 7, 0, 0, 0, 0, 0, 0, 0, 0);
-        Vector128<ushort> wide = Vector128.WidenLower(Vector128.Shuffle(Vector128.CreateScalar(*(ulong*)codes).AsByte(), order));
-        (Vector128<uint> even, Vector128<uint> odd) = Vector128.Widen(wide);
-        return Vector256.Create(even, odd).AsInt32();
+        var entries = new Entry[256];
+        for (int code = 0; code < entries.Length; code++)
+        {
+            if ((code & 0x7F) == 0x7F)
+            {
+                entries[code].Digits = NaNMark;
+                continue;
+            }
+
+            int magnitude = (int)(E4M3.Values[code & 0x7F] * 512), half = 1 << (Bits - 1), digit = (1 << Bits) - 1;
+            int low = ((magnitude + half) & digit) - half;
+            int rest = (magnitude - low) >> Bits;
+            int middle = ((rest + half) & digit) - half;
+            int high = (rest - middle) >> Bits;
+            int sign = code < 128 ? 1 : -1;
+            entries[code] = new Entry
+            {
+                Digits = (byte)(sign * high) | ((uint)(byte)(sign * middle) << 8) | ((uint)(byte)(sign * low) << 16),
+                Value = sign * magnitude,
+            };
+        }
+
+        return entries;
     }
 
-    /// <summary>Writes eight digits.</summary>
-    /// <returns>In the lowest bit whether one of the first four is not zero, in the next whether one of the others is not.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Store(Vector256<int> digits, sbyte* target)
-    {
-        Vector128<short> narrow = Vector128.Narrow(digits.GetLower(), digits.GetUpper());
-        ulong bytes = Vector128.Narrow(narrow, narrow).AsUInt64()[0];
-        *(ulong*)target = bytes;
-        return ((uint)bytes == 0 ? 0u : 1u) | ((bytes >> 32) == 0 ? 0u : 2u);
-    }
+    /// <summary>The high digits of the codes without sign, then their middle ones, then their low ones.</summary>
+    private static sbyte[] MakeTables() =>
+        [.. Enumerable.Range(0, Count * 128).Select(i => (i & 0x7F) == 0x7F ? (sbyte)0 : (sbyte)(Entries[i & 0x7F].Digits >> (i / 128 * 8)))];
 
     private static ulong Most(ulong groups, int count) =>
         ulong.PopCount(groups) * 8 >= (ulong)(count * AlmostAll) ? ulong.MaxValue >> (64 - count) : groups;
+
+    /// <summary>A code.</summary>
+    private struct Entry
+    {
+        /// <summary>Its digits, the high one in the lowest byte; <see cref="NaNMark"/> of a NaN.</summary>
+        public uint Digits;
+
+        /// <summary>Its value times 2^9.</summary>
+        public int Value;
+    }
+
+    /// <summary>A chunk while it is laid out.</summary>
+    private struct Part
+    {
+        public sbyte* Digits;
+        public int Columns;
+        public int Sum;
+        public bool HasNaN;
+        public ulong Highs, Middles, Lows;
+    }
 
     /// <summary>What holds for a whole token.</summary>
     [StructLayout(LayoutKind.Sequential, Size = 32)]

@@ -1,0 +1,149 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Zqfp.CudaOps;
+
+/// <summary>Inner loops for AVX-VNNI, which adds four products of bytes to 32 bits: a panel is eight registers wide.</summary>
+internal sealed unsafe class AvxVnniCodeMath : CodeMath
+{
+    private const int Width = PackedWeights.PanelWidth;
+
+    /// <summary>Rows of W worked on at once.</summary>
+    private const int Part = 32;
+
+    private readonly Avx2CodeMath _avx2 = new();
+
+    public override void Decode(uint* words, int columns, byte* decoded) => _avx2.Decode(words, columns, decoded);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
+    {
+        TokenDigits.ChunkHead* head = chunk.Head;
+        sbyte* digits = chunk.Digits;
+        nint columns = chunk.Columns;
+        for (int row = 0; row < chunk.Rows; row++, totals += Width)
+        {
+            Vector256<int> s0 = Vector256<int>.Zero, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+            ulong groups = head->High;
+            sbyte* place = digits;
+            for (int digit = 0; ; digit++)
+            {
+                while (groups != 0)
+                {
+                    nint group = BitOperations.TrailingZeroCount(groups);
+                    groups &= groups - 1;
+                    Vector256<sbyte> four = Four(place + (4 * group));
+                    byte* bytes = decoded + (4 * Width * group);
+                    s0 = AvxVnni.MultiplyWideningAndAdd(s0, Vector256.Load(bytes), four);
+                    s1 = AvxVnni.MultiplyWideningAndAdd(s1, Vector256.Load(bytes + 32), four);
+                    s2 = AvxVnni.MultiplyWideningAndAdd(s2, Vector256.Load(bytes + 64), four);
+                    s3 = AvxVnni.MultiplyWideningAndAdd(s3, Vector256.Load(bytes + 96), four);
+                    s4 = AvxVnni.MultiplyWideningAndAdd(s4, Vector256.Load(bytes + 128), four);
+                    s5 = AvxVnni.MultiplyWideningAndAdd(s5, Vector256.Load(bytes + 160), four);
+                    s6 = AvxVnni.MultiplyWideningAndAdd(s6, Vector256.Load(bytes + 192), four);
+                    s7 = AvxVnni.MultiplyWideningAndAdd(s7, Vector256.Load(bytes + 224), four);
+                }
+
+                if (digit == TokenDigits.Count - 1)
+                {
+                    break;
+                }
+
+                s0 <<= TokenDigits.Bits;
+                s1 <<= TokenDigits.Bits;
+                s2 <<= TokenDigits.Bits;
+                s3 <<= TokenDigits.Bits;
+                s4 <<= TokenDigits.Bits;
+                s5 <<= TokenDigits.Bits;
+                s6 <<= TokenDigits.Bits;
+                s7 <<= TokenDigits.Bits;
+                groups = digit == 0 ? head->Middle : head->Low;
+                place += columns;
+            }
+
+            Vector256<int> offset = Vector256.Create(head->Offset);
+            AddTotal(s0 + offset, scales, totals);
+            AddTotal(s1 + offset, scales + 8, totals + 8);
+            AddTotal(s2 + offset, scales + 16, totals + 16);
+            AddTotal(s3 + offset, scales + 24, totals + 24);
+            AddTotal(s4 + offset, scales + 32, totals + 32);
+            AddTotal(s5 + offset, scales + 40, totals + 40);
+            AddTotal(s6 + offset, scales + 48, totals + 48);
+            AddTotal(s7 + offset, scales + 56, totals + 56);
+            head = (TokenDigits.ChunkHead*)((byte*)head + chunk.Stride);
+            digits += chunk.Stride;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
+    {
+        new Span<float>(totals, Width).Clear();
+        uint* words = weights.Codes(panel, 0);
+        float* firstScale = weights.Scales(panel, 0);
+        var head = (TokenDigits.ChunkHead*)(token + TokenDigits.HeadOffset(0));
+        var digits = (sbyte*)(token + TokenDigits.DigitsOffset(weights.Layout, 0));
+        Vector256<byte> table = Avx2CodeMath.Weights;
+        foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+        {
+            nint columns = chunk.Length;
+            float* scales = firstScale + ((nint)chunk.Group * Width);
+            Vector256<int> offset = Vector256.Create(head->Offset);
+            for (int part = 0; part < Width; part += Part)
+            {
+                Vector256<int> h0 = Vector256<int>.Zero, h1 = h0, h2 = h0, h3 = h0, m0 = h0, m1 = h0, m2 = h0, m3 = h0, l0 = h0, l1 = h0,
+                    l2 = h0, l3 = h0;
+                uint* word = words + part;
+                sbyte* end = digits + columns;
+                for (sbyte* eight = digits; eight < end; eight += 8, word += Width)
+                {
+                    WeightStream.CallLine(word);
+                    WeightStream.CallLine(word + 16);
+                    Step(table, word, eight, columns, ref h0, ref m0, ref l0);
+                    Step(table, word + 8, eight, columns, ref h1, ref m1, ref l1);
+                    Step(table, word + 16, eight, columns, ref h2, ref m2, ref l2);
+                    Step(table, word + 24, eight, columns, ref h3, ref m3, ref l3);
+                }
+
+                AddTotal(Sum(h0, m0, l0) + offset, scales + part, totals + part);
+                AddTotal(Sum(h1, m1, l1) + offset, scales + part + 8, totals + part + 8);
+                AddTotal(Sum(h2, m2, l2) + offset, scales + part + 16, totals + part + 16);
+                AddTotal(Sum(h3, m3, l3) + offset, scales + part + 24, totals + part + 24);
+            }
+
+            words += columns / 8 * Width;
+            digits += TokenDigits.Count * columns;
+            head++;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step(
+        Vector256<byte> table, uint* words, sbyte* digits, nint columns, ref Vector256<int> high, ref Vector256<int> middle,
+        ref Vector256<int> low)
+    {
+        Avx2CodeMath.Split(table, Vector256.Load(words), out Vector256<byte> even, out Vector256<byte> odd);
+        high = AvxVnni.MultiplyWideningAndAdd(high, even, Four(digits));
+        middle = AvxVnni.MultiplyWideningAndAdd(middle, even, Four(digits + columns));
+        low = AvxVnni.MultiplyWideningAndAdd(low, even, Four(digits + (2 * columns)));
+        high = AvxVnni.MultiplyWideningAndAdd(high, odd, Four(digits + 4));
+        middle = AvxVnni.MultiplyWideningAndAdd(middle, odd, Four(digits + columns + 4));
+        low = AvxVnni.MultiplyWideningAndAdd(low, odd, Four(digits + (2 * columns) + 4));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<sbyte> Four(sbyte* digits) => Vector256.Create(*(int*)digits).AsSByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Sum(Vector256<int> high, Vector256<int> middle, Vector256<int> low) =>
+        (((high << TokenDigits.Bits) + middle) << TokenDigits.Bits) + low;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddTotal(Vector256<int> sum, float* scales, float* totals)
+    {
+        Vector256<float> value = Vector256.ConvertToSingle(sum) * Vector256.Create(TokenDigits.Unit);
+        Vector256.FusedMultiplyAdd(value, Vector256.Load(scales), Vector256.Load(totals)).Store(totals);
+    }
+}
