@@ -205,7 +205,10 @@ internal static unsafe class TokenDigits
 
     /// <summary>The high digits of the codes without sign, then their middle ones, then their low ones.</summary>
     private static sbyte[] MakeTables() =>
-        [.. Enumerable.Range(0, Count * 128).Select(i => (i & 0x7F) == 0x7F ? (sbyte)0 : (sbyte)(Entries[i & 0x7F].Digits >> (i / 128 * 8)))];
+    [
+        .. Enumerable.Range(0, Count * 128).Select(
+            i => (i & 0x7F) == 0x7F ? (sbyte)0 : (sbyte)(Entries[i & 0x7F].Digits >> (i / 128 * 8))),
+    ];
 
     private static ulong Most(ulong groups, int count) =>
         ulong.PopCount(groups) * 8 >= (ulong)(count * AlmostAll) ? ulong.MaxValue >> (64 - count) : groups;
