@@ -10,6 +10,11 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     private const int Width = PackedWeights.PanelWidth;
     private const int Part = 16;
 
+    /// <summary>
+    /// Rows of 64 words that a row's product goes through part by part: 2 KiB, so that weights are read from memory nearly in their order.
+    /// </summary>
+    private const int StripRows = 8;
+
     /// <summary>The permutation looks at the low three bits of an index: the code without its sign.</summary>
     private static Vector256<float> E2M1Magnitudes => Vector256.Create(0, 0.5f, 1, 1.5f, 2, 3, 4, 6);
 
@@ -70,34 +75,45 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
     {
         new Span<float>(totals, Width).Clear();
+        float* sums = stackalloc float[Width];
+        int* words = (int*)weights.Codes(panel, 0);
+        float* firstScale = weights.Scales(panel, 0);
         Vector256<float> magnitudes = E2M1Magnitudes;
         foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
         {
-            float* scales = weights.Scales(panel, chunk.Group);
-            for (int part = 0; part < Width; part += 2 * Part)
+            Clear(sums);
+            float* values = x + chunk.Start, end = values + chunk.Length;
+            while (values < end)
             {
-                int* words = (int*)weights.Codes(panel, chunk.Start) + part;
-                float* values = x + chunk.Start;
-                Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, a2 = a0, a3 = a0;
-                for (int column = 0; column < chunk.Length; column += 8, words += Width)
+                float* stop = values + Math.Min(end - values, StripRows * 8);
+                int* next = words + ((stop - values) / 8 * Width);
+                for (nint part = 0; part < Width; part += Part)
                 {
-                    Vector256<int> w0 = Vector256.Load(words);
-                    Vector256<int> w1 = Vector256.Load(words + 8);
-                    Vector256<int> w2 = Vector256.Load(words + 16);
-                    Vector256<int> w3 = Vector256.Load(words + 24);
-                    for (int j = 0; j < 8; j++)
+                    Vector256<float> a0 = Vector256.Load(sums + part), a1 = Vector256.Load(sums + part + 8);
+                    int* word = words + part;
+                    for (float* eight = values; eight < stop; eight += 8, word += Width)
                     {
-                        Vector256<float> value = Vector256.Create(values[column + j]);
-                        a0 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w0), a0);
-                        a1 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w1), a1);
-                        a2 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w2), a2);
-                        a3 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w3), a3);
-                        (w0, w1, w2, w3) = (w0 >>> 4, w1 >>> 4, w2 >>> 4, w3 >>> 4);
+                        WeightStream.CallLine((uint*)word);
+                        Vector256<int> w0 = Vector256.Load(word);
+                        Vector256<int> w1 = Vector256.Load(word + 8);
+                        for (int j = 0; j < 8; j++)
+                        {
+                            Vector256<float> value = Vector256.Create(eight[j]);
+                            a0 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w0), a0);
+                            a1 = Fma.MultiplyAdd(value, ValueE2M1(magnitudes, w1), a1);
+                            (w0, w1) = (w0 >>> 4, w1 >>> 4);
+                        }
                     }
+
+                    a0.Store(sums + part);
+                    a1.Store(sums + part + 8);
                 }
-                AddPart(a0, a1, scales + part, totals + part);
-                AddPart(a2, a3, scales + part + Part, totals + part + Part);
+
+                values = stop;
+                words = next;
             }
+
+            AddSums(sums, firstScale + ((nint)chunk.Group * Width), totals);
         }
     }
 
@@ -105,33 +121,49 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals)
     {
         new Span<float>(totals, Width).Clear();
+        float* sums = stackalloc float[Width];
+        int* words = (int*)weights.Codes(panel, 0);
+        float* firstScale = weights.Scales(panel, 0);
         foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
         {
-            float* scales = weights.Scales(panel, chunk.Group);
-            for (int part = 0; part < Width; part += Part)
+            Clear(sums);
+            float* values = x + chunk.Start, end = values + chunk.Length;
+            while (values < end)
             {
-                int* words = (int*)weights.Codes(panel, chunk.Start) + part;
-                float* values = x + chunk.Start;
-                Vector256<float> a0 = Vector256<float>.Zero, a1 = a0;
-                for (int column = 0; column < chunk.Length; column += 4, words += Width)
+                float* stop = values + Math.Min(end - values, StripRows * 4);
+                int* next = words + ((stop - values) / 4 * Width);
+                for (nint part = 0; part < Width; part += Part)
                 {
-                    Vector256<int> w0 = Vector256.Load(words);
-                    Vector256<int> w1 = Vector256.Load(words + 8);
-                    Vector256<float> value = Vector256.Create(values[column]);
-                    a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 << 20, w0 << 24), a0);
-                    a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 << 20, w1 << 24), a1);
-                    value = Vector256.Create(values[column + 1]);
-                    a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 << 12, w0 << 16), a0);
-                    a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 << 12, w1 << 16), a1);
-                    value = Vector256.Create(values[column + 2]);
-                    a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 << 4, w0 << 8), a0);
-                    a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 << 4, w1 << 8), a1);
-                    value = Vector256.Create(values[column + 3]);
-                    a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 >>> 4, w0), a0);
-                    a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 >>> 4, w1), a1);
+                    Vector256<float> a0 = Vector256.Load(sums + part), a1 = Vector256.Load(sums + part + 8);
+                    int* word = words + part;
+                    for (float* four = values; four < stop; four += 4, word += Width)
+                    {
+                        WeightStream.CallLine((uint*)word);
+                        Vector256<int> w0 = Vector256.Load(word);
+                        Vector256<int> w1 = Vector256.Load(word + 8);
+                        Vector256<float> value = Vector256.Create(four[0]);
+                        a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 << 20, w0 << 24), a0);
+                        a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 << 20, w1 << 24), a1);
+                        value = Vector256.Create(four[1]);
+                        a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 << 12, w0 << 16), a0);
+                        a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 << 12, w1 << 16), a1);
+                        value = Vector256.Create(four[2]);
+                        a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 << 4, w0 << 8), a0);
+                        a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 << 4, w1 << 8), a1);
+                        value = Vector256.Create(four[3]);
+                        a0 = Fma.MultiplyAdd(value, ValueE4M3(w0 >>> 4, w0), a0);
+                        a1 = Fma.MultiplyAdd(value, ValueE4M3(w1 >>> 4, w1), a1);
+                    }
+
+                    a0.Store(sums + part);
+                    a1.Store(sums + part + 8);
                 }
-                AddPart(a0, a1, scales + part, totals + part);
+
+                values = stop;
+                words = next;
             }
+
+            AddSums(sums, firstScale + ((nint)chunk.Group * Width), totals);
         }
     }
 
@@ -262,6 +294,24 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         }
         s0.Store(sums);
         s1.Store(sums + 8);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Clear(float* sums)
+    {
+        for (int i = 0; i < Width; i += 8)
+        {
+            Vector256<float>.Zero.Store(sums + i);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddSums(float* sums, float* scales, float* totals)
+    {
+        for (int i = 0; i < Width; i += Part)
+        {
+            AddPart(Vector256.Load(sums + i), Vector256.Load(sums + i + 8), scales + i, totals + i);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
