@@ -23,7 +23,7 @@ internal sealed class LoadBenchmark(Func<SessionOptions> options)
         {
             for (int i = 0; i < candidates.Count; i++)
             {
-                using var stack = new LayerStack(candidates[i], layers: 1, m: 1, n, k, options());
+                using var stack = new LayerStack(candidates[i], layers: 1, m: 1, n, k, options);
                 times[i].Add(stack.LoadSeconds);
             }
         }

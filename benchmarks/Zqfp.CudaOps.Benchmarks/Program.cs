@@ -4,13 +4,17 @@ using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 
-// Usage: [products | load | generate | evaluate | host] [--threads T] [--seconds S] [--only NAME,..] [--library zqfp_ops.so]
-//        [--layers-megabytes MB] [M,N,K ...]      for products and load
+// Usage: [products | load | generate | prompt | int4 | evaluate | host] [--threads T] [--seconds S] [--only NAME,..]
+//        [--library zqfp_ops.so] [--layers-megabytes MB] [M,N,K ...]      for products and load
 //        [--tokens N] FLOAT.onnx QUANTIZED.onnx   for generate
+//        MODEL.onnx ...                           for prompt: the first ones to compare with
+//        STOCK.onnx                               for int4
 //        --text FILE --tokenizer FILE FLOAT.onnx  for evaluate
 //   products  times matrix products; without shapes, those of docs/operators.md
 //   load      times the making of a session of one layer
 //   generate  times the writing of tokens with a whole model
+//   prompt    times whole models over prompts of 2, 16 and 256 tokens
+//   int4      writes beside a model of the profile stock one with 4-bit MatMulNBits of level 4, to time
 //   evaluate  times an evaluation against a session that only runs the same batches
 //   host      times the host's part of the GPU operators' calls, with a driver that does nothing
 int tokens = 64;
@@ -28,7 +32,7 @@ for (int i = 0; i < args.Length; i++)
 {
     switch (args[i])
     {
-        case "products" or "load" or "generate" or "evaluate" or "host":
+        case "products" or "load" or "generate" or "prompt" or "int4" or "evaluate" or "host":
             mode = args[i];
             break;
         case "--threads":
@@ -64,9 +68,15 @@ for (int i = 0; i < args.Length; i++)
             break;
     }
 }
+
+// One pool for all sessions, whose threads spin a while after each run: those of many pools would take the cores from each other.
+using var threading = new OrtThreadingOptions { GlobalIntraOpNumThreads = threads, GlobalInterOpNumThreads = 1, GlobalSpinControl = true };
+var environment = new EnvironmentCreationOptions { logId = "benchmarks", threadOptions = threading };
+OrtEnv.CreateInstanceWithOptions(ref environment);
 SessionOptions Options()
 {
-    var options = new SessionOptions { IntraOpNumThreads = threads };
+    var options = new SessionOptions();
+    options.DisablePerSessionThreads();
     if (library is null)
     {
         return options.AddZqfpOperators();
@@ -81,7 +91,8 @@ Candidate[] candidates =
         (candidate, i) => i < 2 || only.Length == 0 || only.Any(name => candidate.Name.Contains(name, StringComparison.Ordinal))),
 ];
 Console.WriteLine(
-    $"{ProcessorName.Read()}, kernels for {CpuFeatures.Kernels}, ONNX Runtime {OrtEnv.Instance().GetVersionString()}, {threads} threads");
+    $"{ProcessorName.Read()}, kernels for {CpuFeatures.Kernels} and, of codes, {CpuFeatures.CodeKernels}, "
+    + $"ONNX Runtime {OrtEnv.Instance().GetVersionString()}, {threads} threads");
 switch (mode)
 {
     case "load":
@@ -94,6 +105,12 @@ switch (mode)
         break;
     case "generate":
         new GenerationBenchmark(Options).Measure(models[0], models[1], tokens, seconds);
+        break;
+    case "prompt":
+        new PromptBenchmark(Options).Measure(models, seconds);
+        break;
+    case "int4":
+        Console.WriteLine(FourBitModel.Write(models[0]));
         break;
     case "evaluate":
         new EvaluationBenchmark(threads).Measure(models[0], text, tokenizer, seconds);

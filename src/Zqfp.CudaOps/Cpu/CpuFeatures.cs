@@ -22,4 +22,13 @@ internal static class CpuFeatures
         Avx2PanelMath => "AVX2",
         _ => "portable",
     };
+
+    /// <summary>The same for products of codes, in integers; they have <c>AVX-VNNI</c> too.</summary>
+    public static string CodeKernels => CodeMath.Best switch
+    {
+        Avx512CodeMath => "AVX-512",
+        AvxVnniCodeMath => "AVX-VNNI",
+        Avx2CodeMath => "AVX2",
+        _ => "portable",
+    };
 }
