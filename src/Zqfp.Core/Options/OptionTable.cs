@@ -145,7 +145,7 @@ internal static class OptionTable
             "Largest allowed increase over the baseline; fails when the 95 % interval lies above it", otherwise: "0.1%"),
         new("--update-baseline", null, Gate, Flag, "Accept this result: write it to the baseline"),
         new("--divergence", null, Gate, Flag, "Also measure KL divergence and top-1 agreement: runs both models side by side"),
-        new("--device", "Device", Measuring | Bench, Choice,
+        new("--device", "Device", Measuring | Verify | Bench, Choice,
             "Where models compute: on the processor, on a Hopper GPU by ONNX Runtime's CUDA provider (cuda), only the quantized products on it " +
             "(cuda-products), or on whichever is there (auto)", words: "cpu|cuda|cuda-products|auto"),
 

@@ -20,8 +20,8 @@ internal static class VerifyJob
         inputs.AddTexts(options.TextPath, options.TokenizerPath, cancellation);
         reference.RequireWindow(options.Window);
         facts.RequireWindow(options.Window);
-        using var first = new LanguageModel(reference, options.Threads, isAlone: false);
-        using var second = new LanguageModel(facts, options.Threads, isAlone: false);
+        using var first = new LanguageModel(reference, options.Threads, options.Device, isAlone: false);
+        using var second = new LanguageModel(facts, options.Threads, options.Device, isAlone: false);
         int probe = Math.Max(2, options.Window); // What predicts nothing is refused below.
         int vocabulary = first.MeasureVocabulary(probe, cancellation);
         EvaluateJob.RequireSameVocabulary(vocabulary, second.MeasureVocabulary(probe, cancellation), facts, reference);

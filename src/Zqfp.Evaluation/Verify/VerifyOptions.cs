@@ -1,3 +1,5 @@
+using Zqfp.CudaOps;
+
 namespace Zqfp.Evaluation;
 
 /// <summary>Which two models to compare, and what to feed them.</summary>
@@ -26,6 +28,9 @@ internal sealed record VerifyOptions
 
     /// <summary>Seed of the random tokens: the same seed gives the same tokens on every machine.</summary>
     public int Seed { get; init; } = 1;
+
+    /// <summary>Where both models compute.</summary>
+    public ZqfpDevice Device { get; init; }
 
     /// <summary>Threads used at most; 0 for one a processor.</summary>
     public int Threads { get; init; }

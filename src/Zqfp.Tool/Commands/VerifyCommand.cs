@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 
 namespace Zqfp.Tool;
@@ -28,6 +29,7 @@ internal static class VerifyCommand
                 Window = given.Whole("--window"),
                 Windows = given.Whole("--windows"),
                 Seed = given.Whole("--seed"),
+                Device = given.Choice<ZqfpDevice>("--device"),
                 Threads = given.Whole("--threads"),
             };
             return Job.Run(given, (observer, cancellation) =>
