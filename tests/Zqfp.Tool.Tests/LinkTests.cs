@@ -32,6 +32,23 @@ public sealed partial class LinkTests
     }
 
     [Fact]
+    public void The_list_of_diagnostics_has_every_page_with_its_title()
+    {
+        string list = string.Concat(Directory.GetFiles(Repository.Path("docs/diagnostics"))
+            .Order(StringComparer.Ordinal)
+            .Select(page => (Code: Path.GetFileNameWithoutExtension(page), Title: File.ReadLines(page).First()))
+            .Select(page => $"- [{page.Code}](diagnostics/{page.Code}.md): {page.Title[$"# {page.Code}: ".Length..]}\n"));
+        string index = Repository.Path("docs/diagnostics.md"), text = File.ReadAllText(index);
+        string expected = text[..(text.IndexOf("\n- ", StringComparison.Ordinal) + 1)] + list;
+        if (Environment.GetEnvironmentVariable("ZQFP_UPDATE_SNAPSHOTS") == "1")
+        {
+            File.WriteAllText(index, expected);
+        }
+
+        Assert.Equal(expected, File.ReadAllText(index));
+    }
+
+    [Fact]
     public void Every_page_of_the_documentation_is_linked_from_another()
     {
         HashSet<string> linked = [.. Files.SelectMany(file => Targets(file)

@@ -72,7 +72,9 @@ internal sealed class StagedFolder : IDisposable
     }
 
     /// <summary>Adds a text.</summary>
+#pragma warning disable RS0030 // Nobody reads this folder before all of it is moved into place.
     public void Write(string name, string content) => File.WriteAllText(PathOf(name), content);
+#pragma warning restore RS0030
 
     /// <summary>Moves every file into place, <paramref name="last"/> behind all others; an older one of that name goes first.</summary>
     /// <exception cref="IOException">A file cannot be moved. The folder is as it was.</exception>

@@ -10,7 +10,7 @@ internal static class BenchCommand
     public static Command Create()
     {
         var model = new Argument<string>("MODEL") { Description = "The model, float or quantized, or a GenAI folder" };
-        var command = new Command("bench", "Time a model: tokens a second of a prompt and of generation") { model };
+        var command = new Command("bench", "Time a model: tokens per second of a prompt and of generation") { model };
         var options = new CommandOptions(command, OptionCommands.Bench);
         HelpText.Extend(command, HelpText.Examples(
             "dotnet zqfp bench model.onnx",

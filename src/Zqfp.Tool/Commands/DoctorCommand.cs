@@ -8,7 +8,7 @@ internal static class DoctorCommand
 {
     public static Command Create()
     {
-        var command = new Command("doctor", "Tell what this machine offers, and what to do about what is missing");
+        var command = new Command("doctor", "Check what this machine offers, and how to install what is missing");
         var options = new CommandOptions(command, OptionCommands.Doctor);
         HelpText.Extend(command, HelpText.Examples("dotnet zqfp doctor", "dotnet zqfp doctor --json"));
         command.SetAction(result =>

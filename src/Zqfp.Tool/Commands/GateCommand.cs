@@ -14,7 +14,7 @@ internal static class GateCommand
     public static Command Create()
     {
         var model = new Argument<string>("MODEL") { Description = "The quantized model" };
-        var command = new Command("gate", "Fail when a quantized model lost more than its limits allow") { model };
+        var command = new Command("gate", "Fail when a quantized model exceeds its limits") { model };
         var options = new CommandOptions(command, OptionCommands.Gate);
         ResultFile.Protect(options["--result"]);
         command.Validators.Add(result =>

@@ -10,7 +10,7 @@ internal static class QuantizeCommand
     public static Command Create() => Create("quantize", "Quantize a model", OptionCommands.Quantize);
 
     public static Command CreatePlan() =>
-        Create("plan", "Tell what quantizing a model would do, and what memory, disk and time it would need", OptionCommands.Plan);
+        Create("plan", "Print what quantizing a model would do, and estimate memory, disk and time", OptionCommands.Plan);
 
     private static Command Create(string name, string description, OptionCommands kind)
     {

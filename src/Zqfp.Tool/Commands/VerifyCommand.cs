@@ -9,7 +9,7 @@ internal static class VerifyCommand
 {
     public static Command Create()
     {
-        var reference = new Argument<string>("REFERENCE") { Description = "The model that counts as right" };
+        var reference = new Argument<string>("REFERENCE") { Description = "The reference model" };
         var model = new Argument<string>("MODEL") { Description = "The model to compare with it; its graph and inputs may differ" };
         var command = new Command("verify", "Compare the logits of two models on the same tokens") { reference, model };
         var options = new CommandOptions(command, OptionCommands.Verify);

@@ -1,4 +1,4 @@
-namespace Zqfp.Reporting.Tests;
+namespace Zqfp.Tests;
 
 /// <summary>A test that opens a page in Chromium; skips where none is on the path.</summary>
 [AttributeUsage(AttributeTargets.Method)]
