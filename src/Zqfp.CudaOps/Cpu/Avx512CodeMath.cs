@@ -6,7 +6,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Zqfp.CudaOps;
 
 /// <summary>Inner loops for AVX-512 with byte instructions: a panel is four registers wide.</summary>
-internal sealed unsafe class Avx512CodeMath : CodeMath
+/// <param name="row">What multiplies one token; null where these loops do. Those of AVX-VNNI leave memory less to wait for.</param>
+internal sealed unsafe class Avx512CodeMath(CodeMath? row) : CodeMath
 {
     private const int Width = PackedWeights.PanelWidth;
 
@@ -56,8 +57,19 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
+    {
+        if (row is not null)
+        {
+            row.MultiplyRow(token, weights, panel, totals);
+            return;
+        }
+
+        MultiplyOne(token, weights, panel, totals);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void MultiplyOne(byte* token, PackedWeights weights, int panel, float* totals)
     {
         // No call inside the loops: a call takes all vector registers, and what lives across it is stored at every step.
         uint* words = weights.Codes(panel, 0);

@@ -15,7 +15,9 @@ internal abstract unsafe class CodeMath
         new PortableCodeMath(),
         .. Avx2.IsSupported ? [new Avx2CodeMath()] : (CodeMath[])[],
         .. AvxVnni.IsSupported ? [new AvxVnniCodeMath()] : (CodeMath[])[],
-        .. Avx512BW.IsSupported && Vector512.IsHardwareAccelerated ? [new Avx512CodeMath()] : (CodeMath[])[],
+        .. Avx512BW.IsSupported && Vector512.IsHardwareAccelerated ? [new Avx512CodeMath(null)] : (CodeMath[])[],
+        .. Avx512BW.IsSupported && Vector512.IsHardwareAccelerated && AvxVnni.IsSupported
+            ? [new Avx512CodeMath(new AvxVnniCodeMath())] : (CodeMath[])[],
     ];
 
     /// <summary>The implementation for this machine.</summary>
