@@ -91,7 +91,7 @@ Candidate[] candidates =
         (candidate, i) => i < 2 || only.Length == 0 || only.Any(name => candidate.Name.Contains(name, StringComparison.Ordinal))),
 ];
 Console.WriteLine(
-    $"{ProcessorName.Read()}, kernels for {CpuFeatures.Kernels} and, of codes, {CpuFeatures.CodeKernels}, "
+    $"{ProcessorName.Read()}, kernels for {CpuFeatures.Kernels}, "
     + $"ONNX Runtime {OrtEnv.Instance().GetVersionString()}, {threads} threads");
 switch (mode)
 {

@@ -36,7 +36,8 @@ int layers = Argument(1, 32);
 using (var weights = new RandomWeights(data))
 {
     File.WriteAllBytes(
-        args[0], new Decoder(weights, layers, Argument(2, layers), Argument(3, 4096), Argument(4, 11008), Argument(5, 32000)).Build().ToByteArray());
+        args[0], new Decoder(weights, layers, Argument(2, layers), Argument(3, 4096), Argument(4, 11008), Argument(5, 32000))
+            .Build().ToByteArray());
 }
 
 Console.WriteLine(

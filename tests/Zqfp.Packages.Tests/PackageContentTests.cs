@@ -122,7 +122,9 @@ public class PackageContentTests(PackagesFixture packages)
         Assert.NotNull(symbols.GetEntry($"lib/net10.0/{id}.pdb"));
     }
 
-    /// <summary>What MSBuild on .NET Framework can load: .NET Standard and MSBuild itself, in a version that every SDK of .NET 10 has.</summary>
+    /// <summary>
+    /// What MSBuild on .NET Framework can load: .NET Standard and MSBuild itself, in a version that every SDK of .NET 10 has.
+    /// </summary>
     [Fact]
     public void The_tasks_reference_nothing_but_the_standard_library_and_MSBuild()
     {

@@ -4,7 +4,9 @@ using System.Security.Cryptography;
 
 namespace Zqfp.Packages.Tests;
 
-/// <summary>Packages of a release, made in two copies of a part of this repository with a tag and a remote: no copy has what the other left.</summary>
+/// <summary>
+/// Packages of a release, made in two copies of a part of this repository with a tag and a remote: no copy has what the other left.
+/// </summary>
 public sealed class ReleaseTests : IDisposable
 {
     private const string Remote = "https://github.com/example/zeroquantfp";
@@ -66,7 +68,8 @@ public sealed class ReleaseTests : IDisposable
             File.Copy(Repository.Path(file), Path.Combine(copy, file));
         }
 
-        File.WriteAllText(Path.Combine(copy, "CHANGELOG.md"), "# Changes\n\n## [9.8.7] - 2026-01-02\n\nWhat is new.\n\n## [9.8.6]\n\nOlder.\n");
+        File.WriteAllText(
+            Path.Combine(copy, "CHANGELOG.md"), "# Changes\n\n## [9.8.7] - 2026-01-02\n\nWhat is new.\n\n## [9.8.6]\n\nOlder.\n");
 
         // One date and author, so that both copies have one commit.
         Git(copy, "init", "--quiet");
@@ -106,6 +109,13 @@ public sealed class ReleaseTests : IDisposable
     private static string Git(string folder, params string[] arguments)
     {
         var start = new ProcessStartInfo("git", arguments) { WorkingDirectory = folder, RedirectStandardOutput = true };
+
+        // What git or a hook has set names the repository these tests are run in.
+        foreach (string name in start.Environment.Keys.Where(name => name.StartsWith("GIT_", StringComparison.Ordinal)).ToArray())
+        {
+            start.Environment.Remove(name);
+        }
+
         foreach (string role in new[] { "AUTHOR", "COMMITTER" })
         {
             start.Environment[$"GIT_{role}_NAME"] = "test";

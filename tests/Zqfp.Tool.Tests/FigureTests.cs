@@ -41,6 +41,6 @@ public sealed partial class FigureTests
     [GeneratedRegex(@"(?m)^\|.*\| *\**[+-]?[0-9][^|]*\|(.*\|)? *\**[+-]?[0-9].*$")]
     private static partial Regex Figures();
 
-    [GeneratedRegex("dotnet |`-- |Tests`|GpuBench|ModelBench")]
+    [GeneratedRegex(@"(?m)^ *([A-Z_]+=\S+ )*dotnet |`dotnet (run|test|zqfp) |`-- |Tests`|GpuBench|ModelBench")]
     private static partial Regex Source();
 }

@@ -12,7 +12,8 @@ public sealed partial class FileNameTests
 
     [Fact]
     public void No_two_files_differ_in_case_alone() =>
-        Assert.Empty(Names.GroupBy(name => name, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1).Select(group => group.Key));
+        Assert.Empty(Names.GroupBy(name => name, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1)
+            .Select(group => group.Key));
 
     [Fact]
     public void No_name_is_reserved_or_too_long_on_Windows()

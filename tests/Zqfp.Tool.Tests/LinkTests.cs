@@ -76,7 +76,9 @@ public sealed partial class LinkTests
         return (File.Exists(path) || Directory.Exists(path)) && (parts.Length == 1 || Anchors(path).Contains(parts[1]));
     }
 
-    /// <summary>Names of headings as GitHub makes them: lower case, spaces as hyphens, no other punctuation, numbered where repeated.</summary>
+    /// <summary>
+    /// Names of headings as GitHub makes them: lower case, spaces as hyphens, no other punctuation, numbered where repeated.
+    /// </summary>
     private static HashSet<string> Anchors(string file)
     {
         HashSet<string> anchors = [];

@@ -73,7 +73,7 @@ internal static class OptionTable
             "the float layer's output (layer), also the float model's residual stream (residual), or as in the preset",
             "[figures](accuracy.md)", words: "preset|none|layer|residual"),
         new("--bias", "Bias", Quantizing, Choice,
-            "Whether the biases of layers that have one stay (float) or are moved to where the mean of the layer's output is that of its target (fitted)",
+            "Whether biases stay (float) or, where all layers of an input have one, are moved to where the mean of the layer's output is that of its target (fitted)",
             "[figures](accuracy.md#tried-and-not-kept)", words: "float|fitted"),
         new("--rotation", "Rotation", Quantizing, Choice,
             "Block size of a Hadamard rotation of the inputs before they are rounded: none, chosen by error on held-out calibration windows (auto), " +

@@ -39,15 +39,16 @@ internal static unsafe class KnownDomain
                 ((delegate* unmanaged[Cdecl]<int, byte*, void**, void*>)api[OrtSlot.CreateEnv])(Warnings, name.Pointer, &environment),
                 "starting");
             api.Check(((delegate* unmanaged[Cdecl]<void**, void*>)api[OrtSlot.CreateSessionOptions])(&options), "making session options");
+            api.Check(((delegate* unmanaged[Cdecl]<void*, int, void*>)api[OrtSlot.SetIntraOpNumThreads])(options, 1), "limiting threads");
             domain.AddTo((nint)options);
             fixed (byte* model = Model)
             {
                 lock (OneAtATime)
                 {
-                    api.Check(
+                    // Where this runtime cannot load the model, the domain is known all the same: it is added before.
+                    _ = api.Succeeded(
                         ((delegate* unmanaged[Cdecl]<void*, void*, nuint, void*, void**, void*>)api[OrtSlot.CreateSessionFromArray])(
-                            environment, model, (nuint)Model.Length, options, &session),
-                        $"making the domain '{domain.Name}' known");
+                            environment, model, (nuint)Model.Length, options, &session));
                 }
             }
         }

@@ -11,6 +11,7 @@ internal static class OrtSlot
     public const int CreateEnv = 3;
     public const int CreateSessionFromArray = 8;
     public const int CreateSessionOptions = 10;
+    public const int SetIntraOpNumThreads = 24;
     public const int CreateCustomOpDomain = 26;
     public const int CustomOpDomainAdd = 27;
     public const int AddCustomOpDomain = 28;

@@ -15,16 +15,20 @@ internal static class CpuFeatures
         .. AdvSimd.IsSupported ? ["AdvSimd"] : (string[])[],
     ];
 
-    /// <summary>Which implementation of the inner loops runs here: <c>AVX-512</c>, <c>AVX2</c> or <c>portable</c>.</summary>
-    public static string Kernels => PanelMath.Best switch
+    /// <summary>
+    /// Which implementation of the inner loops runs here: <c>AVX-512</c>, <c>AVX2</c> or <c>portable</c>; and that of products of codes, in
+    /// integers, where it is another: <c>AVX2 and AVX-VNNI</c>.
+    /// </summary>
+    public static string Kernels => Panels == Codes ? Panels : $"{Panels} and {Codes}";
+
+    private static string Panels => PanelMath.Best switch
     {
         Avx512PanelMath => "AVX-512",
         Avx2PanelMath => "AVX2",
         _ => "portable",
     };
 
-    /// <summary>The same for products of codes, in integers; they have <c>AVX-VNNI</c> too.</summary>
-    public static string CodeKernels => CodeMath.Best switch
+    private static string Codes => CodeMath.Best switch
     {
         Avx512CodeMath => "AVX-512",
         AvxVnniCodeMath => "AVX-VNNI",

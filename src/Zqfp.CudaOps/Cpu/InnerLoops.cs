@@ -11,7 +11,7 @@ internal sealed record InnerLoops(PanelMath Panels, CodeMath Codes)
     /// <summary>Those that this machine can run, each of either kind at least once; for tests of one against the other.</summary>
     public static IReadOnlyList<InnerLoops> All { get; } =
     [
-        .. PanelMath.All.Select(panels => new InnerLoops(panels, CodeMath.Best)),
-        .. CodeMath.All.Select(codes => new InnerLoops(PanelMath.Best, codes)),
+        .. PanelMath.All.Select(panels => new InnerLoops(panels, CodeMath.Best))
+            .Union(CodeMath.All.Select(codes => new InnerLoops(PanelMath.Best, codes))),
     ];
 }

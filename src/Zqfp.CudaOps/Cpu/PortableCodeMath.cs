@@ -24,22 +24,28 @@ internal sealed unsafe class PortableCodeMath : CodeMath
     public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
     {
         TokenChunk token = chunk;
+        int* sums = stackalloc int[Width];
         for (int i = 0; i < chunk.Rows; i++, token.MoveOn(), totals += Width)
         {
-            for (int row = 0; row < Width; row++)
+            new Span<int>(sums, Width).Clear();
+            for (int column = 0; column < chunk.Columns; column++)
             {
-                int sum = 0;
+                int number = 0;
                 for (int digit = 0; digit < TokenDigits.Count; digit++)
                 {
-                    sbyte* digits = token.Digits + (digit * chunk.Columns);
-                    sum <<= TokenDigits.Bits;
-                    for (int column = 0; column < chunk.Columns; column++)
-                    {
-                        sum += digits[column] * decoded[(column / 4 * 4 * Width) + (4 * row) + (column % 4)];
-                    }
+                    number = (number << TokenDigits.Bits) + token.Digits[(digit * chunk.Columns) + column];
                 }
 
-                float value = (float)(sum + token.Head->Offset) * TokenDigits.Unit;
+                byte* weights = decoded + (column / 4 * 4 * Width) + (column % 4);
+                for (int row = 0; row < Width && number != 0; row++)
+                {
+                    sums[row] += number * weights[4 * row];
+                }
+            }
+
+            for (int row = 0; row < Width; row++)
+            {
+                float value = (float)(sums[row] + token.Head->Offset) * TokenDigits.Unit;
                 totals[row] = MathF.FusedMultiplyAdd(value, scales[row], totals[row]);
             }
         }

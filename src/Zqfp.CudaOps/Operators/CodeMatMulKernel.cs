@@ -71,22 +71,27 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         }
 
         NativeBuffer buffer = scratch.Rent(layout.RowStride * (1L + sizeof(float)));
-        byte* laidOut = buffer.Bytes + (layout.RowStride * sizeof(float));
-        new Span<byte>(laidOut, layout.RowStride).Clear();
-        for (int group = 0; group < layout.Groups; group++)
+        try
         {
-            int start = group * layout.GroupSize, count = Math.Min(layout.GroupSize, layout.Columns - start);
-            new ReadOnlySpan<byte>(codes + start, count).CopyTo(new Span<byte>(laidOut + layout.GroupStart(group), count));
-        }
+            byte* laidOut = buffer.Bytes + (layout.RowStride * sizeof(float));
+            new Span<byte>(laidOut, layout.RowStride).Clear();
+            for (int group = 0; group < layout.Groups; group++)
+            {
+                int start = group * layout.GroupSize, count = Math.Min(layout.GroupSize, layout.Columns - start);
+                new ReadOnlySpan<byte>(codes + start, count).CopyTo(new Span<byte>(laidOut + layout.GroupStart(group), count));
+            }
 
-        TokenDigits.Write(laidOut, layout, scale, token);
-        if (factor is not null)
+            TokenDigits.Write(laidOut, layout, scale, token);
+            if (factor is not null)
+            {
+                TokenQuantizer.Decode(laidOut, buffer.Floats, layout.RowStride);
+                factor.Project(loops.Panels, buffer.Floats, job.Projections + ((long)row * factor.ResultLength));
+            }
+        }
+        finally
         {
-            TokenQuantizer.Decode(laidOut, buffer.Floats, layout.RowStride);
-            factor.Project(loops.Panels, buffer.Floats, job.Projections + ((long)row * factor.ResultLength));
+            scratch.Return(buffer);
         }
-
-        scratch.Return(buffer);
     }
 
     /// <summary>A panel of Y for a block of rows.</summary>

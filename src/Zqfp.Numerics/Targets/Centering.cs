@@ -13,6 +13,9 @@ namespace Zqfp.Numerics;
 /// <param name="tokens">N, the tokens of all parts.</param>
 internal sealed class Centering(double[] inputMean, long tokens)
 {
+    /// <summary>Share of an input's mean square that float32 does not tell from none.</summary>
+    private const float Noise = 1e-6f;
+
     /// <summary>Centers the H of a part.</summary>
     /// <param name="hessian">(2/N) sum a a^T.</param>
     /// <param name="sum">Sum of a over the part.</param>
@@ -20,9 +23,23 @@ internal sealed class Centering(double[] inputMean, long tokens)
     {
         float[] rest = Rest(sum, hessian.Tokens);
         float[] mean = Array.ConvertAll(inputMean, value => (float)value);
+        float[] before = hessian.Diagonal();
         for (int row = 0; row < hessian.Size; row++)
         {
             Change(hessian.MutableRow(row), inputMean[row], rest, sum[row], mean);
+        }
+
+        // What is left of an input that hardly varies is rounding noise of its mean: the bias has it all.
+        for (int row = 0; row < hessian.Size; row++)
+        {
+            if (hessian.MutableRow(row)[row] <= Noise * before[row])
+            {
+                hessian.MutableRow(row).Clear();
+                for (int below = row + 1; below < hessian.Size; below++)
+                {
+                    hessian.MutableRow(below)[row] = 0;
+                }
+            }
         }
 
         hessian.MirrorLowerTriangle();

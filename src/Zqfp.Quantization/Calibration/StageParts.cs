@@ -103,12 +103,13 @@ internal sealed class StageParts : IDisposable
         Hessian held = _held.ToHessian(tokens);
         PartedMoment[] beside = [.. Enumerable.Range(0, (_hasShift ? 1 : 0) + _joined.Length)
             .Select(index => new PartedMoment(_fit.TakeBeside(index, tokens), _held.TakeBeside(index, tokens)))];
+        ActivationRange range = _meter.ToRange(fit, held);
         StageMeans? means = _fitSums is null ? null : Center(fit, held, beside);
         var targets = new StageTargets(fit, held, _hasShift ? beside[0] : null,
             _joined.Zip(beside.Skip(_hasShift ? 1 : 0)).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal))
         { Means = means };
         Dispose();
-        return new StageInput(null, _meter.ToRange(fit, held), _rotation, targets);
+        return new StageInput(null, range, _rotation, targets);
     }
 
     public void Dispose()

@@ -100,6 +100,12 @@ internal sealed class QuantizationRun
         }
 
         LayerDiagnostics.Merge(Results, _file.Path).ToList().ForEach(Warn);
+        if (_options.Bias == LayerBias.Fitted && Results.All(layer => layer.Tensors.Bias is null))
+        {
+            _observer.Note("No bias was fitted: no input is read by layers that all have one, or there is a single calibration window.",
+                isDetail: false);
+        }
+
         _observer.Report(new JobProgress("Quantizing", _layers.Count, _layers.Count, "layers"));
         if (!accepts(_rewriter))
         {

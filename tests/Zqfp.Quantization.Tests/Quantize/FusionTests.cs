@@ -24,11 +24,12 @@ public sealed class FusionTests : IDisposable
     [InlineData(0, false)]
     [InlineData(3, false)]
     [InlineData(8, true)]
-    public void Products_of_one_input_become_one_with_the_same_bits(int rank, bool hasBias)
+    [InlineData(8, true, true)]
+    public void Products_of_one_input_become_one_with_the_same_bits(int rank, bool hasBias, bool isFitted = false)
     {
         Graph graph = new Graph().Linear("x", "q", 48, hasBias).Linear("x", "k", 30, hasBias: false).Linear("x", "v", 6, hasBias)
             .Node("Concat", ["q", "k", "v"], "y", new AttributeProto { Name = "axis", I = -1, Type = AttributeType.Int });
-        (string[] types, float[][] plain, float[][] fused) = Run(graph, ["y"], rank);
+        (string[] types, float[][] plain, float[][] fused) = Run(graph, ["y"], rank, isFitted: isFitted);
         Assert.Equal(["Concat", "MatMulW4A8", "QuantizeTokens", "Split"], types);
         Assert.Equal(plain, fused);
     }
@@ -89,7 +90,8 @@ public sealed class FusionTests : IDisposable
         }
     }
 
-    private (string[] Types, float[][] Plain, float[][] Fused) Run(Graph graph, string[] outputs, int rank, int rotation = 0)
+    private (string[] Types, float[][] Plain, float[][] Fused) Run(
+        Graph graph, string[] outputs, int rank, int rotation = 0, bool isFitted = false)
     {
         string source = Path.Combine(_folder, "source.onnx");
         graph.Declare(outputs);
@@ -103,7 +105,10 @@ public sealed class FusionTests : IDisposable
                 var rewriter = new ModelRewriter(file, index) { Fusion = fusion };
                 foreach (IGrouping<string, LinearLayer> stage in LinearLayerFinder.Find(index, outputs[0]).GroupBy(layer => layer.Input))
                 {
-                    rewriter.Replace([.. stage.Select(layer => Quantized(layer, rank, rotation))]);
+                    rewriter.Replace([.. stage.Select(layer => Quantized(layer, rank, rotation) with
+                    {
+                        Bias = isFitted && layer.Bias is not null ? Random(layer.OutFeatures, seed: 13) : default(ReadOnlyMemory<float>?),
+                    })]);
                 }
 
                 using ModelWriter model = rewriter.Write(
