@@ -130,7 +130,7 @@ internal static class OptionTable
         // Limits.
         new("--max-increase", "MaxPerplexityIncrease", Gate, Percentage,
             "Largest allowed increase of perplexity over the float model's; fails when the 95 % interval is above it",
-            otherwise: "5%, unless another limit is given"),
+            otherwise: "5%, unless a perplexity, KL, top-1 or baseline limit is given"),
         new("--max-drop", "MaxDrop", Gate, Percentage,
             "Largest allowed drop of a task's accuracy, in percentage points; fails when the 95 % interval is above it", otherwise: "1%"),
         new("--max-kl", "MaxKl", Gate, Positive,
@@ -138,7 +138,7 @@ internal static class OptionTable
         new("--min-top1", "MinTop1", Gate, Percentage,
             "Smallest allowed share of tokens with the same top-1 prediction in both models; fails when the 95 % interval is below it"),
         new("--max-perplexity", "MaxPerplexity", Gate, Positive, "Largest allowed perplexity"),
-        new("--baseline", "Baseline", Gate, Input, "A file of accepted results, to be committed; fails when perplexity is above the accepted one",
+        new("--baseline", "Baseline", Gate, Input, "A file of accepted results, to be committed; fails when perplexity exceeds the accepted one by more than --max-regression",
             "with an entry per model; models may share it, also those of projects built in parallel"),
         new("--baseline-name", null, Gate, Name, "The model's name in that file", otherwise: "its file name"),
         new("--max-regression", "MaxRegression", Gate, Percentage,
