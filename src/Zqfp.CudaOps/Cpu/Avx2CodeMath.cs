@@ -43,17 +43,15 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
     public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
     {
         int* sums = stackalloc int[Width];
-        TokenDigits.ChunkHead* head = chunk.Head;
-        sbyte* digits = chunk.Digits;
         for (int row = 0; row < chunk.Rows; row++, totals += Width)
         {
+            TokenDigits.ChunkHead* head = chunk.HeadOf(row);
+            sbyte* digits = chunk.DigitsOf(row);
             Fill(sums, head->Offset);
             Add(head->High, TokenDigits.MostPairs, digits, decoded, 1 << (2 * TokenDigits.Bits), sums);
             Add(head->Middle, TokenDigits.MostPairsBelowHigh, digits + chunk.Columns, decoded, 1 << TokenDigits.Bits, sums);
             Add(head->Low, TokenDigits.MostPairsBelowHigh, digits + (2 * chunk.Columns), decoded, 1, sums);
             AddToTotals(sums, scales, totals);
-            head = (TokenDigits.ChunkHead*)((byte*)head + chunk.Stride);
-            digits += chunk.Stride;
         }
     }
 
@@ -174,12 +172,18 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddToTotals(int* sums, float* scales, float* totals)
     {
-        Vector256<float> unit = Vector256.Create(TokenDigits.Unit);
         for (int i = 0; i < Width; i += 8)
         {
-            Vector256<float> sum = Vector256.ConvertToSingle(Vector256.Load(sums + i)) * unit;
-            Vector256.FusedMultiplyAdd(sum, Vector256.Load(scales + i), Vector256.Load(totals + i)).Store(totals + i);
+            AddTotal(Vector256.Load(sums + i), scales + i, totals + i);
         }
+    }
+
+    /// <summary>Adds the sums of a chunk for eight rows of W to their totals.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddTotal(Vector256<int> sum, float* scales, float* totals)
+    {
+        Vector256<float> value = Vector256.ConvertToSingle(sum) * Vector256.Create(TokenDigits.Unit);
+        Vector256.FusedMultiplyAdd(value, Vector256.Load(scales), Vector256.Load(totals)).Store(totals);
     }
 
     /// <summary>The weights of the even and of the odd columns of eight words.</summary>
@@ -191,8 +195,9 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
         odd = Avx2.Shuffle(table, (words >>> 4).AsByte() & nibble);
     }
 
+    /// <summary>Four digits, once for each row of W.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<sbyte> Four(sbyte* digits) => Vector256.Create(*(int*)digits).AsSByte();
+    public static Vector256<sbyte> Four(sbyte* digits) => Vector256.Create(*(int*)digits).AsSByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<short> Pairs(Vector256<byte> weights, Vector256<sbyte> digits) => Avx2.MultiplyAddAdjacent(weights, digits);

@@ -36,10 +36,10 @@ internal sealed unsafe class Avx512CodeMath(CodeMath? row) : CodeMath
     public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
     {
         Vector512<float> unit = Vector512.Create(TokenDigits.Unit);
-        TokenDigits.ChunkHead* head = chunk.Head;
-        sbyte* digits = chunk.Digits;
         for (int row = 0; row < chunk.Rows; row++, totals += Width)
         {
+            TokenDigits.ChunkHead* head = chunk.HeadOf(row);
+            sbyte* digits = chunk.DigitsOf(row);
             Vector512<int> s0 = Vector512<int>.Zero, s1 = s0, s2 = s0, s3 = s0;
             Add(head->High, TokenDigits.MostPairs, digits, decoded, ref s0, ref s1, ref s2, ref s3);
             (s0, s1, s2, s3) = (s0 << TokenDigits.Bits, s1 << TokenDigits.Bits, s2 << TokenDigits.Bits, s3 << TokenDigits.Bits);
@@ -52,8 +52,6 @@ internal sealed unsafe class Avx512CodeMath(CodeMath? row) : CodeMath
             Total(s1 + offset, unit, scales + 16, Vector512.Load(totals + 16)).Store(totals + 16);
             Total(s2 + offset, unit, scales + 32, Vector512.Load(totals + 32)).Store(totals + 32);
             Total(s3 + offset, unit, scales + 48, Vector512.Load(totals + 48)).Store(totals + 48);
-            head = (TokenDigits.ChunkHead*)((byte*)head + chunk.Stride);
-            digits += chunk.Stride;
         }
     }
 

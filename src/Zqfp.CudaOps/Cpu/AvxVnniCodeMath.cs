@@ -20,11 +20,11 @@ internal sealed unsafe class AvxVnniCodeMath : CodeMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
     {
-        TokenDigits.ChunkHead* head = chunk.Head;
-        sbyte* digits = chunk.Digits;
         nint columns = chunk.Columns;
         for (int row = 0; row < chunk.Rows; row++, totals += Width)
         {
+            TokenDigits.ChunkHead* head = chunk.HeadOf(row);
+            sbyte* digits = chunk.DigitsOf(row);
             Vector256<int> s0 = Vector256<int>.Zero, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
             ulong groups = head->High;
             sbyte* place = digits;
@@ -34,7 +34,7 @@ internal sealed unsafe class AvxVnniCodeMath : CodeMath
                 {
                     nint group = BitOperations.TrailingZeroCount(groups);
                     groups &= groups - 1;
-                    Vector256<sbyte> four = Four(place + (4 * group));
+                    Vector256<sbyte> four = Avx2CodeMath.Four(place + (4 * group));
                     byte* bytes = decoded + (4 * Width * group);
                     s0 = AvxVnni.MultiplyWideningAndAdd(s0, Vector256.Load(bytes), four);
                     s1 = AvxVnni.MultiplyWideningAndAdd(s1, Vector256.Load(bytes + 32), four);
@@ -64,16 +64,14 @@ internal sealed unsafe class AvxVnniCodeMath : CodeMath
             }
 
             Vector256<int> offset = Vector256.Create(head->Offset);
-            AddTotal(s0 + offset, scales, totals);
-            AddTotal(s1 + offset, scales + 8, totals + 8);
-            AddTotal(s2 + offset, scales + 16, totals + 16);
-            AddTotal(s3 + offset, scales + 24, totals + 24);
-            AddTotal(s4 + offset, scales + 32, totals + 32);
-            AddTotal(s5 + offset, scales + 40, totals + 40);
-            AddTotal(s6 + offset, scales + 48, totals + 48);
-            AddTotal(s7 + offset, scales + 56, totals + 56);
-            head = (TokenDigits.ChunkHead*)((byte*)head + chunk.Stride);
-            digits += chunk.Stride;
+            Avx2CodeMath.AddTotal(s0 + offset, scales, totals);
+            Avx2CodeMath.AddTotal(s1 + offset, scales + 8, totals + 8);
+            Avx2CodeMath.AddTotal(s2 + offset, scales + 16, totals + 16);
+            Avx2CodeMath.AddTotal(s3 + offset, scales + 24, totals + 24);
+            Avx2CodeMath.AddTotal(s4 + offset, scales + 32, totals + 32);
+            Avx2CodeMath.AddTotal(s5 + offset, scales + 40, totals + 40);
+            Avx2CodeMath.AddTotal(s6 + offset, scales + 48, totals + 48);
+            Avx2CodeMath.AddTotal(s7 + offset, scales + 56, totals + 56);
         }
     }
 
@@ -107,10 +105,10 @@ internal sealed unsafe class AvxVnniCodeMath : CodeMath
                     Step(table, word + 24, eight, columns, ref h3, ref m3, ref l3);
                 }
 
-                AddTotal(Sum(h0, m0, l0) + offset, scales + part, totals + part);
-                AddTotal(Sum(h1, m1, l1) + offset, scales + part + 8, totals + part + 8);
-                AddTotal(Sum(h2, m2, l2) + offset, scales + part + 16, totals + part + 16);
-                AddTotal(Sum(h3, m3, l3) + offset, scales + part + 24, totals + part + 24);
+                Avx2CodeMath.AddTotal(Sum(h0, m0, l0) + offset, scales + part, totals + part);
+                Avx2CodeMath.AddTotal(Sum(h1, m1, l1) + offset, scales + part + 8, totals + part + 8);
+                Avx2CodeMath.AddTotal(Sum(h2, m2, l2) + offset, scales + part + 16, totals + part + 16);
+                Avx2CodeMath.AddTotal(Sum(h3, m3, l3) + offset, scales + part + 24, totals + part + 24);
             }
 
             words += columns / 8 * Width;
@@ -125,25 +123,15 @@ internal sealed unsafe class AvxVnniCodeMath : CodeMath
         ref Vector256<int> low)
     {
         Avx2CodeMath.Split(table, Vector256.Load(words), out Vector256<byte> even, out Vector256<byte> odd);
-        high = AvxVnni.MultiplyWideningAndAdd(high, even, Four(digits));
-        middle = AvxVnni.MultiplyWideningAndAdd(middle, even, Four(digits + columns));
-        low = AvxVnni.MultiplyWideningAndAdd(low, even, Four(digits + (2 * columns)));
-        high = AvxVnni.MultiplyWideningAndAdd(high, odd, Four(digits + 4));
-        middle = AvxVnni.MultiplyWideningAndAdd(middle, odd, Four(digits + columns + 4));
-        low = AvxVnni.MultiplyWideningAndAdd(low, odd, Four(digits + (2 * columns) + 4));
+        high = AvxVnni.MultiplyWideningAndAdd(high, even, Avx2CodeMath.Four(digits));
+        middle = AvxVnni.MultiplyWideningAndAdd(middle, even, Avx2CodeMath.Four(digits + columns));
+        low = AvxVnni.MultiplyWideningAndAdd(low, even, Avx2CodeMath.Four(digits + (2 * columns)));
+        high = AvxVnni.MultiplyWideningAndAdd(high, odd, Avx2CodeMath.Four(digits + 4));
+        middle = AvxVnni.MultiplyWideningAndAdd(middle, odd, Avx2CodeMath.Four(digits + columns + 4));
+        low = AvxVnni.MultiplyWideningAndAdd(low, odd, Avx2CodeMath.Four(digits + (2 * columns) + 4));
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<sbyte> Four(sbyte* digits) => Vector256.Create(*(int*)digits).AsSByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Sum(Vector256<int> high, Vector256<int> middle, Vector256<int> low) =>
         (((high << TokenDigits.Bits) + middle) << TokenDigits.Bits) + low;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddTotal(Vector256<int> sum, float* scales, float* totals)
-    {
-        Vector256<float> value = Vector256.ConvertToSingle(sum) * Vector256.Create(TokenDigits.Unit);
-        Vector256.FusedMultiplyAdd(value, Vector256.Load(scales), Vector256.Load(totals)).Store(totals);
-    }
 }

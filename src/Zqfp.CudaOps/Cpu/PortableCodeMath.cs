@@ -23,17 +23,17 @@ internal sealed unsafe class PortableCodeMath : CodeMath
 
     public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
     {
-        TokenChunk token = chunk;
         int* sums = stackalloc int[Width];
-        for (int i = 0; i < chunk.Rows; i++, token.MoveOn(), totals += Width)
+        for (int token = 0; token < chunk.Rows; token++, totals += Width)
         {
+            sbyte* digits = chunk.DigitsOf(token);
             new Span<int>(sums, Width).Clear();
             for (int column = 0; column < chunk.Columns; column++)
             {
                 int number = 0;
                 for (int digit = 0; digit < TokenDigits.Count; digit++)
                 {
-                    number = (number << TokenDigits.Bits) + token.Digits[(digit * chunk.Columns) + column];
+                    number = (number << TokenDigits.Bits) + digits[(digit * chunk.Columns) + column];
                 }
 
                 byte* weights = decoded + (column / 4 * 4 * Width) + (column % 4);
@@ -45,7 +45,7 @@ internal sealed unsafe class PortableCodeMath : CodeMath
 
             for (int row = 0; row < Width; row++)
             {
-                float value = (float)(sums[row] + token.Head->Offset) * TokenDigits.Unit;
+                float value = (float)(sums[row] + chunk.HeadOf(token)->Offset) * TokenDigits.Unit;
                 totals[row] = MathF.FusedMultiplyAdd(value, scales[row], totals[row]);
             }
         }

@@ -9,11 +9,6 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
 {
     private const int Width = PackedWeights.PanelWidth;
 
-    /// <summary>
-    /// Rows that share decoded columns: at most so many, for their totals to stay in cache, and at least so many, to make decoding cheap.
-    /// </summary>
-    private const int MostRowsInBlock = 128, LeastRowsInBlock = 24;
-
     /// <summary>What the rows of a block take at most: with this they stay in a second-level cache, panel after panel.</summary>
     private const int BlockBytes = 1 << 19;
 
@@ -45,10 +40,8 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
             };
             double elements = (double)rows * weights.Layout.PaddedColumns;
             KernelLoop.Run(context, rows, new LayOutRows(job), elements * (LayOutCost + (projection * ProjectCost)));
-            int mostRows = Math.Clamp(BlockBytes / rowBytes, LeastRowsInBlock, MostRowsInBlock);
-            int blocks = (rows + mostRows - 1) / mostRows;
-            int rowsPerBlock = (rows + blocks - 1) / blocks;
-            KernelLoop.Run(context, weights.Panels * blocks, new MultiplyPanels(job, rowsPerBlock), elements * weights.Rows * MultiplyCost);
+            var blocks = RowBlocks.Of(weights.Panels, rows, rowBytes, BlockBytes, step: 1);
+            KernelLoop.Run(context, blocks.Count, new MultiplyPanels(job, blocks), elements * weights.Rows * MultiplyCost);
         }
         finally
         {
@@ -154,17 +147,12 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         public void Run(int index) => job.Kernel.LayOut(job, index);
     }
 
-    private readonly struct MultiplyPanels(Job job, int rowsPerBlock) : IParallelBody
+    private readonly struct MultiplyPanels(Job job, RowBlocks blocks) : IParallelBody
     {
         public void Run(int index)
         {
-            int panels = job.Kernel.Layer.Weights.Panels;
-            int firstRow = index / panels * rowsPerBlock;
-            int rows = Math.Min(rowsPerBlock, job.Tokens.Count - firstRow);
-            if (rows > 0)
-            {
-                job.Kernel.Multiply(job, index % panels, firstRow, rows);
-            }
+            (int panel, int firstRow, int rows) = blocks.At(index);
+            job.Kernel.Multiply(job, panel, firstRow, rows);
         }
     }
 }

@@ -17,11 +17,6 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
     private const int DecodedColumns = 64;
 
     /// <summary>
-    /// Rows that share decoded columns: at most so many, for their totals to stay in cache, and at least so many, to make decoding cheap.
-    /// </summary>
-    private const int MostRowsInBlock = 128, LeastRowsInBlock = 24;
-
-    /// <summary>
     /// What the rows of a block take at most: with this they stay in a second-level cache while panel after panel is multiplied with them.
     /// </summary>
     private const int BlockBytes = 1 << 20;
@@ -55,11 +50,8 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
             };
             double elements = (double)rows * weights.Layout.RowStride;
             KernelLoop.Run(context, rows, new ReadRows(job), elements * (ReadCost + (projection * ProjectCost)));
-            int mostRows = Math.Clamp(BlockBytes / sizeof(float) / Math.Max(weights.Layout.RowStride, 1), LeastRowsInBlock,
-                MostRowsInBlock);
-            int blocks = (rows + mostRows - 1) / mostRows;
-            int rowsPerBlock = (((rows + blocks - 1) / blocks) + RowStep - 1) / RowStep * RowStep;
-            KernelLoop.Run(context, weights.Panels * blocks, new MultiplyPanels(job, rowsPerBlock), elements * weights.Rows * MultiplyCost);
+            var blocks = RowBlocks.Of(weights.Panels, rows, weights.Layout.RowStride * sizeof(float), BlockBytes, RowStep);
+            KernelLoop.Run(context, blocks.Count, new MultiplyPanels(job, blocks), elements * weights.Rows * MultiplyCost);
         }
         finally
         {
@@ -196,19 +188,12 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
         public void Run(int index) => job.Kernel.ReadRow(job, index);
     }
 
-    private readonly struct MultiplyPanels(Job job, int rowsPerBlock) : IParallelBody
+    private readonly struct MultiplyPanels(Job job, RowBlocks blocks) : IParallelBody
     {
         public void Run(int index)
         {
-            int panels = job.Kernel.PanelCount;
-            int firstRow = index / panels * rowsPerBlock;
-            int rows = Math.Min(rowsPerBlock, job.Tokens.Count - firstRow);
-            if (rows > 0)
-            {
-                job.Kernel.Multiply(job, index % panels, firstRow, rows);
-            }
+            (int panel, int firstRow, int rows) = blocks.At(index);
+            job.Kernel.Multiply(job, panel, firstRow, rows);
         }
     }
-
-    private int PanelCount => Layer.Weights.Panels;
 }
