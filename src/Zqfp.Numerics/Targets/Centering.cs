@@ -16,17 +16,18 @@ internal sealed class Centering(double[] inputMean, long tokens)
     /// <summary>Share of an input's mean square that float32 does not tell from none.</summary>
     private const float Noise = 1e-6f;
 
+    private readonly float[] _mean = Array.ConvertAll(inputMean, value => (float)value);
+
     /// <summary>Centers the H of a part.</summary>
     /// <param name="hessian">(2/N) sum a a^T.</param>
     /// <param name="sum">Sum of a over the part.</param>
     public void Apply(Hessian hessian, ReadOnlySpan<double> sum)
     {
         float[] rest = Rest(sum, hessian.Tokens);
-        float[] mean = Array.ConvertAll(inputMean, value => (float)value);
         float[] before = hessian.Diagonal();
         for (int row = 0; row < hessian.Size; row++)
         {
-            Change(hessian.MutableRow(row), inputMean[row], rest, sum[row], mean);
+            Change(hessian.MutableRow(row), inputMean[row], rest, sum[row]);
         }
 
         // What is left of an input that hardly varies is rounding noise of its mean: the bias has it all.
@@ -54,10 +55,9 @@ internal sealed class Centering(double[] inputMean, long tokens)
     public void Apply(CrossMoment moment, long part, ReadOnlySpan<double> sum, double[] mean, ReadOnlySpan<double> inputSum)
     {
         float[] rest = Rest(inputSum, part);
-        float[] means = Array.ConvertAll(inputMean, value => (float)value);
         for (int row = 0; row < moment.Rows; row++)
         {
-            Change(moment.Row(row), mean[row], rest, sum[row], means);
+            Change(moment.Row(row), mean[row], rest, sum[row]);
         }
     }
 
@@ -72,10 +72,10 @@ internal sealed class Centering(double[] inputMean, long tokens)
         return rest;
     }
 
-    private void Change(Span<float> row, double mean, float[] rest, double sum, float[] means)
+    private void Change(Span<float> row, double mean, float[] rest, double sum)
     {
         double scale = -2.0 / tokens;
         VectorMath.AddScaled(row, (float)(scale * mean), rest);
-        VectorMath.AddScaled(row, (float)(scale * sum), means);
+        VectorMath.AddScaled(row, (float)(scale * sum), _mean);
     }
 }

@@ -21,8 +21,7 @@ internal sealed class StageParts : IDisposable
     private readonly TokenRounding _rounding;
     private readonly GramAccumulator _fit;
     private readonly GramAccumulator? _held;
-    private readonly PartSums? _fitSums;
-    private readonly PartSums? _heldSums;
+    private readonly StageMeanSums? _sums;
     private readonly float[][] _streams;
     private readonly float[][] _targets;
     private float[] _tokens = [];
@@ -50,12 +49,7 @@ internal sealed class StageParts : IDisposable
         int[] beside = [.. _hasShift ? [_columns] : (int[])[], .. _joins.Select(join => join.Bias.Length)];
         _fit = new GramAccumulator(_columns, source.Workers, beside);
         _held = hasTargets ? new GramAccumulator(_columns, source.Workers, beside) : null;
-        if (hasTargets && source.FitsBiases)
-        {
-            _fitSums = new PartSums(_columns, beside);
-            _heldSums = new PartSums(_columns, beside);
-        }
-
+        _sums = hasTargets && source.FitsBiases ? new StageMeanSums(_columns, beside) : null;
         _streams = Array.ConvertAll(_joins, _ => Array.Empty<float>());
         _targets = Array.ConvertAll(_joins, _ => Array.Empty<float>());
     }
@@ -80,8 +74,8 @@ internal sealed class StageParts : IDisposable
         int first = _held is null ? 0 : held;
         _held?.Add(first, places => Write(places, 0));
         _fit.Add(count - first, places => Write(places, first));
-        _heldSums?.Add(Written(0, first));
-        _fitSums?.Add(Written(first, count));
+        _sums?.Add(Written(0, first), isHeld: true);
+        _sums?.Add(Written(first, count), isHeld: false);
     }
 
     /// <summary>The sums.</summary>
@@ -104,37 +98,23 @@ internal sealed class StageParts : IDisposable
         PartedMoment[] beside = [.. Enumerable.Range(0, (_hasShift ? 1 : 0) + _joined.Length)
             .Select(index => new PartedMoment(_fit.TakeBeside(index, tokens), _held.TakeBeside(index, tokens)))];
         ActivationRange range = _meter.ToRange(fit, held);
-        StageMeans? means = _fitSums is null ? null : Center(fit, held, beside);
-        var targets = new StageTargets(fit, held, _hasShift ? beside[0] : null,
-            _joined.Zip(beside.Skip(_hasShift ? 1 : 0)).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal))
-        { Means = means };
+        double[][]? means = _sums?.Center(fit, held, beside);
+        var targets = new StageTargets(fit, held, _hasShift ? beside[0] : null, ByLayer(beside))
+        {
+            Means = means is null ? null : new StageMeans(means[0], _hasShift ? means[1] : null, ByLayer(means[1..])),
+        };
         Dispose();
         return new StageInput(null, range, _rotation, targets);
     }
+
+    /// <summary>Of what is beside the input, that of each layer whose targets are summed.</summary>
+    private Dictionary<string, T> ByLayer<T>(T[] beside) => _joined.Zip(beside.Skip(_hasShift ? 1 : 0))
+        .ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal);
 
     public void Dispose()
     {
         _fit.Dispose();
         _held?.Dispose();
-    }
-
-    /// <summary>Takes the means out of the moments.</summary>
-    private StageMeans Center(Hessian fit, Hessian held, PartedMoment[] beside)
-    {
-        long tokens = _fit.Tokens + _held!.Tokens;
-        double[] input = TokenSum.Mean(_fitSums!.Input, _heldSums!.Input, tokens);
-        double[][] others = [.. _fitSums.Beside.Zip(_heldSums.Beside, (one, other) => TokenSum.Mean(one, other, tokens))];
-        var centering = new Centering(input, tokens);
-        centering.Apply(fit, _fitSums.Input.Values);
-        centering.Apply(held, _heldSums.Input.Values);
-        for (int i = 0; i < beside.Length; i++)
-        {
-            centering.Apply(beside[i].Fit, _fit.Tokens, _fitSums.Beside[i].Values, others[i], _fitSums.Input.Values);
-            centering.Apply(beside[i].Held, _held.Tokens, _heldSums.Beside[i].Values, others[i], _heldSums.Input.Values);
-        }
-
-        return new StageMeans(input, _hasShift ? others[0] : null,
-            _joined.Zip(others.Skip(_hasShift ? 1 : 0)).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal));
     }
 
     /// <summary>What some tokens of the batch have become: a, x - a where it is summed, and each t.</summary>
@@ -146,23 +126,6 @@ internal sealed class StageParts : IDisposable
             Rows(_tokens, _columns), .. _hasShift ? [Rows(_exact, _columns)] : (Memory<float>[])[],
             .. _targets.Select((target, i) => Rows(target, _joins[i].Bias.Length)),
         ];
-    }
-
-    /// <summary>The sums of a part's tokens, and of what is beside them.</summary>
-    private sealed class PartSums(int columns, int[] beside)
-    {
-        public TokenSum Input { get; } = new(columns);
-
-        public TokenSum[] Beside { get; } = Array.ConvertAll(beside, count => new TokenSum(count));
-
-        public void Add(Memory<float>[] written)
-        {
-            Input.Add(written[0].Span);
-            for (int i = 0; i < Beside.Length; i++)
-            {
-                Beside[i].Add(written[i + 1].Span);
-            }
-        }
     }
 
     // Each token is written once, so its values are changed where they are.
