@@ -61,8 +61,8 @@ internal sealed class EvaluationBenchmark(int threads)
 
         void Print(string name, List<(double Clock, double Processor)> times)
         {
-            double clock = Statistics.Median(bare.Zip(times, (baseline, time) => baseline.Clock / time.Clock));
-            double processor = Statistics.Median(bare.Zip(times, (baseline, time) => baseline.Processor / time.Processor));
+            double clock = Statistics.Speedup(bare.Select(time => time.Clock), times.Select(time => time.Clock));
+            double processor = Statistics.Speedup(bare.Select(time => time.Processor), times.Select(time => time.Processor));
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"| {name} | {tokens / Statistics.Median(times.Select(time => time.Clock)):0} | {clock:0.00} | "

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
@@ -52,7 +53,7 @@ internal static class FourBitModel
         AttributeProto? found = node.Attribute.FirstOrDefault(one => one.Name == name);
         if (found is null)
         {
-            found = new AttributeProto { Name = name, Type = AttributeProto.Types.AttributeType.Int };
+            found = Attributes.Make(name, 0L);
             node.Attribute.Add(found);
         }
 

@@ -61,7 +61,7 @@ internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandw
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"| {m} | {n} | {k} | {candidates[i].Name} | {median * 1e3:0.000} | {times[i].Min() * 1e3:0.000} | "
-                + $"{Ratio(times[0], times[i]):0.00} | {Ratio(times[1], times[i]):0.00} | "
+                + $"{Statistics.Speedup(times[0], times[i]):0.00} | {Statistics.Speedup(times[1], times[i]):0.00} | "
                 + $"{2.0 * m * n * k / median / 1e9:0} | {bytes / 1e9:0.0} | {bytes / read:0%} |"));
             stacks[i].Dispose();
         }
@@ -69,10 +69,6 @@ internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandw
             $"| {m} | {n} | {k} | reading memory, {times[0].Count} rounds | | | | | | "
             + $"{read / 1e9:0.0} | 100% |"));
     }
-
-    /// <summary>How many times as fast as the baseline, the median over rounds.</summary>
-    private static double Ratio(List<double> baseline, List<double> times) =>
-        Statistics.Median(baseline.Zip(times, (one, other) => one / other));
 
     private static int Layers(Candidate candidate, int m, int n, int k, long weightBytes) =>
         m > FewRows ? 1 : Math.Max(1, (int)Math.Ceiling(weightBytes / ((double)n * k * candidate.BitsPerWeight(n, k) / 8)));

@@ -35,18 +35,16 @@ internal sealed class PromptBenchmark(Func<SessionOptions> options)
 
             for (int i = 0; i < sessions.Length; i++)
             {
+                List<double> second = times[Math.Min(1, sessions.Length - 1)];
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
                     $"| {length} | {models[i]} | {Statistics.Median(times[i]) * 1e3:0.00} | {times[i].Min() * 1e3:0.00} | "
-                    + $"{Ratio(times[0], times[i]):0.00} | {Ratio(times[Math.Min(1, sessions.Length - 1)], times[i]):0.00} |"));
+                    + $"{Statistics.Speedup(times[0], times[i]):0.00} | {Statistics.Speedup(second, times[i]):0.00} |"));
             }
         }
 
         Array.ForEach(sessions, session => session.Dispose());
     }
-
-    private static double Ratio(List<double> baseline, List<double> times) =>
-        Statistics.Median(baseline.Zip(times, (one, other) => one / other));
 
     private static void Run(InferenceSession session, int length)
     {

@@ -18,6 +18,14 @@ internal static class Repository
     /// </summary>
     public static string Reference(string relative) => System.IO.Path.Combine(ReferenceRoot, relative);
 
+    /// <summary>All files of the checkout, but for what is built and what belongs to git.</summary>
+    public static IEnumerable<string> Files(string pattern) => Files(Root, pattern);
+
+    private static IEnumerable<string> Files(string folder, string pattern) => Directory.EnumerateFiles(folder, pattern)
+        .Concat(Directory.EnumerateDirectories(folder)
+            .Where(inner => System.IO.Path.GetFileName(inner) is not ("artifacts" or "bin" or "obj" or ".git"))
+            .SelectMany(inner => Files(inner, pattern)));
+
     private static string ReferenceRoot { get; } =
         Environment.GetEnvironmentVariable("ZQFP_REFERENCE_DATA")
             ?? System.IO.Path.GetFullPath(System.IO.Path.Combine(Root, "..", "shared"));

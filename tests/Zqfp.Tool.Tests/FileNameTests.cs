@@ -5,10 +5,8 @@ namespace Zqfp.Tool.Tests;
 /// <summary>Names of the repository's files can be checked out on every system.</summary>
 public sealed partial class FileNameTests
 {
-    private static readonly string[] Names = [.. Directory
-        .EnumerateFiles(Repository.Root, "*", SearchOption.AllDirectories)
-        .Select(file => Path.GetRelativePath(Repository.Root, file).Replace('\\', '/'))
-        .Where(name => !name.Split('/').Any(part => part is "artifacts" or "bin" or "obj" or ".git"))];
+    private static readonly string[] Names =
+        [.. Repository.Files("*").Select(file => Path.GetRelativePath(Repository.Root, file).Replace('\\', '/'))];
 
     [Fact]
     public void No_two_files_differ_in_case_alone() =>

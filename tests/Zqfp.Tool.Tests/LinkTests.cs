@@ -5,10 +5,7 @@ namespace Zqfp.Tool.Tests;
 /// <summary>Links of every Markdown file in the repository lead to something; external ones are well formed and encrypted.</summary>
 public sealed partial class LinkTests
 {
-    private static readonly string[] Files = [.. Directory
-        .EnumerateFiles(Repository.Root, "*.md", SearchOption.AllDirectories)
-        .Where(file => !Path.GetRelativePath(Repository.Root, file).Split(Path.DirectorySeparatorChar)
-            .Any(part => part is "artifacts" or "bin" or "obj" or ".git"))];
+    private static readonly string[] Files = [.. Repository.Files("*.md")];
 
     [Fact]
     public void Every_link_leads_to_a_file_and_a_heading_that_exist()

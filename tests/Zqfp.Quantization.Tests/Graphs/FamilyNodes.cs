@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-using Google.Protobuf;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.AttributeProto.Types;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
@@ -293,13 +291,7 @@ internal sealed class FamilyNodes(Idiom idiom)
 
     private string Floats(string name, float[] values, params long[] dims)
     {
-        _graph.Initializer.Add(new TensorProto
-        {
-            Name = name,
-            DataType = (int)DataType.Float,
-            Dims = { dims },
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values)),
-        });
+        _graph.Initializer.Add(Tensors.Floats(name, values, dims));
         return name;
     }
 

@@ -87,13 +87,7 @@ internal static class LayerForms
 
         string Constant(string name, float[] numbers, params long[] dims)
         {
-            graph.Initializer.Add(new TensorProto
-            {
-                Name = name,
-                DataType = (int)DataType.Float,
-                Dims = { dims },
-                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(numbers)),
-            });
+            graph.Initializer.Add(Tensors.Floats(name, numbers, dims));
             return name;
         }
 

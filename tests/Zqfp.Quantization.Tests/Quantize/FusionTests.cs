@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
 using Zqfp.CudaOps;
@@ -248,13 +247,8 @@ public sealed class FusionTests : IDisposable
 
         public void Declare(string[] outputs) => Model.Graph.Output.AddRange(outputs.Select(output => Value(output, 3)));
 
-        private void Constant(string name, long[] dims, float[] values) => Model.Graph.Initializer.Add(new TensorProto
-        {
-            Name = name,
-            DataType = (int)DataType.Float,
-            Dims = { dims },
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(values)),
-        });
+        private void Constant(string name, long[] dims, float[] values) =>
+            Model.Graph.Initializer.Add(Tensors.Floats(name, values, dims));
 
         private static ValueInfoProto Value(string name, int rank)
         {

@@ -162,13 +162,7 @@ public sealed class SharedModelTests : IDisposable
             }
 
             model.Graph.Initializer.Remove(codes);
-            model.Graph.Initializer.Add(new TensorProto
-            {
-                Name = codes.Name,
-                DataType = (int)DataType.Float,
-                Dims = { codes.Dims },
-                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(weights)),
-            });
+            model.Graph.Initializer.Add(Tensors.Floats(codes.Name, weights, codes.Dims));
             node.OpType = "Identity";
             node.Input.RemoveAt(1);
             node.Attribute.Clear();
