@@ -19,6 +19,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     private readonly List<IReadOnlyList<QuantizedLayerTensors>> _stages = [];
     private readonly List<QuantizedEmbedding> _embeddings = [];
     private readonly EmittedLayers _running = new(LayerEmitter.Of(running, graph));
+    private readonly Lazy<CpuForms> _cpu = new(() => new CpuForms(graph, file.Path));
 
     /// <summary>
     /// What MatMulNBits may round its input to in the profile <see cref="EmissionProfile.Stock"/>: 1 float32, 2 float16, 3 bfloat16, 4
@@ -69,7 +70,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     {
         string[] outputs = [.. stage.Keeps.Concat(stage.Observes.Except(stage.Reads)).Distinct()];
         List<NodeProto> nodes = AttentionGuards.Move(
-            new FusedNodes(Live(_running.Expand(stage.Nodes), outputs), outputs), IsZero);
+            new FusedNodes(Live(Running(stage.Nodes), outputs), outputs), IsZero);
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. outputs];
         GraphProto slice = new() { Name = stage.Input };
         slice.Node.AddRange(nodes);
@@ -85,7 +86,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     /// <returns>The model, whose large initializers are given beside it.</returns>
     public SliceModel Whole()
     {
-        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes), graph.Graph.Output.Select(output => output.Name));
+        List<NodeProto> nodes = Live(Running(graph.Nodes), graph.Graph.Output.Select(output => output.Name));
         GraphProto whole = new() { Name = graph.Graph.Name };
         whole.Node.AddRange(nodes);
         whole.Input.AddRange(graph.Inputs);
@@ -103,7 +104,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     public SliceModel Body(HeadCut cut, IReadOnlyList<string> also)
     {
         const string Exact = ".zqfp.float32";
-        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes), [cut.Hidden, .. also]);
+        List<NodeProto> nodes = Live(Running(graph.Nodes), [cut.Hidden, .. also]);
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
         GraphProto body = new() { Name = graph.Graph.Name };
         body.Node.AddRange(nodes);
@@ -133,7 +134,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     /// <returns>The model, in float32 where it is plain, else in the original's element types.</returns>
     public SliceModel Head(HeadCut cut, (DataType Type, int Rank) hidden)
     {
-        List<NodeProto> nodes = Live(_running.Expand(graph.Nodes.Where(node => !IsBefore(node, cut))), [cut.Logits]);
+        List<NodeProto> nodes = Live(Running(graph.Nodes.Where(node => !IsBefore(node, cut))), [cut.Logits]);
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy)];
         GraphProto head = new() { Name = graph.Graph.Name };
         head.Node.AddRange(nodes);
@@ -154,6 +155,9 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         return number == 0;
     }
 
+    /// <summary><paramref name="nodes"/> as the CPU runs them, with the layers replaced so far.</summary>
+    private IEnumerable<NodeProto> Running(IEnumerable<NodeProto> nodes) => _running.Expand(nodes.SelectMany(_cpu.Value.Of));
+
     private static bool IsBefore(NodeProto node, HeadCut cut) => node.Output.Contains(cut.Hidden);
 
     private TypeProto? TypeWithoutShape(string value) => graph.TypeOf(value)?.TensorType is { } tensor
@@ -162,14 +166,14 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
 
     private SliceModel Runnable(GraphProto slice, HashSet<string> read, bool isFloat32 = true)
     {
-        IReadOnlyList<(string Name, TensorData Data)> numbers = LowFloatWeights.Take(slice, graph, file);
+        IReadOnlyList<(string Name, TensorData Data)> numbers = LowFloatWeights.Take(slice, _cpu.Value.Graph, file);
         if (numbers.Count > 0)
         {
             read.IntersectWith(slice.Node.SelectMany(GraphIndex.ReadBy).Concat(slice.Output.Select(output => output.Name)).ToList());
         }
 
         Dictionary<string, TensorData> weights = new(StringComparer.Ordinal);
-        foreach ((TensorProto header, TensorData data) in Initializers(_running, read)
+        foreach ((TensorProto header, TensorData data) in Initializers(_cpu.Value.Graph, _running, read)
             .Concat(numbers.Select(number => (Header(number.Name, number.Data), number.Data))))
         {
             bool isLarge = data.ByteLength >= InlineLimit;
@@ -239,7 +243,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         rewritten.ValueInfo.AddRange(values);
         ModelProto model = Envelope(emission, rewritten);
         model.MetadataProps.AddRange(metadata.Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }));
-        return ModelWriter.Write(path, model, Initializers(emission, read, joined), contentKey, cancellation);
+        return ModelWriter.Write(path, model, Initializers(graph, emission, read, joined), contentKey, cancellation);
     }
 
     /// <summary>Initializers smaller than this stay in the structure.</summary>
@@ -310,9 +314,9 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     /// fused nodes.
     /// </summary>
     private IEnumerable<(TensorProto Header, TensorData Data)> Initializers(
-        EmittedLayers emission, HashSet<string> names, IReadOnlyDictionary<string, TensorData>? joined = null)
+        GraphIndex from, EmittedLayers emission, HashSet<string> names, IReadOnlyDictionary<string, TensorData>? joined = null)
     {
-        foreach (TensorProto tensor in graph.Graph.Initializer.Where(tensor => names.Contains(tensor.Name)))
+        foreach (TensorProto tensor in from.Graph.Initializer.Where(tensor => names.Contains(tensor.Name)))
         {
             TensorData data = file.Read(tensor);
             yield return (Header(tensor.Name, data), data);

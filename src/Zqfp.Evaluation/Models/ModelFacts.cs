@@ -9,7 +9,8 @@ namespace Zqfp.Evaluation;
 /// <param name="Vocabulary">Number of token ids it knows, or null where the model does not say.</param>
 /// <param name="HeadSize">Length of an attention head's key, where its attention nodes tell.</param>
 /// <param name="IsRewritten">
-/// Whether it is run as another graph that computes the same in float32: bfloat16 and FP4 weights have no kernels on the CPU.
+/// Whether it is run as another graph that computes the same in float32: bfloat16, FP4 weights and some mixtures of experts have no
+/// kernels on the CPU.
 /// </param>
 internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, int? HeadSize, bool IsRewritten)
 {
@@ -76,7 +77,8 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
         // The fused operator takes one window at a time where there is a cache.
         bool isFused = graph.Nodes.Any(node => node.OpType == "GroupQueryAttention");
         return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph),
-            Float32Graph.UsesBfloat16(graph.Graph) || LowFloatWeights.AreIn(graph.Graph))
+            Float32Graph.UsesBfloat16(graph.Graph) || LowFloatWeights.AreIn(graph.Graph)
+                || CpuForms.AreIn(graph.Graph))
         {
             Stamp = file.Stamp,
             FixedWindow = Fixed(graph, "input_ids", 1),

@@ -43,18 +43,23 @@ internal sealed record ConstantWeight(
     /// <summary>As <see cref="Trace"/>, for a stack of matrices.</summary>
     public static ConstantWeight? TraceStack(GraphIndex graph, string value) => Readable(TraceShape(graph, value, dimensions: 3));
 
-    private static ConstantWeight? Readable(ConstantWeight? weight)
-    {
-        bool isRead = weight is not null && TensorTypes.IsFloat(weight.Type)
-            && weight.Type != DataType.Double
-            && (weight.Dequantization is null
-                ? TensorTypes.IsFloat((DataType)weight.Tensor.DataType) || TensorTypes.IsLowFloat((DataType)weight.Tensor.DataType)
-                : TensorTypes.IsCode((DataType)weight.Tensor.DataType));
-        return isRead ? weight : null;
-    }
+    private static ConstantWeight? Readable(ConstantWeight? weight) =>
+        weight is { IsRead: true, Type: not DataType.Double } && TensorTypes.IsFloat(weight.Type) ? weight : null;
+
+    /// <summary>Whether <see cref="WeightNumbers"/> reads what it stores.</summary>
+    public bool IsRead => Dequantization is null
+        ? TensorTypes.IsFloat((DataType)Tensor.DataType) || TensorTypes.IsLowFloat((DataType)Tensor.DataType)
+        : TensorTypes.IsCode((DataType)Tensor.DataType);
 
     /// <summary>As <see cref="Trace"/>, for matrices of any element type: their numbers may be unreadable, such as codes of FP4.</summary>
-    public static ConstantWeight? TraceShape(GraphIndex graph, string value, int dimensions = 2)
+    public static ConstantWeight? TraceShape(GraphIndex graph, string value, int dimensions = 2) =>
+        TraceAny(graph, value) is { } weight && weight.Dims.Count == dimensions ? weight : null;
+
+    /// <summary>As <see cref="TraceShape"/>, of any number of dimensions.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="depth">How many DequantizeLinear it is a scale of, one of the other.</param>
+    public static ConstantWeight? TraceAny(GraphIndex graph, string value, int depth = 0)
     {
         List<string> path = [value];
         Stack<NodeProto> nodes = new();
@@ -71,11 +76,11 @@ internal sealed record ConstantWeight(
         while (weight is not null && nodes.TryPop(out NodeProto? node))
         {
             // What cannot be said of the constant itself, such as dimensions exchanged otherwise, is computed.
-            weight = weight.After(graph, node)
+            weight = weight.After(graph, node, depth)
                 ?? (ConstantValue.Of(graph, node.Output[0]) is { } turned ? Of(turned, path[..(nodes.Count + 1)]) : null);
         }
 
-        return weight?.Dims.Count == dimensions ? weight : null;
+        return weight;
     }
 
     private static ConstantWeight Of(ConstantValue computed, IReadOnlyList<string> path)
@@ -91,7 +96,7 @@ internal sealed record ConstantWeight(
                 or "DequantizeLinear";
 
     /// <summary>What <paramref name="node"/> makes of the weight, or null where that is nothing this type can say.</summary>
-    private ConstantWeight? After(GraphIndex graph, NodeProto node)
+    private ConstantWeight? After(GraphIndex graph, NodeProto node, int depth)
     {
         switch (node.OpType)
         {
@@ -110,7 +115,7 @@ internal sealed record ConstantWeight(
             case "Squeeze" or "Unsqueeze" or "Flatten" when !Transposed && Reshaping.Resolve(graph, node, Dims) is { } reshaped:
                 return this with { Dims = reshaped };
             case "DequantizeLinear" when !Transposed && node.Input.Count > 1 && Dequantization is null && Type == (DataType)Tensor.DataType:
-                return Dequantization.Of(graph, node, Dims) is { } dequantization
+                return Dequantization.Of(graph, node, Dims, depth) is { } dequantization
                     ? this with { Dequantization = dequantization, Type = dequantization.Type }
                     : null;
             default:

@@ -6,18 +6,15 @@ namespace Zqfp.OnnxRewriter;
 /// <summary>
 /// Says the products of a mixture of experts, whose weights are one constant [E, N, K] or [E, K, N], as <c>ExpertMatMul</c> of domain
 /// <c>zqfp</c>: rows, the expert of each, and the constant. The forms are a product of each row with a matrix that Gather or GatherND
-/// picks for it, with the weight on either side; a product of all experts at once; and the operator MoE.
+/// picks for it, with the weight on either side; a product of all experts at once; and the operators MoE and QMoE.
 /// </summary>
 internal static class ExpertForms
 {
-    /// <summary>Squeeze and Unsqueeze take their axes as an input since this operator set.</summary>
-    public const long Opset = 13;
-
     /// <summary>The nodes that say <paramref name="node"/> so, or null where it is no such product.</summary>
     public static LinearFormBuilder? Spell(GraphIndex graph, NodeProto node, LinearFormBuilder form) => (node.Domain, node.OpType) switch
     {
         ("", "MatMul") => Picked(graph, node, form) ?? AllAtOnce(graph, node, form),
-        (OperatorNames.MicrosoftDomain, "MoE") => MoeExpansion.Spell(graph, node, form),
+        (OperatorNames.MicrosoftDomain, "MoE" or "QMoE") => MoeExpansion.Spell(graph, node, form),
         _ => null,
     };
 

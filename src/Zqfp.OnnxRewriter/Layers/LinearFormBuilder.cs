@@ -10,6 +10,9 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="names">Names for new values.</param>
 internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
 {
+    /// <summary>What stands behind the name of a value that such nodes or initializers are made for.</summary>
+    public const string Marker = ".zqfp_form";
+
     private readonly List<NodeProto> _nodes = [];
 
     /// <summary>The nodes, in running order.</summary>
@@ -117,6 +120,34 @@ internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
         return copy.Name;
     }
 
+    /// <summary>An initializer with the bytes of another, read as another type and shape.</summary>
+    public string Retyped(TensorProto tensor, DataType type, params long[] dims)
+    {
+        TensorProto copy = tensor.Clone();
+        copy.Name = names.Make($"{tensor.Name}{Marker}");
+        copy.DataType = (int)type;
+        copy.Dims.Clear();
+        copy.Dims.AddRange(dims);
+        Initializers.Add(copy);
+        return copy.Name;
+    }
+
+    /// <summary>An initializer whose bytes are all the same.</summary>
+    public string Filled(DataType type, byte value, params long[] dims)
+    {
+        byte[] bytes = new byte[TensorTypes.ByteLength(type, dims.Aggregate(1L, (product, dim) => product * dim))];
+        bytes.AsSpan().Fill(value);
+        TensorProto tensor = new()
+        {
+            Name = Fresh("filled"),
+            DataType = (int)type,
+            Dims = { dims },
+            RawData = UnsafeByteOperations.UnsafeWrap(bytes),
+        };
+        Initializers.Add(tensor);
+        return tensor.Name;
+    }
+
     /// <summary>Lets the last node that was added make the output of the node that is replaced.</summary>
     public LinearFormBuilder End()
     {
@@ -140,5 +171,5 @@ internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
         return output;
     }
 
-    private string Fresh(string part) => names.Make($"{node.Output[0]}.zqfp_form.{part}");
+    private string Fresh(string part) => names.Make($"{node.Output[0]}{Marker}.{part}");
 }

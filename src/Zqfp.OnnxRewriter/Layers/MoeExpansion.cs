@@ -4,54 +4,90 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
-/// Says <c>com.microsoft.MoE</c> as what it computes: softmax and top k of the router's logits, products for experts, the activation
-/// between them, and the sum weighted by the routing.
+/// Says <c>com.microsoft.MoE</c> and <c>QMoE</c> as what they compute: softmax and top k of the router's logits, products for experts, the
+/// activation between them, and the sum weighted by the routing.
 /// </summary>
 internal static class MoeExpansion
 {
-    private const int Router = 1, Fc1 = 2, Fc1Bias = 3, Fc2 = 4, Fc2Bias = 5, Fc3 = 6, Fc3Bias = 7;
+    private const int Router = 1;
 
-    /// <summary>The nodes, or null where the node has attributes whose meaning is not known.</summary>
+    /// <summary>The second router of QMoE, whose numbers weight what experts make.</summary>
+    private const int RouterWeights = 14;
+
+    /// <summary>Whether <paramref name="node"/> is one of these operators.</summary>
+    public static bool Is(NodeProto node) => node.Domain == OperatorNames.MicrosoftDomain && node.OpType is "MoE" or "QMoE";
+
+    /// <summary>The nodes, or null where the node has attributes or inputs whose meaning is not known.</summary>
     public static LinearFormBuilder? Spell(GraphIndex graph, NodeProto node, LinearFormBuilder form)
     {
-        long experts = Attributes.Int(node, "k", 1);
         string activation = Attributes.Text(node, "activation_type") ?? "relu";
         long fusion = Attributes.Int(node, "swiglu_fusion", 0);
         bool isGated = activation == "swiglu" && fusion is 1 or 2;
-        if (Attributes.Int(node, "use_sparse_mixer", 0) != 0
-            || ConstantWeight.TraceStack(graph, node.Input.ElementAtOrDefault(Fc1) ?? "") is not { Dims: var first } fc1
-            || ConstantWeight.TraceStack(graph, node.Input.ElementAtOrDefault(Fc2) ?? "") is not { Dims: var second }
-            || first[0] != second[0] || first[2] != second[1] || first[1] != second[2] * (isGated ? 2 : 1)
-            || (Input(node, Fc3) is { } third && ConstantWeight.TraceStack(graph, third)?.Dims.SequenceEqual(first) != true)
-            || !(isGated || activation is "relu" or "gelu" or "silu" or "identity"
-                || (activation == "swiglu" && Input(node, Fc3) is not null)))
+        if (!Is(node) || Attributes.Int(node, "use_sparse_mixer", 0) != 0
+            || Weights(1) is not { } first || Weights(2) is not { } second
+            || first.Experts != second.Experts || first.Columns != second.Rows
+            || first.Rows != second.Columns * (isGated ? 2 : 1)
+            || !(isGated || activation is "relu" or "gelu" or "silu" or "identity" or "swiglu"))
         {
             return null;
         }
 
-        string[] top = form.Apply("TopK", 2,
-            [form.Apply("Softmax", [node.Input[Router]], Attributes.Make("axis", -1)), form.Integers(experts)],
-            Attributes.Make("axis", -1));
-        string weights = top[0];
-        if (Attributes.Int(node, "normalize_routing_weights", 0) != 0)
+        MoeWeights? third = null;
+        bool hasThird = MoeWeights.IsGiven(node, 3);
+        if (hasThird
+            && ((third = Weights(3)) is null || third.Experts != first.Experts || third.Rows != first.Rows || third.Columns != first.Columns))
         {
-            weights = form.Apply("Div", [weights, form.Apply("ReduceSum", [weights, form.Integers(-1)])]);
+            return null;
         }
 
-        DataType type = fc1.Type;
-        string x = form.Reshape(node.Input[0], -1, first[2]);
-        string hidden = Product("/fc1", x, Fc1, Fc1Bias);
-        string? other = Input(node, Fc3) is null ? null : Product("/fc3", x, Fc3, Fc3Bias);
-        string active = Activate(node, form, hidden, other, activation, isGated ? fusion : 0, second[2], type);
-        string made = Product("/fc2", active, Fc2, Fc2Bias);
+        if (activation == "swiglu" && isGated == hasThird)
+        {
+            return null;
+        }
+
+        (string weights, string index) = Route(node, form);
+        string x = form.Reshape(node.Input[0], -1, first.Columns);
+        string hidden = Product("/fc1", x, first);
+        string? other = third is null ? null : Product("/fc3", x, third);
+        string active = Activate(node, form, hidden, other, activation, isGated ? fusion : 0, second.Columns, first.Type);
+        string made = Product("/fc2", active, second);
         string weighted = form.Apply("Mul", [made, form.Apply("Unsqueeze", [weights, form.Integers(-1)])]);
         string sum = form.Apply("ReduceSum", [weighted, form.Integers(1)], Attributes.Make("keepdims", 0));
         form.Apply("Reshape", [sum, form.Apply("Shape", [node.Input[0]])]);
         return form.End();
 
-        string Product(string part, string rows, int matrices, int bias) => form.ExpertProduct(part,
-            Input(node, bias) is { } added ? [rows, top[1], node.Input[matrices], added] : [rows, top[1], node.Input[matrices]],
-            isInputMajor: false);
+        MoeWeights? Weights(int part) => node.OpType == "MoE" ? MoeWeights.Of(graph, node, part) : QMoeWeights.Of(graph, node, part, form);
+
+        string Product(string part, string rows, MoeWeights of) => form.ExpertProduct(part,
+            of.Bias is { } added ? [rows, index, of.Value, added] : [rows, index, of.Value], isInputMajor: false);
+    }
+
+    /// <summary>Each token's experts, and the weights of what they make: [T, k].</summary>
+    /// <remarks>
+    /// MoE takes the softmax of all logits, QMoE on the CPU that of the k largest, whatever it says of normalizing, unless it has a
+    /// second router.
+    /// </remarks>
+    private static (string Weights, string Index) Route(NodeProto node, LinearFormBuilder form)
+    {
+        string experts = form.Integers(Attributes.Int(node, "k", 1));
+        bool isNormalized = Attributes.Int(node, "normalize_routing_weights", 0) != 0;
+        AttributeProto last = Attributes.Make("axis", -1);
+        if (node.OpType == "MoE")
+        {
+            string[] top = form.Apply("TopK", 2, [form.Apply("Softmax", [node.Input[Router]], last), experts], last);
+            return (isNormalized ? Normalized(top[0]) : top[0], top[1]);
+        }
+
+        string[] largest = form.Apply("TopK", 2, [node.Input[Router], experts], last);
+        if (node.Input.ElementAtOrDefault(RouterWeights) is not { Length: > 0 } second)
+        {
+            return (form.Apply("Softmax", [largest[0]], last), largest[1]);
+        }
+
+        string gathered = form.Apply("GatherElements", [second, largest[1]], last);
+        return (isNormalized ? Normalized(gathered) : gathered, largest[1]);
+
+        string Normalized(string weights) => form.Apply("Div", [weights, form.Apply("ReduceSum", [weights, form.Integers(-1)])]);
     }
 
     /// <summary>What the operator makes of the first product, and of the third where it has one: [T, k, I].</summary>
@@ -104,6 +140,4 @@ internal static class MoeExpansion
 
     private static string Part(LinearFormBuilder form, string value, long start, long end) => form.Apply("Slice",
         [value, form.Integers(start), form.Integers(end), form.Integers(-1)]);
-
-    private static string? Input(NodeProto node, int index) => node.Input.ElementAtOrDefault(index) is { Length: > 0 } value ? value : null;
 }

@@ -7,7 +7,7 @@ internal sealed class WeightNumbers(OnnxFile file, ConstantWeight weight)
 {
     private readonly TensorData? _data = weight.Computed is null ? file.Read(weight.Tensor) : null;
     private readonly float[]? _computed = weight.Computed?.Numbers(file);
-    private readonly float[] _scales = All(file, weight.Dequantization?.Scale);
+    private readonly float[] _scales = weight.Dequantization is { Scale: var scale } ? WeightReader.ReadAll(file, scale) : [];
     private readonly float[] _zeroPoints = All(file, weight.Dequantization?.ZeroPoint);
 
     /// <summary>Reads numbers, beginning with number <paramref name="start"/> in the order they are stored.</summary>

@@ -6,14 +6,15 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// Replaces DequantizeLinear of FP4 codes, or with power-of-two scales of 8 bits (E8M0), by the numbers that it makes: ONNX Runtime's CPU
-/// library has no kernels for these types.
+/// library has no kernels for these types. So does it with the weights of QMoE, whose codes need a newer operator set than the model has;
+/// and with Cast of such constants.
 /// </summary>
 internal static class LowFloatWeights
 {
     /// <summary>Whether <paramref name="graph"/> has constants of such a type.</summary>
     public static bool AreIn(GraphProto graph) =>
-        graph.Initializer.Any(tensor => tensor.DataType is (int)DataType.Float4E2M1 or (int)DataType.Float8E8M0)
-        && graph.Node.Any(node => node.OpType == "DequantizeLinear");
+        graph.Initializer.Any(tensor => IsLow((DataType)tensor.DataType))
+        && graph.Node.Any(node => node.OpType is "DequantizeLinear" or "Cast");
 
     /// <summary>Takes such nodes out of <paramref name="slice"/> and returns their outputs as numbers in float32.</summary>
     /// <param name="slice">A part of the graph; its nodes are not changed.</param>
@@ -22,39 +23,63 @@ internal static class LowFloatWeights
     public static IReadOnlyList<(string Name, TensorData Data)> Take(GraphProto slice, GraphIndex graph, OnnxFile file)
     {
         List<(string, TensorData)> taken = [];
-        foreach (NodeProto node in slice.Node.Where(node => node is { OpType: "DequantizeLinear", Domain.Length: 0 } && IsLow(graph, node))
-            .ToList())
+        List<NodeProto> kept = [];
+        HashSet<string> needed = [.. slice.Output.Select(output => output.Name)];
+        foreach (NodeProto node in slice.Node.Reverse().Where(node => node.Output.Any(needed.Contains)))
         {
-            string output = node.Output[0];
-            ConstantWeight? weight = ConstantWeight.TraceShape(graph, output) ?? ConstantWeight.TraceShape(graph, output, dimensions: 3);
-            if (weight is not { Dequantization: not null, Transposed: false })
+            if (IsTaken(graph, node) && ConstantWeight.TraceAny(graph, node.Output[0]) is { Transposed: false, IsRead: true } weight)
             {
-                continue;
+                taken.Add((node.Output[0], Numbers(file, weight)));
             }
+            else
+            {
+                kept.Add(node);
+                needed.UnionWith(GraphIndex.ReadBy(node));
+            }
+        }
 
-            slice.Node.Remove(node);
-            byte[] bytes = MemoryMarshal.AsBytes<float>(WeightReader.ReadAll(file, weight)).ToArray();
-            taken.Add((output, new TensorData(DataType.Float, weight.Dims, bytes)));
+        if (taken.Count > 0)
+        {
+            slice.Node.Clear();
+            slice.Node.AddRange(kept.AsEnumerable().Reverse());
         }
 
         return taken;
     }
 
-    private static bool IsLow(GraphIndex graph, NodeProto node) =>
-        node.Input.Take(2).Any(input => Stored(graph, input) is DataType.Float4E2M1 or DataType.Float8E8M0);
-
-    private static DataType? Stored(GraphIndex graph, string value)
+    /// <summary>The numbers, of which those asked for are computed: they may be more than an array holds.</summary>
+    private static TensorData Numbers(OnnxFile file, ConstantWeight weight)
     {
-        while (graph.Constant(value) is null)
+        long count = weight.Dims.Aggregate(1L, (product, dim) => product * dim);
+        if (count * sizeof(float) <= Array.MaxLength)
         {
-            if (graph.Producer(value) is not { OpType: "Cast" or "Identity" } node)
-            {
-                return null;
-            }
-
-            value = node.Input[0];
+            return new TensorData(
+                DataType.Float, weight.Dims, MemoryMarshal.AsBytes<float>(WeightReader.ReadAll(file, weight)).ToArray());
         }
 
-        return (DataType)graph.Constant(value)!.DataType;
+        var numbers = new WeightNumbers(file, weight);
+        return new TensorData(DataType.Float, weight.Dims, count * sizeof(float), (offset, bytes) =>
+        {
+            float[] some = new float[bytes / sizeof(float)];
+            numbers.Read(offset / sizeof(float), some);
+            return MemoryMarshal.AsBytes<float>(some).ToArray();
+        });
     }
+
+    private static bool IsTaken(GraphIndex graph, NodeProto node) => node.Domain.Length == 0 && node.OpType switch
+    {
+        "DequantizeLinear" => node.Input[0].Contains(LinearFormBuilder.Marker, StringComparison.Ordinal)
+            || Stored(graph, node.Input[0]).Concat(Stored(graph, node.Input[1])).Any(IsLow),
+        "Cast" => graph.Constant(node.Input[0]) is { } constant && IsLow((DataType)constant.DataType),
+        _ => false,
+    };
+
+    private static bool IsLow(DataType type) => type is DataType.Float4E2M1 or DataType.Float8E8M0;
+
+    /// <summary>The types of the constants that a value is made of.</summary>
+    private static IEnumerable<DataType> Stored(GraphIndex graph, string value) =>
+        ConstantWeight.TraceAny(graph, value) is { } weight
+            ? weight.Constants.Append(weight.Dequantization?.ScaleName).OfType<string>().Select(graph.Constant).OfType<TensorProto>()
+                .Select(tensor => (DataType)tensor.DataType)
+            : [];
 }

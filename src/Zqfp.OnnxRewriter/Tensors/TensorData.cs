@@ -85,9 +85,9 @@ internal sealed class TensorData
     /// </summary>
     public void ReadFloats(long start, Span<float> destination)
     {
-        if (TensorTypes.BitsPerElement(Type) == 4)
+        if (TensorTypes.BitsPerElement(Type) is < 8 and var bits)
         {
-            ReadNibbles(start, destination);
+            ReadPacked(start, destination, bits);
             return;
         }
 
@@ -105,22 +105,23 @@ internal sealed class TensorData
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
-    /// <summary>4-bit numbers lie two to a byte, the first in the low half.</summary>
-    private void ReadNibbles(long start, Span<float> destination)
+    /// <summary>Numbers of 2 or 4 bits lie several to a byte, the first in the lowest bits.</summary>
+    private void ReadPacked(long start, Span<float> destination, int bits)
     {
-        long first = start / 2;
-        int count = (int)(((start + destination.Length + 1) / 2) - first);
+        int pack = 8 / bits;
+        long first = start / pack;
+        int count = (int)(((start + destination.Length + pack - 1) / pack) - first);
         byte[] bytes = ArrayPool<byte>.Shared.Rent(count);
         Read(first, bytes.AsSpan(0, count));
-        int odd = (int)(start % 2);
+        int skipped = (int)(start % pack);
         for (int i = 0; i < destination.Length; i++)
         {
-            int nibble = (bytes[(i + odd) / 2] >> (4 * ((i + odd) % 2))) & 15;
+            int code = (bytes[(i + skipped) / pack] >> (bits * ((i + skipped) % pack))) & ((1 << bits) - 1);
             destination[i] = Type switch
             {
-                DataType.Uint4 => nibble,
-                DataType.Float4E2M1 => NumberFormat.E2M1.Decode((byte)nibble),
-                DataType.Int4 => nibble >= 8 ? nibble - 16 : nibble,
+                DataType.Uint4 or DataType.Uint2 => code,
+                DataType.Float4E2M1 => NumberFormat.E2M1.Decode((byte)code),
+                DataType.Int4 => code >= 8 ? code - 16 : code,
                 _ => throw NotNumbers(),
             };
         }

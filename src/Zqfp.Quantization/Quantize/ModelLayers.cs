@@ -59,7 +59,11 @@ internal sealed record ModelLayers
         return Chosen.Select(choice => choice.Layer).Where(layer => !layer.IsTied || looked.Contains(layer.Weight))
             .SelectMany(layer => layer.Source.Constants)
             .Concat(looked)
+            .Concat(Graph.Graph.Initializer.Select(tensor => tensor.Name).Where(IsUnread))
             .Where(name => !stays.Contains(name));
+
+        // The codes of QMoE are read under other names, those of the graph's own shapes.
+        bool IsUnread(string name) => Graph.Consumers(name).Count == 0 && !Graph.IsOutput(name);
     }
 
     /// <summary>Finds the layers of an opened model.</summary>
