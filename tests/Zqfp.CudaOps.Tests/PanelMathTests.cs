@@ -6,8 +6,8 @@ public sealed unsafe class PanelMathTests
     [Fact]
     public void Every_instruction_set_decodes_every_code_exactly()
     {
-        // Rows of 64 words: the codes of row i begin with i and go up by one from column to column.
-        const int Width = PackedWeights.PanelWidth, Columns = 256;
+        // Rows of 64 words: the codes of row i begin with i and go up by one from column to column. Decoded they lie in parts of 16 rows.
+        const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth, Columns = 256;
         uint[] words = new uint[Width * Columns / 4];
         uint[] nibbles = new uint[Width * Columns / 8];
         float[] expected = new float[Width * Columns], expectedOfNibbles = new float[Width * Columns];
@@ -19,8 +19,9 @@ public sealed unsafe class PanelMathTests
                 int code = (i + column) % 256 is var any && (any & 127) == 127 ? 0 : any;
                 words[(column / 4 * Width) + i] |= (uint)code << (column % 4 * 8);
                 nibbles[(column / 8 * Width) + i] |= (uint)(code & 15) << (column % 8 * 4);
-                expected[(column * Width) + i] = (float)Reference.Fp8(code);
-                expectedOfNibbles[(column * Width) + i] = (float)Reference.Fp4(code & 15);
+                int place = (((i / Part * Columns) + column) * Part) + (i % Part);
+                expected[place] = (float)Reference.Fp8(code);
+                expectedOfNibbles[place] = (float)Reference.Fp4(code & 15);
             }
         }
         foreach (PanelMath math in PanelMath.All)

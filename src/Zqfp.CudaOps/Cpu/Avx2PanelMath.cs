@@ -8,7 +8,7 @@ namespace Zqfp.CudaOps;
 internal sealed unsafe class Avx2PanelMath : PanelMath
 {
     private const int Width = PackedWeights.PanelWidth;
-    private const int Part = 16;
+    private const int Part = PackedWeights.PartWidth;
 
     /// <summary>
     /// Rows of 64 words that a row's product goes through part by part: 2 KiB, so that weights are read from memory nearly in their order.
@@ -22,15 +22,18 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     public override void DecodeE2M1(uint* words, int columns, float* panel)
     {
         Vector256<float> magnitudes = E2M1Magnitudes;
-        for (int column = 0; column < columns; column += 8, words += Width, panel += 8 * Width)
+        nint length = columns * Part;
+        for (float* end = panel + length; panel < end; panel += 8 * Part)
         {
-            for (int i = 0; i < Width; i += 8)
+            float* place = panel;
+            for (nint i = 0; i < Width; i += Part, words += Part, place += length)
             {
-                Vector256<int> word = Vector256.Load((int*)words + i);
-                float* destination = panel + i;
-                for (int j = 0; j < 8; j++, word = Vector256.ShiftRightLogical(word, 4), destination += Width)
+                WeightStream.CallLine(words);
+                Vector256<int> low = Vector256.Load((int*)words), high = Vector256.Load((int*)words + 8);
+                for (nint j = 0; j < 8; j++, low >>>= 4, high >>>= 4)
                 {
-                    ValueE2M1(magnitudes, word).Store(destination);
+                    ValueE2M1(magnitudes, low).Store(place + (j * Part));
+                    ValueE2M1(magnitudes, high).Store(place + (j * Part) + 8);
                 }
             }
         }
@@ -39,35 +42,48 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void DecodeE4M3(uint* words, int columns, float* panel)
     {
-        for (int column = 0; column < columns; column += 4, words += Width, panel += 4 * Width)
+        nint length = columns * Part;
+        for (float* end = panel + length; panel < end; panel += 4 * Part)
         {
-            for (int i = 0; i < Width; i += 8)
+            float* place = panel;
+            for (nint i = 0; i < Width; i += Part, words += Part, place += length)
             {
-                Vector256<int> word = Vector256.Load((int*)words + i);
-                float* destination = panel + i;
-                ValueE4M3(word << 20, word << 24).Store(destination);
-                ValueE4M3(word << 12, word << 16).Store(destination + Width);
-                ValueE4M3(word << 4, word << 8).Store(destination + (2 * Width));
-                ValueE4M3(word >>> 4, word).Store(destination + (3 * Width));
+                WeightStream.CallLine(words);
+                DecodeE4M3(Vector256.Load((int*)words), place);
+                DecodeE4M3(Vector256.Load((int*)words + 8), place + 8);
             }
         }
     }
 
+    /// <summary>Four columns of eight rows of W.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void DecodeE4M3(Vector256<int> word, float* panel)
+    {
+        ValueE4M3(word << 20, word << 24).Store(panel);
+        ValueE4M3(word << 12, word << 16).Store(panel + Part);
+        ValueE4M3(word << 4, word << 8).Store(panel + (2 * Part));
+        ValueE4M3(word >>> 4, word).Store(panel + (3 * Part));
+    }
+
     public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        for (; rows >= 6; rows -= 6, x += 6 * stride, sums += 6 * Width, totals += 6 * Width)
+        int whole = rows / 6 * 6;
+        for (nint part = 0; part < Width; part += Part)
         {
-            for (int part = 0; part < Width; part += Part)
+            for (nint row = 0; row < whole; row += 6)
             {
-                MultiplySix(x, stride, panel + part, columns, sums + part, scales is null ? null : scales + part, totals + part);
+                float* six = x + (row * stride);
+                nint at = (row * Width) + part;
+                MultiplySix(six, stride, panel + (part * columns), columns, sums + at, scales is null ? null : scales + part, totals + at);
             }
         }
+        rows -= whole;
+        x += whole * stride;
+        sums += whole * Width;
+        totals += whole * Width;
         for (; rows > 0; rows--, x += stride, sums += Width, totals += Width)
         {
-            for (int part = 0; part < Width; part += 2 * Part)
-            {
-                MultiplyOne(x, panel + part, columns, sums + part, scales is null ? null : scales + part, totals + part);
-            }
+            MultiplyOne(x, panel, columns, sums, scales, totals);
         }
     }
 
@@ -235,7 +251,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         Vector256<float> d0 = Vector256.Load(sums + (3 * Width)), d1 = Vector256.Load(sums + (3 * Width) + 8);
         Vector256<float> e0 = Vector256.Load(sums + (4 * Width)), e1 = Vector256.Load(sums + (4 * Width) + 8);
         Vector256<float> f0 = Vector256.Load(sums + (5 * Width)), f1 = Vector256.Load(sums + (5 * Width) + 8);
-        for (nint column = 0; column < columns; column++, panel += Width)
+        for (nint column = 0; column < columns; column++, panel += Part)
         {
             Vector256<float> w0 = Vector256.Load(panel);
             Vector256<float> w1 = Vector256.Load(panel + 8);
@@ -269,18 +285,27 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyOne(float* x, float* panel, int columns, float* sums, float* scales, float* totals)
     {
-        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8), a2 = Vector256.Load(sums + 16),
-            a3 = Vector256.Load(sums + 24);
-        for (nint column = 0; column < columns; column++, panel += Width)
+        nint length = columns * Part;
+        float* panel1 = panel + length, panel2 = panel1 + length, panel3 = panel2 + length;
+        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8), b0 = Vector256.Load(sums + 16),
+            b1 = Vector256.Load(sums + 24), c0 = Vector256.Load(sums + 32), c1 = Vector256.Load(sums + 40), d0 = Vector256.Load(sums + 48),
+            d1 = Vector256.Load(sums + 56);
+        for (nint i = 0; i < length; i += Part, x++)
         {
-            Vector256<float> value = Vector256.Create(x[column]);
-            a0 = Fma.MultiplyAdd(value, Vector256.Load(panel), a0);
-            a1 = Fma.MultiplyAdd(value, Vector256.Load(panel + 8), a1);
-            a2 = Fma.MultiplyAdd(value, Vector256.Load(panel + 16), a2);
-            a3 = Fma.MultiplyAdd(value, Vector256.Load(panel + 24), a3);
+            Vector256<float> value = Vector256.Create(*x);
+            a0 = Fma.MultiplyAdd(value, Vector256.Load(panel + i), a0);
+            a1 = Fma.MultiplyAdd(value, Vector256.Load(panel + i + 8), a1);
+            b0 = Fma.MultiplyAdd(value, Vector256.Load(panel1 + i), b0);
+            b1 = Fma.MultiplyAdd(value, Vector256.Load(panel1 + i + 8), b1);
+            c0 = Fma.MultiplyAdd(value, Vector256.Load(panel2 + i), c0);
+            c1 = Fma.MultiplyAdd(value, Vector256.Load(panel2 + i + 8), c1);
+            d0 = Fma.MultiplyAdd(value, Vector256.Load(panel3 + i), d0);
+            d1 = Fma.MultiplyAdd(value, Vector256.Load(panel3 + i + 8), d1);
         }
         Finish(a0, a1, sums, scales, totals);
-        Finish(a2, a3, sums + Part, scales is null ? null : scales + Part, totals + Part);
+        Finish(b0, b1, sums + Part, scales is null ? null : scales + Part, totals + Part);
+        Finish(c0, c1, sums + (2 * Part), scales is null ? null : scales + (2 * Part), totals + (2 * Part));
+        Finish(d0, d1, sums + (3 * Part), scales is null ? null : scales + (3 * Part), totals + (3 * Part));
     }
 
     /// <summary>Sums are kept for the columns that follow, or, with scales, added to the totals.</summary>

@@ -8,7 +8,7 @@ namespace Zqfp.CudaOps;
 /// <param name="byteLookup">True where the machine has VBMI: FP8 codes are then looked up byte by byte.</param>
 internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
 {
-    private const int Width = PackedWeights.PanelWidth;
+    private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth;
 
     /// <summary>The permutation below looks at the low four bits of an index only: the code, whatever stands above it.</summary>
     private static Vector512<float> E2M1Table =>
@@ -18,20 +18,22 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     public override void DecodeE2M1(uint* words, int columns, float* panel)
     {
         Vector512<float> table = E2M1Table;
-        for (int column = 0; column < columns; column += 8, words += Width, panel += 8 * Width)
+        nint length = columns * Part;
+        for (float* end = panel + length; panel < end; panel += 8 * Part)
         {
-            for (int i = 0; i < Width; i += 16)
+            float* place = panel;
+            for (nint i = 0; i < Width; i += Part, words += Part, place += length)
             {
-                Vector512<int> word = Vector512.Load((int*)words + i);
-                float* destination = panel + i;
-                Avx512F.PermuteVar16x32(table, word).Store(destination);
-                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 4)).Store(destination + Width);
-                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 8)).Store(destination + (2 * Width));
-                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 12)).Store(destination + (3 * Width));
-                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 16)).Store(destination + (4 * Width));
-                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 20)).Store(destination + (5 * Width));
-                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 24)).Store(destination + (6 * Width));
-                Avx512F.PermuteVar16x32(table, Vector512.ShiftRightLogical(word, 28)).Store(destination + (7 * Width));
+                WeightStream.CallLine(words);
+                Vector512<int> word = Vector512.Load((int*)words);
+                Avx512F.PermuteVar16x32(table, word).Store(place);
+                Avx512F.PermuteVar16x32(table, word >>> 4).Store(place + Part);
+                Avx512F.PermuteVar16x32(table, word >>> 8).Store(place + (2 * Part));
+                Avx512F.PermuteVar16x32(table, word >>> 12).Store(place + (3 * Part));
+                Avx512F.PermuteVar16x32(table, word >>> 16).Store(place + (4 * Part));
+                Avx512F.PermuteVar16x32(table, word >>> 20).Store(place + (5 * Part));
+                Avx512F.PermuteVar16x32(table, word >>> 24).Store(place + (6 * Part));
+                Avx512F.PermuteVar16x32(table, word >>> 28).Store(place + (7 * Part));
             }
         }
     }
@@ -54,23 +56,40 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     {
         // A local is kept in registers where a parameter is not.
         TLookup tables = lookup;
-        for (int column = 0; column < columns; column += 4, words += Width, panel += 4 * Width)
+        nint length = columns * Part;
+        for (float* end = panel + length; panel < end; panel += 4 * Part)
         {
-            for (int i = 0; i < Width; i += 16)
+            float* place = panel;
+            for (nint i = 0; i < Width; i += Part, words += Part, place += length)
             {
-                Vector512<int> word = Vector512.Load((int*)words + i);
-                float* destination = panel + i;
+                WeightStream.CallLine(words);
+                Vector512<int> word = Vector512.Load((int*)words);
                 tables.Values(word, out Vector512<float> v0, out Vector512<float> v1, out Vector512<float> v2, out Vector512<float> v3);
-                v0.Store(destination);
-                v1.Store(destination + Width);
-                v2.Store(destination + (2 * Width));
-                v3.Store(destination + (3 * Width));
+                v0.Store(place);
+                v1.Store(place + Part);
+                v2.Store(place + (2 * Part));
+                v3.Store(place + (3 * Part));
             }
         }
     }
 
     public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals)
     {
+        int whole = rows / 12 * 12;
+        for (nint half = 0; half < Width; half += 2 * Part)
+        {
+            for (nint row = 0; row < whole; row += 12)
+            {
+                float* twelve = x + (row * stride);
+                nint at = (row * Width) + half;
+                MultiplyTwelve(
+                    twelve, stride, panel + (half * columns), columns, sums + at, scales is null ? null : scales + half, totals + at);
+            }
+        }
+        rows -= whole;
+        x += whole * stride;
+        sums += whole * Width;
+        totals += whole * Width;
         for (; rows >= 6; rows -= 6, x += 6 * stride, sums += 6 * Width, totals += 6 * Width)
         {
             MultiplySix(x, stride, panel, columns, sums, scales, totals);
@@ -239,6 +258,82 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
         sum = Vector512.FusedMultiplyAdd(x3, v3, sum);
     }
 
+    /// <summary>
+    /// Twelve rows by half a panel: 24 sums, two weights and one value of X in 27 of the 32 registers; the weights of 256 columns stay in a
+    /// first-level cache, which those of a whole panel do not.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void MultiplyTwelve(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
+    {
+        float* x3 = x + (3 * stride), x6 = x3 + (3 * stride), x9 = x6 + (3 * stride), end = x + columns;
+        nint twice = 2 * stride, length = columns * Part;
+        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + Part);
+        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + Part);
+        Vector512<float> c0 = Vector512.Load(sums + (2 * Width)), c1 = Vector512.Load(sums + (2 * Width) + Part);
+        Vector512<float> d0 = Vector512.Load(sums + (3 * Width)), d1 = Vector512.Load(sums + (3 * Width) + Part);
+        Vector512<float> e0 = Vector512.Load(sums + (4 * Width)), e1 = Vector512.Load(sums + (4 * Width) + Part);
+        Vector512<float> f0 = Vector512.Load(sums + (5 * Width)), f1 = Vector512.Load(sums + (5 * Width) + Part);
+        Vector512<float> g0 = Vector512.Load(sums + (6 * Width)), g1 = Vector512.Load(sums + (6 * Width) + Part);
+        Vector512<float> h0 = Vector512.Load(sums + (7 * Width)), h1 = Vector512.Load(sums + (7 * Width) + Part);
+        Vector512<float> i0 = Vector512.Load(sums + (8 * Width)), i1 = Vector512.Load(sums + (8 * Width) + Part);
+        Vector512<float> j0 = Vector512.Load(sums + (9 * Width)), j1 = Vector512.Load(sums + (9 * Width) + Part);
+        Vector512<float> k0 = Vector512.Load(sums + (10 * Width)), k1 = Vector512.Load(sums + (10 * Width) + Part);
+        Vector512<float> l0 = Vector512.Load(sums + (11 * Width)), l1 = Vector512.Load(sums + (11 * Width) + Part);
+        for (; x < end; x++, x3++, x6++, x9++, panel += Part)
+        {
+            Vector512<float> w0 = Vector512.Load(panel);
+            Vector512<float> w1 = Vector512.Load(panel + length);
+            Vector512<float> value = Vector512.Create(x[0]);
+            a0 = Vector512.FusedMultiplyAdd(value, w0, a0);
+            a1 = Vector512.FusedMultiplyAdd(value, w1, a1);
+            value = Vector512.Create(x[stride]);
+            b0 = Vector512.FusedMultiplyAdd(value, w0, b0);
+            b1 = Vector512.FusedMultiplyAdd(value, w1, b1);
+            value = Vector512.Create(x[twice]);
+            c0 = Vector512.FusedMultiplyAdd(value, w0, c0);
+            c1 = Vector512.FusedMultiplyAdd(value, w1, c1);
+            value = Vector512.Create(x3[0]);
+            d0 = Vector512.FusedMultiplyAdd(value, w0, d0);
+            d1 = Vector512.FusedMultiplyAdd(value, w1, d1);
+            value = Vector512.Create(x3[stride]);
+            e0 = Vector512.FusedMultiplyAdd(value, w0, e0);
+            e1 = Vector512.FusedMultiplyAdd(value, w1, e1);
+            value = Vector512.Create(x3[twice]);
+            f0 = Vector512.FusedMultiplyAdd(value, w0, f0);
+            f1 = Vector512.FusedMultiplyAdd(value, w1, f1);
+            value = Vector512.Create(x6[0]);
+            g0 = Vector512.FusedMultiplyAdd(value, w0, g0);
+            g1 = Vector512.FusedMultiplyAdd(value, w1, g1);
+            value = Vector512.Create(x6[stride]);
+            h0 = Vector512.FusedMultiplyAdd(value, w0, h0);
+            h1 = Vector512.FusedMultiplyAdd(value, w1, h1);
+            value = Vector512.Create(x6[twice]);
+            i0 = Vector512.FusedMultiplyAdd(value, w0, i0);
+            i1 = Vector512.FusedMultiplyAdd(value, w1, i1);
+            value = Vector512.Create(x9[0]);
+            j0 = Vector512.FusedMultiplyAdd(value, w0, j0);
+            j1 = Vector512.FusedMultiplyAdd(value, w1, j1);
+            value = Vector512.Create(x9[stride]);
+            k0 = Vector512.FusedMultiplyAdd(value, w0, k0);
+            k1 = Vector512.FusedMultiplyAdd(value, w1, k1);
+            value = Vector512.Create(x9[twice]);
+            l0 = Vector512.FusedMultiplyAdd(value, w0, l0);
+            l1 = Vector512.FusedMultiplyAdd(value, w1, l1);
+        }
+        Finish(a0, a1, sums, scales, totals);
+        Finish(b0, b1, sums + Width, scales, totals + Width);
+        Finish(c0, c1, sums + (2 * Width), scales, totals + (2 * Width));
+        Finish(d0, d1, sums + (3 * Width), scales, totals + (3 * Width));
+        Finish(e0, e1, sums + (4 * Width), scales, totals + (4 * Width));
+        Finish(f0, f1, sums + (5 * Width), scales, totals + (5 * Width));
+        Finish(g0, g1, sums + (6 * Width), scales, totals + (6 * Width));
+        Finish(h0, h1, sums + (7 * Width), scales, totals + (7 * Width));
+        Finish(i0, i1, sums + (8 * Width), scales, totals + (8 * Width));
+        Finish(j0, j1, sums + (9 * Width), scales, totals + (9 * Width));
+        Finish(k0, k1, sums + (10 * Width), scales, totals + (10 * Width));
+        Finish(l0, l1, sums + (11 * Width), scales, totals + (11 * Width));
+    }
+
     /// <summary>Six rows: 24 sums, four weights and one value of X in 29 of the 32 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
@@ -256,12 +351,14 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
             e2 = Vector512.Load(sums + (4 * Width) + 32), e3 = Vector512.Load(sums + (4 * Width) + 48);
         Vector512<float> f0 = Vector512.Load(sums + (5 * Width)), f1 = Vector512.Load(sums + (5 * Width) + 16),
             f2 = Vector512.Load(sums + (5 * Width) + 32), f3 = Vector512.Load(sums + (5 * Width) + 48);
-        for (nint column = 0; column < columns; column++, panel += Width)
+        nint length = columns * Part;
+        float* panel1 = panel + length, panel2 = panel1 + length, panel3 = panel2 + length;
+        for (nint column = 0; column < columns; column++)
         {
-            Vector512<float> w0 = Vector512.Load(panel);
-            Vector512<float> w1 = Vector512.Load(panel + 16);
-            Vector512<float> w2 = Vector512.Load(panel + 32);
-            Vector512<float> w3 = Vector512.Load(panel + 48);
+            Vector512<float> w0 = Vector512.Load(panel + (column * Part));
+            Vector512<float> w1 = Vector512.Load(panel1 + (column * Part));
+            Vector512<float> w2 = Vector512.Load(panel2 + (column * Part));
+            Vector512<float> w3 = Vector512.Load(panel3 + (column * Part));
             Vector512<float> value = Vector512.Create(x[column]);
             a0 = Vector512.FusedMultiplyAdd(value, w0, a0);
             a1 = Vector512.FusedMultiplyAdd(value, w1, a1);
@@ -309,12 +406,14 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
             a3 = Vector512.Load(sums + 48);
         Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + 16), b2 = Vector512.Load(sums + Width + 32),
             b3 = Vector512.Load(sums + Width + 48);
-        for (nint column = 0; column < columns; column++, panel += Width)
+        nint length = columns * Part;
+        float* panel1 = panel + length, panel2 = panel1 + length, panel3 = panel2 + length;
+        for (nint column = 0; column < columns; column++)
         {
-            Vector512<float> w0 = Vector512.Load(panel);
-            Vector512<float> w1 = Vector512.Load(panel + 16);
-            Vector512<float> w2 = Vector512.Load(panel + 32);
-            Vector512<float> w3 = Vector512.Load(panel + 48);
+            Vector512<float> w0 = Vector512.Load(panel + (column * Part));
+            Vector512<float> w1 = Vector512.Load(panel1 + (column * Part));
+            Vector512<float> w2 = Vector512.Load(panel2 + (column * Part));
+            Vector512<float> w3 = Vector512.Load(panel3 + (column * Part));
             Vector512<float> value = Vector512.Create(x[column]);
             a0 = Vector512.FusedMultiplyAdd(value, w0, a0);
             a1 = Vector512.FusedMultiplyAdd(value, w1, a1);
@@ -335,15 +434,31 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     {
         Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32),
             a3 = Vector512.Load(sums + 48);
-        for (nint column = 0; column < columns; column++, panel += Width)
+        nint length = columns * Part;
+        float* panel1 = panel + length, panel2 = panel1 + length, panel3 = panel2 + length;
+        for (nint column = 0; column < columns; column++)
         {
             Vector512<float> value = Vector512.Create(x[column]);
-            a0 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel), a0);
-            a1 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + 16), a1);
-            a2 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + 32), a2);
-            a3 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + 48), a3);
+            a0 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + (column * Part)), a0);
+            a1 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel1 + (column * Part)), a1);
+            a2 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel2 + (column * Part)), a2);
+            a3 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel3 + (column * Part)), a3);
         }
         Finish(a0, a1, a2, a3, sums, scales, totals);
+    }
+
+    /// <summary>A row's sums for half a panel are kept for the columns that follow, or, with scales, added to the totals.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Finish(Vector512<float> s0, Vector512<float> s1, float* sums, float* scales, float* totals)
+    {
+        if (scales is not null)
+        {
+            Vector512.FusedMultiplyAdd(s0, Vector512.Load(scales), Vector512.Load(totals)).Store(totals);
+            Vector512.FusedMultiplyAdd(s1, Vector512.Load(scales + Part), Vector512.Load(totals + Part)).Store(totals + Part);
+            s0 = s1 = Vector512<float>.Zero;
+        }
+        s0.Store(sums);
+        s1.Store(sums + Part);
     }
 
     /// <summary>A row's sums are kept for the columns that follow, or, with scales, added to the totals.</summary>

@@ -23,6 +23,9 @@ internal sealed unsafe class PackedWeights : IDisposable
     /// <summary>Rows of W (columns of the product) in a panel.</summary>
     public const int PanelWidth = 64;
 
+    /// <summary>Rows of W of a quarter of a panel.</summary>
+    public const int PartWidth = PanelWidth / 4;
+
     private readonly NativeBuffer _codes;
     private readonly NativeBuffer _scales;
     private readonly NativeBuffer _rowScales;

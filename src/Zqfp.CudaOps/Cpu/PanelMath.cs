@@ -24,7 +24,10 @@ internal abstract unsafe class PanelMath
         .. Avx512Vbmi.IsSupported && Vector512.IsHardwareAccelerated ? new PanelMath[] { new Avx512PanelMath(byteLookup: true) } : [],
     ];
 
-    /// <summary>Writes the values of E2M1 codes: <paramref name="columns"/> rows of 64 floats, one row per column of W.</summary>
+    /// <summary>
+    /// Writes the values of E2M1 codes: for each of four parts of 16 rows of W, <paramref name="columns"/> times 16 floats, one column of W
+    /// after another.
+    /// </summary>
     /// <param name="words">Packed words; <paramref name="columns"/> / 8 rows of 64.</param>
     /// <param name="columns">A multiple of 8.</param>
     /// <param name="panel">The values.</param>

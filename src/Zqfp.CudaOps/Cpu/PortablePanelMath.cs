@@ -5,15 +5,15 @@ namespace Zqfp.CudaOps;
 /// <summary>Plain loops: what the vectorized implementations are compared with, and what runs where there are none.</summary>
 internal sealed unsafe class PortablePanelMath : PanelMath
 {
-    private const int Width = PackedWeights.PanelWidth;
+    private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth;
 
     public override void DecodeE2M1(uint* words, int columns, float* panel)
     {
         ReadOnlySpan<float> values = NumberFormat.E2M1.Values;
         for (int i = 0; i < columns * Width; i++)
         {
-            int column = i / Width;
-            panel[i] = values[(int)(words[(column / 8 * Width) + (i % Width)] >> (column % 8 * 4)) & 15];
+            int column = i / Width, row = i % Width;
+            panel[Place(columns, column, row)] = values[(int)(words[(column / 8 * Width) + row] >> (column % 8 * 4)) & 15];
         }
     }
 
@@ -22,8 +22,8 @@ internal sealed unsafe class PortablePanelMath : PanelMath
         ReadOnlySpan<float> values = NumberFormat.E4M3.Values;
         for (int i = 0; i < columns * Width; i++)
         {
-            int column = i / Width;
-            panel[i] = values[(int)(words[(column / 4 * Width) + (i % Width)] >> (column % 4 * 8)) & 255];
+            int column = i / Width, row = i % Width;
+            panel[Place(columns, column, row)] = values[(int)(words[(column / 4 * Width) + row] >> (column % 4 * 8)) & 255];
         }
     }
 
@@ -34,10 +34,9 @@ internal sealed unsafe class PortablePanelMath : PanelMath
             for (int column = 0; column < columns; column++)
             {
                 float value = x[column];
-                float* weights = panel + (column * Width);
                 for (int i = 0; i < Width; i++)
                 {
-                    sums[i] = MathF.FusedMultiplyAdd(value, weights[i], sums[i]);
+                    sums[i] = MathF.FusedMultiplyAdd(value, panel[Place(columns, column, i)], sums[i]);
                 }
             }
             if (scales is not null)
@@ -79,6 +78,9 @@ internal sealed unsafe class PortablePanelMath : PanelMath
         }
     }
 
+    /// <summary>Where a weight lies among decoded ones.</summary>
+    private static int Place(int columns, int column, int row) => (((row / Part * columns) + column) * Part) + (row % Part);
+
     private void MultiplyRow(float* x, PackedWeights weights, int panel, float* totals)
     {
         float* values = stackalloc float[Width * GroupLayout.Alignment];
@@ -92,7 +94,8 @@ internal sealed unsafe class PortablePanelMath : PanelMath
                 Decode(weights, panel, chunk.Start + column, values);
                 for (int i = 0; i < Width * GroupLayout.Alignment; i++)
                 {
-                    sums[i % Width] = MathF.FusedMultiplyAdd(x[chunk.Start + column + (i / Width)], values[i], sums[i % Width]);
+                    float value = values[Place(GroupLayout.Alignment, i / Width, i % Width)];
+                    sums[i % Width] = MathF.FusedMultiplyAdd(x[chunk.Start + column + (i / Width)], value, sums[i % Width]);
                 }
             }
             float* scales = weights.Scales(panel, chunk.Group);

@@ -12,6 +12,11 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
     /// <summary>What the rows of a block take at most: with this they stay in a second-level cache, panel after panel.</summary>
     private const int BlockBytes = 1 << 19;
 
+    /// <summary>
+    /// Rows that share decoded columns: at most so many, for their totals to stay in cache, and at least so many, to make decoding cheap.
+    /// </summary>
+    private const int MostRows = 128, LeastRows = 24;
+
     // What a core takes about, in nanoseconds: to lay out an element of X, for a step of a projection, for a multiply-add.
     private const double LayOutCost = 0.5, ProjectCost = 0.03, MultiplyCost = 0.02;
 
@@ -40,7 +45,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
             };
             double elements = (double)rows * weights.Layout.PaddedColumns;
             KernelLoop.Run(context, rows, new LayOutRows(job), elements * (LayOutCost + (projection * ProjectCost)));
-            var blocks = RowBlocks.Of(weights.Panels, rows, rowBytes, BlockBytes, step: 1);
+            var blocks = RowBlocks.Of(weights.Panels, rows, Math.Clamp(BlockBytes / rowBytes, LeastRows, MostRows), step: 1);
             KernelLoop.Run(context, blocks.Count, new MultiplyPanels(job, blocks), elements * weights.Rows * MultiplyCost);
         }
         finally

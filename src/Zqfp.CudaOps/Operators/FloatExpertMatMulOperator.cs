@@ -8,7 +8,7 @@ namespace Zqfp.CudaOps;
 /// </summary>
 internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath math) : OrtOperator
 {
-    private const int Width = PackedWeights.PanelWidth;
+    private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth;
 
     /// <summary>Columns that become floats at a time.</summary>
     private const int ColumnsAtOnce = 64;
@@ -219,30 +219,33 @@ internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath m
         /// <summary>K.</summary>
         public int Columns { get; }
 
-        /// <summary>Columns of 64 rows of an expert's weight, one column after another.</summary>
+        /// <summary>Columns of 64 rows of an expert's weight, as <see cref="PanelMath"/> takes them.</summary>
         public void Turn(int expert, int row, int column, int count, float* decoded)
         {
             int valid = Math.Min(Width, Rows - row);
+            new Span<float>(decoded, Width * count).Clear();
             long matrix = (long)expert * Rows * Columns;
             if (_isInputMajor)
             {
                 for (int c = 0; c < count; c++)
                 {
-                    Read(matrix + ((long)(column + c) * Rows) + row, decoded + (c * Width), valid);
-                    new Span<float>(decoded + (c * Width) + valid, Width - valid).Clear();
+                    for (int r = 0; r < valid; r += Part)
+                    {
+                        Read(matrix + ((long)(column + c) * Rows) + row + r, decoded + (r * count) + (c * Part), Math.Min(Part, valid - r));
+                    }
                 }
 
                 return;
             }
 
             float* line = stackalloc float[ColumnsAtOnce];
-            new Span<float>(decoded, Width * count).Clear();
             for (int r = 0; r < valid; r++)
             {
                 Read(matrix + ((long)(row + r) * Columns) + column, line, count);
+                float* rows = decoded + (r / Part * Part * count) + (r % Part);
                 for (int c = 0; c < count; c++)
                 {
-                    decoded[(c * Width) + r] = line[c];
+                    rows[c * Part] = line[c];
                 }
             }
         }
