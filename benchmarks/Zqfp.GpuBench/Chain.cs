@@ -15,7 +15,7 @@ internal sealed class Chain : IDisposable
     private static readonly (int Rows, int Columns, TokenSource Source)[] Products =
     [
         (3 * Hidden, Hidden, TokenSource.RmsNorm), (Hidden, Hidden, TokenSource.Input), (2 * Inner, Hidden, TokenSource.RmsNorm),
-        (Hidden, Inner, TokenSource.Gate),
+        (Hidden, Inner, TokenSource.GatedSilu),
     ];
 
     private readonly Bench _bench;
@@ -211,12 +211,12 @@ internal sealed class Chain : IDisposable
                         Second = Products[i].Source switch
                         {
                             TokenSource.RmsNorm => residual.Address,
-                            TokenSource.Gate => input + (2UL * Inner),
+                            TokenSource.GatedSilu => input + (2UL * Inner),
                             _ => 0,
                         },
                         Gain = Products[i].Source == TokenSource.RmsNorm ? gain.Address : 0,
                         Sum = Products[i].Source == TokenSource.RmsNorm ? sum.Address : 0,
-                        Stride = Products[i].Source == TokenSource.Gate ? 2 * Inner : 0,
+                        Stride = Products[i].Source == TokenSource.GatedSilu ? 2 * Inner : 0,
                         Epsilon = 1e-5f,
                         Constants = 1,
                     };

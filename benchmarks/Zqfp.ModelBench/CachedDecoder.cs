@@ -10,9 +10,11 @@ namespace Zqfp.ModelBench;
 /// <summary>
 /// A decoder of LLaMA's shape in float16 as ONNX Runtime GenAI's model builder writes it for its CUDA provider: packed projections of
 /// queries, keys and values, GroupQueryAttention with rotary embedding and a key-value cache that is written in place,
-/// SkipSimplifiedLayerNormalization, logits of the last token only. Sequence lengths are inputs, so that a CUDA graph can hold all of it.
+/// SkipSimplifiedLayerNormalization, logits of the last token only. Sequence lengths are inputs, so that a CUDA graph can hold all of it, or
+/// come from an attention mask, as GenAI's own models have them.
 /// </summary>
-internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomData data, int storedLayers, int positions)
+internal sealed class CachedDecoder(
+    DecoderShape shape, WeightKind kind, RandomData data, int storedLayers, int positions, bool readsMask = false)
 {
     private const string Microsoft = OperatorNames.MicrosoftDomain;
 
@@ -22,8 +24,16 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
     public ModelProto Build()
     {
         _graph.Input.Add(Value("input_ids", DataType.Int64, "batch", "length"));
-        _graph.Input.Add(Value("last_positions", DataType.Int32, "batch"));
-        _graph.Input.Add(Value("total_length", DataType.Int32, "1"));
+        if (readsMask)
+        {
+            Lengths();
+        }
+        else
+        {
+            _graph.Input.Add(Value("last_positions", DataType.Int32, "batch"));
+            _graph.Input.Add(Value("total_length", DataType.Int32, "1"));
+        }
+
         _graph.Output.Add(Value("logits", DataType.Float16, "batch", "1", Text(shape.Vocabulary)));
         Constants();
         _graph.Initializer.Add(data.Normal("embedding", "embedding", 1, shape.Vocabulary, shape.Hidden));
@@ -49,6 +59,19 @@ internal sealed class CachedDecoder(DecoderShape shape, WeightKind kind, RandomD
                 new OperatorSetIdProto { Domain = OperatorNames.Domain, Version = OperatorNames.DomainVersion },
             },
         };
+    }
+
+    /// <summary>Lengths from the mask, in the nodes of GenAI's model builder.</summary>
+    private void Lengths()
+    {
+        _graph.Input.Add(Value("attention_mask", DataType.Int64, "batch", "total"));
+        Constant<long>("one", DataType.Int64, [1], [1]);
+        Node("", "ReduceSum", "lengths", ["attention_mask", "one"]).Attribute.Add(Int("keepdims", 0));
+        Node("", "Sub", "last_positions_64", ["lengths", "one"]);
+        Node("", "Cast", "last_positions", ["last_positions_64"]).Attribute.Add(Int("to", (long)DataType.Int32));
+        Node("", "Shape", "mask_shape", ["attention_mask"]);
+        Node("", "Gather", "total_length_64", ["mask_shape", "one"]).Attribute.Add(Int("axis", 0));
+        Node("", "Cast", "total_length", ["total_length_64"]).Attribute.Add(Int("to", (long)DataType.Int32));
     }
 
     private (string Residual, string Normal) Layer(int index, string residual, string normal)

@@ -5,9 +5,10 @@ using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 using Zqfp.ModelBench;
 
-// Usage: Zqfp.ModelBench [check] [compare] [--folder MODELS] [--layers 32] [--stored 2] [--models name,...] [--out FILE]
+// Usage: Zqfp.ModelBench [check] [compare] [genai] [--folder MODELS] [--layers 32] [--stored 2] [--models name,...] [--out FILE]
 //        [--scenarios decode,prompt] [--rounds 3] [--library zqfp_ops.so]
 // Models are written into the folder where they are not there. check needs no GPU; where there is one it compares it with the processor.
+// genai writes folders for ONNX Runtime GenAI, small ones with --small, which Zqfp.GenAiBench measures.
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 int Number(string name, int absent) => Option(name) is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : absent;
 
@@ -28,6 +29,16 @@ try
     {
         Directory.CreateDirectory(Path.Combine(folder, "small"));
         fits = new ProcessorCheck(both, context, operators).Run(Path.Combine(folder, "small"));
+    }
+
+    if (args.Contains("genai"))
+    {
+        string[]? wanted = Option("--models")?.Split(',');
+        DecoderShape written = args.Contains("--small") ? DecoderShape.Small : DecoderShape.Llama7B with { Layers = Number("--layers", 32) };
+        foreach (WeightKind kind in WeightKind.All.Where(kind => wanted is null || wanted.Contains(kind.Name)))
+        {
+            GenAiFolder.Write(Path.Combine(folder, kind.Name), written, kind, Number("--stored", 2), Option("--library"));
+        }
     }
 
     if (args.Contains("compare") && context is not null)

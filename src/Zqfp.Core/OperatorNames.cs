@@ -21,6 +21,9 @@ internal static class OperatorNames
     /// <summary><c>(gate, up?, A?) -> Xq, Sx, Z?</c>: QuantizeTokens of SiLU(gate) times up; without up, of gate's halves.</summary>
     public const string GateQuantizeTokens = "GateQuantizeTokens";
 
+    /// <summary><c>(X, up?, A?) -> Xq, Sx, Z?</c>: QuantizeTokens of an activation of X, times up where there is one.</summary>
+    public const string ActivateQuantizeTokens = "ActivateQuantizeTokens";
+
     /// <summary><c>(Xq, Sx, W, E, S, bias?, A?, B?, Z?) -> Y</c>: FP4 weights under power-of-two group scales, FP8 activations.</summary>
     public const string MatMulW4A8 = "MatMulW4A8";
 
@@ -76,6 +79,12 @@ internal static class OperatorNames
 
     /// <summary>Attribute of <see cref="NormQuantizeTokens"/>, integer: 1 for a layer norm, 0 (the default) for an RMS norm.</summary>
     public const string Centered = "centered";
+
+    /// <summary>Attribute of <see cref="ActivateQuantizeTokens"/>, integer, required: one of <see cref="TokenActivation"/>.</summary>
+    public const string Activation = "activation";
+
+    /// <summary>Attribute of <see cref="ActivateQuantizeTokens"/>, integer: 1 where the second half of X is up, 0 (the default).</summary>
+    public const string Packed = "packed";
 
     /// <summary>The domain of ONNX Runtime's own operators beside ONNX.</summary>
     public const string MicrosoftDomain = "com.microsoft";

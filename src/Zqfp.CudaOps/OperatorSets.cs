@@ -14,7 +14,7 @@ internal static class OperatorSets
         [
             new QuantizeTokensOperator(scratch, loops.Panels),
             new NormQuantizeTokensOperator(scratch, loops.Panels),
-            new GateQuantizeTokensOperator(scratch, loops.Panels),
+            .. GateQuantizeTokensSignature.Names.Select(name => new ActivateQuantizeTokensOperator(name, scratch, loops.Panels)),
             new RotateTokensOperator(),
             new RoundTokensOperator(scratch),
             .. MatMulSignature.All.Select(signature => new MatMulOperator(signature, scratch, loops)),

@@ -293,7 +293,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         const int FirstOpsetWithSizesOfSplit = 13;
         Dictionary<string, TensorData> generated = new(emission.Initializers);
         nodes = new QuantizingNorms(new FusedNodes(nodes, outputs), Constant, TypeOf).Apply();
-        nodes = QuantizingGates.Apply(new FusedNodes(nodes, outputs));
+        nodes = new QuantizingActivations(new FusedNodes(nodes, outputs), Constant).Apply();
         long opset = file.Envelope.OpsetImport.First(import => import.Domain.Length == 0).Version;
         bool canSplit = Math.Max(opset, emission.Emitter.Needs.Opset) >= FirstOpsetWithSizesOfSplit;
         var products = new JoinedProducts(new FusedNodes(nodes, outputs), generated, Constant, canSplit);

@@ -30,6 +30,69 @@ public sealed class FusedQuantizationTests
         Gate<Half>(tokens, columns, rotation, isPacked);
     }
 
+    public static TheoryData<int, int, int, int, bool> Activations
+    {
+        get
+        {
+            var data = new TheoryData<int, int, int, int, bool>();
+            foreach (int activation in Enum.GetValues<TokenActivation>().Select(one => (int)one))
+            {
+                data.Add(activation, 1, 64, 0, false);
+                data.Add(activation, 5, 75, 0, true);
+                data.Add(activation, 3, 96, 32, false);
+                data.Add(activation, 0, 16, 0, true);
+            }
+
+            return data;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Activations))]
+    public void An_activation_gives_what_its_definition_gives(int activation, int tokens, int columns, int rotation, bool isPacked)
+    {
+        Activate<float>((TokenActivation)activation, tokens, columns, rotation, isGated: false, isPacked: false);
+        Activate<Half>((TokenActivation)activation, tokens, columns, rotation, isGated: true, isPacked);
+    }
+
+    [Fact]
+    public unsafe void Activations_are_right_to_a_few_units_in_the_last_place_everywhere()
+    {
+        float[] x = [.. Enumerable.Range(-3000, 6001).Select(i => i / 250f), -100, 100, 1e-8f, -1e-20f, 0];
+        foreach (TokenActivation activation in Enum.GetValues<TokenActivation>())
+        {
+            float[] made = [.. x];
+            fixed (float* row = made)
+            {
+                TokenActivations.Apply(activation, row, null, made.Length);
+            }
+
+            for (int i = 0; i < x.Length; i++)
+            {
+                double expected = Expected(activation, x[i]);
+
+                // Where 1 + erf cancels, the error is that of a number near 1, times x.
+                Assert.InRange(Math.Abs(made[i] - expected), 0, (8e-7 * Math.Abs(expected)) + (1.2e-7 * Math.Abs(x[i])));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(-1, 0, false, "activation must be 0 to 4; it is -1")]
+    [InlineData(5, 0, false, "activation must be 0 to 4; it is 5")]
+    [InlineData(1, 2, false, "packed must be 0, or 1")]
+    [InlineData(1, 1, true, "packed must be 0, or 1 without the input up")]
+    public void A_rule_about_an_activation_is_named(int activation, int packed, bool hasUp, string rule)
+    {
+        (string, float[], long[])[] inputs =
+            [("x", new float[4], [1, 4]), .. hasUp ? [("up", new float[4], [1, 4])] : ((string, float[], long[])[])[]];
+        var e = Assert.Throws<OnnxRuntimeException>(() => Run<float>(
+            OperatorNames.ActivateQuantizeTokens, inputs, ["q", "s"], 1, 4,
+            Onnx.Attribute("activation", activation), Onnx.Attribute("packed", packed)));
+        Assert.Contains("ZQFP4006", e.Message, StringComparison.Ordinal);
+        Assert.Contains(rule, e.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void NaN_stays_in_its_token()
     {
@@ -110,6 +173,52 @@ public sealed class FusedQuantizationTests
             OperatorNames.GateQuantizeTokens, inputs, ["q", "s"], tokens, columns, Onnx.Attribute("rotation", rotation));
         T[] gated = [.. gate.Zip(up, (g, u) => Round<T>((float)(Number(g) / (1 + Math.Exp(-Number(g))) * Number(u))))];
         Near<T>(gated, tokens, columns, rotation, codes, scales);
+    }
+
+    private static void Activate<T>(TokenActivation activation, int tokens, int columns, int rotation, bool isGated, bool isPacked)
+        where T : unmanaged
+    {
+        T[] x = Values<T>(tokens * columns, 1), up = Values<T>(tokens * columns, 2);
+        T[] packed =
+        [
+            .. Enumerable.Range(0, tokens).SelectMany(token =>
+                x[(token * columns)..((token + 1) * columns)].Concat(up[(token * columns)..((token + 1) * columns)]))
+        ];
+        (string, T[], long[])[] inputs = isPacked ? [("x", packed, [tokens, 2 * columns])]
+            : isGated ? [("x", x, [tokens, columns]), ("up", up, [tokens, columns])]
+            : [("x", x, [tokens, columns])];
+        (byte[] codes, float[] scales, _) = Run<T>(
+            OperatorNames.ActivateQuantizeTokens, inputs, ["q", "s"], tokens, columns, Onnx.Attribute("rotation", rotation),
+            Onnx.Attribute("activation", (int)activation), Onnx.Attribute("packed", isPacked ? 1 : 0));
+        T[] made = [.. x.Zip(up, (a, b) => Round<T>((float)(Expected(activation, Number(a)) * (isGated ? Number(b) : 1))))];
+        Near<T>(made, tokens, columns, rotation, codes, scales);
+    }
+
+    private static double Expected(TokenActivation activation, double x) => activation switch
+    {
+        TokenActivation.Silu => x / (1 + Math.Exp(-x)),
+        TokenActivation.Gelu => x * (1 + Erf(x / Math.Sqrt(2))) / 2,
+        TokenActivation.TanhGelu => x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)))) / 2,
+        TokenActivation.QuickGelu => x / (1 + Math.Exp(-1.702 * x)),
+        _ => Math.Max(x, 0),
+    };
+
+    /// <summary>By its series: 2 / sqrt(pi) exp(-x^2) sum of 2^n x^(2n+1) / (1 3 .. (2n+1)).</summary>
+    private static double Erf(double x)
+    {
+        if (Math.Abs(x) > 6)
+        {
+            return Math.Sign(x);
+        }
+
+        double term = x, sum = x;
+        for (int n = 1; n < 200; n++)
+        {
+            term *= 2 * x * x / ((2 * n) + 1);
+            sum += term;
+        }
+
+        return 2 / Math.Sqrt(Math.PI) * Math.Exp(-x * x) * sum;
     }
 
     /// <summary>Codes are those of QuantizeTokens but where a last bit before it decides; then they are the next ones.</summary>

@@ -1,6 +1,6 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>What <c>GateQuantizeTokens</c> takes and gives, wherever it computes.</summary>
+/// <summary>What <c>GateQuantizeTokens</c> and <c>ActivateQuantizeTokens</c> take and give, wherever they compute.</summary>
 internal static class GateQuantizeTokensSignature
 {
     /// <summary>Position of what is gated; without it the last dimension of gate holds both.</summary>
@@ -16,15 +16,22 @@ internal static class GateQuantizeTokensSignature
         ProjectionShape.Factor,
     ];
 
-    /// <summary>Xq has as many columns as up, or half of gate's; Sx one element a token, Z one for each row of A.</summary>
-    public static void Infer(in OrtShapeInference inference)
+    /// <summary>The operators of this signature.</summary>
+    public static IReadOnlyList<string> Names { get; } = [OperatorNames.GateQuantizeTokens, OperatorNames.ActivateQuantizeTokens];
+
+    /// <summary>Xq has as many columns as gate, or half of them; Sx one element a token, Z one for each row of A.</summary>
+    /// <param name="inference">The node.</param>
+    /// <param name="name">Which of the operators it is.</param>
+    public static void Infer(in OrtShapeInference inference, string name)
     {
+        bool isPacked = name == OperatorNames.GateQuantizeTokens
+            ? !inference.TryGetInput(UpInput, out _, out _)
+            : inference.GetInt64(OperatorNames.Packed, 0) == 1;
         if (!inference.TryGetInput(0, out _, out IReadOnlyList<OrtDimension> gate) || gate.Count == 0)
         {
             return;
         }
 
-        bool isPacked = !inference.TryGetInput(UpInput, out _, out _);
         OrtDimension last = isPacked ? new OrtDimension(gate[^1].Size / 2, null) : gate[^1];
         inference.SetOutput(0, OrtElementType.Float8E4M3FN, [.. gate.Take(gate.Count - 1), last]);
         inference.SetOutput(1, OrtElementType.Float, [.. gate.Take(gate.Count - 1), new OrtDimension(1, null)]);

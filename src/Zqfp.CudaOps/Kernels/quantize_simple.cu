@@ -26,10 +26,11 @@ struct Token
     // What is quantized.
     DEVICE float value(int column) const
     {
-        if (SOURCE == 3)
+        if (ACTIVATES)
         {
             u64 index = (u64)blockIdx.x * source.stride + column;
-            return INPUT::round(silu(INPUT::load(input, index)) * INPUT::load(source.second, index));
+            float made = activate<false>(INPUT::load(input, index));
+            return INPUT::round(GATED ? made * INPUT::load(source.second, index) : made);
         }
         if (SOURCE == 0) return INPUT::load(input, first + column);
         float shift = source.shift ? INPUT::load(source.shift, column) : 0.0f;

@@ -6,8 +6,8 @@
 // Counters that the next kernel needs at zero are set so.
 //
 // SOURCE says what is quantized: 0 the input; 1 its RMS norm times a gain, 2 its layer norm times a gain (in both the input may be a
-// sum of two, which is written out); 3 its SiLU times another input. What is made in between is rounded to the input's type, as it is
-// where operators of their own make it.
+// sum of two, which is written out); from 4 on an activation, alone or times another input. What is made in between is rounded to the
+// input's type, as it is where operators of their own make it.
 // INPUT (a type of hopper.cuh), THREADS, VECTORS, RANKS (0: no branch) and ROTATION (rotation.cuh; 0: none) come from the host.
 #include "hopper.cuh"
 #include "rotation.cuh"
@@ -175,9 +175,11 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
     __shared__ float sums[2][Warps];
 #endif
     int token = blockIdx.x, firstRank = blockIdx.y * RANKS, thread = threadIdx.x;
-#if SOURCE == 3
+#if ACTIVATES
     const INPUT::Storage* row = (const INPUT::Storage*)input + (u64)token * source.stride;
+#if GATED
     const INPUT::Storage* factors = (const INPUT::Storage*)source.second + (u64)token * source.stride;
+#endif
 #else
     const INPUT::Storage* row = (const INPUT::Storage*)input + (u64)token * columns;
 #endif
@@ -214,20 +216,21 @@ quantize_tokens(const void* input, u8* output, float* scales, const u16* lowRank
         if (column < columns) pieces[v].load(row + column);
         else pieces[v].clear();
     }
-#if SOURCE == 3
+#if ACTIVATES
 #pragma unroll
     for (int v = 0; v < VECTORS; v++)
     {
         int column = (v * Threads + thread) * 8;
         if (column >= columns) continue;
+#if GATED
         Piece factor;
         factor.load(factors + column);
 #pragma unroll
-        for (int i = 0; i < 8; i++)
-        {
-            float x = pieces[v].at(i);
-            pieces[v].set(i, (PieceWords == 4 ? silu_of_half(x) : silu(x)) * factor.at(i));
-        }
+        for (int i = 0; i < 8; i++) pieces[v].set(i, activate<PieceWords == 4>(pieces[v].at(i)) * factor.at(i));
+#else
+#pragma unroll
+        for (int i = 0; i < 8; i++) pieces[v].set(i, activate<PieceWords == 4>(pieces[v].at(i)));
+#endif
     }
 #elif SOURCE > 0
     second.ask(columns);

@@ -8,7 +8,8 @@ internal static class DeviceQuantization
     /// <param name="provider">The provider; null for the CPU's.</param>
     public static IEnumerable<OrtOperator> Operators(DeviceSession device, string? provider) =>
     [
-        new Plain(device, provider), new Norm(device, provider), new Gate(device, provider),
+        new Plain(device, provider), new Norm(device, provider),
+        .. GateQuantizeTokensSignature.Names.Select(name => new Activate(name, device, provider)),
     ];
 
     private static IReadOnlyList<OrtParameter> WithFactorOnHost(IReadOnlyList<OrtParameter> inputs) =>
@@ -168,9 +169,9 @@ internal static class DeviceQuantization
         }
     }
 
-    private sealed class Gate(DeviceSession device, string? provider) : OrtOperator
+    private sealed class Activate(string name, DeviceSession device, string? provider) : OrtOperator
     {
-        public override string Name => OperatorNames.GateQuantizeTokens;
+        public override string Name => name;
 
         public override string? ExecutionProvider => provider;
 
@@ -180,22 +181,19 @@ internal static class DeviceQuantization
 
         public override OrtKernel CreateKernel(in OrtKernelInfo info)
         {
-            var projection = ProjectionShape.Read(
-                info, GateQuantizeTokensSignature.FactorInput, QuantizeTokensSignature.ProjectionOutput, out OrtTensorView factor);
-            bool isPacked = !info.HasInput(GateQuantizeTokensSignature.UpInput);
-            return new GateKernel(device, TokenRotation.Read(info), isPacked, projection, factor);
+            var node = ActivationNode.Read(info, name, out OrtTensorView factor);
+            return new ActivateKernel(device, node, factor);
         }
 
-        public override void InferShapes(in OrtShapeInference inference) => GateQuantizeTokensSignature.Infer(inference);
+        public override void InferShapes(in OrtShapeInference inference) => GateQuantizeTokensSignature.Infer(inference, name);
     }
 
-    private sealed class GateKernel(
-        DeviceSession device, TokenRotation rotation, bool isPacked, ProjectionShape projection, OrtTensorView factor)
-        : Kernel(device, rotation.Block, TokenSource.Gate, projection, factor)
+    private sealed class ActivateKernel(DeviceSession device, ActivationNode node, OrtTensorView factor)
+        : Kernel(device, node.Rotation.Block, TokenSources.Of(node.Activation, node.IsGated), node.Projection, factor)
     {
         public override void Compute(in OrtKernelContext context)
         {
-            GateQuantizeTokensCall call = GateQuantizeTokensCall.Read(context, rotation, Projection, isPacked);
+            ActivateQuantizeTokensCall call = ActivateQuantizeTokensCall.Read(context, node);
             var tokens = new DeviceTokens(
                 call.Tokens, (ulong)call.Codes.DataPointer, (ulong)call.Scales.DataPointer, Address(call.Projections));
             var more = new SourceArguments { Second = (ulong)call.Up, Stride = call.Stride };

@@ -33,12 +33,21 @@ internal sealed class FusedNodes
     /// <summary>The nodes as they are now, each after those it reads from.</summary>
     public IReadOnlyList<NodeProto> Nodes => _nodes;
 
+    /// <summary>The node that makes a value, or null.</summary>
+    public NodeProto? Producer(string value) => _producers.GetValueOrDefault(value);
+
     /// <summary>The node that makes a value, if it is of a type and domain; else null.</summary>
     public NodeProto? Producer(string value, string type, string domain = "") =>
         _producers.GetValueOrDefault(value) is { } node && node.OpType == type && Domain(node) == Domain(domain) ? node : null;
 
     /// <summary>How often a value is read; graph outputs count.</summary>
     public int Reads(string value) => _reads.GetValueOrDefault(value);
+
+    /// <summary>The node that makes a value which is read once; else null.</summary>
+    public NodeProto? Once(string value) => Reads(value) == 1 ? Producer(value) : null;
+
+    /// <summary>The node that makes a value which is read once, if it is of a type; else null.</summary>
+    public NodeProto? Once(string value, string type) => Reads(value) == 1 ? Producer(value, type) : null;
 
     /// <summary>Puts nodes in place of one, and removes others that only it needed.</summary>
     public void Replace(NodeProto node, NodeProto[] by, params IEnumerable<NodeProto> others)

@@ -28,7 +28,8 @@ internal sealed class JoinedProducts(
     public List<NodeProto> Apply()
     {
         Dictionary<string, NodeProto> gates = nodes.Nodes
-            .Where(node => node.Domain == OperatorNames.Domain && node.OpType == OperatorNames.GateQuantizeTokens && node.Input.Count == 2)
+            .Where(node => node.Domain == OperatorNames.Domain && node.Input.Count == 2
+                && node.OpType is OperatorNames.GateQuantizeTokens or OperatorNames.ActivateQuantizeTokens)
             .GroupBy(node => node.Input[0]).ToDictionary(group => group.Key, group => group.First());
         foreach (Part[] parts in nodes.Nodes.Select(Read).OfType<Part>().GroupBy(Key, (_, group) => group.ToArray()))
         {
@@ -48,6 +49,11 @@ internal sealed class JoinedProducts(
                 NodeProto packed = gate.Clone();
                 packed.Input.Clear();
                 packed.Input.Add(joined.Output[0]);
+                if (packed.OpType == OperatorNames.ActivateQuantizeTokens)
+                {
+                    packed.Attribute.Add(Attributes.Make(OperatorNames.Packed, 1));
+                }
+
                 nodes.Replace(parts[0].Node, [joined], parts.Skip(1).Select(part => part.Node));
                 nodes.Replace(gate, [packed]);
             }

@@ -70,7 +70,7 @@ internal sealed class ProjectingQuantizers(FusedNodes nodes, Func<string, Tensor
     private static (int Input, int Output)? Places(NodeProto node) => node.Domain != OperatorNames.Domain ? null : node.OpType switch
     {
         OperatorNames.QuantizeTokens => (1, 2),
-        OperatorNames.GateQuantizeTokens => (2, 2),
+        OperatorNames.GateQuantizeTokens or OperatorNames.ActivateQuantizeTokens => (2, 2),
         OperatorNames.NormQuantizeTokens => (4, 3),
         _ => null,
     };

@@ -81,13 +81,13 @@ internal sealed class QuantizingNorms(FusedNodes nodes, Func<string, TensorData?
         string x;
         string root;
         List<NodeProto> inner = [];
-        if (Once(scaled.Other, "Div") is { } quotient)
+        if (nodes.Once(scaled.Other, "Div") is { } quotient)
         {
             (x, root) = (quotient.Input[0], quotient.Input[1]);
             inner.Add(quotient);
         }
-        else if (Once(scaled.Other, "Mul") is { } product
-            && product.Input.Select(input => Once(input, "Reciprocal")).FirstOrDefault(node => node is not null) is { } reciprocal)
+        else if (nodes.Once(scaled.Other, "Mul") is { } product
+            && product.Input.Select(input => nodes.Once(input, "Reciprocal")).FirstOrDefault(node => node is not null) is { } reciprocal)
         {
             (x, root) = (product.Input[0] == reciprocal.Output[0] ? product.Input[1] : product.Input[0], reciprocal.Input[0]);
             inner.AddRange([product, reciprocal]);
@@ -97,10 +97,10 @@ internal sealed class QuantizingNorms(FusedNodes nodes, Func<string, TensorData?
             return null;
         }
 
-        if (Once(root, "Sqrt") is not { } squareRoot || Once(squareRoot.Input[0], "Add") is not { } added
-            || Constant(added) is not { } epsilon || Number(epsilon.Data) is not { } number
-            || Once(epsilon.Other, "ReduceMean") is not { } mean || !IsOfLastAxis(mean)
-            || (Once(mean.Input[0], "Pow") ?? Once(mean.Input[0], "Mul")) is not { } square || !IsSquareOf(square, x))
+        if (nodes.Once(root, "Sqrt") is not { } squareRoot || nodes.Once(squareRoot.Input[0], "Add") is not { } added
+            || Constant(added) is not { } epsilon || SingleNumber.Of(epsilon.Data) is not { } number
+            || nodes.Once(epsilon.Other, "ReduceMean") is not { } mean || !IsOfLastAxis(mean)
+            || (nodes.Once(mean.Input[0], "Pow") ?? nodes.Once(mean.Input[0], "Mul")) is not { } square || !IsSquareOf(square, x))
         {
             return null;
         }
@@ -111,7 +111,7 @@ internal sealed class QuantizingNorms(FusedNodes nodes, Func<string, TensorData?
     }
 
     private bool IsSquareOf(NodeProto node, string x) => node.Input[0] == x
-        && (node.OpType == "Mul" ? node.Input[1] == x : constant(node.Input[1]) is { } two && Number(two) == 2);
+        && (node.OpType == "Mul" ? node.Input[1] == x : constant(node.Input[1]) is { } two && SingleNumber.Of(two) == 2);
 
     private bool IsOfLastAxis(NodeProto mean)
     {
@@ -129,21 +129,6 @@ internal sealed class QuantizingNorms(FusedNodes nodes, Func<string, TensorData?
         constant(node.Input[0]) is { } first ? (first, node.Input[1])
         : constant(node.Input[1]) is { } second ? (second, node.Input[0])
         : null;
-
-    private NodeProto? Once(string value, string type) => nodes.Reads(value) == 1 ? nodes.Producer(value, type) : null;
-
-    private static float? Number(TensorData data)
-    {
-        if (data.Dims.Aggregate(1L, (product, dim) => product * dim) != 1
-            || data.Type is not (DataType.Float or DataType.Float16 or DataType.Int32))
-        {
-            return null;
-        }
-
-        float[] number = new float[1];
-        data.ReadFloats(0, number);
-        return number[0];
-    }
 
     /// <summary>The operator takes X, gain, skip and shift of one type, float or float16.</summary>
     private bool HasOneType(Norm norm, string value)

@@ -61,6 +61,63 @@ public sealed class FusionTests : IDisposable
         Near(plain, fused);
     }
 
+    [Theory]
+    [InlineData("Relu", 4)]
+    [InlineData("Gelu", 1)]
+    [InlineData("FastGelu", 2)]
+    [InlineData("QuickGelu", 3)]
+    [InlineData("erf", 1)]
+    [InlineData("erf, half last", 1)]
+    [InlineData("tanh", 2)]
+    [InlineData("tanh, cube by products", 2)]
+    [InlineData("quick", 3)]
+    [InlineData("silu", 0)]
+    public void An_activation_is_quantized_where_it_is_made(string spelling, int activation)
+    {
+        Graph graph = new Graph().Linear("x", "inner", 40, hasBias: true).Activation(spelling, "inner", "active")
+            .Linear("active", "y", 24, hasBias: false, columns: 40);
+        (string[] types, float[][] plain, float[][] fused) = Run(graph, ["y"], rank: 3);
+        Assert.Equal(["ActivateQuantizeTokens", "MatMulW4A8", "MatMulW4A8", "QuantizeTokens"], types);
+        Assert.Equal(activation, Attributes.Int(
+            Written().Graph.Node.Single(node => node.OpType == OperatorNames.ActivateQuantizeTokens), OperatorNames.Activation, -1));
+        Near(plain, fused);
+    }
+
+    [Theory]
+    [InlineData("Gelu")]
+    [InlineData("tanh")]
+    public void A_gated_GELU_is_multiplied_where_it_is_quantized(string spelling)
+    {
+        Graph graph = new Graph().Linear("x", "up", 40, hasBias: false).Linear("x", "gate", 40, hasBias: true)
+            .Activation(spelling, "gate", "active").Node("Mul", ["active", "up"], "gated")
+            .Linear("gated", "y", 24, hasBias: false, columns: 40);
+        (string[] types, float[][] plain, float[][] fused) = Run(graph, ["y"], rank: 3);
+        Assert.Equal(["ActivateQuantizeTokens", "MatMulW4A8", "MatMulW4A8", "QuantizeTokens"], types);
+        Near(plain, fused);
+    }
+
+    [Fact]
+    public void An_activation_weighted_token_by_token_stays_as_it_is()
+    {
+        Graph graph = new Graph().Linear("x", "inner", 40, hasBias: false).Node("ReduceMax", ["x"], "weight",
+                new AttributeProto { Name = "axes", Ints = { -1 }, Type = AttributeType.Ints })
+            .Node("Relu", ["inner"], "active").Node("Mul", ["active", "weight"], "weighted")
+            .Linear("weighted", "y", 24, hasBias: false, columns: 40);
+        (string[] types, float[][] plain, float[][] fused) = Run(graph, ["y"], rank: 0);
+        Assert.Equal(["MatMulW4A8", "MatMulW4A8", "Mul", "QuantizeTokens", "QuantizeTokens", "ReduceMax", "Relu"], types);
+        Assert.Equal(plain, fused);
+    }
+
+    [Theory]
+    [InlineData(0.6f, 1.41421356f)]
+    [InlineData(0.5f, 1.5f)]
+    public void What_is_no_activation_stays_as_it_is(float half, float root)
+    {
+        Graph graph = new Graph().Linear("x", "inner", 40, hasBias: false).Activation("erf", "inner", "active", half, root)
+            .Linear("active", "y", 24, hasBias: false, columns: 40);
+        Assert.Contains("Erf", Run(graph, ["y"], rank: 0).Types);
+    }
+
     [Fact]
     public void What_others_read_too_stays_as_it_is()
     {
@@ -116,10 +173,12 @@ public sealed class FusionTests : IDisposable
             }
         }
 
-        string[] types = [.. ModelProto.Parser.ParseFrom(File.ReadAllBytes(written[1])).Graph.Node
+        string[] types = [.. Written().Graph.Node
             .Select(node => node.OpType).Order(StringComparer.Ordinal)];
         return (types, Execute(written[0], outputs), Execute(written[1], outputs));
     }
+
+    private ModelProto Written() => ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(_folder, "all.onnx")));
 
     private static float[][] Execute(string model, string[] outputs)
     {
@@ -232,6 +291,38 @@ public sealed class FusionTests : IDisposable
             return this;
         }
 
+        public Graph Activation(string spelling, string x, string output, float half = 0.5f, float root = 1.41421356f)
+        {
+            switch (spelling)
+            {
+                case "erf":
+                    Constant("root", [], [root]).Constant("one", [], [1]).Constant("half", [], [half]);
+                    return Node("Div", [x, "root"], "scaled").Node("Erf", ["scaled"], "erf").Node("Add", ["erf", "one"], "sum")
+                        .Node("Mul", [x, "half"], "halved").Node("Mul", ["halved", "sum"], output);
+                case "erf, half last":
+                    Constant("root", [1], [1 / root]).Constant("one", [], [1]).Constant("half", [], [half]);
+                    return Node("Mul", ["root", x], "scaled").Node("Erf", ["scaled"], "erf").Node("Add", ["one", "erf"], "sum")
+                        .Node("Mul", [x, "sum"], "twice").Node("Mul", ["half", "twice"], output);
+                case "tanh" or "tanh, cube by products":
+                    Constant("three", [], [3]).Constant("cubic", [], [0.044715f]).Constant("slope", [], [0.7978846f])
+                        .Constant("one", [], [1]).Constant("half", [], [half]);
+                    _ = spelling == "tanh" ? Node("Pow", [x, "three"], "cube")
+                        : Node("Mul", [x, x], "square").Node("Mul", ["square", x], "cube");
+                    return Node("Mul", ["cube", "cubic"], "bent").Node("Add", [x, "bent"], "sum").Node("Mul", ["sum", "slope"], "scaled")
+                        .Node("Tanh", ["scaled"], "tanh").Node("Add", ["tanh", "one"], "upper")
+                        .Node("Mul", [x, "half"], "halved").Node("Mul", ["halved", "upper"], output);
+                case "quick":
+                    Constant("slope", [], [1.702f]);
+                    return Node("Mul", [x, "slope"], "scaled").Node("Sigmoid", ["scaled"], "open").Node("Mul", [x, "open"], output);
+                case "silu":
+                    return Node("Sigmoid", [x], "open").Node("Mul", [x, "open"], output);
+                default:
+                    Node(spelling, [x], output);
+                    Model.Graph.Node[^1].Domain = spelling == "Relu" ? "" : OperatorNames.MicrosoftDomain;
+                    return this;
+            }
+        }
+
         public Graph Node(string op, string[] inputs, string output, params AttributeProto[] attributes)
         {
             Model.Graph.Node.Add(new NodeProto
@@ -247,8 +338,11 @@ public sealed class FusionTests : IDisposable
 
         public void Declare(string[] outputs) => Model.Graph.Output.AddRange(outputs.Select(output => Value(output, 3)));
 
-        private void Constant(string name, long[] dims, float[] values) =>
+        private Graph Constant(string name, long[] dims, float[] values)
+        {
             Model.Graph.Initializer.Add(Tensors.Floats(name, values, dims));
+            return this;
+        }
 
         private static ValueInfoProto Value(string name, int rank)
         {

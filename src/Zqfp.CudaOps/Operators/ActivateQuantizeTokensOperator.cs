@@ -1,9 +1,12 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>FP8 codes and a scale for the gated values of each token, on the CPU.</summary>
-internal sealed class GateQuantizeTokensOperator(ScratchPool scratch, PanelMath math) : OrtOperator
+/// <summary>FP8 codes and a scale for activations of each token's values, on the CPU.</summary>
+/// <param name="name">GateQuantizeTokens or ActivateQuantizeTokens.</param>
+/// <param name="scratch">Working memory.</param>
+/// <param name="math">Inner loops of products.</param>
+internal sealed class ActivateQuantizeTokensOperator(string name, ScratchPool scratch, PanelMath math) : OrtOperator
 {
-    public override string Name => OperatorNames.GateQuantizeTokens;
+    public override string Name => name;
 
     public override IReadOnlyList<OrtParameter> Inputs => GateQuantizeTokensSignature.Inputs;
 
@@ -11,27 +14,24 @@ internal sealed class GateQuantizeTokensOperator(ScratchPool scratch, PanelMath 
 
     public override OrtKernel CreateKernel(in OrtKernelInfo info)
     {
-        var rotation = TokenRotation.Read(info);
-        var shape = ProjectionShape.Read(
-            info, GateQuantizeTokensSignature.FactorInput, QuantizeTokensSignature.ProjectionOutput, out OrtTensorView factor);
-        bool isPacked = !info.HasInput(GateQuantizeTokensSignature.UpInput);
-        return new Kernel(scratch, rotation, shape, TokenProjector.Create(shape, factor, math, scratch), isPacked);
+        var node = ActivationNode.Read(info, name, out OrtTensorView factor);
+        return new Kernel(scratch, node, TokenProjector.Create(node.Projection, factor, math, scratch));
     }
 
-    public override void InferShapes(in OrtShapeInference inference) => GateQuantizeTokensSignature.Infer(inference);
+    public override void InferShapes(in OrtShapeInference inference) => GateQuantizeTokensSignature.Infer(inference, name);
 
-    private sealed unsafe class Kernel(
-        ScratchPool scratch, TokenRotation rotation, ProjectionShape shape, TokenProjector? projector, bool isPacked) : OrtKernel
+    private sealed unsafe class Kernel(ScratchPool scratch, ActivationNode node, TokenProjector? projector) : OrtKernel
     {
         /// <summary>Nanoseconds that a core takes about for an element.</summary>
         private const double ElementCost = 1.5;
 
         public override void Compute(in OrtKernelContext context)
         {
-            GateQuantizeTokensCall call = GateQuantizeTokensCall.Read(context, rotation, shape, isPacked);
+            ActivateQuantizeTokensCall call = ActivateQuantizeTokensCall.Read(context, node);
             var rows = new Rows
             {
                 Scratch = scratch,
+                Activation = node.Activation,
                 Gate = call.Gate,
                 Up = call.Up,
                 Codes = (byte*)call.Codes.DataPointer,
@@ -40,10 +40,10 @@ internal sealed class GateQuantizeTokensOperator(ScratchPool scratch, PanelMath 
                 Projections = projector is null ? null : (float*)call.Projections.DataPointer,
                 Columns = call.Columns,
                 Stride = call.Stride,
-                Rotation = rotation.Block,
+                Rotation = node.Rotation.Block,
                 IsHalf = call.Type == OrtElementType.Float16,
             };
-            double elementCost = ElementCost + (shape.Rank * TokenProjector.ElementCost);
+            double elementCost = ElementCost + (node.Projection.Rank * TokenProjector.ElementCost);
             KernelLoop.Run(context, call.Tokens, rows, (double)call.Tokens * call.Columns * elementCost);
         }
 
@@ -60,6 +60,7 @@ internal sealed class GateQuantizeTokensOperator(ScratchPool scratch, PanelMath 
         private struct Rows : IParallelBody
         {
             public ScratchPool Scratch;
+            public TokenActivation Activation;
             public nint Gate, Up;
             public byte* Codes;
             public float* Scales;
@@ -75,8 +76,12 @@ internal sealed class GateQuantizeTokensOperator(ScratchPool scratch, PanelMath 
                 float* row = buffer.Floats;
                 float* up = row + Columns;
                 TokenValues.Read(Gate, IsHalf, start, row, Columns);
-                TokenValues.Read(Up, IsHalf, start, up, Columns);
-                TokenGate.Apply(row, up, Columns);
+                if (Up != 0)
+                {
+                    TokenValues.Read(Up, IsHalf, start, up, Columns);
+                }
+
+                TokenActivations.Apply(Activation, row, Up == 0 ? null : up, Columns);
                 Scales[index] = TokenValues.Quantize(row, (Half*)up, IsHalf, Rotation, Codes + ((long)index * Columns), Columns);
                 Scratch.Return(buffer);
                 Projector?.Project(Codes + ((long)index * Columns), Projections, index);

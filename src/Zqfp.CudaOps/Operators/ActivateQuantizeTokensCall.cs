@@ -1,9 +1,9 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>The tensors of one call of <c>GateQuantizeTokens</c>, checked against the operator's rules.</summary>
-internal readonly ref struct GateQuantizeTokensCall
+/// <summary>The tensors of one call of <c>GateQuantizeTokens</c> or <c>ActivateQuantizeTokens</c>, checked against the operator's rules.</summary>
+internal readonly ref struct ActivateQuantizeTokensCall
 {
-    private GateQuantizeTokensCall(OrtElementType type, int tokens, int columns)
+    private ActivateQuantizeTokensCall(OrtElementType type, int tokens, int columns)
     {
         Type = type;
         Tokens = tokens;
@@ -22,10 +22,10 @@ internal readonly ref struct GateQuantizeTokensCall
     /// <summary>Elements from a token to the next in both factors.</summary>
     public int Stride { get; private init; }
 
-    /// <summary>The first gate.</summary>
+    /// <summary>The first value of the first token.</summary>
     public nint Gate { get; private init; }
 
-    /// <summary>What the first gate is multiplied with.</summary>
+    /// <summary>What its activation is multiplied with; 0 for nothing.</summary>
     public nint Up { get; private init; }
 
     /// <summary>Xq, to be written.</summary>
@@ -39,27 +39,24 @@ internal readonly ref struct GateQuantizeTokensCall
 
     /// <summary>Reads the inputs of a call and makes its outputs.</summary>
     /// <param name="context">The call.</param>
-    /// <param name="rotation">The node's rotation.</param>
-    /// <param name="projection">The node's A.</param>
-    /// <param name="isPacked">Whether the first input holds both factors.</param>
+    /// <param name="node">The node.</param>
     /// <exception cref="ZqfpException">The inputs break a rule of the operator.</exception>
-    public static GateQuantizeTokensCall Read(
-        in OrtKernelContext context, TokenRotation rotation, ProjectionShape projection, bool isPacked)
+    public static ActivateQuantizeTokensCall Read(in OrtKernelContext context, ActivationNode node)
     {
         OrtTensorView gate = context.Input(0);
         (int tokens, int stride) = Require.FloatTokens(gate);
-        int columns = isPacked ? stride / 2 : stride;
-        nint up;
-        if (isPacked)
+        int columns = node.IsPacked ? stride / 2 : stride;
+        nint up = 0;
+        if (node.IsPacked)
         {
             if (stride % 2 != 0)
             {
-                throw new ZqfpException("ZQFP4006", $"Without up, the last dimension of gate must be even; it is {stride}.");
+                throw new ZqfpException("ZQFP4006", $"Where it holds up too, the last dimension of gate must be even; it is {stride}.");
             }
 
             up = gate.DataPointer + (columns * OrtElementTypes.BitsPerElement(gate.ElementType) / 8);
         }
-        else
+        else if (node.IsGated)
         {
             OrtTensorView other = context.Input(GateQuantizeTokensSignature.UpInput);
             Require.Type(other, "up", gate.ElementType);
@@ -67,21 +64,21 @@ internal readonly ref struct GateQuantizeTokensCall
             up = other.DataPointer;
         }
 
-        rotation.Require(columns);
+        node.Rotation.Require(columns);
         Span<long> shape = stackalloc long[OrtTensorView.MaxRank];
         gate.Shape.CopyTo(shape);
         shape = shape[..gate.Shape.Length];
         shape[^1] = columns;
         OrtTensorView codes = context.Output(0, OrtElementType.Float8E4M3FN, shape);
         shape[^1] = 1;
-        return new GateQuantizeTokensCall(gate.ElementType, tokens, columns)
+        return new ActivateQuantizeTokensCall(gate.ElementType, tokens, columns)
         {
             Stride = stride,
             Gate = gate.DataPointer,
             Up = up,
             Codes = codes,
             Scales = context.Output(1, OrtElementType.Float, shape),
-            Projections = projection.Make(context, columns, shape),
+            Projections = node.Projection.Make(context, columns, shape),
         };
     }
 }
