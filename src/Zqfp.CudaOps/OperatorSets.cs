@@ -32,7 +32,7 @@ internal static class OperatorSets
     /// device and the compiler are there. Nothing is created on the device before a session puts a node on it.
     /// </summary>
     public static IReadOnlyList<OrtOperator> WhatIsThere() =>
-        CudaContext.IsHopper(0) && KernelCompiler.IsAvailable ? CudaProvider(new DeviceSession(0, null)) : Cpu();
+        CudaContext.IsServed(0) && KernelCompiler.IsAvailable ? CudaProvider(new DeviceSession(0, null)) : Cpu();
 
     /// <summary>The processor's operators, with the products that the GPU computes copied there and back.</summary>
     public static IReadOnlyList<OrtOperator> CudaProducts(DeviceSession device) =>

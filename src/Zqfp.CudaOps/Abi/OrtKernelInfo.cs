@@ -91,6 +91,22 @@ internal readonly unsafe ref struct OrtKernelInfo
         return known && isConstant != 0 && value is not null ? new OrtTensorView(_api, value) : default;
     }
 
+    /// <summary>Writes a warning to the session's log.</summary>
+    public void Warn(string message)
+    {
+        const int Warning = 2;
+        void* logger;
+        if (!_api.Succeeded(((delegate* unmanaged[Cdecl]<void*, void**, void*>)_api[OrtSlot.KernelInfoGetLogger])(_info, &logger)))
+        {
+            return;
+        }
+
+        using NativeText text = NativeText.Utf8(message), caller = NativeText.Utf8(OperatorNames.Domain);
+        int noPath = 0; // An empty text, of characters of one byte or of two.
+        var log = (delegate* unmanaged[Cdecl]<void*, int, byte*, void*, int, byte*, void*>)_api[OrtSlot.LoggerLogMessage];
+        _ = _api.Succeeded(log(logger, Warning, text.Pointer, &noPath, 0, caller.Pointer));
+    }
+
     private bool HasName(int countSlot, int nameSlot, int index)
     {
         nuint count;

@@ -40,6 +40,8 @@ internal static class OrtSlot
     public const int KernelInfoGetInputName = 232;
     public const int KernelInfoGetOutputName = 233;
     public const int KernelInfoGetNodeName = 244;
+    public const int KernelInfoGetLogger = 245;
+    public const int LoggerLogMessage = 247;
     public const int KernelInfoGetConstantInputTensor = 249;
     public const int ShapeInferContextGetInputCount = 267;
     public const int ShapeInferContextGetInputTypeShape = 268;

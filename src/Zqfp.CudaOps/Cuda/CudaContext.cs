@@ -63,9 +63,9 @@ internal sealed unsafe class CudaContext : IDisposable
         }
     }
 
-    /// <summary>Whether a device is there and of compute capability 9.0. Nothing is created on it.</summary>
+    /// <summary>Whether a device is there that the kernels serve. Nothing is created on it.</summary>
     /// <param name="ordinal">Device number, from 0.</param>
-    public static bool IsHopper(int ordinal)
+    public static bool IsServed(int ordinal)
     {
         if (!IsAvailable)
         {
@@ -75,7 +75,7 @@ internal sealed unsafe class CudaContext : IDisposable
         DriverApi driver = DriverApi.Instance;
         int device, major, minor;
         return driver.DeviceGet(&device, ordinal) == 0 && driver.DeviceGetAttribute(&major, MajorAttribute, device) == 0
-            && driver.DeviceGetAttribute(&minor, MinorAttribute, device) == 0 && (major, minor) == (9, 0);
+            && driver.DeviceGetAttribute(&minor, MinorAttribute, device) == 0 && (10 * major) + minor >= KernelTarget.Lowest;
     }
 
     /// <summary>The device's name.</summary>

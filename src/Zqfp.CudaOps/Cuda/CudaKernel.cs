@@ -15,13 +15,15 @@ internal sealed unsafe class CudaKernel
     private readonly nint _function;
     private readonly string _name;
     private readonly int _sharedBytes;
+    private readonly bool _canOverlap;
 
-    internal CudaKernel(DriverApi driver, nint function, string name, int sharedBytes)
+    internal CudaKernel(DriverApi driver, nint function, string name, int sharedBytes, bool canOverlap)
     {
         _driver = driver;
         _function = function;
         _name = name;
         _sharedBytes = sharedBytes;
+        _canOverlap = canOverlap;
     }
 
     /// <summary>Puts a launch into a stream.</summary>
@@ -30,7 +32,7 @@ internal sealed unsafe class CudaKernel
     /// <param name="arguments">The parameters in the kernel's order.</param>
     /// <param name="overlap">
     /// Start before the stream's previous kernel has ended (programmatic dependent launch). The kernels of this library
-    /// wait for it themselves before they touch anything but constants.
+    /// wait for it themselves before they touch anything but constants. Devices before Hopper cannot.
     /// </param>
     /// <exception cref="ZqfpException">ZQFP4104: the launch was refused.</exception>
     public void Launch(nint stream, LaunchSize size, scoped ref KernelArguments arguments, bool overlap = false)
@@ -42,7 +44,7 @@ internal sealed unsafe class CudaKernel
             attributes[count++] = new LaunchAttribute { Id = LaunchAttribute.ClusterDimension, X = 1, Y = (uint)size.ClusterY, Z = 1 };
         }
 
-        if (overlap)
+        if (overlap && _canOverlap)
         {
             attributes[count++] = new LaunchAttribute { Id = LaunchAttribute.ProgrammaticStreamSerialization, X = 1 };
         }

@@ -1,17 +1,19 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>A compiled kernel binary loaded into the context.</summary>
+/// <summary>A compiled kernel, binary or PTX, loaded into the context.</summary>
 internal sealed unsafe class CudaModule : IDisposable
 {
     private readonly DriverApi _driver;
+    private readonly bool _canOverlap;
     private nint _handle;
 
-    /// <summary>Loads a cubin.</summary>
+    /// <summary>Loads a cubin, or PTX that ends with a zero.</summary>
     /// <exception cref="ZqfpException">ZQFP4104: the binary is not for this device.</exception>
     public CudaModule(CudaContext context, ReadOnlySpan<byte> cubin)
     {
         ArgumentNullException.ThrowIfNull(context);
         _driver = context.Driver;
+        _canOverlap = context.ComputeCapability >= KernelTarget.Hopper;
         nint handle;
         fixed (byte* image = cubin)
         {
@@ -42,7 +44,7 @@ internal sealed unsafe class CudaModule : IDisposable
                 $"Giving {name} {sharedBytes} bytes of shared memory");
         }
 
-        return new CudaKernel(_driver, function, name, sharedBytes);
+        return new CudaKernel(_driver, function, name, sharedBytes, _canOverlap);
     }
 
     /// <inheritdoc/>

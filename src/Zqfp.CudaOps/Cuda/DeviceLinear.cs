@@ -22,7 +22,7 @@ internal sealed class DeviceLinear : IDisposable
         Rank = (constants.Rank + 7) / 8 * 8;
         _takesProjections = Rank > 0 && constants.LowRankA.IsEmpty;
         ElementKind?[] tokens = constants.HasQuantizedTokens ? [null] : [ElementKind.Float32, ElementKind.Float16];
-        if (constants.FitsPackedLayout)
+        if (constants.FitsPackedLayout && kernels.HasFusedProduct)
         {
             var layout = new PackedLayout(Rows, Columns, constants.PackedGroupSize, !constants.GroupScales.IsEmpty);
             _packed = DeviceWeight.Create(context, new WeightData(

@@ -9,6 +9,7 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
     private readonly Lock _lock = new();
     private Open? _open;
     private int _users;
+    private bool _isNoted;
 
     /// <summary>A device of this machine.</summary>
     /// <param name="ordinal">Its number, from 0.</param>
@@ -39,6 +40,22 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
                 _open!.Dispose();
                 _open = null;
             }
+        }
+    }
+
+    /// <summary>What a user of the open device should know, the first time that it is asked for; else null.</summary>
+    public string? TakeNote()
+    {
+        lock (_lock)
+        {
+            if (_isNoted || _open is not { Kernels.HasFusedProduct: false } open)
+            {
+                return null;
+            }
+
+            _isNoted = true;
+            return $"{open.Context.Name} is no Hopper: the operators of domain zqfp are right on it rather than fast. "
+                + "A model written with --profile stock runs faster.";
         }
     }
 
@@ -143,7 +160,7 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
         var context = new CudaContext(ordinal);
         try
         {
-            return (context, new HopperKernels(context, new KernelCompiler(new KernelCache(cacheFolder)).Compile));
+            return (context, new HopperKernels(context, KernelCompiler.For(new KernelCache(cacheFolder), context.ComputeCapability).Compile));
         }
         catch
         {

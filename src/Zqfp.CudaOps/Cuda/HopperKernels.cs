@@ -15,8 +15,8 @@ namespace Zqfp.CudaOps;
 internal readonly record struct DeviceTokens(int Count, ulong Codes, ulong Scales, ulong LowRank = 0, ulong Projection = 0);
 
 /// <summary>
-/// The operators' kernels on one Hopper device: compiled on first use, then kept. All calls only put work into a stream;
-/// any thread may call, with the context current.
+/// The operators' kernels on one device: compiled on first use, then kept. All calls only put work into a stream; any thread may call,
+/// with the context current. The fused product and the expansion of weights are for Hopper alone.
 /// </summary>
 internal sealed class HopperKernels : IDisposable
 {
@@ -27,21 +27,24 @@ internal sealed class HopperKernels : IDisposable
     /// <summary>Creates the set of kernels.</summary>
     /// <param name="context">The device.</param>
     /// <param name="compile">Compiles a source of the folder Kernels with definitions: <see cref="KernelCompiler.Compile"/>.</param>
-    /// <exception cref="ZqfpException">ZQFP4103: the device is not of compute capability 9.0.</exception>
+    /// <exception cref="ZqfpException">ZQFP4103: the device is older than compute capability 8.0.</exception>
     public HopperKernels(CudaContext context, Func<string, IReadOnlyList<string>, CompiledKernel> compile)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(compile);
-        if (context.ComputeCapability != 90)
+        if (context.ComputeCapability < KernelTarget.Lowest)
         {
             throw new ZqfpException("ZQFP4103",
                 $"{context.Name} has compute capability {context.ComputeCapability / 10}.{context.ComputeCapability % 10}; the kernels "
-                + "need 9.0 (H100, H200). Run the operators on the CPU.");
+                + "need 8.0 or later. Run the operators on the CPU, or use the profile stock.");
         }
 
         _context = context;
         _compile = compile;
     }
+
+    /// <summary>Whether the device has the fused product; others multiply weights as the model stores them.</summary>
+    public bool HasFusedProduct => _context.ComputeCapability == KernelTarget.Hopper;
 
     /// <summary>What each compiled kernel took to get.</summary>
     public ConcurrentBag<(string Name, CompiledKernel Compiled)> Compilations { get; } = [];

@@ -24,12 +24,12 @@ internal sealed partial class KernelCompiler
 
     /// <summary>Creates a compiler.</summary>
     /// <param name="cache">Where binaries are kept.</param>
-    /// <param name="architecture">NVRTC's name of the target; the kernels need <c>sm_90a</c>.</param>
-    public KernelCompiler(KernelCache cache, string architecture = "sm_90a")
+    /// <param name="target">What it compiles for; Hopper unless said.</param>
+    public KernelCompiler(KernelCache cache, KernelTarget? target = null)
     {
         ArgumentNullException.ThrowIfNull(cache);
         _cache = cache;
-        Architecture = architecture;
+        Target = target ?? KernelTarget.HopperItself;
     }
 
     /// <summary>Whether NVRTC can be loaded.</summary>
@@ -39,14 +39,21 @@ internal sealed partial class KernelCompiler
     /// <exception cref="ZqfpException">ZQFP4102: no NVRTC.</exception>
     public static string Version => NvrtcApi.Instance.Version;
 
-    /// <summary>The target.</summary>
-    public string Architecture { get; }
+    /// <summary>What it compiles for.</summary>
+    public KernelTarget Target { get; }
+
+    /// <summary>A compiler for a device.</summary>
+    /// <param name="cache">Where binaries are kept.</param>
+    /// <param name="computeCapability">10 * major + minor.</param>
+    /// <exception cref="ZqfpException">ZQFP4102: no NVRTC.</exception>
+    public static KernelCompiler For(KernelCache cache, int computeCapability) =>
+        new(cache, KernelTarget.Of(computeCapability, NvrtcApi.Instance.Architectures));
 
     /// <summary>Compiles a source of the folder Kernels with the given definitions, or takes the result from the cache.</summary>
     /// <param name="source">File name, such as <c>expand.cu</c>.</param>
     /// <param name="definitions">Macros, each <c>NAME=value</c>.</param>
     /// <exception cref="ZqfpException">
-    /// ZQFP4102: no NVRTC. ZQFP4105: the source does not compile, spills registers, or its wgmma would be serialized: a
+    /// ZQFP4102: no NVRTC. ZQFP4105: the source does not compile or, for Hopper, spills registers, or its wgmma would be serialized: a
     /// kernel that is slow is refused like one that is wrong.
     /// </exception>
     public CompiledKernel Compile(string source, params IReadOnlyList<string> definitions)
@@ -68,7 +75,7 @@ internal sealed partial class KernelCompiler
         Dictionary<string, string> headers = Sources.Value.Where(s => s.Key.EndsWith(".cuh", StringComparison.Ordinal)).ToDictionary();
         string[] options =
         [
-            $"--gpu-architecture={Architecture}", "-std=c++17", "-default-device", "--ptxas-options=-v",
+            $"--gpu-architecture={Target.Architecture}", "-std=c++17", "-default-device", .. Target.IsPtx ? (string[])[] : ["--ptxas-options=-v"],
             .. definitions.Select(d => "-D" + d),
         ];
         string key = Key([nvrtc.Version, source, text, .. headers.SelectMany(h => new[] { h.Key, h.Value }), .. options]);
@@ -77,12 +84,13 @@ internal sealed partial class KernelCompiler
             return new CompiledKernel(cached, "", true, watch.Elapsed);
         }
 
-        (byte[] cubin, string log) = nvrtc.Compile(source, text, headers, options);
-        if (cubin.Length == 0 || FindFault(log) is { })
+        (byte[] cubin, string log) = nvrtc.Compile(source, text, headers, options, Target.IsPtx);
+        string? fault = Target == KernelTarget.HopperItself ? FindFault(log) : null;
+        if (cubin.Length == 0 || fault is not null)
         {
             throw new ZqfpException("ZQFP4105",
-                $"{source} ({string.Join(' ', definitions)}) is not usable as compiled by NVRTC {nvrtc.Version} for {Architecture}: "
-                + $"{FindFault(log) ?? "it does not compile"}. Try another NVRTC of CUDA 12 or 13. The compiler said:\n{log}");
+                $"{source} ({string.Join(' ', definitions)}) is not usable as compiled by NVRTC {nvrtc.Version} for {Target.Architecture}: "
+                + $"{fault ?? "it does not compile"}. Try another NVRTC of CUDA 12 or 13. The compiler said:\n{log}");
         }
 
         _cache.Write(key, cubin);

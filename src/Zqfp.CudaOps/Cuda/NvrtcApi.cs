@@ -16,6 +16,8 @@ internal sealed unsafe class NvrtcApi
     private readonly delegate* unmanaged<nint, byte*, int> _log;
     private readonly delegate* unmanaged<nint, nuint*, int> _cubinSize;
     private readonly delegate* unmanaged<nint, byte*, int> _cubin;
+    private readonly delegate* unmanaged<nint, nuint*, int> _ptxSize;
+    private readonly delegate* unmanaged<nint, byte*, int> _ptx;
 
     private NvrtcApi(nint library)
     {
@@ -28,6 +30,19 @@ internal sealed unsafe class NvrtcApi
         _log = (delegate* unmanaged<nint, byte*, int>)Export("nvrtcGetProgramLog");
         _cubinSize = (delegate* unmanaged<nint, nuint*, int>)Export("nvrtcGetCUBINSize");
         _cubin = (delegate* unmanaged<nint, byte*, int>)Export("nvrtcGetCUBIN");
+        _ptxSize = (delegate* unmanaged<nint, nuint*, int>)Export("nvrtcGetPTXSize");
+        _ptx = (delegate* unmanaged<nint, byte*, int>)Export("nvrtcGetPTX");
+        var count = (delegate* unmanaged<int*, int>)Export("nvrtcGetNumSupportedArchs");
+        var architectures = (delegate* unmanaged<int*, int>)Export("nvrtcGetSupportedArchs");
+        int number;
+        Check(count(&number), "");
+        int[] known = new int[number];
+        fixed (int* target = known)
+        {
+            Check(architectures(target), "");
+        }
+
+        Architectures = known;
         int major, minor;
         _version(&major, &minor);
         Version = $"{major}.{minor}";
@@ -44,14 +59,18 @@ internal sealed unsafe class NvrtcApi
     /// <summary>The compiler's version, major.minor.</summary>
     public string Version { get; }
 
-    /// <summary>Compiles a program to a cubin.</summary>
+    /// <summary>The architectures it compiles for, 10 * major + minor.</summary>
+    public IReadOnlyList<int> Architectures { get; }
+
+    /// <summary>Compiles a program to a cubin, or to PTX.</summary>
     /// <param name="name">Name of the source in messages.</param>
     /// <param name="source">CUDA C++.</param>
     /// <param name="headers">Text of the files it may include, by name.</param>
     /// <param name="options">Compiler options.</param>
+    /// <param name="toPtx">Whether the options name a virtual architecture.</param>
     /// <returns>The binary, empty when compilation failed, and the compiler's log.</returns>
     public (byte[] Cubin, string Log) Compile(
-        string name, string source, IReadOnlyDictionary<string, string> headers, IReadOnlyList<string> options)
+        string name, string source, IReadOnlyDictionary<string, string> headers, IReadOnlyList<string> options, bool toPtx = false)
     {
         using NativeStrings texts = new();
         byte** headerTexts = texts.Array(headers.Values);
@@ -76,11 +95,11 @@ internal sealed unsafe class NvrtcApi
                 return ([], text.Length > 0 ? text : $"nvrtcCompileProgram returned {result}");
             }
 
-            Check(_cubinSize(program, &size), name);
+            Check(toPtx ? _ptxSize(program, &size) : _cubinSize(program, &size), name);
             byte[] cubin = new byte[(int)size];
             fixed (byte* target = cubin)
             {
-                Check(_cubin(program, target), name);
+                Check(toPtx ? _ptx(program, target) : _cubin(program, target), name);
             }
 
             return (cubin, text);

@@ -1,5 +1,5 @@
-// Y[M, N] = Sx * (S * sum_k x * w * 2^-k + B (A x)) + bias on float16 tensor cores, from unpacked weights: E4M3 codes with E4M3 tokens, or
-// E2M1 codes with float16 tokens. All of these are float16 numbers.
+// Y[M, N] = Sx * (S * sum_k x * w * 2^-k + B (A x)) + bias on float16 tensor cores, from unpacked weights: E4M3 or E2M1 codes with E4M3
+// or float16 tokens. All of these are float16 numbers.
 //
 // grid = (ceil(N / 16), ceil(M / TOKENS)), 256 threads: 16 rows and TOKENS tokens a block, whose warps share the columns; their sums are
 // added in the warps' order, so that every run gives the same bits. K is a multiple of 16; a group is a multiple of 64 columns, or all.

@@ -1,13 +1,5 @@
-// Products in float16 by one warp, and what operands are made of.
+// Products in float16 by one warp.
 #pragma once
-
-// Two E4M3 codes as two halves.
-DEVICE u32 to_half_pair(u32 codes)
-{
-    u32 pair;
-    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %1; cvt.rn.f16x2.e4m3x2 %0, a; }" : "=r"(pair) : "r"(codes));
-    return pair;
-}
 
 // D[16, 8] += A[16, 16] * B[16, 8] in float16 by one warp.
 DEVICE void multiply_half(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1)

@@ -1,4 +1,4 @@
-// PTX building blocks for sm_90a, without any CUDA header.
+// PTX building blocks for sm_90a, without any CUDA header. Conversions and what starts kernels early serve every architecture from sm_80 on.
 #pragma once
 
 typedef unsigned char u8;
@@ -122,8 +122,19 @@ template <int Threads> DEVICE void math_sync() { asm volatile("bar.sync 1, %0;" 
 
 // ---- programmatic dependent launch -------------------------------------------------------------
 
-DEVICE void launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
-DEVICE void wait_for_previous_grid() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+// Before sm_90 a kernel begins when the one before it has ended.
+DEVICE void launch_dependents()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+DEVICE void wait_for_previous_grid()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
 
 // ---- registers ---------------------------------------------------------------------------------
 
@@ -226,6 +237,7 @@ struct Divisor
 
 // ---- conversions -------------------------------------------------------------------------------
 
+#if __CUDA_ARCH__ >= 890
 // Two floats to two E4M3 bytes: `low` in bits 0..7, `high` in bits 8..15; nearest even, saturating at 448.
 DEVICE u16 to_e4m3x2(float low, float high)
 {
@@ -234,10 +246,41 @@ DEVICE u16 to_e4m3x2(float low, float high)
     return pair;
 }
 
+// Two E4M3 bytes, of which others may stand above, as two halves.
+DEVICE u32 to_half_pair(u32 codes)
+{
+    u32 pair;
+    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %1; cvt.rn.f16x2.e4m3x2 %0, a; }" : "=r"(pair) : "r"(codes));
+    return pair;
+}
+#else
+// The same bits without the instructions: below 2^-6 the codes count steps of 2^-9, which is the last place of numbers from 2^14 on.
+DEVICE u32 to_e4m3(float value)
+{
+    u32 bits = __float_as_uint(value), magnitude = bits & 0x7FFFFFFFu;
+    if (magnitude > 0x7F800000u) return 0x7Fu;
+    u32 code = magnitude < 0x3C800000u ? __float_as_uint(__uint_as_float(magnitude) + 16384.0f) - 0x46800000u
+        : ((magnitude + 0x7FFFFu + ((magnitude >> 20) & 1u)) >> 20) - (120u << 3);
+    return (bits >> 24 & 0x80u) | min(code, 0x7Eu);
+}
+
+DEVICE u16 to_e4m3x2(float low, float high) { return (u16)(to_e4m3(low) | to_e4m3(high) << 8); }
+
+// A code's exponent and mantissa in a half's places are 2^-8 times its value.
+DEVICE u32 to_half_pair(u32 codes)
+{
+    u32 spread = (codes & 0xFFu) | (codes & 0xFF00u) << 8, pair;
+    u32 bits = (spread & 0x00800080u) << 8 | (spread & 0x007F007Fu) << 7;
+    asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(pair) : "r"(bits), "r"(0x5C005C00u));
+    if ((spread & 0x7Fu) == 0x7Fu) pair |= 0x7E00u;
+    if ((spread & 0x7F0000u) == 0x7F0000u) pair |= 0x7E000000u;
+    return pair;
+}
+#endif
+
 DEVICE void from_e4m3x2(u16 pair, float& low, float& high)
 {
-    asm("{ .reg .b32 h; .reg .b16 a, b; cvt.rn.f16x2.e4m3x2 h, %2; mov.b32 {a, b}, h; cvt.f32.f16 %0, a; cvt.f32.f16 %1, b; }"
-        : "=f"(low), "=f"(high) : "h"(pair));
+    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %2; cvt.f32.f16 %0, a; cvt.f32.f16 %1, b; }" : "=f"(low), "=f"(high) : "r"(to_half_pair(pair)));
 }
 
 DEVICE float from_e4m3(u8 bits)

@@ -32,8 +32,16 @@ internal static class CudaProvider
 
         public override IReadOnlyList<OrtParameter> Outputs => MatMulSignature.Outputs;
 
-        public override OrtKernel CreateKernel(in OrtKernelInfo info) => new ProductKernel(
-            signature, device, DeviceMatMulLayer.Load(signature, device, info));
+        public override OrtKernel CreateKernel(in OrtKernelInfo info)
+        {
+            var layer = DeviceMatMulLayer.Load(signature, device, info);
+            if (device.TakeNote() is { } note)
+            {
+                info.Warn(note);
+            }
+
+            return new ProductKernel(signature, device, layer);
+        }
 
         public override void InferShapes(in OrtShapeInference inference) => MatMulShapes.Infer(signature, inference);
     }

@@ -90,7 +90,12 @@ internal static class DoctorJob
             : new DoctorCheck("GPU", DoctorState.Ok,
                 $"{cuda.Device}, compute capability {cuda.ComputeCapability / 10}.{cuda.ComputeCapability % 10}, driver for CUDA "
                 + $"{cuda.Driver}",
-                cuda.ComputeCapability == 90 ? null : "The CUDA kernels are for Hopper (9.0).");
+                cuda.ComputeCapability switch
+                {
+                    90 => null,
+                    >= 80 => "The fast CUDA kernels are for Hopper (9.0). Others are right rather than fast here: prefer --profile stock.",
+                    _ => "The CUDA kernels need compute capability 8.0: use --profile stock, or the processor.",
+                });
         yield return cuda.Nvrtc is { } nvrtc
             ? new DoctorCheck("NVRTC", DoctorState.Ok, nvrtc)
             : new DoctorCheck("NVRTC", DoctorState.Missing, "not found",

@@ -27,11 +27,24 @@ internal static unsafe class NullDriver
     public static int Count(Call call) => Volatile.Read(ref Counts[(int)call]);
 
     /// <summary>A device that is an H100 by its numbers, whose kernels are empty.</summary>
-    public static DeviceSession Session() => new(() =>
+    public static DeviceSession Session() => Session(_ => { });
+
+    /// <summary>The same.</summary>
+    /// <param name="compiling">Told the source of each kernel that is asked for.</param>
+    /// <param name="isAmpere">Whether it is of compute capability 8.0 instead.</param>
+    public static DeviceSession Session(Action<string> compiling, bool isAmpere = false) => new(() =>
     {
-        var context = new CudaContext(new DriverApi(Function), 0);
-        return (context, new HopperKernels(context, (_, _) => new CompiledKernel(ReadOnlyMemory<byte>.Empty, "", true, TimeSpan.Zero)));
+        var context = new CudaContext(new DriverApi(isAmpere ? AmpereFunction : Function), 0);
+        return (context, new HopperKernels(context, (source, _) =>
+        {
+            compiling(source);
+            return new CompiledKernel(ReadOnlyMemory<byte>.Empty, "", true, TimeSpan.Zero);
+        }));
     });
+
+    private static nint AmpereFunction(string name) => name == "cuDeviceGetAttribute"
+        ? (nint)(delegate* unmanaged<int*, int, int, int>)&GetAmpereAttribute
+        : Function(name);
 
     private static nint Function(string name) => name switch
     {
@@ -67,6 +80,13 @@ internal static unsafe class NullDriver
     private static int GetAttribute(int* value, int id, int device)
     {
         *value = id switch { 16 => 132, 75 => 9, 76 => 0, 97 => 232448, _ => 0 };
+        return 0;
+    }
+
+    [UnmanagedCallersOnly]
+    private static int GetAmpereAttribute(int* value, int id, int device)
+    {
+        *value = id switch { 16 => 108, 75 => 8, 97 => 166912, _ => 0 };
         return 0;
     }
 

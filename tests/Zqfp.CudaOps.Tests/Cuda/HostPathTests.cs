@@ -46,6 +46,22 @@ public sealed class HostPathTests
         Assert.Equal(before, Count(Call.Allocate) - Count(Call.Free));
     }
 
+    [Theory]
+    [InlineData(false, "w4a8_gemm.cu")]
+    [InlineData(true, "half_gemm.cu")]
+    public void A_device_other_than_Hopper_gets_the_kernels_that_run_there(bool isAmpere, string product)
+    {
+        List<string> compiled = [];
+        using SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(new OperatorDomain(
+            LoadedOnnxRuntime.Find().Api,
+            [.. CudaProvider.Operators(Session(source => { lock (compiled) { compiled.Add(source); } }, isAmpere), provider: null)]));
+        using var session = new InferenceSession(Chain(OperatorNames.MatMulW4A8, 8, 256, 1), options);
+        Run(session, new float[3 * Columns], 3);
+        Assert.Contains(product, compiled);
+        Assert.Equal(isAmpere, !compiled.Contains("w4a8_gemm.cu"));
+        Assert.Contains("quantize_tokens.cu", compiled);
+    }
+
     private static OperatorDomain Domain() => new(LoadedOnnxRuntime.Find().Api, [.. CudaProvider.Operators(Session(), provider: null)]);
 
     private static int[] Counts() => [.. Enum.GetValues<Call>().Select(Count)];

@@ -24,7 +24,7 @@ public sealed class KernelCompilationTests : IDisposable
                 data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(columns, areMany: true)} RANKS=0 ROTATION=0 SOURCE=1");
             }
 
-            foreach (int source in (int[])[1, 2, 3])
+            foreach (int source in (int[])[1, 2, (int)TokenSource.GatedSilu])
             {
                 foreach (int columns in (int[])[4096, 11008, 32768])
                 {
@@ -36,6 +36,13 @@ public sealed class KernelCompilationTests : IDisposable
                 }
 
                 data.Add("quantize_simple.cu", $"INPUT={kind} ROTATION=0 SOURCE={source}");
+            }
+
+            foreach (TokenActivation activation in Enum.GetValues<TokenActivation>())
+            {
+                data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(11008)} RANKS=1 ROTATION=64 {Source(activation, isGated: true)}");
+                data.Add("quantize_tokens.cu", $"INPUT={kind} {Shape(32768)} RANKS=0 ROTATION=0 {Source(activation, isGated: false)}");
+                data.Add("quantize_simple.cu", $"INPUT={kind} ROTATION=0 {Source(activation, isGated: false)}");
             }
 
             data.Add("simple_gemm.cu", $"SCALED=0 SUM=float OUTPUT={kind}");
@@ -89,6 +96,39 @@ public sealed class KernelCompilationTests : IDisposable
         return data;
     }
 
+    /// <summary>What devices other than Hopper run: everything but the fused product, the expansion and what follows it.</summary>
+    public static TheoryData<int, string, string> KernelsForOthers()
+    {
+        TheoryData<int, string, string> data = [];
+        foreach (int capability in (int[])[80, 86, 89, 100, 120])
+        {
+            foreach (string kind in (string[])["Float32", "Float16"])
+            {
+                foreach (TokenSource source in (TokenSource[])[TokenSource.Input, TokenSource.RmsNorm, TokenSource.LayerNorm, TokenSource.GatedSilu])
+                {
+                    data.Add(capability, "quantize_tokens.cu", $"INPUT={kind} {Shape(4096)} RANKS=1 ROTATION=64 SOURCE={(int)source}");
+                    data.Add(capability, "quantize_simple.cu", $"INPUT={kind} ROTATION=64 SOURCE={(int)source}");
+                }
+
+                data.Add(capability, "quantize_tokens.cu", $"INPUT={kind} {Shape(11008)} RANKS=0 ROTATION=0 {Source(TokenActivation.Gelu, true)}");
+                data.Add(capability, "simple_gemm.cu", $"SCALED=1 SUM=float OUTPUT={kind} INPUT=Fp8 WEIGHT_BITS=4");
+                foreach (string operands in (string[])["INPUT=Fp8 WEIGHT_BITS=4", "INPUT=Fp8 WEIGHT_BITS=8", "INPUT=Float16 WEIGHT_BITS=4"])
+                {
+                    data.Add(capability, "simple_gemm.cu", $"SCALED=0 SUM=float OUTPUT={kind} {operands}");
+                    data.Add(capability, "half_gemm.cu", $"TOKENS=32 OUTPUT={kind} {operands}");
+                }
+            }
+
+            data.Add(capability, "project_tokens.cu", "");
+            data.Add(capability, "project_simple.cu", "INPUT=Fp8");
+            data.Add(capability, "project_simple.cu", "INPUT=Float16");
+        }
+
+        return data;
+    }
+
+    private static string Source(TokenActivation activation, bool isGated) => $"SOURCE={(int)TokenSources.Of(activation, isGated)}";
+
     private static string Shape(int columns, bool areMany = false) =>
         string.Join(' ', QuantizationShape.Of(columns, areMany).Definitions());
 
@@ -102,6 +142,18 @@ public sealed class KernelCompilationTests : IDisposable
         Assert.False(compiled.FromCache);
         Assert.Contains("0 bytes spill stores", compiled.Log, StringComparison.Ordinal);
         Assert.Equal("\u007fELF"u8.ToArray(), compiled.Cubin[..4].ToArray());
+    }
+
+    /// <summary>For architectures the compiler does not know yet, to PTX of the newest one that it does.</summary>
+    [CompilerTheory]
+    [MemberData(nameof(KernelsForOthers))]
+    public void Compiles_for_other_architectures(int capability, string source, string definitions)
+    {
+        CompiledKernel compiled = KernelCompiler.For(new KernelCache(_folder), capability)
+            .Compile(source, definitions.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        byte[] start = compiled.Cubin[..4].ToArray();
+        bool isKnown = NvrtcApi.Instance.Architectures.Contains(capability);
+        Assert.Equal(isKnown ? "\u007fELF"u8.ToArray() : "//\n/"u8.ToArray(), start);
     }
 
     [CompilerFact]
@@ -132,6 +184,19 @@ public sealed class KernelCompilationTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+}
+
+public sealed class KernelTargetTests
+{
+    [Theory]
+    [InlineData(90, "sm_90a")]
+    [InlineData(80, "sm_80")]
+    [InlineData(86, "sm_86")]
+    [InlineData(88, "compute_86")]
+    [InlineData(100, "compute_90")]
+    [InlineData(120, "compute_90")]
+    public void A_device_gets_its_own_architecture_or_PTX_of_an_older_one(int capability, string architecture) =>
+        Assert.Equal(architecture, KernelTarget.Of(capability, [50, 80, 86, 89, 90]).Architecture);
 }
 
 public sealed class KernelFaultTests
