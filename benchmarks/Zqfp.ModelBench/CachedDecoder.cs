@@ -10,8 +10,8 @@ namespace Zqfp.ModelBench;
 /// <summary>
 /// A decoder of LLaMA's shape in float16 as ONNX Runtime GenAI's model builder writes it for its CUDA provider: packed projections of
 /// queries, keys and values, GroupQueryAttention with rotary embedding and a key-value cache that is written in place,
-/// SkipSimplifiedLayerNormalization, logits of the last token only. Sequence lengths are inputs, so that a CUDA graph can hold all of it, or
-/// come from an attention mask, as GenAI's own models have them.
+/// SkipSimplifiedLayerNormalization, logits of the last token only. Sequence lengths are inputs, so that a CUDA graph can hold all of it,
+/// or come from an attention mask, as GenAI's own models have them.
 /// </summary>
 internal sealed class CachedDecoder(
     DecoderShape shape, WeightKind kind, RandomData data, int storedLayers, int positions, bool readsMask = false)

@@ -34,7 +34,9 @@ try
     if (args.Contains("genai"))
     {
         string[]? wanted = Option("--models")?.Split(',');
-        DecoderShape written = args.Contains("--small") ? DecoderShape.Small : DecoderShape.Llama7B with { Layers = Number("--layers", 32) };
+        DecoderShape written = args.Contains("--small")
+            ? DecoderShape.Small
+            : DecoderShape.Llama7B with { Layers = Number("--layers", 32) };
         foreach (WeightKind kind in WeightKind.All.Where(kind => wanted is null || wanted.Contains(kind.Name)))
         {
             GenAiFolder.Write(Path.Combine(folder, kind.Name), written, kind, Number("--stored", 2), Option("--library"));

@@ -92,7 +92,8 @@ internal static unsafe class TokenActivations
         }
 
         /// <summary>
-        /// erf by two polynomials, up to and from 0.921875: x + x p(x^2), and 1 - exp(-(|x| + |x| q(|x|))). A few units of float32's last place.
+        /// erf by two polynomials, up to and from 0.921875: x + x p(x^2), and 1 - exp(-(|x| + |x| q(|x|))), to a few
+        /// units of the last place.
         /// </summary>
         private static Vector512<float> ErrorFunction(Vector512<float> x)
         {

@@ -160,7 +160,8 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
         var context = new CudaContext(ordinal);
         try
         {
-            return (context, new HopperKernels(context, KernelCompiler.For(new KernelCache(cacheFolder), context.ComputeCapability).Compile));
+            var compiler = KernelCompiler.For(new KernelCache(cacheFolder), context.ComputeCapability);
+            return (context, new HopperKernels(context, compiler.Compile));
         }
         catch
         {

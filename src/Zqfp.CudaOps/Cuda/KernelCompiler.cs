@@ -75,8 +75,8 @@ internal sealed partial class KernelCompiler
         Dictionary<string, string> headers = Sources.Value.Where(s => s.Key.EndsWith(".cuh", StringComparison.Ordinal)).ToDictionary();
         string[] options =
         [
-            $"--gpu-architecture={Target.Architecture}", "-std=c++17", "-default-device", .. Target.IsPtx ? (string[])[] : ["--ptxas-options=-v"],
-            .. definitions.Select(d => "-D" + d),
+            $"--gpu-architecture={Target.Architecture}", "-std=c++17", "-default-device",
+            .. Target.IsPtx ? (string[])[] : ["--ptxas-options=-v"], .. definitions.Select(d => "-D" + d),
         ];
         string key = Key([nvrtc.Version, source, text, .. headers.SelectMany(h => new[] { h.Key, h.Value }), .. options]);
         if (_cache.TryRead(key) is { } cached)

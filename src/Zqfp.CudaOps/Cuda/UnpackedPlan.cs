@@ -24,7 +24,8 @@ internal sealed class UnpackedPlan
         int bits = format == WeightFormat.E4M3 ? 8 : 4;
         string input = tokens?.ToString() ?? "Fp8";
         bool fits = weight.RowScales != 0 && weight.Columns % 16 == 0 && tokens != ElementKind.Float32
-            && (weight.GroupSize % 64 == 0 || weight.GroupSize >= weight.Columns) && (bits == 8 || tokens is not null || !kernels.HasFusedProduct);
+            && (weight.GroupSize % 64 == 0 || weight.GroupSize >= weight.Columns)
+            && (bits == 8 || tokens is not null || !kernels.HasFusedProduct);
         _half = fits
             ? [.. Widths.Select(width => kernels.Kernel("half_gemm", "half_gemm.cu", 0,
                 [$"TOKENS={width}", $"INPUT={input}", $"WEIGHT_BITS={bits}", $"OUTPUT={output}"]))]

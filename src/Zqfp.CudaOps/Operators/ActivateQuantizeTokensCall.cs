@@ -1,6 +1,8 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>The tensors of one call of <c>GateQuantizeTokens</c> or <c>ActivateQuantizeTokens</c>, checked against the operator's rules.</summary>
+/// <summary>
+/// The tensors of one call of <c>GateQuantizeTokens</c> or <c>ActivateQuantizeTokens</c>, checked against the operator's rules.
+/// </summary>
 internal readonly ref struct ActivateQuantizeTokensCall
 {
     private ActivateQuantizeTokensCall(OrtElementType type, int tokens, int columns)

@@ -50,8 +50,8 @@ internal sealed class QuantizingActivations(FusedNodes nodes, Func<string, Tenso
     }
 
     /// <summary>
-    /// Whether a factor has as many columns as the other, as far as what makes it tells: the operator takes two of one shape, and a weight of
-    /// each token, which is broadcast, is none of them.
+    /// Whether a factor has as many columns as the other, as far as what makes it tells: the operator takes two of one shape, and a weight
+    /// of each token, which is broadcast, is none of them.
     /// </summary>
     private bool IsShapedAs(string up, string x)
     {

@@ -23,13 +23,14 @@ public sealed class CudaProviderTests
             .Where(one => one.ExecutionProvider == "CUDAExecutionProvider").ToDictionary(one => one.Name);
         Assert.Equal(
             [
-                OperatorNames.GateQuantizeTokens, OperatorNames.MatMulW4A16, OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled,
-                OperatorNames.MatMulW8A16, OperatorNames.MatMulW8A8, OperatorNames.NormQuantizeTokens, OperatorNames.QuantizeTokens,
+                OperatorNames.ActivateQuantizeTokens, OperatorNames.GateQuantizeTokens, OperatorNames.MatMulW4A16,
+                OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.MatMulW8A16, OperatorNames.MatMulW8A8,
+                OperatorNames.NormQuantizeTokens, OperatorNames.QuantizeTokens,
             ],
             cuda.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(["Xq", "Sx", "Z"], cuda[OperatorNames.MatMulW4A8].Inputs.Where(input => !input.OnCpu).Select(input => input.Name));
         foreach (string name in
-            (string[])[OperatorNames.QuantizeTokens, OperatorNames.NormQuantizeTokens, OperatorNames.GateQuantizeTokens])
+            (string[])[OperatorNames.QuantizeTokens, OperatorNames.NormQuantizeTokens, .. GateQuantizeTokensSignature.Names])
         {
             Assert.Equal(["A"], cuda[name].Inputs.Where(input => input.OnCpu).Select(input => input.Name));
         }
