@@ -20,6 +20,7 @@ public class HelpTests
     [InlineData("explain")]
     [InlineData("plan")]
     [InlineData("schema")]
+    [InlineData("submit")]
     [InlineData("verify")]
     public void Help_is_as_agreed(string command)
     {

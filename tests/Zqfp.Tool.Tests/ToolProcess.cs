@@ -9,6 +9,11 @@ internal sealed record ToolProcess(int ExitCode, string Output, string Error)
         AppContext.BaseDirectory, "..", "..", "Zqfp.Tool", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)),
         "dotnet-zqfp.dll"));
 
+    /// <summary>How a shell starts it.</summary>
+    public static string ShellCommand => $"'{Host}' '{Assembly}'";
+
+    private static string Host => Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+
     /// <summary>Lines of standard error that are errors.</summary>
     public string[] Errors => [.. Error.Split('\n').Where(line => line.Contains(" : error ", StringComparison.Ordinal))];
 
@@ -16,7 +21,7 @@ internal sealed record ToolProcess(int ExitCode, string Output, string Error)
 
     private static Process Start(Dictionary<string, string> environment, string[] arguments)
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Assembly, .. arguments])
+        var start = new ProcessStartInfo(Host, [Assembly, .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -17,6 +17,7 @@ internal enum OptionCommands
     Inspect = 128,
     Doctor = 256,
     Bench = 512,
+    Submit = 1024,
 
     /// <summary><c>plan</c> takes what <c>quantize</c> takes.</summary>
     Quantizing = Quantize | Plan,

@@ -33,6 +33,9 @@ internal enum OptionKind
     /// <summary>An amount of bytes, see <see cref="ByteSize"/>.</summary>
     Size,
 
+    /// <summary>One of several equal shares of the work, see <see cref="ShardText"/>.</summary>
+    Shard,
+
     /// <summary>One of a few words.</summary>
     Choice,
 

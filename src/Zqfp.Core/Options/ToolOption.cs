@@ -67,6 +67,7 @@ internal sealed class ToolOption(
         OptionKind.Fraction or OptionKind.Positive => "X",
         OptionKind.Percentage => "P%",
         OptionKind.Size => "SIZE",
+        OptionKind.Shard => "I/N",
         OptionKind.Choice => words,
         OptionKind.ChoiceList => words + ",..",
         OptionKind.Overrides => "PATTERN:KEY=VALUE,..",
@@ -100,6 +101,7 @@ internal sealed class ToolOption(
             OptionKind.Positive when !(IsNumber(value, out double number) && number > 0) => "is a positive number",
             OptionKind.Percentage when !IsPercentage(value) => "is a percentage such as 5%",
             OptionKind.Size when ByteSize.Parse(value) is null => "is a size such as 3GB or 750MB",
+            OptionKind.Shard when ShardText.Parse(value) is null => "is a number and a count such as 1/4 to 4/4, or auto",
             OptionKind.Choice when !Words.Contains(value) => $"is one of {string.Join(", ", Words)}",
             _ => null,
         };

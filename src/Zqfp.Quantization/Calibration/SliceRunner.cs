@@ -27,6 +27,9 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
     private readonly Dictionary<string, OrtValue[]> _kept = new(StringComparer.Ordinal);
     private readonly int _lanes = Math.Clamp(TokensAtOnce / (batches[0].Windows * batches[0].Length), 1, workers.Threads);
 
+    /// <summary>The windows.</summary>
+    public IReadOnlyList<TokenBatch> All => batches;
+
     /// <summary>Batches as this runner takes them: small enough to run several at once.</summary>
     /// <param name="windows">The windows, one at least.</param>
     /// <param name="fixedBatch">Windows that the model computes in any case; null where it takes any number.</param>
@@ -56,6 +59,14 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
             StringComparer.Ordinal);
         return new StageValues(given, Keep(made, stage, observed));
     }
+
+    /// <summary>The values of all windows that later slices read, after the slices that were run.</summary>
+    public IReadOnlyDictionary<string, OrtValue[]> Kept => _kept;
+
+    /// <summary>Begins behind slices that were run by another process.</summary>
+    /// <param name="value">One of the values that they kept.</param>
+    /// <param name="batches">The value for each batch; they are disposed with this.</param>
+    public void Continue(string value, OrtValue[] batches) => _kept.Add(value, batches);
 
     public void Dispose()
     {

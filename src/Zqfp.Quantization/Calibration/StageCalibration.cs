@@ -35,6 +35,9 @@ internal sealed class StageCalibration : IDisposable
         _float = plan.Float is null ? null : runner(false);
     }
 
+    /// <summary>What the next stages read, where nothing is carried beside the one run.</summary>
+    public SliceRunner Only => _float is null ? _quantized : throw new InvalidOperationException("There are two runs.");
+
     /// <summary>Runs the next stage.</summary>
     /// <param name="index">The stage, in order.</param>
     /// <param name="recipes">How each of its layers is quantized.</param>

@@ -55,6 +55,11 @@ internal static class LayerKeys
     public static LayerKey[] Numbered(IReadOnlyList<CalibrationStage> stages) =>
         [.. stages.SelectMany(stage => stage.Layers).Select((_, i) => new LayerKey(i.ToString("D5", CultureInfo.InvariantCulture)))];
 
+    /// <summary>Identifies what the float model makes of the calibration windows, whatever is quantized and how.</summary>
+    public static string OfFloat(
+        QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows, InputFiles inputs, CancellationToken cancellation) =>
+        Convert.ToHexStringLower(Start(options, file, windows, inputs, cancellation));
+
     private static string Describe(LinearLayer layer, QuantizationOptions options) =>
         $"{layer.Name}|{layer.SharesWeightOf}|{options with { MaxThreads = 0 }}|{options.Format.Name}";
 

@@ -74,23 +74,20 @@ internal sealed class QuantizationRun
 
         IReadOnlyList<CalibrationStage> stages = plan.Stages;
         windows ??= _clock.Measure("tokenize", LoadWindows);
-        using var store = new LayerStore(
-            _options.WorkFolder ?? NewFile.TemporaryName(_options.OutputPath),
-            isTemporary: _options.WorkFolder is null);
-        foreach (LayerWork layer in Work(stages, windows))
+        using LayerStore store = OpenStore(stages, windows, _ => true);
+        TellWhatIsKept(store);
+        if (_options.MergesOnly)
         {
-            layer.Result = layer.IsOwner ? store.Read(layer.Key, layer.Layer) : null;
-            _layers.Add(layer.Layer.Name, layer);
+            ShardMerge.Require(_options, _model, stages, windows, _layers.Values);
         }
 
-        TellWhatIsKept(store);
         if (windows.Windows.Count == 0 || _layers.Values.All(layer => layer.IsKept))
         {
             stages.ToList().ForEach(stage => Finish(stage, input: null, store));
         }
         else
         {
-            Calibrate(plan, windows, store);
+            Calibrate(plan, windows, store, null);
         }
 
         _deferred.ForEach(_rewriter.Replace);
@@ -116,9 +113,80 @@ internal sealed class QuantizationRun
         if (report is not null)
         {
             store.Prune(report.QuantizedBytes);
+            if (_options.WorkFolder is { } work)
+            {
+                BoundaryStore.Clear(work);
+            }
         }
 
         return report;
+    }
+
+    /// <summary>Quantizes the layers of one shard and keeps them in the work folder; no model is written.</summary>
+    /// <exception cref="ZqfpException">ZQFP0040: a layer depends on layers of other shards.</exception>
+    public ShardReport ExecuteShard(Shard shard)
+    {
+        var plan = new TargetPlan(_options, _file, _model, Choose());
+        TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
+        if (windows.Windows.Count > 0 && _options.CalibrateOn == CalibrationSource.Quantized)
+        {
+            throw new ZqfpException("ZQFP0040",
+                "Layers that are calibrated on quantized ones depend on those of other shards. Use --calibrate-on float with --shard.");
+        }
+
+        IReadOnlyList<ShardPart> parts = ShardPlan.Of(
+            _model.Graph, plan.Stages, (long)windows.Windows.Count * _options.Window, shard.Count);
+        ShardPart part = parts[shard.Index];
+        using LayerStore store = OpenStore(plan.Stages, windows, part.Has);
+        LayerWork[] own = [.. _layers.Values.Where(layer => part.Has(layer.Layer))];
+        int kept = own.Count(layer => layer.IsKept);
+        _observer.Note($"Shard {shard}: {own.Length} of {_layers.Values.Count(layer => layer.IsOwner)} layers"
+            + (kept > 0 ? $", {kept} of which are kept in '{_options.WorkFolder}' from an earlier run." : "."));
+        if (kept < own.Length && windows.Windows.Count > 0)
+        {
+            Calibrate(plan, windows, store, new ShardCuts(part, parts));
+        }
+        else
+        {
+            plan.Stages.ToList().ForEach(stage => Make(stage, part, input: null, store));
+        }
+
+        _observer.Report(new JobProgress("Quantizing", own.Length, own.Length, "layers"));
+        return new ShardReport
+        {
+            Model = _options.ModelPath,
+            Shard = shard.ToString(),
+            WorkFolder = _options.WorkFolder!,
+            Recipe = Recipe.Describe(_options),
+            Layers = [.. own.Select(layer => layer.Layer.Name)],
+            Kept = kept,
+            CalibrationWindows = windows.Windows.Count,
+            Seconds = _clock.Seconds,
+            Warnings = _warnings,
+        };
+    }
+
+    /// <summary>Opens the store of finished layers and gets those of them that are wanted and there.</summary>
+    private LayerStore OpenStore(IReadOnlyList<CalibrationStage> stages, TokenWindowSet windows, Func<LinearLayer, bool> isWanted)
+    {
+        var store = new LayerStore(
+            _options.WorkFolder ?? NewFile.TemporaryName(_options.OutputPath),
+            isTemporary: _options.WorkFolder is null);
+        try
+        {
+            foreach (LayerWork layer in Work(stages, windows))
+            {
+                layer.Result = layer.IsOwner && isWanted(layer.Layer) ? store.Read(layer.Key, layer.Layer) : null;
+                _layers.Add(layer.Layer.Name, layer);
+            }
+
+            return store;
+        }
+        catch
+        {
+            store.Dispose();
+            throw;
+        }
     }
 
     /// <summary>From where an interrupted run continues, and what of it cannot be used.</summary>
@@ -193,7 +261,8 @@ internal sealed class QuantizationRun
                 _options.Reading, _options.WindowSeed, _cancellation)
             : TokenWindowSet.Empty;
 
-    private void Calibrate(TargetPlan plan, TokenWindowSet windows, LayerStore store)
+    /// <summary>Runs the stages and makes their layers; for a shard those from the nearest cut to its last layer.</summary>
+    private void Calibrate(TargetPlan plan, TokenWindowSet windows, LayerStore store, ShardCuts? cuts)
     {
         IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(windows.Windows, _model.Facts.FixedBatch);
         var feeds = new TokenFeeds(_model.Facts);
@@ -204,15 +273,27 @@ internal sealed class QuantizationRun
                 feeds, workers),
             batches,
             workers);
-        for (int i = 0; i < plan.Stages.Count; i++)
+        BoundaryStore? boundaries = cuts is null
+            ? null
+            : new BoundaryStore(_options.WorkFolder!, LayerKeys.OfFloat(_options, _file, windows.Windows, _inputs, _cancellation));
+        int first = boundaries is null ? 0 : _clock.Measure("calibrate", () => cuts!.Continue(plan.Stages, calibration, boundaries));
+        for (int i = first; i < plan.Stages.Count && i <= (cuts?.Last ?? i); i++)
         {
             CalibrationStage stage = plan.Stages[i];
-            bool isKept = stage.Layers.All(layer => _layers[layer.Name].IsKept);
+            bool isKept = stage.Layers.All(layer => _layers[layer.Name].IsKept || cuts is not null && !cuts.Own.Has(layer));
             using StageInputs? input = _clock.Measure(
                 "calibrate",
                 () => calibration.Run(
                     i, OptionsOf, layer => WeightReader.Read(_file, layer), !isKept, RotationOf(stage.Input)));
-            Finish(stage, input, store);
+            if (cuts is null)
+            {
+                Finish(stage, input, store);
+            }
+            else
+            {
+                cuts.Keep(i + 1, plan.Stages, calibration, boundaries!);
+                Make(stage, cuts.Own, input, store);
+            }
         }
     }
 
@@ -224,19 +305,7 @@ internal sealed class QuantizationRun
     private void Finish(CalibrationStage stage, StageInputs? input, LayerStore store)
     {
         LayerWork[] layers = [.. stage.Layers.Select(layer => _layers[layer.Name])];
-        LayerWork? last = layers.LastOrDefault(layer => !layer.IsKept);
-        foreach (LayerWork layer in layers)
-        {
-            _cancellation.ThrowIfCancellationRequested();
-            int index = _layers.IndexOf(layer.Layer.Name);
-            _observer.Report(new JobProgress("Quantizing", index, _layers.Count, "layers", layer.Layer.DisplayName));
-            layer.Result = layer.IsOwner
-                ? _vocabulary.Shared(layer.Result ?? Keep(layer, _clock.Measure("quantize", () => input is null
-                    ? Quantize(layer, input: null)
-                    : input.Use(layer.Layer, read => Quantize(layer, read, isLast: layer == last))), store))
-                : _layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
-        }
-
+        Make(layers, layer => _layers.IndexOf(layer.Layer.Name), _layers.Count, input, store);
         QuantizedLayerTensors[] replacements = [.. layers.Select(layer => layer.Result!.Tensors)];
         if (_options.CalibrateOn == CalibrationSource.Quantized)
         {
@@ -245,6 +314,30 @@ internal sealed class QuantizationRun
         else
         {
             _deferred.Add(replacements);
+        }
+    }
+
+    /// <summary>Gets each of the layers that a shard has of <paramref name="stage"/>.</summary>
+    private void Make(CalibrationStage stage, ShardPart part, StageInputs? input, LayerStore store) => Make(
+        [.. stage.Layers.Where(part.Has).Select(layer => _layers[layer.Name])],
+        layer => part.Layers.Select(own => own.Name).ToList().IndexOf(layer.Layer.Name),
+        part.Layers.Count,
+        input,
+        store);
+
+    /// <summary>Gets layers of one stage, kept or quantized now.</summary>
+    private void Make(LayerWork[] layers, Func<LayerWork, int> index, int count, StageInputs? input, LayerStore store)
+    {
+        LayerWork? last = layers.LastOrDefault(layer => !layer.IsKept);
+        foreach (LayerWork layer in layers)
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            _observer.Report(new JobProgress("Quantizing", index(layer), count, "layers", layer.Layer.DisplayName));
+            layer.Result = layer.IsOwner
+                ? _vocabulary.Shared(layer.Result ?? Keep(layer, _clock.Measure("quantize", () => input is null
+                    ? Quantize(layer, input: null)
+                    : input.Use(layer.Layer, read => Quantize(layer, read, isLast: layer == last))), store))
+                : _layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
         }
     }
 

@@ -40,32 +40,33 @@ internal static class QuantizeJob
         return RunModel(options, inputs, observer, cancellation);
     }
 
+    /// <summary>Quantizes the layers of one shard into the work folder; no model is written.</summary>
+    /// <exception cref="ZqfpException">As <see cref="Run"/>; ZQFP0040: the work cannot be divided so.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for. Finished layers stay.</exception>
+    public static ShardReport RunShard(QuantizeOptions options, Shard shard, IJobObserver observer, CancellationToken cancellation)
+    {
+        options = options.Target == OutputTarget.GenAi ? GenAiFolderJob.Check(options) : options.InGenAiFolder();
+        using OnnxFile file = OnnxFile.Open(options.ModelPath);
+        ModelLayers model = Check(options, file);
+        using OutputLocks work = WorkFolderLocks.OfShard(options.WorkFolder!, shard, observer, cancellation);
+        var inputs = new InputFiles();
+        file.AddTo(inputs, cancellation);
+        inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
+        return new QuantizationRun(options, file, model, inputs, observer, cancellation).ExecuteShard(shard);
+    }
+
     /// <summary>The caller holds the locks of the outputs.</summary>
     private static QuantizeReport RunModel(
         QuantizeOptions options, InputFiles inputs, IJobObserver observer, CancellationToken cancellation)
     {
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         ModelLayers model = Check(options, file);
-        using OutputLocks? work = LockWorkFolder(options.WorkFolder, observer, cancellation);
+        using WorkFolderLocks? work = options.WorkFolder is { } folder ? WorkFolderLocks.OfRun(folder, observer, cancellation) : null;
         file.AddTo(inputs, cancellation);
         inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
         return options.Budget is null
             ? new QuantizationRun(options, file, model, inputs, observer, cancellation).Execute()
             : new BudgetRun(options, file, inputs, observer, cancellation).Execute();
-    }
-
-    /// <summary>A work folder has one user at a time: what is half-written in it is then nobody's.</summary>
-    private static OutputLocks? LockWorkFolder(string? folder, IJobObserver observer, CancellationToken cancellation)
-    {
-        try
-        {
-            return folder is null ? null : OutputLocks.Acquire([Path.Combine(folder, "zqfp")], line => observer.Note(line), cancellation);
-        }
-        catch (ZqfpException e) when (e.Code == OutputLocks.CannotLock)
-        {
-            throw new ZqfpException(
-                "ZQFP0007", $"The folder of --work cannot be used: {e.Message}", folder, e);
-        }
     }
 
     private static ModelLayers Check(QuantizeOptions options, OnnxFile file)

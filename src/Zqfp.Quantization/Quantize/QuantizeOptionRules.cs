@@ -75,6 +75,7 @@ internal static class QuantizeOptionRules
                 "Biases are fitted to the mean of the layers' target, and --target none leaves that out. Use --target residual or layer.");
         }
 
+        CheckShards(options);
         if (options.Budget is not null)
         {
             CheckBudget(options, options.Budget);
@@ -153,6 +154,28 @@ internal static class QuantizeOptionRules
     public static bool NeedsCalibration(QuantizeOptions options) =>
         NeedsCalibration(options.Quantization) || options.LayerTarget != LayerTarget.None
             || options.Rotation == QuantizeOptions.AutoRotation || options.Budget is not null;
+
+    /// <summary>Checks that shards can do what <paramref name="options"/> ask for.</summary>
+    /// <exception cref="ZqfpException">ZQFP0040.</exception>
+    public static void CheckShards(QuantizeOptions options)
+    {
+        string? why = options switch
+        {
+            { Shard: null, MergesOnly: false, Shards: null } => null,
+            { Shard: not null, MergesOnly: true } =>
+                "--shard quantizes, and --merge writes what all shards have quantized: one after the other",
+            { Budget: not null } => "a budget is kept over all layers at once, and shards do not know of each other",
+            { WorkFolder: null } when options.Shard is not null || options.MergesOnly =>
+                "shards leave their layers in the folder of --work, which all of them share",
+            { CalibrateOn: CalibrationSource.Quantized } when NeedsCalibration(options) =>
+                "layers that are calibrated on quantized ones depend on those of other shards; use --calibrate-on float",
+            _ => null,
+        };
+        if (why is not null)
+        {
+            throw new ZqfpException("ZQFP0040", $"The work cannot be divided so: {why}.");
+        }
+    }
 
     private static void CheckBudget(QuantizeOptions options, Budget budget)
     {

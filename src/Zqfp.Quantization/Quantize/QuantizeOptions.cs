@@ -185,6 +185,15 @@ internal sealed record QuantizeOptions
     /// <summary>A folder that keeps finished layers, so that a run that was stopped continues there; null for none.</summary>
     public string? WorkFolder { get; init; }
 
+    /// <summary>The share of the layers that this process quantizes, without writing a model; null for all of it.</summary>
+    public Shard? Shard { get; init; }
+
+    /// <summary>Whether the model is written from layers that shards left, and none is quantized.</summary>
+    public bool MergesOnly { get; init; }
+
+    /// <summary>How many shards there are, for what plans and merges say about each; null where that is not said.</summary>
+    public int? Shards { get; init; }
+
     /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
     public int Threads { get; init; }
 

@@ -12,14 +12,34 @@ internal static class QuantizeCommand
     public static Command CreatePlan() =>
         Create("plan", "Print what quantizing a model would do, and estimate memory, disk and time", OptionCommands.Plan);
 
-    private static Command Create(string name, string description, OptionCommands kind)
+    /// <summary>What a command line asks for, without doing it.</summary>
+    /// <param name="arguments">The arguments of the tool, <c>quantize</c> first.</param>
+    /// <exception cref="ZqfpException">ZQFP0042: it is no command of <c>quantize</c>.</exception>
+    public static QuantizeOptions Parse(string[] arguments)
     {
-        bool plansOnly = kind == OptionCommands.Plan;
+        var root = new RootCommand();
+        (Command command, CommandOptions options, Argument<string> model) = Build("quantize", string.Empty, OptionCommands.Quantize);
+        root.Subcommands.Add(command);
+        ParseResult result = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        return result.Errors is [var error, ..]
+            ? throw new ZqfpException("ZQFP0042", $"This is no command of 'quantize': {error.Message.TrimEnd('.')}.")
+            : Read(result.GetRequiredValue(model), options.Of(result));
+    }
+
+    private static (Command Command, CommandOptions Options, Argument<string> Model) Build(
+        string name, string description, OptionCommands kind)
+    {
         var model = new Argument<string>(
             "MODEL")
         { Description = "The float model: an ONNX file with its external data beside it, or a folder of ONNX Runtime GenAI" };
         var command = new Command(name, description) { model };
-        var options = new CommandOptions(command, kind);
+        return (command, new CommandOptions(command, kind), model);
+    }
+
+    private static Command Create(string name, string description, OptionCommands kind)
+    {
+        bool plansOnly = kind == OptionCommands.Plan;
+        (Command command, CommandOptions options, Argument<string> model) = Build(name, description, kind);
         if (!plansOnly)
         {
             ResultFile.Protect(options["--result"]);
@@ -38,9 +58,10 @@ internal static class QuantizeCommand
         command.SetAction(result =>
         {
             GivenOptions given = options.Of(result);
-            QuantizeOptions quantize = Read(result.GetRequiredValue(model), given);
+            QuantizeOptions asked = Read(result.GetRequiredValue(model), given);
             return Job.Run(given, (observer, cancellation) =>
             {
+                QuantizeOptions quantize = plansOnly ? asked : asked with { Shard = given.Shard(), MergesOnly = given.Flag("--merge") };
                 if (!plansOnly)
                 {
                     ResultFile.RequireWritable(given.Text("--result"));
@@ -53,6 +74,14 @@ internal static class QuantizeCommand
                 }
 
                 QuantizeJob.Check(quantize);
+                if (quantize.Shard is { } shard)
+                {
+                    // What runs beside it is the business of whoever starts the shards.
+                    ResultWriter.Write(
+                        QuantizeJob.RunShard(quantize, shard, observer, cancellation), given.Flag("--json"), given.Text("--result"));
+                    return ExitCodes.Success;
+                }
+
                 using var only = QuantizationLock.Acquire(quantize.OutputPath, cancellation);
                 QuantizeReport report = QuantizeJob.Run(quantize, observer, cancellation);
                 ResultWriter.Write(report, given.Flag("--json"), given.Text("--result"));
@@ -88,6 +117,7 @@ internal static class QuantizeCommand
             Target = given.Choice<OutputTarget>("--for"),
             OperatorLibrary = given.Text("--operators-library"),
             WorkFolder = given.Text("--work"),
+            Shards = given.OptionalWhole("--shards"),
             Threads = given.Whole("--threads"),
             Quantization = given.Weights(),
         });

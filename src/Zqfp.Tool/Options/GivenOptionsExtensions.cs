@@ -38,6 +38,12 @@ internal static class GivenOptionsExtensions
         return budget == new Budget() ? null : budget;
     }
 
+    /// <summary>The share of the work that this process is to do; null for all of it.</summary>
+    /// <exception cref="ZqfpException">ZQFP0040: the environment was to say it, and does not.</exception>
+    public static Shard? Shard(this GivenOptions given) => given.Text("--shard") is not { } text ? null
+        : ShardText.Parse(text) is { IsAutomatic: false } named ? new Shard(named.Number - 1, named.Count)
+        : Quantization.Shard.Of(Environment.GetEnvironmentVariable);
+
     /// <summary>How weights are quantized, before a preset.</summary>
     public static QuantizationOptions Weights(this GivenOptions given) => new()
     {

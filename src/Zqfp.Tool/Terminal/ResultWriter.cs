@@ -17,6 +17,15 @@ internal static class ResultWriter
         WriteLine(json ? text : Describe(report));
     }
 
+    public static void Write(ShardReport report, bool json, string? file = null)
+    {
+        string text = JsonSerializer.Serialize(report, ResultJson.Readable.ShardReport);
+        WriteFile(file, text);
+        string kept = report.Kept > 0 ? string.Create(CultureInfo.InvariantCulture, $", {report.Kept} of them from an earlier run") : "";
+        WriteLine(json ? text : string.Create(CultureInfo.InvariantCulture,
+            $"shard {report.Shard}: {report.Recipe}, {report.Layers.Count} layers in '{report.WorkFolder}'{kept}"));
+    }
+
     /// <summary>One text alone is written as its result; several, or tasks, as an object that has them all.</summary>
     public static void Write(Measurement result, bool json) => WriteLine((json, result) switch
     {
@@ -101,6 +110,7 @@ internal static class ResultWriter
 /// <summary>The JSON of results: properties in camel case, values of enumerations as words.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true, WriteIndented = true)]
 [JsonSerializable(typeof(QuantizeReport))]
+[JsonSerializable(typeof(ShardReport))]
 [JsonSerializable(typeof(EvaluationResult))]
 [JsonSerializable(typeof(Measurement))]
 [JsonSerializable(typeof(GateResult))]

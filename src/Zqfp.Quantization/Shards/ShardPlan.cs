@@ -1,0 +1,96 @@
+using Zqfp.OnnxRewriter;
+
+namespace Zqfp.Quantization;
+
+/// <summary>
+/// Divides the layers of a model among shards: each gets layers that follow one another, so that as few as possible sum up the same input,
+/// and the longest has the least work that such a division allows. A shard runs the model up to its last layer, so that earlier ones get
+/// more layers. Every process comes to the same division: it is made of the shapes alone.
+/// </summary>
+internal static class ShardPlan
+{
+    /// <summary>
+    /// What an operation of quantizing takes in those of summing products: 119 against 4.2 GFLOP/s, as <c>plan</c> measures the default
+    /// recipe on two cores with AVX-512.
+    /// </summary>
+    private const double QuantizeWeight = 28;
+
+    private const int Halvings = 64;
+
+    /// <summary>The parts of all shards.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="stages">The stages of all layers.</param>
+    /// <param name="tokens">Calibration tokens; 0 where nothing is run.</param>
+    /// <param name="count">How many shards there are.</param>
+    public static IReadOnlyList<ShardPart> Of(GraphIndex graph, IReadOnlyList<CalibrationStage> stages, long tokens, int count)
+    {
+        Item[] items = [.. Items(graph, stages, tokens)];
+        double low = 0;
+        double high = items.Length == 0 ? 0 : items[^1].Forward + items.Sum(item => item.Own + item.Stage);
+        for (int i = 0; i < Halvings; i++)
+        {
+            double middle = (low + high) / 2;
+            (low, high) = Divide(items, middle, count) is null ? (middle, high) : (low, middle);
+        }
+
+        return [.. Divide(items, high, count)!.Select(part => new ShardPart(
+            [.. part.Select(item => item.Layer)],
+            part.Count == 0 ? -1 : part[0].Index,
+            part.Count == 0 ? -1 : part[^1].Index))];
+    }
+
+    /// <summary>Gives each shard as many layers as it can do within a limit; null where some are left over.</summary>
+    private static List<List<Item>>? Divide(Item[] items, double limit, int count)
+    {
+        List<List<Item>> parts = [];
+        int next = 0;
+        for (int i = 0; i < count; i++)
+        {
+            List<Item> part = [];
+            double work = 0;
+            for (; next < items.Length; next++)
+            {
+                Item item = items[next];
+                double more = item.Own + (part.Count > 0 && part[^1].Index == item.Index ? 0 : item.Stage);
+                if (work + more + item.Forward > limit)
+                {
+                    break;
+                }
+
+                work += more;
+                part.Add(item);
+            }
+
+            parts.Add(part);
+        }
+
+        return next == items.Length ? parts : null;
+    }
+
+    private static IEnumerable<Item> Items(GraphIndex graph, IReadOnlyList<CalibrationStage> stages, long tokens)
+    {
+        double forward = 0;
+        for (int i = 0; i < stages.Count; i++)
+        {
+            CalibrationStage stage = stages[i];
+            foreach (LinearLayer layer in stage.Layers.Where(layer => layer.SharesWeightOf is null))
+            {
+                double sums = MachineRates.GramWork(tokens, layer.InFeatures);
+                yield return new Item(layer, i, forward, layer.IsExpert ? 0 : sums,
+                    QuantizeWeight * MachineRates.WorkOf(layer.OutFeatures, layer.InFeatures)
+                        + (layer.IsExpert ? ExpertShare.Of(graph, layer) * sums : 0));
+            }
+
+            forward += 2.0 * tokens / MachineRates.ForwardShare
+                * stage.Layers.Sum(layer => ExpertShare.Of(graph, layer) * layer.OutFeatures * layer.InFeatures);
+        }
+    }
+
+    /// <summary>A layer and its costs, in operations.</summary>
+    /// <param name="Layer">The layer.</param>
+    /// <param name="Index">Its stage.</param>
+    /// <param name="Forward">Of running the model up to its input.</param>
+    /// <param name="Stage">Of summing up its input, once for all layers of a stage.</param>
+    /// <param name="Own">Of quantizing it.</param>
+    private sealed record Item(LinearLayer Layer, int Index, double Forward, double Stage, double Own);
+}

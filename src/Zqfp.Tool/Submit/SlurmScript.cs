@@ -1,0 +1,58 @@
+using System.Globalization;
+using System.Text;
+
+namespace Zqfp.Tool;
+
+/// <summary>Writes the script that submits an array of shards to Slurm, and a merge that begins when all of them have succeeded.</summary>
+internal static class SlurmScript
+{
+    // The word that ends what a shell passes on unchanged; no argument has it on a line of its own.
+    private const string End = "END_OF_JOB";
+
+    /// <summary>The script.</summary>
+    /// <param name="commands">What the jobs run.</param>
+    /// <param name="tool">How the tool is started, as a shell reads it.</param>
+    /// <param name="options">Options for sbatch.</param>
+    public static string Of(ShardCommands commands, string tool, IReadOnlyList<string> options)
+    {
+        string[] resources =
+        [
+            .. commands.Options.Threads > 0 ? [Text($"--cpus-per-task={commands.Options.Threads}")] : (string[])[],
+            .. options,
+        ];
+        string array = Text($"--array=0-{commands.Count - 1}");
+        string shard = Job([$"--job-name={commands.Name}-shards", array, "--requeue", .. resources], tool, commands.Shard);
+        string merge = Job(
+            [$"--job-name={commands.Name}-merge", "--dependency=afterok:$array", "--kill-on-invalid-dep=yes", "--requeue", .. resources],
+            tool,
+            commands.Merge);
+        return $"""
+            #!/bin/sh
+            # Submits {commands.Count} shards of a quantization, and a merge that begins when all of them have succeeded. Run it where the
+            # paths below begin, such as with: sh submit.sh. A shard that failed is run again by running this script again: what is
+            # finished is kept in the work folder.
+            set -eu
+            array=$({shard}
+            )
+            array=$(printf '%s' "$array" | cut -d ';' -f 1)
+            merge=$({merge}
+            )
+            echo "array $array, merge $merge"
+
+            """.ReplaceLineEndings("\n");
+    }
+
+    private static string Job(IEnumerable<string> options, string tool, IReadOnlyList<string> arguments)
+    {
+        var text = new StringBuilder("sbatch --parsable");
+        foreach (string option in options)
+        {
+            text.Append(' ').Append(option.EndsWith("$array", StringComparison.Ordinal) ? $"\"{option}\"" : ShellText.Quote(option));
+        }
+
+        return text.Append(" <<'").Append(End).Append("'\n#!/bin/sh\nset -eu\nexec ").Append(tool).Append(' ')
+            .AppendJoin(' ', arguments.Select(ShellText.Quote)).Append('\n').Append(End).ToString();
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
