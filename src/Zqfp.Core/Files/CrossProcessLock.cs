@@ -70,6 +70,25 @@ internal sealed class CrossProcessLock : IDisposable
         }
     }
 
+    /// <summary>Whether a process holds a lock just now. Where that cannot be told, none does.</summary>
+    /// <param name="path">The file that is the lock.</param>
+    public static bool IsHeld(string path)
+    {
+        try
+        {
+            new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None, bufferSize: 1).Dispose();
+            return false;
+        }
+        catch (IOException e)
+        {
+            return HeldByAnother.Contains(e.HResult);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

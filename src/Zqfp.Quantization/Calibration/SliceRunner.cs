@@ -16,7 +16,11 @@ namespace Zqfp.Quantization;
 /// <param name="batches">The windows.</param>
 /// <param name="feeds">Makes the model's inputs.</param>
 /// <param name="workers">Who computes; cancellation stops between two operators.</param>
-internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, Workers workers)
+/// <param name="tokensAtOnce">Tokens that are computed at a time.</param>
+/// <param name="scratch">Where kept values lie; null to keep them in memory.</param>
+internal sealed class SliceRunner(
+    ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, Workers workers,
+    int tokensAtOnce = SliceRunner.TokensAtOnce, ScratchPlace? scratch = null)
     : IDisposable
 {
     /// <summary>Tokens that are computed at a time, in all batches that run at once; more only where a single window is longer.</summary>
@@ -24,11 +28,8 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
 
     private const int TokensOfBatch = 512;
 
-    private readonly Dictionary<string, OrtValue[]> _kept = new(StringComparer.Ordinal);
-    private readonly int _lanes = Math.Clamp(TokensAtOnce / (batches[0].Windows * batches[0].Length), 1, workers.Threads);
-
-    /// <summary>The windows.</summary>
-    public IReadOnlyList<TokenBatch> All => batches;
+    private readonly Dictionary<string, BatchValues> _kept = new(StringComparer.Ordinal);
+    private readonly int _lanes = Math.Clamp(tokensAtOnce / (batches[0].Windows * batches[0].Length), 1, workers.Threads);
 
     /// <summary>Batches as this runner takes them: small enough to run several at once.</summary>
     /// <param name="windows">The windows, one at least.</param>
@@ -44,10 +45,10 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
     {
         using Slice? slice = stage.Observes.All(_kept.ContainsKey) ? null : Open(stage);
         HashSet<string> observed = isObserved ? [.. stage.Observes] : [];
-        Dictionary<string, OrtValue[]> made = new(StringComparer.Ordinal);
+        Dictionary<string, BatchValues> made = new(StringComparer.Ordinal);
         foreach (string value in stage.Keeps.Concat(observed.Where(value => !_kept.ContainsKey(value))).Distinct())
         {
-            made.Add(value, new OrtValue[batches.Count]);
+            made.Add(value, New());
         }
 
         if (slice is not null)
@@ -55,35 +56,38 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
             (workers with { Threads = _lanes }).For(batches.Count, i => Run(slice, i, made));
         }
 
-        Dictionary<string, OrtValue[]> given = observed.ToDictionary(value => value, value => made.GetValueOrDefault(value) ?? _kept[value],
-            StringComparer.Ordinal);
+        Dictionary<string, BatchValues> given = observed.ToDictionary(
+            value => value, value => made.GetValueOrDefault(value) ?? _kept[value], StringComparer.Ordinal);
         return new StageValues(given, Keep(made, stage, observed));
     }
 
     /// <summary>The values of all windows that later slices read, after the slices that were run.</summary>
-    public IReadOnlyDictionary<string, OrtValue[]> Kept => _kept;
+    public IReadOnlyDictionary<string, BatchValues> Kept => _kept;
+
+    /// <summary>An empty value of all batches.</summary>
+    public BatchValues New() => new(batches.Count, scratch);
 
     /// <summary>Begins behind slices that were run by another process.</summary>
     /// <param name="value">One of the values that they kept.</param>
     /// <param name="batches">The value for each batch; they are disposed with this.</param>
-    public void Continue(string value, OrtValue[] batches) => _kept.Add(value, batches);
+    public void Continue(string value, BatchValues batches) => _kept.Add(value, batches);
 
     public void Dispose()
     {
-        foreach (OrtValue value in _kept.Values.SelectMany(values => values))
+        foreach (BatchValues values in _kept.Values)
         {
-            value.Dispose();
+            values.Dispose();
         }
     }
 
-    private void Run(Slice slice, int batch, Dictionary<string, OrtValue[]> made)
+    private void Run(Slice slice, int batch, Dictionary<string, BatchValues> made)
     {
-        OrtValue[] outputs = slice.Run(batches[batch], value => _kept.GetValueOrDefault(value)?[batch], feeds, workers.Cancellation);
+        OrtValue[] outputs = slice.Run(batches[batch], value => _kept.GetValueOrDefault(value)?.Open(batch), feeds, workers.Cancellation);
         for (int o = 0; o < outputs.Length; o++)
         {
-            if (made.TryGetValue(slice.OutputNames[o], out OrtValue[]? values))
+            if (made.TryGetValue(slice.OutputNames[o], out BatchValues? values))
             {
-                values[batch] = outputs[o];
+                values.Set(batch, outputs[o]);
             }
             else
             {
@@ -93,10 +97,10 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
     }
 
     /// <summary>Keeps what later slices read, drops what they do not, and returns what of that is still to be looked at.</summary>
-    private List<OrtValue[]> Keep(Dictionary<string, OrtValue[]> made, CalibrationStage stage, HashSet<string> observed)
+    private List<BatchValues> Keep(Dictionary<string, BatchValues> made, CalibrationStage stage, HashSet<string> observed)
     {
-        List<OrtValue[]> leaving = [];
-        foreach ((string name, OrtValue[] values) in made)
+        List<BatchValues> leaving = [];
+        foreach ((string name, BatchValues values) in made)
         {
             if (stage.Keeps.Contains(name))
             {
@@ -110,14 +114,14 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
 
         foreach (string name in stage.Drops)
         {
-            _kept.Remove(name, out OrtValue[]? values);
+            _kept.Remove(name, out BatchValues? values);
             if (observed.Contains(name))
             {
                 leaving.Add(values!);
             }
             else
             {
-                Array.ForEach(values!, value => value.Dispose());
+                values!.Dispose();
             }
         }
 
@@ -128,11 +132,7 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
     {
         Dictionary<string, (DataType Type, int Rank)> types = stage.Reads.ToDictionary(
             value => value,
-            value =>
-            {
-                OrtTensorTypeAndShapeInfo tensor = _kept[value][0].GetTensorTypeAndShape();
-                return ((DataType)tensor.ElementDataType, tensor.DimensionsCount);
-            },
+            value => ((DataType)_kept[value].Type, _kept[value].Rank),
             StringComparer.Ordinal);
         return new Slice(rewriter.Slice(stage, types), Math.Max(1, workers.Threads / _lanes));
     }
@@ -150,22 +150,24 @@ internal sealed class SliceRunner(ModelRewriter rewriter, IReadOnlyList<TokenBat
 
         public List<string> OutputNames { get; }
 
-        public OrtValue[] Run(TokenBatch batch, Func<string, OrtValue?> kept, TokenFeeds feeds, CancellationToken cancellation)
+        public OrtValue[] Run(TokenBatch batch, Func<string, BatchValues.Loan?> kept, TokenFeeds feeds, CancellationToken cancellation)
         {
-            List<OrtValue> made = [];
+            List<IDisposable> made = [];
             try
             {
                 OrtValue[] inputs = new OrtValue[_session.Inputs.Count];
                 for (int i = 0; i < inputs.Length; i++)
                 {
                     ModelInput input = _session.Inputs[i];
-                    if (kept(input.Name) is not { } value)
+                    if (kept(input.Name) is { } loan)
                     {
-                        value = feeds.Create(input, batch);
-                        made.Add(value);
+                        made.Add(loan);
+                        inputs[i] = loan.Value;
+                        continue;
                     }
 
-                    inputs[i] = value;
+                    inputs[i] = feeds.Create(input, batch);
+                    made.Add(inputs[i]);
                 }
 
                 return _session.Run(inputs, OutputNames, cancellation);

@@ -8,10 +8,10 @@ namespace Zqfp.Quantization;
 /// <summary>What a stage's slice gave to look at, for every batch of windows.</summary>
 /// <param name="values">The values by name.</param>
 /// <param name="leaving">Those of them that nothing reads later: they end with this.</param>
-internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values, IReadOnlyList<OrtValue[]> leaving) : IDisposable
+internal sealed class StageValues(IReadOnlyDictionary<string, BatchValues> values, IReadOnlyList<BatchValues> leaving) : IDisposable
 {
     /// <summary>How many numbers <paramref name="name"/> has in one batch.</summary>
-    public int Length(string name, int batch) => checked((int)values[name][batch].GetTensorTypeAndShape().ElementCount);
+    public int Length(string name, int batch) => checked((int)values[name].Length(batch));
 
     /// <summary>The numbers of <paramref name="name"/> in one batch.</summary>
     /// <param name="name">The value.</param>
@@ -20,7 +20,8 @@ internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values
     /// <exception cref="ZqfpException">ZQFP1012: they are neither float nor float16.</exception>
     public Span<float> Read(string name, int batch, scoped ref float[] buffer)
     {
-        OrtValue value = values[name][batch];
+        using BatchValues.Loan loan = values[name].Open(batch);
+        OrtValue value = loan.Value;
         int length = Length(name, batch);
         if (buffer.Length < length)
         {
@@ -44,25 +45,29 @@ internal sealed class StageValues(IReadOnlyDictionary<string, OrtValue[]> values
         return floats;
     }
 
-    /// <summary>The numbers of <paramref name="name"/> in one batch, where they are.</summary>
+    /// <summary>The numbers of <paramref name="name"/> in one batch, where they are if they are floats in memory.</summary>
     /// <exception cref="ZqfpException">ZQFP1012: they are neither float nor float16.</exception>
     public ReadOnlySpan<float> Floats(string name, int batch)
     {
         float[] converted = [];
-        return values[name][batch].GetTensorTypeAndShape().ElementDataType == TensorElementType.Float
-            ? values[name][batch].GetTensorDataAsSpan<float>()
+        return values[name] is { IsInMemory: true, Type: TensorElementType.Float } floats
+            ? floats.Open(batch).Value.GetTensorDataAsSpan<float>()
             : Read(name, batch, ref converted);
     }
 
     /// <summary>The length of the rows of <paramref name="name"/> in one batch.</summary>
-    public long RowLength(string name, int batch) => values[name][batch].GetTensorTypeAndShape().Shape.LastOrDefault(1);
+    public long RowLength(string name, int batch) => values[name].RowLength(batch);
 
     /// <summary>The integers of <paramref name="name"/> in one batch.</summary>
-    public ReadOnlySpan<long> Integers(string name, int batch) => values[name][batch].GetTensorDataAsSpan<long>();
+    public ReadOnlySpan<long> Integers(string name, int batch)
+    {
+        using BatchValues.Loan loan = values[name].Open(batch);
+        return values[name].IsInMemory ? loan.Value.GetTensorDataAsSpan<long>() : loan.Value.GetTensorDataAsSpan<long>().ToArray();
+    }
 
     public void Dispose()
     {
-        foreach (OrtValue value in leaving.SelectMany(batch => batch))
+        foreach (BatchValues value in leaving)
         {
             value.Dispose();
         }

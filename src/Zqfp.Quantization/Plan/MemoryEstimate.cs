@@ -16,14 +16,17 @@ internal static class MemoryEstimate
     /// </summary>
     public const int LiveRows = 16;
 
-    /// <summary>Bytes at the peak.</summary>
+    /// <summary>Bytes at the peak, and those of them, or beside them, that cross from one slice to the next.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="plan">Its stages, and those of the float model beside them; each runs once.</param>
     /// <param name="hasTargets">Whether weights are moved to float targets.</param>
     /// <param name="choices">The layers that are quantized, by name.</param>
     /// <param name="tokens">Calibration tokens; 0 where nothing is run.</param>
-    public static long Peak(
-        GraphIndex graph, TargetPlan plan, bool hasTargets, IReadOnlyDictionary<string, LayerChoice> choices, long tokens)
+    /// <param name="use">How the work is divided.</param>
+    /// <param name="part">The shard that does it; null for all of it.</param>
+    public static (long Peak, long Boundaries) Of(
+        GraphIndex graph, TargetPlan plan, bool hasTargets, IReadOnlyDictionary<string, LayerChoice> choices, long tokens, MemoryUse use,
+        ShardPart? part = null)
     {
         // No slice runs a head: nothing is calibrated behind it.
         int widest = plan.Stages.SelectMany(stage => stage.Layers)
@@ -33,7 +36,9 @@ internal static class MemoryEstimate
         var exact = new KeptValues(graph, tokens, widest);
         long results = 0;
         long peak = 0;
-        for (int i = 0; i < plan.Stages.Count; i++)
+        long crossing = 0;
+        long atOnce = Math.Min(use.TokensAtOnce, tokens);
+        for (int i = 0; i < plan.Stages.Count && i <= (part?.LastStage ?? i); i++)
         {
             CalibrationStage stage = plan.Stages[i];
             kept.Add(stage);
@@ -52,7 +57,7 @@ internal static class MemoryEstimate
             long moments = !hasTargets || tokens == 0 ? 0 : joined + (plan.JoinsOf(stage).Count < stage.Layers.Count ? 2 * square : 0);
             long running = tokens == 0
                 ? 0
-                : slice + (Math.Min(SliceRunner.TokensAtOnce, tokens) * widest * sizeof(float) * LiveRows)
+                : slice + (atOnce * widest * sizeof(float) * LiveRows)
                     + (moments > 0 ? square + moments : square / 2);
 
             // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes; the targets the gaps of both parts,
@@ -60,8 +65,15 @@ internal static class MemoryEstimate
             long parts = stage.Layers.Count > 1 ? 2 : 1;
             long quantizing = square + (square / 2) + (2 * widestLayer)
                 + (moments > 0 ? moments + (parts * square) + (square / 2) + (2 * widestLayer) : 0);
-            peak = Math.Max(peak, results + kept.Bytes + exact.Bytes + Math.Max(running, quantizing));
-            results += stage.Layers.Sum(layer => QuantizedSize.Bytes(choices[layer.Name]));
+            quantizing = part is null || stage.Layers.Any(part.Has) ? quantizing : 0;
+
+            // Of what is in files, what the batches under way read and write is in memory; finished layers are mapped from files, which
+            // the system drops where memory is short.
+            long boundaries = kept.Bytes + exact.Bytes;
+            boundaries = use.SpillsBoundaries && tokens > 0 ? (long)((double)boundaries * atOnce / tokens) : boundaries;
+            peak = Math.Max(peak, (use.SpillsBoundaries ? 0 : results) + boundaries + Math.Max(running, quantizing));
+            crossing = Math.Max(crossing, kept.Bytes + exact.Bytes);
+            results += stage.Layers.Where(layer => part?.Has(layer) != false).Sum(layer => QuantizedSize.Bytes(choices[layer.Name]));
             kept.Remove(stage);
             if (plan.Float is { } floats)
             {
@@ -69,7 +81,7 @@ internal static class MemoryEstimate
             }
         }
 
-        return Base + peak;
+        return (Base + peak, crossing);
     }
 
     /// <summary>The weights that ONNX Runtime packs for a slice: those of the layers it runs, which it copies.</summary>

@@ -47,10 +47,13 @@ internal static class PlanJob
         long structure = Math.Max(0, report.FileBytes - report.QuantizableBytes - report.OtherBytes);
         long output = structure + report.OtherBytes + (options.IsSimulated ? weights * sizeof(float) : report.QuantizedBytes);
         long rows = model.Vocabulary.Embeddings.Sum(table => (long)table.Rows * table.Columns);
-        var memory = new Requirement(
-            MemoryEstimate.Peak(model.Graph, plan, options.LayerTarget != LayerTarget.None, choices, tokens) + rows,
-            Machine.AvailableMemory);
-        var disk = new Requirement((output * options.Profiles.Distinct().Count()) + report.QuantizedBytes,
+        bool hasTargets = options.LayerTarget != LayerTarget.None;
+        (long Peak, long Boundaries) Needs(MemoryUse use) => MemoryEstimate.Of(model.Graph, plan, hasTargets, choices, tokens, use);
+        var use = MemoryUse.Within(options.Memory, use => Needs(use).Peak + rows);
+        (long peak, long boundaries) = Needs(use);
+        var memory = new Requirement(peak + rows, Math.Min(options.Memory ?? long.MaxValue, Machine.AvailableMemory));
+        var disk = new Requirement(
+            (output * options.Profiles.Distinct().Count()) + report.QuantizedBytes + (use.SpillsBoundaries ? boundaries : 0),
             Machine.FreeDisk(options.OutputPath));
         var rates = MachineRates.Measure(options.Quantization, options.Threads, cancellation);
         return new QuantizePlan
@@ -70,10 +73,18 @@ internal static class PlanJob
             Memory = memory,
             Disk = disk,
             Seconds = WorkEstimate.Seconds(options, model.Graph, plan, chosen, tokens, output + report.FileBytes, rates),
-            Basis = Basis(rates, calibrates),
+            Shards = options.Shards is { } count
+                ? ShardEstimate.Of(options, file, model, plan, choices, tokens, output, use, rates, count)
+                : [],
+            Basis = [.. Basis(rates, calibrates), .. Describe(use)],
             Warnings = [.. model.Warnings(options, report.Coverage), .. Warnings(options, memory, disk)],
         };
     }
+
+    private static string[] Describe(MemoryUse use) => use == MemoryUse.Usual
+        ? []
+        : [string.Create(CultureInfo.InvariantCulture,
+            $"within --memory: values between slices are in files, and {use.TokensAtOnce} tokens are computed at a time")];
 
     private static string[] Basis(MachineRates rates, bool calibrates) =>
     [

@@ -54,6 +54,9 @@ internal sealed record QuantizePlan
     /// <summary>Time.</summary>
     public required PlannedSeconds Seconds { get; init; }
 
+    /// <summary>What each shard needs, the merge last; none where no number of shards is given.</summary>
+    public IReadOnlyList<PlannedShard> Shards { get; init; } = [];
+
     /// <summary>What the estimates rest on: rates measured on this machine just now, and constants.</summary>
     public required IReadOnlyList<string> Basis { get; init; }
 

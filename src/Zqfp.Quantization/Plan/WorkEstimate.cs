@@ -17,24 +17,34 @@ internal static class WorkEstimate
     /// <param name="tokens">Calibration tokens; 0 where nothing is run.</param>
     /// <param name="diskBytes">Bytes read and written.</param>
     /// <param name="rates">The machine.</param>
+    /// <param name="part">The shard that does it; null for all of it.</param>
+    /// <param name="shards">How many shards there are.</param>
     public static PlannedSeconds Seconds(
         QuantizeOptions options, GraphIndex graph, TargetPlan plan, IReadOnlyList<LayerChoice> chosen, long tokens, long diskBytes,
-        MachineRates rates)
+        MachineRates rates, ShardPart? part = null, int shards = 1)
     {
-        double forward = 2.0 * tokens * chosen.Sum(choice =>
-            ExpertShare.Of(graph, choice.Layer) * choice.Layer.OutFeatures * choice.Layer.InFeatures);
-        double sums = plan.Stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
+        // A shard runs its share of the windows through all layers, and all windows through the layers before each of its stages.
+        double Forward(IEnumerable<LinearLayer> layers) =>
+            2.0 * tokens * layers.Sum(layer => ExpertShare.Of(graph, layer) * layer.OutFeatures * layer.InFeatures);
+        double whole = Forward(chosen.Select(choice => choice.Layer));
+        double forward = part is null
+            ? whole
+            : (whole / shards) + Forward(plan.Stages.Take(Math.Max(0, part.LastStage)).Skip(Math.Max(0, part.FirstStage - 1))
+                .SelectMany(stage => stage.Layers));
+        CalibrationStage[] stages = [.. plan.Stages.Where(stage => part is null || stage.Layers.Any(part.Has))];
+        chosen = part is null ? chosen : [.. chosen.Where(choice => part.Has(choice.Layer))];
+        double sums = stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
         double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));
         double moves = 0;
         if (tokens > 0 && options.LayerTarget != LayerTarget.None)
         {
-            sums += plan.Stages.Sum(stage => Beside(plan, stage, tokens));
+            sums += stages.Sum(stage => Beside(plan, stage, tokens));
             moves = chosen.Sum(choice => Move(choice.Layer.OutFeatures, choice.Layer.InFeatures));
         }
 
         if (tokens > 0 && options.Rotation == QuantizeOptions.AutoRotation)
         {
-            sums += plan.Stages.Sum(stage => MachineRates.GramWork(
+            sums += stages.Sum(stage => MachineRates.GramWork(
                 Math.Min(tokens, RotationChoice.SampledTokens(stage.Layers[0].InFeatures)), stage.Layers[0].InFeatures));
             quantize += chosen.Sum(choice => 2 * MachineRates.WorkOf(
                 Math.Min(RotationChoice.Rows, choice.Layer.OutFeatures), choice.Layer.InFeatures));

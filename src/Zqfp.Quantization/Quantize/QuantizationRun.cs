@@ -124,7 +124,9 @@ internal sealed class QuantizationRun
 
     /// <summary>Quantizes the layers of one shard and keeps them in the work folder; no model is written.</summary>
     /// <exception cref="ZqfpException">ZQFP0040: a layer depends on layers of other shards.</exception>
-    public ShardReport ExecuteShard(Shard shard)
+    /// <param name="shard">Which one.</param>
+    /// <param name="locks">Its locks in the work folder.</param>
+    public ShardReport ExecuteShard(Shard shard, ShardLocks locks)
     {
         var plan = new TargetPlan(_options, _file, _model, Choose());
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
@@ -144,7 +146,7 @@ internal sealed class QuantizationRun
             + (kept > 0 ? $", {kept} of which are kept in '{_options.WorkFolder}' from an earlier run." : "."));
         if (kept < own.Length && windows.Windows.Count > 0)
         {
-            Calibrate(plan, windows, store, new ShardCuts(part, parts));
+            Calibrate(plan, windows, store, (shard, parts, locks));
         }
         else
         {
@@ -261,40 +263,74 @@ internal sealed class QuantizationRun
                 _options.Reading, _options.WindowSeed, _cancellation)
             : TokenWindowSet.Empty;
 
-    /// <summary>Runs the stages and makes their layers; for a shard those from the nearest cut to its last layer.</summary>
-    private void Calibrate(TargetPlan plan, TokenWindowSet windows, LayerStore store, ShardCuts? cuts)
+    /// <summary>Runs the stages and makes their layers; for a shard those from its first layer to its last.</summary>
+    private void Calibrate(
+        TargetPlan plan, TokenWindowSet windows, LayerStore store, (Shard Own, IReadOnlyList<ShardPart> Parts, ShardLocks Locks)? shards)
     {
+        ShardPart? part = shards is var (own, parts, _) ? parts[own.Index] : null;
+        MemoryUse use = Divide(plan, windows, part);
+        ScratchPlace? scratch = use.SpillsBoundaries
+            ? new ScratchPlace(_options.WorkFolder is { } work ? WorkFolderLocks.PathOf(work, _options.Shard) : _options.OutputPath)
+            : null;
         IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(windows.Windows, _model.Facts.FixedBatch);
         var feeds = new TokenFeeds(_model.Facts);
         var workers = Workers.Of(_options.Threads, _cancellation);
         using var calibration = new StageCalibration(
             plan,
             isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph), batches,
-                feeds, workers),
+                feeds, workers, use.TokensAtOnce, scratch),
             batches,
             workers);
-        BoundaryStore? boundaries = cuts is null
-            ? null
-            : new BoundaryStore(_options.WorkFolder!, LayerKeys.OfFloat(_options, _file, windows.Windows, _inputs, _cancellation));
-        int first = boundaries is null ? 0 : _clock.Measure("calibrate", () => cuts!.Continue(plan.Stages, calibration, boundaries));
-        for (int i = first; i < plan.Stages.Count && i <= (cuts?.Last ?? i); i++)
+        int first = 0;
+        if (shards is var (shard, all, locks))
+        {
+            var boundaries = new BoundaryStore(
+                _options.WorkFolder!, LayerKeys.OfFloat(_options, _file, windows.Windows, _inputs, _cancellation));
+            var forward = new ShardForward(plan.Stages, all, shard, batches.Count, boundaries,
+                some => new SliceRunner(new ModelRewriter(_file, _model.Graph), [.. some.Select(i => batches[i])], feeds, workers,
+                    use.TokensAtOnce, scratch),
+                _cancellation);
+            first = _clock.Measure("calibrate", () =>
+            {
+                forward.LeaveOwn();
+                locks.EndForward();
+                return forward.Continue(calibration.Only, locks.IsUnderWay);
+            });
+        }
+
+        for (int i = first; i < plan.Stages.Count && i <= (part?.LastStage ?? i); i++)
         {
             CalibrationStage stage = plan.Stages[i];
-            bool isKept = stage.Layers.All(layer => _layers[layer.Name].IsKept || cuts is not null && !cuts.Own.Has(layer));
+            bool isKept = stage.Layers.All(layer => _layers[layer.Name].IsKept || part?.Has(layer) == false);
             using StageInputs? input = _clock.Measure(
                 "calibrate",
                 () => calibration.Run(
                     i, OptionsOf, layer => WeightReader.Read(_file, layer), !isKept, RotationOf(stage.Input)));
-            if (cuts is null)
+            if (part is null)
             {
                 Finish(stage, input, store);
             }
             else
             {
-                cuts.Keep(i + 1, plan.Stages, calibration, boundaries!);
-                Make(stage, cuts.Own, input, store);
+                Make(stage, part, input, store);
             }
         }
+    }
+
+    /// <summary>How calibration divides its work within the memory allowed; refused here, before it begins, where it cannot.</summary>
+    private MemoryUse Divide(TargetPlan plan, TokenWindowSet windows, ShardPart? part)
+    {
+        long tokens = (long)windows.Windows.Count * _options.Window;
+        long rows = _model.Vocabulary.Embeddings.Sum(table => (long)table.Rows * table.Columns);
+        var use = MemoryUse.Within(_options.Memory, use => rows + MemoryEstimate.Of(
+            _model.Graph, plan, _options.LayerTarget != LayerTarget.None, _chosen, tokens, use, part).Peak);
+        if (use != MemoryUse.Usual)
+        {
+            _observer.Note($"Within --memory: values between slices are in files, and {use.TokensAtOnce} tokens are computed at a time.",
+                isDetail: true);
+        }
+
+        return use;
     }
 
     /// <summary>The rotation of a value that layers of an earlier stage read too, or null: a value has one.</summary>

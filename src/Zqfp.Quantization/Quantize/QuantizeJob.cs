@@ -48,11 +48,11 @@ internal static class QuantizeJob
         options = options.Target == OutputTarget.GenAi ? GenAiFolderJob.Check(options) : options.InGenAiFolder();
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         ModelLayers model = Check(options, file);
-        using OutputLocks work = WorkFolderLocks.OfShard(options.WorkFolder!, shard, observer, cancellation);
+        using ShardLocks work = WorkFolderLocks.OfShard(options.WorkFolder!, shard, observer, cancellation);
         var inputs = new InputFiles();
         file.AddTo(inputs, cancellation);
         inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
-        return new QuantizationRun(options, file, model, inputs, observer, cancellation).ExecuteShard(shard);
+        return new QuantizationRun(options, file, model, inputs, observer, cancellation).ExecuteShard(shard, work);
     }
 
     /// <summary>The caller holds the locks of the outputs.</summary>

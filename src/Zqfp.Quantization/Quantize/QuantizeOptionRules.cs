@@ -76,6 +76,13 @@ internal static class QuantizeOptionRules
         }
 
         CheckShards(options);
+        if (options.Memory is not null && options.Budget is not null)
+        {
+            throw new ZqfpException("ZQFP0043",
+                "A budget is measured on the whole model, which --memory does not limit. Choose a plan without --memory, and quantize by "
+                + "its recipe (--recipe) with it.");
+        }
+
         if (options.Budget is not null)
         {
             CheckBudget(options, options.Budget);

@@ -194,6 +194,9 @@ internal sealed record QuantizeOptions
     /// <summary>How many shards there are, for what plans and merges say about each; null where that is not said.</summary>
     public int? Shards { get; init; }
 
+    /// <summary>Bytes of memory used at most, estimated; null for no limit. The result does not depend on it.</summary>
+    public long? Memory { get; init; }
+
     /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
     public int Threads { get; init; }
 

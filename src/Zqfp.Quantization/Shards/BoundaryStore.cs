@@ -18,23 +18,29 @@ internal sealed class BoundaryStore(string folder, string identity)
     private const string Extension = ".boundary";
     private const int KeyDigits = 64;
 
+    /// <summary>Batches of which some value is not there.</summary>
+    public int[] Missing(IReadOnlyList<string> values, IEnumerable<int> batches) =>
+        [.. batches.Where(batch => values.Any(value => !File.Exists(PathOf(value, batch))))];
+
     /// <summary>Gives a runner the values; false, and nothing is given, where one of them is missing or does not fit.</summary>
-    public bool TryContinue(IReadOnlyList<string> values, SliceRunner runner)
+    /// <param name="values">The values.</param>
+    /// <param name="runner">The runner.</param>
+    /// <param name="batches">Which batches the runner's are.</param>
+    public bool TryContinue(IReadOnlyList<string> values, SliceRunner runner, IReadOnlyList<int> batches)
     {
-        List<OrtValue[]> read = [];
+        List<BatchValues> read = [];
         foreach (string value in values)
         {
-            OrtValue?[] batches = new OrtValue?[runner.All.Count];
-            for (int i = 0; i < batches.Length && (i == 0 || batches[i - 1] is not null); i++)
+            read.Add(runner.New());
+            for (int i = 0; i < batches.Count; i++)
             {
-                batches[i] = Read(value, i);
-            }
+                if (Read(value, batches[i]) is not { } batch)
+                {
+                    read.ForEach(made => made.Dispose());
+                    return false;
+                }
 
-            read.Add([.. batches.OfType<OrtValue>()]);
-            if (batches[^1] is null)
-            {
-                read.SelectMany(made => made).ToList().ForEach(made => made.Dispose());
-                return false;
+                read[^1].Set(i, batch);
             }
         }
 
@@ -47,18 +53,20 @@ internal sealed class BoundaryStore(string folder, string identity)
     }
 
     /// <summary>Leaves the values of a runner that are not there yet.</summary>
+    /// <inheritdoc cref="TryContinue"/>
     /// <exception cref="ZqfpException">ZQFP0007: the folder cannot be written.</exception>
-    public void Keep(IReadOnlyList<string> values, SliceRunner runner)
+    public void Keep(IReadOnlyList<string> values, SliceRunner runner, IReadOnlyList<int> batches)
     {
         try
         {
             foreach (string value in values)
             {
-                for (int i = 0; i < runner.All.Count; i++)
+                for (int i = 0; i < batches.Count; i++)
                 {
-                    if (!File.Exists(PathOf(value, i)))
+                    if (!File.Exists(PathOf(value, batches[i])))
                     {
-                        Write(value, i, runner.Kept[value][i]);
+                        using BatchValues.Loan loan = runner.Kept[value].Open(i);
+                        Write(value, batches[i], loan.Value);
                     }
                 }
             }
@@ -89,14 +97,19 @@ internal sealed class BoundaryStore(string folder, string identity)
     private static bool IsOurs(string path) =>
         Path.GetFileNameWithoutExtension(path) is { Length: KeyDigits } name && name.All(char.IsAsciiHexDigitLower);
 
+    /// <summary>A file that does not fit goes: whoever needs it makes it again.</summary>
     private OrtValue? Read(string value, int batch)
     {
-        if (KeptFile.Read(PathOf(value, batch), Kind, KeyOf(value, batch)) is not { } content)
+        string path = PathOf(value, batch);
+        if (!KeptFile.Fits(path, Kind, KeyOf(value, batch)))
         {
+            Leftovers.TryDelete(path);
             return null;
         }
 
-        var reader = new BinaryReader(new MemoryStream(content));
+        using FileStream file = File.OpenRead(path);
+        file.Position = KeptFile.HeaderBytes;
+        using var reader = new BinaryReader(file);
         var type = (TensorElementType)reader.ReadInt32();
         long[] shape = new long[reader.ReadInt32()];
         for (int i = 0; i < shape.Length; i++)
@@ -105,8 +118,16 @@ internal sealed class BoundaryStore(string folder, string identity)
         }
 
         OrtValue read = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, type, shape);
-        content.AsSpan((int)reader.BaseStream.Position).CopyTo(read.GetTensorMutableRawData());
-        return read;
+        try
+        {
+            file.ReadExactly(read.GetTensorMutableRawData());
+            return read;
+        }
+        catch
+        {
+            read.Dispose();
+            throw;
+        }
     }
 
     private void Write(string value, int batch, OrtValue tensor)

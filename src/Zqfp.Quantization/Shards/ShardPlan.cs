@@ -4,8 +4,7 @@ namespace Zqfp.Quantization;
 
 /// <summary>
 /// Divides the layers of a model among shards: each gets layers that follow one another, so that as few as possible sum up the same input,
-/// and the longest has the least work that such a division allows. A shard runs the model up to its last layer, so that earlier ones get
-/// more layers. Every process comes to the same division: it is made of the shapes alone.
+/// and the longest has the least work that such a division allows. Every process comes to the same division: it is made of the shapes alone.
 /// </summary>
 internal static class ShardPlan
 {
@@ -26,7 +25,7 @@ internal static class ShardPlan
     {
         Item[] items = [.. Items(graph, stages, tokens)];
         double low = 0;
-        double high = items.Length == 0 ? 0 : items[^1].Forward + items.Sum(item => item.Own + item.Stage);
+        double high = items.Length == 0 ? 0 : items.Sum(item => item.Own + item.Stage);
         for (int i = 0; i < Halvings; i++)
         {
             double middle = (low + high) / 2;
@@ -52,7 +51,7 @@ internal static class ShardPlan
             {
                 Item item = items[next];
                 double more = item.Own + (part.Count > 0 && part[^1].Index == item.Index ? 0 : item.Stage);
-                if (work + more + item.Forward > limit)
+                if (work + more > limit)
                 {
                     break;
                 }
@@ -69,28 +68,25 @@ internal static class ShardPlan
 
     private static IEnumerable<Item> Items(GraphIndex graph, IReadOnlyList<CalibrationStage> stages, long tokens)
     {
-        double forward = 0;
         for (int i = 0; i < stages.Count; i++)
         {
-            CalibrationStage stage = stages[i];
-            foreach (LinearLayer layer in stage.Layers.Where(layer => layer.SharesWeightOf is null))
+            // The slice of a stage runs the layers of the one before.
+            double stage = i == 0 ? 0 : 2.0 * tokens / MachineRates.ForwardShare
+                * stages[i - 1].Layers.Sum(layer => ExpertShare.Of(graph, layer) * layer.OutFeatures * layer.InFeatures);
+            foreach (LinearLayer layer in stages[i].Layers.Where(layer => layer.SharesWeightOf is null))
             {
                 double sums = MachineRates.GramWork(tokens, layer.InFeatures);
-                yield return new Item(layer, i, forward, layer.IsExpert ? 0 : sums,
-                    QuantizeWeight * MachineRates.WorkOf(layer.OutFeatures, layer.InFeatures)
+                yield return new Item(layer, i, stage + (layer.IsExpert ? 0 : sums),
+                    (QuantizeWeight * MachineRates.WorkOf(layer.OutFeatures, layer.InFeatures))
                         + (layer.IsExpert ? ExpertShare.Of(graph, layer) * sums : 0));
             }
-
-            forward += 2.0 * tokens / MachineRates.ForwardShare
-                * stage.Layers.Sum(layer => ExpertShare.Of(graph, layer) * layer.OutFeatures * layer.InFeatures);
         }
     }
 
     /// <summary>A layer and its costs, in operations.</summary>
     /// <param name="Layer">The layer.</param>
     /// <param name="Index">Its stage.</param>
-    /// <param name="Forward">Of running the model up to its input.</param>
-    /// <param name="Stage">Of summing up its input, once for all layers of a stage.</param>
+    /// <param name="Stage">Of running the slice of its stage and summing up what that gives, once for all layers of a stage.</param>
     /// <param name="Own">Of quantizing it.</param>
-    private sealed record Item(LinearLayer Layer, int Index, double Forward, double Stage, double Own);
+    private sealed record Item(LinearLayer Layer, int Index, double Stage, double Own);
 }

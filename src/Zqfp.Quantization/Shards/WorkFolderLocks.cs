@@ -41,17 +41,33 @@ internal sealed class WorkFolderLocks : IDisposable
         }
     }
 
-    /// <summary>Waits until no run has the folder and no other process does the same shard.</summary>
+    /// <summary>
+    /// Waits until no run has the folder and no other process does the same shard; from then on it counts as running its windows.
+    /// </summary>
     /// <exception cref="ZqfpException">ZQFP0007: a lock cannot be created.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for meanwhile.</exception>
-    public static OutputLocks OfShard(string folder, Shard shard, IJobObserver observer, CancellationToken cancellation)
+    public static ShardLocks OfShard(string folder, Shard shard, IJobObserver observer, CancellationToken cancellation)
     {
         // The folder stays: another shard may be about to write into it.
         Directory.CreateDirectory(folder);
         using OutputLocks whole = Acquire(folder, Whole, observer, cancellation);
-        return Acquire(
-            folder, string.Create(CultureInfo.InvariantCulture, $"{OfOne}{shard.Index + 1}-of-{shard.Count}"), observer, cancellation);
+        OutputLocks own = Acquire(folder, Path.GetFileName(PathOf(folder, shard)), observer, cancellation);
+        try
+        {
+            return new ShardLocks(folder, shard, own,
+                Acquire(folder, Path.GetFileName(ShardLocks.ForwardPath(folder, shard)), observer, cancellation));
+        }
+        catch
+        {
+            own.Dispose();
+            throw;
+        }
     }
+
+    /// <summary>The path that a lock of the folder protects.</summary>
+    public static string PathOf(string folder, Shard? shard) => Path.Combine(folder, shard is null
+        ? Whole
+        : string.Create(CultureInfo.InvariantCulture, $"{OfOne}{shard.Index + 1}-of-{shard.Count}"));
 
     public void Dispose() => _locks.ForEach(held => held.Dispose());
 

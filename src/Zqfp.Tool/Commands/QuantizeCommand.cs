@@ -117,6 +117,7 @@ internal static class QuantizeCommand
             Target = given.Choice<OutputTarget>("--for"),
             OperatorLibrary = given.Text("--operators-library"),
             WorkFolder = given.Text("--work"),
+            Memory = given.Text("--memory") is { } memory ? ByteSize.Parse(memory) : null,
             Shards = given.OptionalWhole("--shards"),
             Threads = given.Whole("--threads"),
             Quantization = given.Weights(),

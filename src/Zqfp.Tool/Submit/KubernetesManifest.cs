@@ -82,14 +82,14 @@ internal static class KubernetesManifest
                           mountPath: {Quote(mount)}
 
             """);
-        if (commands.Options.Threads > 0)
+        string[] requests =
+        [
+            .. commands.Options.Threads > 0 ? [Request($"cpu: \"{commands.Options.Threads}\"")] : (string[])[],
+            .. commands.Options.Memory is { } memory ? [Request($"memory: \"{memory}\"")] : (string[])[],
+        ];
+        if (requests.Length > 0)
         {
-            text.Append(CultureInfo.InvariantCulture, $"""
-                      resources:
-                        requests:
-                          cpu: "{commands.Options.Threads}"
-
-            """);
+            text.Append("          resources:\n            requests:\n").AppendJoin("", requests);
         }
 
         return text.Append(CultureInfo.InvariantCulture, $"""
@@ -100,6 +100,9 @@ internal static class KubernetesManifest
 
             """).ToString();
     }
+
+    private static string Request(FormattableString line) =>
+        "              " + line.ToString(CultureInfo.InvariantCulture) + "\n";
 
     /// <summary>A text of JSON is one of YAML.</summary>
     private static string Quote(string text) => JsonSerializer.Serialize(text, Plain);

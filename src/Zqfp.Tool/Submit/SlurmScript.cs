@@ -8,6 +8,7 @@ internal static class SlurmScript
 {
     // The word that ends what a shell passes on unchanged; no argument has it on a line of its own.
     private const string End = "END_OF_JOB";
+    private const long MiB = 1 << 20;
 
     /// <summary>The script.</summary>
     /// <param name="commands">What the jobs run.</param>
@@ -18,6 +19,7 @@ internal static class SlurmScript
         string[] resources =
         [
             .. commands.Options.Threads > 0 ? [Text($"--cpus-per-task={commands.Options.Threads}")] : (string[])[],
+            .. commands.Options.Memory is { } memory ? [Text($"--mem={(memory + MiB - 1) / MiB}M")] : (string[])[],
             .. options,
         ];
         string array = Text($"--array=0-{commands.Count - 1}");

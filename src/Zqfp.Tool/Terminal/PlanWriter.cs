@@ -41,6 +41,13 @@ internal static class PlanWriter
         table.Add("time",
             string.Create(CultureInfo.InvariantCulture, $"about {Clock(plan.Seconds.Total)}: calibrating {Clock(plan.Seconds.Calibrate)}, "
                 + $"quantizing {Clock(plan.Seconds.Quantize)}, reading and writing {Clock(plan.Seconds.Write)}"));
+        if (plan.Shards.Count > 0)
+        {
+            table.Add("shards", string.Join("; ", plan.Shards.Select(shard => string.Create(CultureInfo.InvariantCulture,
+                $"{shard.Name}: {(shard.Name == "merge" ? "" : $"{shard.Layers} layers, ")}about {Clock(shard.Seconds)}, "
+                + $"{Sizes.Readable(shard.Memory)} of memory, {Sizes.Readable(shard.Disk)} of disk"))));
+        }
+
         string rest = string.Join('\n', plan.Model.Layers.Where(layer => layer.Reason is not null)
             .Select(layer => $"  stays: {layer.Module ?? layer.Name}, {layer.Reason}"));
         string basis = string.Join('\n', plan.Basis.Select(line => $"  {line}"));
