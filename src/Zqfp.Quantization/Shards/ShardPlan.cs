@@ -4,7 +4,8 @@ namespace Zqfp.Quantization;
 
 /// <summary>
 /// Divides the layers of a model among shards: each gets layers that follow one another, so that as few as possible sum up the same input,
-/// and the longest has the least work that such a division allows. Every process comes to the same division: it is made of the shapes alone.
+/// and the longest has the least work that such a division allows. Every process comes to the same division: it is made of the shapes
+/// alone.
 /// </summary>
 internal static class ShardPlan
 {
