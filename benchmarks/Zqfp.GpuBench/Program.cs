@@ -3,7 +3,8 @@ using Zqfp;
 using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 
-// Usage: Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [--tokens M] [--shape NxK,...]
+// Usage: Zqfp.GpuBench quantize [brief] [device-only] [--out FILE] [--cache FOLDER]
+//        Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [--tokens M] [--shape NxK,...]
 //        [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
@@ -11,6 +12,21 @@ bool Wanted(string name) => args.Contains(name);
 string outputFile = Option("--out") ?? "hopper.md";
 try
 {
+    if (Wanted("quantize"))
+    {
+        CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+        using CudaLayerDevice device = CudaLayerDevice.Open(0, Option("--cache"));
+        using StreamWriter lines = new(outputFile);
+        using TextWriter tee = new Tee(Console.Out, lines);
+        tee.WriteLine($"{device.Context.Name}, driver {device.Context.DriverVersion}, NVRTC {KernelCompiler.Version}, "
+            + $"{Environment.ProcessorCount} processors");
+        Quantizing quantizing = new(device, tee);
+        quantizing.Check(Wanted("brief"));
+        quantizing.Time(onProcessor: !Wanted("device-only"));
+        tee.WriteLine(quantizing.Failures == 0 ? "all the same" : $"{quantizing.Failures} differ");
+        return quantizing.Failures == 0 ? 0 : 1;
+    }
+
     using Bench bench = new(Option("--cache"));
     using StreamWriter file = new(outputFile);
     using TextWriter report = new Tee(Console.Out, file);

@@ -49,14 +49,14 @@ public sealed class LowRankTests
         using Hessian hessian = RandomData.Hessian(Columns, 1);
         float[] weights = RandomData.Uniform(Rows * Columns, 2);
         QuantizedMatrix matrix = LayerQuantizer.Quantize(weights, Rows, Columns, null, Options with { Rank = 0 }).Weights;
-        var error = new StreamedError(new ErrorSource(weights, matrix, null), 2, default);
         Hessian? weighting = weightedByActivations ? hessian : null;
-        var solver = new LowRankSolver(error, weighting, 2, default);
+        using var error = new StreamedError(new ErrorSource(weights, matrix, null), weighting, 2, default);
+        var solver = new LowRankSolver(error, weighting is not null);
         foreach (int rank in new[] { 1, 8, 32 })
         {
             double exact = Loss(solver.Fit(rank, LowRankStorage.Float32));
             double iterated = Loss(solver.Fit(rank, LowRankStorage.Float32, exactLimit: 0));
-            double before = error.Loss(weighting);
+            double before = error.Loss(weightedByActivations);
             Assert.InRange(iterated, exact * 0.99999, exact + (0.03 * (before - exact)));
         }
 

@@ -23,6 +23,9 @@ internal sealed unsafe class CudaEvent : IDisposable
         _driver.Check(_driver.EventRecord(_handle, stream.Handle), "cuEventRecord");
     }
 
+    /// <summary>Waits until the device has reached it.</summary>
+    public void Wait() => _driver.Check(_driver.EventSynchronize(_handle), "cuEventSynchronize");
+
     /// <summary>Milliseconds from <paramref name="start"/> to this event; waits for both.</summary>
     public float MillisecondsSince(CudaEvent start)
     {

@@ -22,6 +22,10 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<void*, ulong, nuint, nint, int> CopyToHost;
     public readonly delegate* unmanaged<ulong, ulong, nuint, nint, int> CopyOnDevice;
     public readonly delegate* unmanaged<ulong, byte, nuint, nint, int> Fill;
+    public readonly delegate* unmanaged<RowCopy*, nint, int> CopyRows;
+    public readonly delegate* unmanaged<void*, nuint, uint, int> HostRegister;
+    public readonly delegate* unmanaged<void*, int> HostUnregister;
+    public readonly delegate* unmanaged<nuint*, nuint*, int> MemoryInfo;
     public readonly delegate* unmanaged<nint*, uint, int> StreamCreate;
     public readonly delegate* unmanaged<nint, int> StreamDestroy;
     public readonly delegate* unmanaged<nint, int> StreamSynchronize;
@@ -66,6 +70,10 @@ internal sealed unsafe class DriverApi
         CopyToHost = (delegate* unmanaged<void*, ulong, nuint, nint, int>)Export("cuMemcpyDtoHAsync_v2");
         CopyOnDevice = (delegate* unmanaged<ulong, ulong, nuint, nint, int>)Export("cuMemcpyDtoDAsync_v2");
         Fill = (delegate* unmanaged<ulong, byte, nuint, nint, int>)Export("cuMemsetD8Async");
+        CopyRows = (delegate* unmanaged<RowCopy*, nint, int>)Export("cuMemcpy2DAsync_v2");
+        HostRegister = (delegate* unmanaged<void*, nuint, uint, int>)Export("cuMemHostRegister_v2");
+        HostUnregister = (delegate* unmanaged<void*, int>)Export("cuMemHostUnregister");
+        MemoryInfo = (delegate* unmanaged<nuint*, nuint*, int>)Export("cuMemGetInfo_v2");
         StreamCreate = (delegate* unmanaged<nint*, uint, int>)Export("cuStreamCreate");
         StreamDestroy = (delegate* unmanaged<nint, int>)Export("cuStreamDestroy_v2");
         StreamSynchronize = (delegate* unmanaged<nint, int>)Export("cuStreamSynchronize");
@@ -135,6 +143,28 @@ internal sealed unsafe class DriverApi
             return null;
         }
     }
+}
+
+/// <summary>CUDA_MEMCPY2D: rows of bytes between host and device.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct RowCopy
+{
+    public const int Host = 1;
+    public const int Device = 2;
+
+    public nuint SourceX, SourceY;
+    public int SourceType;
+    public void* SourceHost;
+    public ulong SourceDevice;
+    public nint SourceArray;
+    public nuint SourcePitch;
+    public nuint TargetX, TargetY;
+    public int TargetType;
+    public void* TargetHost;
+    public ulong TargetDevice;
+    public nint TargetArray;
+    public nuint TargetPitch;
+    public nuint Width, Height;
 }
 
 /// <summary>CUlaunchConfig.</summary>

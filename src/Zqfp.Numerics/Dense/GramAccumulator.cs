@@ -19,6 +19,7 @@ internal sealed unsafe class GramAccumulator : IDisposable
     private readonly CrossMoment?[] _crossSums;
     private readonly int _tiles;
     private readonly Workers _workers;
+    private readonly IGramSums? _device;
     private int _pending;
 
     /// <summary>Makes an empty accumulator.</summary>
@@ -38,9 +39,10 @@ internal sealed unsafe class GramAccumulator : IDisposable
         _workers = workers;
         _tokens = new TokenTiles(columns);
         _tiles = _tokens.Count;
-        _sums = new AlignedBuffer((long)_tiles * (_tiles + 1) / 2 * Tile * Tile);
         _beside = Array.ConvertAll(beside, rows => new TokenTiles(rows));
-        _crossSums = Array.ConvertAll(beside, rows => new CrossMoment(rows, columns));
+        _device = workers.Device?.Gram(columns, beside);
+        _sums = new AlignedBuffer(_device is null ? (long)_tiles * (_tiles + 1) / 2 * Tile * Tile : 0);
+        _crossSums = Array.ConvertAll(beside, rows => _device is null ? new CrossMoment(rows, columns) : null);
     }
 
     /// <summary>K: values of one token.</summary>
@@ -121,7 +123,8 @@ internal sealed unsafe class GramAccumulator : IDisposable
     public CrossMoment TakeBeside(int index, long count)
     {
         Flush();
-        CrossMoment moment = _crossSums[index]!;
+        CrossMoment moment = _crossSums[index] ?? new CrossMoment(_beside[index].Columns, Columns);
+        _device?.CopyTo(index, moment);
         _crossSums[index] = null;
         for (int row = 0; row < moment.Rows; row++)
         {
@@ -146,6 +149,7 @@ internal sealed unsafe class GramAccumulator : IDisposable
         Flush();
         var hessian = new Hessian(Columns, Tokens);
         float scale = (float)(2.0 / count);
+        _device?.CopyTo(hessian);
         _workers.For(Columns, row => Scale(hessian, row, scale));
         hessian.MirrorLowerTriangle();
         if (!hessian.IsFinite())
@@ -164,6 +168,7 @@ internal sealed unsafe class GramAccumulator : IDisposable
     {
         _tokens.Dispose();
         _sums.Dispose();
+        _device?.Dispose();
         Array.ForEach(_beside, tiles => tiles.Dispose());
         Array.ForEach(_crossSums, moment => moment?.Dispose());
     }
@@ -172,6 +177,13 @@ internal sealed unsafe class GramAccumulator : IDisposable
     {
         if (_pending == 0)
         {
+            return;
+        }
+
+        if (_device is not null)
+        {
+            _device.Add(_tokens, _beside, _pending);
+            _pending = 0;
             return;
         }
 
@@ -229,7 +241,13 @@ internal sealed unsafe class GramAccumulator : IDisposable
 
     private void Scale(Hessian hessian, int row, float scale)
     {
-        Span<float> target = hessian.MutableRow(row);
+        Span<float> target = hessian.MutableRow(row)[..(row + 1)];
+        if (_device is not null)
+        {
+            VectorMath.Scale(target, scale);
+            return;
+        }
+
         long tileRow = row / Tile;
         for (int column = 0; column <= row; column++)
         {

@@ -1,7 +1,8 @@
 namespace Zqfp.Numerics;
 
 /// <summary>Products with an error matrix E [N, K] that is only ever there a tile of rows at a time.</summary>
-internal sealed unsafe class StreamedError(ErrorSource source, int threads, CancellationToken cancellation)
+internal sealed unsafe class StreamedError(ErrorSource source, Hessian? hessian, int threads, CancellationToken cancellation)
+    : IErrorProducts
 {
     private const int TileRows = 128;
 
@@ -21,18 +22,15 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
 
     public int Tiles => (Rows + TileRows - 1) / TileRows;
 
-    /// <summary>Rows rounded up to whole tiles.</summary>
     public int PaddedRows => Tiles * TileRows;
 
-    /// <summary>tr(E H E^T), or ||E||^2 without a Hessian.</summary>
-    public double Loss(Hessian? hessian)
+    public double Loss(bool isWeighted)
     {
         double[] losses = new double[Tiles];
-        ForTiles((tile, scratch) => losses[tile] = TileLoss(hessian, tile, scratch));
+        ForTiles((tile, scratch) => losses[tile] = TileLoss(isWeighted ? hessian : null, tile, scratch));
         return losses.Sum();
     }
 
-    /// <summary>E Z for a Z [PaddedColumns, width]; the result is [PaddedRows, width].</summary>
     public AlignedBuffer Multiply(AlignedBuffer right, int width)
     {
         var product = new AlignedBuffer((long)PaddedRows * width);
@@ -44,7 +42,6 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
         return product;
     }
 
-    /// <summary>E^T E Z for a Z [PaddedColumns, width], in one pass.</summary>
     public AlignedBuffer MultiplyTwice(AlignedBuffer right, int width) =>
         SumOverTiles(width, (tile, scratch, lane) =>
         {
@@ -54,7 +51,6 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
             TileKernel.MultiplyAdd(scratch.Rows.Data, _rowStride, product.Data, width, lane.Data, width, _paddedColumns, width, TileRows);
         });
 
-    /// <summary>E^T Y for a Y [PaddedRows, width]; the result is [PaddedColumns, width].</summary>
     public AlignedBuffer MultiplyTransposed(AlignedBuffer right, int width) =>
         SumOverTiles(width, (tile, scratch, lane) =>
         {
@@ -63,6 +59,13 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
                 scratch.Rows.Data, _rowStride, right.Data + ((long)tile * TileRows * width), width, lane.Data,
                 width, _paddedColumns, width, TileRows);
         });
+
+    public AlignedBuffer MultiplyHessian(AlignedBuffer right, int width) =>
+        Basis.MultiplyHessian(hessian!, right, width, threads, cancellation);
+
+    public void Dispose()
+    {
+    }
 
     private AlignedBuffer SumOverTiles(int width, Action<int, Scratch, AlignedBuffer> body)
     {
@@ -133,9 +136,9 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
     }
 
     // The sum over pairs of columns k <= c, those with k < c twice.
-    private double TileLoss(Hessian? hessian, int tile, Scratch scratch)
+    private double TileLoss(Hessian? weighting, int tile, Scratch scratch)
     {
-        if (hessian is null)
+        if (weighting is null)
         {
             LoadRows(tile, scratch);
             Span<float> all = scratch.Rows.Slice(0, TileRows * _rowStride);
@@ -153,7 +156,7 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
             for (int k = 0; k < c; k += Block)
             {
                 TileKernel.MultiplyAdd(
-                    hessian.Data + ((long)k * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)k * ColumnStride),
+                    weighting.Data + ((long)k * weighting.Stride) + c, weighting.Stride, scratch.Columns.Data + ((long)k * ColumnStride),
                     ColumnStride, sums.Data, ColumnStride, width, TileRows, Block);
             }
 
@@ -162,7 +165,7 @@ internal sealed unsafe class StreamedError(ErrorSource source, int threads, Canc
             loss += 2 * VectorMath.Dot(sum, errors);
             sums.Clear();
             TileKernel.MultiplyAdd(
-                hessian.Data + ((long)c * hessian.Stride) + c, hessian.Stride, scratch.Columns.Data + ((long)c * ColumnStride),
+                weighting.Data + ((long)c * weighting.Stride) + c, weighting.Stride, scratch.Columns.Data + ((long)c * ColumnStride),
                 ColumnStride, sums.Data, ColumnStride, width, TileRows, width);
             loss += VectorMath.Dot(sum, errors);
         }

@@ -16,20 +16,22 @@ internal sealed unsafe class TokenTiles : IDisposable
     public static readonly int Stride = TileKernel.Stride(Tile);
 
     private readonly AlignedBuffer _tokens;
-    private readonly int _columns;
 
     public TokenTiles(int columns)
     {
-        _columns = columns;
+        Columns = columns;
         Count = (columns + Tile - 1) / Tile;
         _tokens = new AlignedBuffer((long)Count * Block * Stride);
     }
+
+    /// <summary>Values of a token.</summary>
+    public int Columns { get; }
 
     /// <summary>Tiles of a token; the last is padded with zeros.</summary>
     public int Count { get; }
 
     /// <summary>Columns of a tile that hold values, rounded up to what the kernel takes at once.</summary>
-    public int Width(int tile) => VectorMath.RoundUp(Math.Min(Tile, _columns - (tile * Tile)), TileKernel.ColumnStep);
+    public int Width(int tile) => VectorMath.RoundUp(Math.Min(Tile, Columns - (tile * Tile)), TileKernel.ColumnStep);
 
     /// <summary>First token of a tile.</summary>
     public float* Data(int tile) => _tokens.Data + ((long)tile * Block * Stride);
@@ -40,10 +42,13 @@ internal sealed unsafe class TokenTiles : IDisposable
         for (int tile = 0; tile < Count; tile++)
         {
             int start = tile * Tile;
-            int length = Math.Min(Tile, _columns - start);
+            int length = Math.Min(Tile, Columns - start);
             token.Slice(start, length).CopyTo(_tokens.Slice((((long)tile * Block) + place) * Stride, length));
         }
     }
+
+    /// <summary>All tiles, one behind the other.</summary>
+    public AlignedBuffer Buffer => _tokens;
 
     public void Dispose() => _tokens.Dispose();
 }

@@ -3,7 +3,8 @@ namespace Zqfp.Numerics;
 /// <summary>Parallel loops over independent items; since no item sees another's result, the thread count cannot show.</summary>
 /// <param name="Threads">Threads used at most.</param>
 /// <param name="Cancellation">Stops between items.</param>
-internal readonly record struct Workers(int Threads, CancellationToken Cancellation)
+/// <param name="Device">What takes the costly steps of quantizing; null for the processor.</param>
+internal readonly record struct Workers(int Threads, CancellationToken Cancellation, ILayerDevice? Device = null)
 {
     /// <summary>As many threads as an option says.</summary>
     /// <param name="maxThreads">Threads used at most; 0 for one a processor.</param>

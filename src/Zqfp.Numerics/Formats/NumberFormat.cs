@@ -78,6 +78,9 @@ internal sealed partial class NumberFormat
     /// <summary>Explicit mantissa bits; of an integer format the bits of the magnitude.</summary>
     public int MantissaBits { get; }
 
+    /// <summary>Bits of the smallest power of two, as float32, that starts a binade of its own.</summary>
+    internal uint MinExponent => _minExponent;
+
     /// <summary>Whether the format has a code for NaN.</summary>
     public bool HasNaN { get; }
 

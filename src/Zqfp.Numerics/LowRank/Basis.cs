@@ -69,17 +69,11 @@ internal static unsafe class Basis
         }
     }
 
-    /// <summary>H X for an X [H's padded size, width]; a copy of X without a Hessian.</summary>
+    /// <summary>H X for an X [H's padded size, width].</summary>
     public static AlignedBuffer MultiplyHessian(
-        Hessian? hessian, AlignedBuffer right, int width, int threads, CancellationToken cancellation)
+        Hessian hessian, AlignedBuffer right, int width, int threads, CancellationToken cancellation)
     {
         var product = new AlignedBuffer(right.Length);
-        if (hessian is null)
-        {
-            Buffer.MemoryCopy(right.Data, product.Data, right.Length * sizeof(float), right.Length * sizeof(float));
-            return product;
-        }
-
         const int Step = 32;
         new Workers(threads, cancellation).For(hessian.PaddedSize / Step, i =>
         {

@@ -10,16 +10,12 @@ internal static unsafe class CorrectedLoss
     /// <param name="loss">tr(E H E^T).</param>
     /// <param name="error">E.</param>
     /// <param name="factors">F.</param>
-    /// <param name="hessian">H.</param>
-    /// <param name="threads">Threads used at most.</param>
-    /// <param name="cancellation">Stops between tiles.</param>
-    public static double Compute(
-        double loss, StreamedError error, LowRankFactors factors, Hessian hessian, int threads, CancellationToken cancellation)
+    public static double Compute(double loss, IErrorProducts error, LowRankFactors factors)
     {
         int rank = factors.Rank;
         int width = VectorMath.RoundUp(rank, TileKernel.ColumnStep);
         using AlignedBuffer down = factors.DownColumns(error.PaddedColumns, width);
-        using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, down, width, threads, cancellation);
+        using AlignedBuffer weighted = error.MultiplyHessian(down, width);
         using AlignedBuffer product = error.Multiply(weighted, width);
         double[] downGram = Basis.SymmetricProduct(down, weighted, error.PaddedColumns, width);
         double[] upGram = new double[rank * rank];

@@ -9,7 +9,9 @@ namespace Zqfp.Numerics;
 /// no special case. The eigenvectors are sought in a subspace of rows: all of it when a side of E is at most
 /// <see cref="ExactLimit"/>, else one found by subspace iteration from fixed random signs.
 /// </remarks>
-internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian, int threads, CancellationToken cancellation)
+/// <param name="error">E.</param>
+/// <param name="isWeighted">Whether its effect on the outputs counts.</param>
+internal sealed unsafe class LowRankSolver(IErrorProducts error, bool isWeighted)
 {
     /// <summary>Largest side up to which the decomposition is exact.</summary>
     public const int ExactLimit = 256;
@@ -26,7 +28,7 @@ internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian
         rank = Math.Min(rank, Math.Min(error.Rows, error.Columns));
         using AlignedBuffer rowBasis = FindRowBasis(rank, exactLimit, out int width);
         using AlignedBuffer projected = error.MultiplyTransposed(rowBasis, width);
-        using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, projected, width, threads, cancellation);
+        using AlignedBuffer weighted = Weigh(projected, width);
         double[] gram = Basis.SymmetricProduct(projected, weighted, error.PaddedColumns, width);
         double[] vectors = SymmetricEigen.Decompose(gram, width, out _);
         float[] down = new float[rank * error.Columns];
@@ -39,6 +41,19 @@ internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian
         Round(down, storage);
         Round(up, storage);
         return new LowRankFactors(rank, down, up);
+    }
+
+    // H X, or a copy of X.
+    private AlignedBuffer Weigh(AlignedBuffer right, int width)
+    {
+        if (isWeighted)
+        {
+            return error.MultiplyHessian(right, width);
+        }
+
+        var copy = new AlignedBuffer(right.Length);
+        Buffer.MemoryCopy(right.Data, copy.Data, right.Length * sizeof(float), right.Length * sizeof(float));
+        return copy;
     }
 
     private static void Round(float[] values, LowRankStorage storage)
@@ -100,7 +115,7 @@ internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian
 
         for (int i = 0; i < iterations; i++)
         {
-            using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, columnBasis, width, threads, cancellation);
+            using AlignedBuffer weighted = Weigh(columnBasis, width);
             columnBasis.Dispose();
             columnBasis = error.MultiplyTwice(weighted, width);
             Basis.Orthonormalize(columnBasis, error.PaddedColumns, width);
@@ -108,7 +123,7 @@ internal sealed unsafe class LowRankSolver(StreamedError error, Hessian? hessian
 
         using (columnBasis)
         {
-            using AlignedBuffer weighted = Basis.MultiplyHessian(hessian, columnBasis, width, threads, cancellation);
+            using AlignedBuffer weighted = Weigh(columnBasis, width);
             AlignedBuffer rowBasis = error.Multiply(weighted, width);
             Basis.Orthonormalize(rowBasis, error.PaddedRows, width);
             return rowBasis;

@@ -6,17 +6,19 @@ internal sealed class DampedHessian : IDisposable
     private const double FirstRaise = 0.01;
     private const double LastDamping = 1;
 
+    private readonly int _columns;
     private readonly bool[] _dead;
 
-    private DampedHessian(TiledFactor factor, bool[] dead, int[]? order, double damping)
+    private DampedHessian(int columns, IHessianFactor factor, bool[] dead, int[]? order, double damping)
     {
+        _columns = columns;
         _dead = dead;
         Factor = factor;
         Order = order;
         Damping = damping;
     }
 
-    public TiledFactor Factor { get; }
+    public IHessianFactor Factor { get; }
 
     /// <summary>Column taken at each step, or null for the natural order.</summary>
     public int[]? Order { get; }
@@ -27,7 +29,7 @@ internal sealed class DampedHessian : IDisposable
     /// <summary>Factors; raises the damping tenfold, up to the mean of the diagonal, until that succeeds.</summary>
     /// <exception cref="ZqfpException">ZQFP2004: it never did.</exception>
     public static DampedHessian Create(
-        Hessian hessian, QuantizationOptions options, LayerWarnings warnings, CancellationToken cancellation)
+        Hessian hessian, QuantizationOptions options, ILayerSteps steps, LayerWarnings warnings)
     {
         int size = hessian.Size;
         float[] diagonal = hessian.Diagonal();
@@ -42,15 +44,14 @@ internal sealed class DampedHessian : IDisposable
         double mean = diagonal.Average(value => (double)value);
         for (double share = options.Damping; share <= LastDamping; share = Math.Max(share * 10, FirstRaise))
         {
-            if (TiledFactor.TryCreate(hessian, order, dead, share * mean, options.BlockSize, options.Threads,
-                cancellation) is { } factor)
+            if (steps.TryFactor(order, dead, share * mean) is { } factor)
             {
                 if (share != options.Damping)
                 {
                     warnings.DampingRaised(options.Damping, share);
                 }
 
-                return new DampedHessian(factor, dead, order, share * mean);
+                return new DampedHessian(size, factor, dead, order, share * mean);
             }
         }
 
@@ -65,7 +66,7 @@ internal sealed class DampedHessian : IDisposable
     /// </summary>
     public float[] ColumnPivots()
     {
-        float[] pivots = new float[Factor.Size];
+        float[] pivots = new float[_columns];
         for (int step = 0; step < pivots.Length; step++)
         {
             pivots[Order?[step] ?? step] = (float)Factor.Pivots[step];

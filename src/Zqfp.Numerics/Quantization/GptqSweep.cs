@@ -26,9 +26,9 @@ internal sealed unsafe class GptqSweep : IDisposable
     private readonly bool _refitsScales;
     private readonly ScaleStorage _scaleStorage;
 
-    private GptqSweep(Hessian hessian, DampedHessian damped, ScaleTable scales, QuantizationOptions options, int tileRows)
+    private GptqSweep(
+        Hessian hessian, TiledFactor factor, DampedHessian damped, ScaleTable scales, QuantizationOptions options, int tileRows)
     {
-        TiledFactor factor = damped.Factor;
         _factor = factor;
         _scales = scales;
         _format = options.Format;
@@ -50,7 +50,8 @@ internal sealed unsafe class GptqSweep : IDisposable
     /// <summary>Quantizes all rows.</summary>
     /// <param name="weights">The matrix.</param>
     /// <param name="hessian">The Hessian.</param>
-    /// <param name="damped">The same damped and factored.</param>
+    /// <param name="factor">The same damped and factored.</param>
+    /// <param name="damped">What of it the factor does not say.</param>
     /// <param name="scales">Scales; fixed beforehand, and fitted to the codes where the recipe says so.</param>
     /// <param name="options">The recipe.</param>
     /// <param name="loss">Receives tr(E H E^T) with the undamped Hessian.</param>
@@ -58,6 +59,7 @@ internal sealed unsafe class GptqSweep : IDisposable
     public static byte[] Quantize(
         WeightSource weights,
         Hessian hessian,
+        TiledFactor factor,
         DampedHessian damped,
         ScaleTable scales,
         QuantizationOptions options,
@@ -68,7 +70,7 @@ internal sealed unsafe class GptqSweep : IDisposable
         int tiles = (weights.Rows + tileRows - 1) / tileRows;
         byte[] packed = new byte[options.Format.PackedLength((long)weights.Rows * weights.Columns)];
         double[] losses = new double[tiles];
-        new Workers(options.Threads, cancellation).For(tiles, () => new GptqSweep(hessian, damped, scales, options, tileRows),
+        new Workers(options.Threads, cancellation).For(tiles, () => new GptqSweep(hessian, factor, damped, scales, options, tileRows),
             (tile, sweep) => losses[tile] = sweep.Run(weights, tile * tileRows, damped.Damping, packed));
         loss = losses.Sum();
         return packed;

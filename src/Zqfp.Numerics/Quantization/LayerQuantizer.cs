@@ -4,11 +4,18 @@ namespace Zqfp.Numerics;
 internal static class LayerQuantizer
 {
     /// <summary>Quantizes a layer that has no name.</summary>
-    /// <inheritdoc cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, CancellationToken)"/>
+    /// <inheritdoc cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, ILayerDevice, CancellationToken)"/>
     public static QuantizedLayer Quantize(
         ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options,
         CancellationToken cancellation = default) =>
-        Quantize("(unnamed)", weights, rows, columns, hessian, options, cancellation);
+        Quantize("(unnamed)", weights, rows, columns, hessian, options, null, cancellation);
+
+    /// <summary>Quantizes a layer on the processor.</summary>
+    /// <inheritdoc cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, ILayerDevice, CancellationToken)"/>
+    public static QuantizedLayer Quantize(
+        string layer, ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options,
+        CancellationToken cancellation = default) =>
+        Quantize(layer, weights, rows, columns, hessian, options, null, cancellation);
 
     /// <summary>Quantizes a layer. The result depends on nothing but the arguments; not on the number of threads.</summary>
     /// <param name="layer">The layer's name, for messages.</param>
@@ -17,6 +24,7 @@ internal static class LayerQuantizer
     /// <param name="columns">K: input columns, 1 or more.</param>
     /// <param name="hessian">H [columns, columns]; may be null for RTN with a plain low-rank correction.</param>
     /// <param name="options">The recipe.</param>
+    /// <param name="device">What takes the costly steps; null for the processor.</param>
     /// <param name="cancellation">Stops the work with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="ZqfpException">
     /// ZQFP2001 shapes do not match, ZQFP2002 NaN or infinity in the weights, ZQFP2003 in the Hessian, ZQFP2004 the Hessian cannot
@@ -29,6 +37,7 @@ internal static class LayerQuantizer
         int columns,
         Hessian? hessian,
         QuantizationOptions options,
+        ILayerDevice? device,
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(layer);
@@ -37,7 +46,7 @@ internal static class LayerQuantizer
         {
             options.Validate(hessian is not null);
             LayerInput.Check(weights.Span, rows, columns, hessian);
-            using var run = new LayerRun(layer, weights, rows, columns, hessian, options, cancellation);
+            using var run = new LayerRun(layer, weights, rows, columns, hessian, options, device, cancellation);
             return run.Quantize();
         }
         catch (ZqfpException e)
@@ -65,6 +74,7 @@ internal static class LayerQuantizer
         ArgumentNullException.ThrowIfNull(quantized);
         LayerInput.CheckShape(weights.Length, quantized.Rows, quantized.Columns, hessian);
         var error = new ErrorSource(weights, quantized, lowRank);
-        return new StreamedError(error, maxThreads == 0 ? Environment.ProcessorCount : maxThreads, cancellation).Loss(hessian);
+        var workers = Workers.Of(maxThreads, cancellation);
+        return new StreamedError(error, hessian, workers.Threads, cancellation).Loss(hessian is not null);
     }
 }

@@ -10,12 +10,14 @@ internal sealed class LayerRun : IDisposable
     private readonly QuantizationOptions _options;
     private readonly CancellationToken _cancellationToken;
     private readonly LayerWarnings _warnings;
+    private readonly ILayerDevice? _device;
+    private readonly ILayerSteps _steps;
     private DampedHessian? _damped;
     private float[]? _columnWeights;
 
     public LayerRun(
         string layer, ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options,
-        CancellationToken cancellation)
+        ILayerDevice? device, CancellationToken cancellation)
     {
         _weights = weights;
         _rows = rows;
@@ -24,6 +26,8 @@ internal sealed class LayerRun : IDisposable
         _options = options;
         _cancellationToken = cancellation;
         _warnings = new LayerWarnings(layer);
+        _device = device is not null && device.Serves(options) ? device : null;
+        _steps = Steps(hessian);
     }
 
     public QuantizedLayer Quantize()
@@ -31,7 +35,7 @@ internal sealed class LayerRun : IDisposable
         bool gptq = _options.Method == QuantizationMethod.Gptq;
         if (gptq || _options.ScaleSearch == ScaleSearch.Pivot)
         {
-            _damped = DampedHessian.Create(_hessian!, _options, _warnings, _cancellationToken);
+            _damped = DampedHessian.Create(_hessian!, _options, _steps, _warnings);
         }
 
         _columnWeights = ColumnWeights();
@@ -40,7 +44,11 @@ internal sealed class LayerRun : IDisposable
         int refits = _options.Rank > 0 ? _options.LowRankRefits : 0;
         for (int i = 0; i < refits; i++)
         {
-            lowRank = Fit(quantized);
+            using (IErrorProducts error = Error(quantized, null))
+            {
+                lowRank = Fit(error);
+            }
+
             quantized = QuantizeAround(lowRank);
         }
 
@@ -48,17 +56,26 @@ internal sealed class LayerRun : IDisposable
         _damped?.Dispose();
         if (_options.Rank > 0)
         {
-            lowRank = Fit(quantized);
-            loss = loss is { } swept && refits == 0
-                ? CorrectedLoss.Compute(swept, Error(quantized, null), lowRank, _hessian!, _options.Threads, _cancellationToken)
-                : null;
+            using IErrorProducts error = Error(quantized, null);
+            lowRank = Fit(error);
+            loss = loss is { } swept && refits == 0 ? CorrectedLoss.Compute(swept, error, lowRank) : null;
         }
 
-        loss ??= Error(quantized, lowRank).Loss(_hessian);
+        loss ??= LossOf(quantized, lowRank);
         return new QuantizedLayer(quantized, lowRank, loss.Value, _warnings.ToList());
     }
 
-    public void Dispose() => _damped?.Dispose();
+    public void Dispose()
+    {
+        _damped?.Dispose();
+        _steps.Dispose();
+    }
+
+    private ILayerSteps Steps(Hessian? hessian)
+    {
+        var workers = new Workers(_options.Threads, _cancellationToken);
+        return _device?.Open(hessian, workers) ?? new ProcessorSteps(hessian, _options.BlockSize, workers);
+    }
 
     private QuantizedMatrix QuantizeAround(LowRankFactors lowRank)
     {
@@ -70,11 +87,12 @@ internal sealed class LayerRun : IDisposable
 
         var workers = new Workers(_options.Threads, _cancellationToken);
         using Hessian free = BranchFreeHessian.Of(_hessian!, lowRank, workers);
-        using DampedHessian damped = DampedHessian.Create(free, _options, new LayerWarnings(""), _cancellationToken);
-        return QuantizeLess(lowRank, out _, free, damped);
+        using ILayerSteps steps = Steps(free);
+        using DampedHessian damped = DampedHessian.Create(free, _options, steps, new LayerWarnings(""));
+        return QuantizeLess(lowRank, out _, damped);
     }
 
-    private QuantizedMatrix QuantizeLess(LowRankFactors? lowRank, out double? loss, Hessian? hessian = null, DampedHessian? damped = null)
+    private QuantizedMatrix QuantizeLess(LowRankFactors? lowRank, out double? loss, DampedHessian? damped = null)
     {
         bool gptq = _options.Method == QuantizationMethod.Gptq;
         var source = new WeightSource(_weights, _rows, _columns, lowRank);
@@ -84,8 +102,8 @@ internal sealed class LayerRun : IDisposable
         loss = null;
         if (gptq)
         {
-            codes = GptqSweep.Quantize(
-                source, hessian ?? _hessian!, damped ?? _damped!, scales, _options, out double swept, _cancellationToken);
+            DampedHessian factored = damped ?? _damped!;
+            codes = factored.Factor.Sweep(source, factored, scales, _options, out double swept);
             loss = swept;
         }
         else
@@ -103,13 +121,15 @@ internal sealed class LayerRun : IDisposable
         _ => null,
     };
 
-    private LowRankFactors Fit(QuantizedMatrix quantized)
-    {
-        Hessian? weighting = _options.LowRankWeighting == LowRankWeighting.ActivationWeighted ? _hessian : null;
-        return new LowRankSolver(Error(quantized, null), weighting, _options.Threads, _cancellationToken).Fit(
+    private LowRankFactors Fit(IErrorProducts error) =>
+        new LowRankSolver(error, _options.LowRankWeighting == LowRankWeighting.ActivationWeighted).Fit(
             _options.Rank, _options.LowRankStorage);
+
+    private double LossOf(QuantizedMatrix quantized, LowRankFactors? lowRank)
+    {
+        using IErrorProducts error = Error(quantized, lowRank);
+        return error.Loss(_hessian is not null);
     }
 
-    private StreamedError Error(QuantizedMatrix quantized, LowRankFactors? lowRank) =>
-        new(new ErrorSource(_weights, quantized, lowRank), _options.Threads, _cancellationToken);
+    private IErrorProducts Error(QuantizedMatrix quantized, LowRankFactors? lowRank) => _steps.Errors(_weights, quantized, lowRank);
 }

@@ -1,3 +1,4 @@
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps.Tests;
 
@@ -57,6 +58,21 @@ public sealed class KernelCompilationTests : IDisposable
         }
 
         data.Add("simple_gemm.cu", "SCALED=1 SUM=double OUTPUT=Float32");
+        foreach ((int rows, int columns, ProductMode mode) in ((int, int, ProductMode)[])
+            [(128, 128, ProductMode.Add), (128, 128, ProductMode.Lower), (64, 64, ProductMode.Add), (64, 64, ProductMode.ReplaceNegated),
+                (64, 32, ProductMode.Add)])
+        {
+            data.Add("exact_product.cu", string.Join(' ', ExactProducts.Definitions(rows, columns, mode)));
+        }
+
+        foreach (NumberFormat format in NumberFormat.All)
+        {
+            data.Add("gptq_sweep.cu", string.Join(' ', DeviceSweep.Definitions(format, 32)));
+            data.Add("gptq_sweep.cu", string.Join(' ', DeviceSweep.Definitions(format, 64)));
+        }
+
+        data.Add("hessian_factor.cu", "");
+        data.Add("weight_errors.cu", "");
         data.Add("project_tokens.cu", "");
         data.Add("project_simple.cu", "INPUT=Fp8");
         data.Add("project_simple.cu", "INPUT=Float16");

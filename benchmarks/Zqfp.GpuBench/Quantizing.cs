@@ -1,0 +1,287 @@
+using System.Diagnostics;
+using System.Globalization;
+using Zqfp.CudaOps;
+using Zqfp.Numerics;
+
+namespace Zqfp.GpuBench;
+
+/// <summary>Quantizing on the device against the processor: every step's values, and a decoder layer's time.</summary>
+/// <param name="device">The device.</param>
+/// <param name="report">Where lines go.</param>
+internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
+{
+    private static readonly QuantizationOptions Paper = new();
+
+    private static readonly (string Name, int Rows, int Columns, QuantizationOptions Options)[] Small =
+    [
+        ("the paper's", 300, 520, Paper),
+        ("smaller than a tile", 7, 33, Paper),
+        ("GPTQ alone", 130, 200, Paper with { Rank = 0 }),
+        ("odd columns", 65, 161, Paper with { Rank = 2 }),
+        ("act-order, weighted", 300, 290, Paper with { ActOrder = true, LowRankWeighting = LowRankWeighting.ActivationWeighted }),
+        ("INT4, groups of 32", 70, 200, Paper with { Format = NumberFormat.Int4, GroupSize = 32, Constraint = ScaleConstraint.None }),
+        ("E4M3", 70, 200, Paper with { Format = NumberFormat.E4M3 }),
+        ("E3M0", 70, 200, Paper with { Format = NumberFormat.E3M0 }),
+        ("INT8", 70, 200, Paper with { Format = NumberFormat.Int8 }),
+        ("RTN", 70, 200, Paper with { Method = QuantizationMethod.Rtn }),
+        ("refits", 300, 290, Paper with { LowRankRefits = 2, SparesBranch = true }),
+    ];
+
+    private static readonly (string Name, int Rows, int Columns, QuantizationOptions Options)[] Large =
+    [
+        ("the paper's", 4096, 4096, Paper),
+        ("the paper's", 11008, 4096, Paper),
+        ("the paper's", 4096, 11008, Paper),
+        ("act-order, pivots, weighted", 4096, 4096, Paper with
+        {
+            ActOrder = true, ScaleSearch = ScaleSearch.Pivot, LowRankWeighting = LowRankWeighting.ActivationWeighted,
+        }),
+    ];
+
+    /// <summary>Comparisons that failed.</summary>
+    public int Failures { get; private set; }
+
+    /// <summary>Compares every step, at small shapes and unless <paramref name="brief"/> at those of LLaMA-7B.</summary>
+    public void Check(bool brief)
+    {
+        CheckMoments(40, 3, 7);
+        CheckMoments(300, 777, 150);
+        foreach ((string name, int rows, int columns, QuantizationOptions options) in Small)
+        {
+            CheckLayer(name, rows, columns, options, tokens: 4 * columns);
+        }
+
+        if (brief)
+        {
+            return;
+        }
+
+        CheckMoments(4096, 3000, 512);
+        CheckMoments(11008, 1000, 128);
+        foreach ((string name, int rows, int columns, QuantizationOptions options) in Large)
+        {
+            CheckLayer(name, rows, columns, options, tokens: columns + 500);
+        }
+    }
+
+    /// <summary>Times the seven products of a LLaMA-7B layer and their moments.</summary>
+    /// <param name="onProcessor">Whether on the processor too.</param>
+    public void Time(bool onProcessor)
+    {
+        const int Tokens = 128 * 2048;
+        (string Input, int Columns, int[] Rows)[] layer =
+        [
+            ("q, k, v", 4096, [4096, 4096, 4096]), ("o", 4096, [4096]), ("gate, up", 4096, [11008, 11008]), ("down", 11008, [4096]),
+        ];
+        report.WriteLine("| input | N x K | moments of 262144 tokens: device, s | processor, s | quantize: device, s | processor, s |");
+        report.WriteLine("|---|---|---|---|---|---|");
+        double[] totals = new double[4];
+        Warm();
+        foreach ((string input, int columns, int[] shapes) in layer)
+        {
+            double[] times = new double[4];
+            using Hessian hessian = Moments(columns, 4096, device, out double deviceRate);
+            times[0] = Tokens / deviceRate;
+            if (onProcessor)
+            {
+                using Hessian other = Moments(columns, 1024, null, out double rate);
+                times[1] = Tokens / rate;
+            }
+
+            foreach (int rows in shapes)
+            {
+                float[] weights = Random(rows * columns, 9, 0.02f);
+                times[2] += Seconds(() => LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, Paper, device));
+                if (onProcessor)
+                {
+                    times[3] += Seconds(() => LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, Paper));
+                }
+            }
+
+            Row($"{input} | {string.Join(", ", shapes.Select(rows => $"{rows}x{columns}"))}", times);
+            for (int i = 0; i < totals.Length; i++)
+            {
+                totals[i] += times[i];
+            }
+        }
+
+        Row("layer |", totals);
+        Line($"32 such layers: device {32 * (totals[0] + totals[2]):F1} s, processor {32 * (totals[1] + totals[3]):F1} s, "
+            + $"{Environment.ProcessorCount} processors (slices not included; times of moments are rates of a sample of the tokens)");
+        Steps();
+    }
+
+    private void Row(string name, double[] times) => report.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        $"| {name} | {times[0]:F2} | {times[1]:F2} | {times[2]:F2} | {times[3]:F2} |"));
+
+    // Kernels are compiled and loaded before anything is timed.
+    private void Warm()
+    {
+        foreach ((int rows, int columns) in ((int, int)[])[(384, 384), (11008, 384), (4096, 4096)])
+        {
+            using Hessian hessian = Moments(columns, 512, device, out _);
+            LayerQuantizer.Quantize("layer", Random(rows * columns, 9, 0.02f), rows, columns, hessian, Paper, device);
+        }
+    }
+
+    // What the time of one matrix is made of.
+    private void Steps()
+    {
+        foreach ((int rows, int columns) in ((int, int)[])[(4096, 4096), (11008, 4096), (4096, 11008)])
+        {
+            var workers = new Workers(Environment.ProcessorCount, default);
+            using Hessian hessian = Moments(columns, columns + 500, device, out _);
+            float[] weights = Random(rows * columns, 9, 0.02f);
+            using ILayerSteps steps = device.Open(hessian, workers);
+            double factor = 0, again = 0, scale = 0, sweep = 0, fit = 0, loss = 0;
+            DampedHessian? damped = null, second = null;
+            factor = Seconds(() => damped = DampedHessian.Create(hessian, Paper, steps, new LayerWarnings("")));
+            again = Seconds(() => second = DampedHessian.Create(hessian, Paper, steps, new LayerWarnings("")));
+            second!.Dispose();
+            var source = new WeightSource(weights, rows, columns, null);
+            ScaleTable? scales = null;
+            scale = Seconds(() => scales = ScaleCalculator.Compute(source, Paper, null, out _, default));
+            byte[] codes = [];
+            sweep = Seconds(() => codes = damped!.Factor.Sweep(source, damped, scales!, Paper, out _));
+            damped!.Dispose();
+            var matrix = new QuantizedMatrix(rows, columns, Paper.Format, scales!, codes);
+            using IErrorProducts errors = steps.Errors(weights, matrix, null);
+            LowRankFactors? factors = null;
+            fit = Seconds(() => factors = new LowRankSolver(errors, false).Fit(8, LowRankStorage.Float16));
+            loss = Seconds(() => CorrectedLoss.Compute(0, errors, factors!));
+            Line($"{rows}x{columns}: H to the device and factored {factor:F3} s, factored again {again:F3}, scales (processor) {scale:F3}, "
+                + $"sweep {sweep:F3}, low rank {fit:F3}, loss {loss:F3}");
+        }
+    }
+
+    private void CheckMoments(int columns, int tokens, int outputs)
+    {
+        float[] x = Random(tokens * columns, 1, 1), t = Random(tokens * outputs, 2, 1);
+        (Hessian hessian, CrossMoment beside) = Sum(null, out double processor);
+        (Hessian other, CrossMoment otherBeside) = Sum(device, out double seconds);
+        long unlike = 0;
+        for (int row = 0; row < columns; row++)
+        {
+            unlike += Unlike(hessian.Row(row), other.Row(row));
+        }
+
+        for (int row = 0; row < outputs; row++)
+        {
+            unlike += Unlike(beside.Row(row), otherBeside.Row(row));
+        }
+
+        Judge(unlike == 0, $"moments of {tokens} tokens of {columns}, {outputs} beside: {unlike} values differ; {processor:F2} s, {seconds:F2} s");
+        hessian.Dispose();
+        other.Dispose();
+        beside.Dispose();
+        otherBeside.Dispose();
+
+        (Hessian, CrossMoment) Sum(ILayerDevice? on, out double time)
+        {
+            var watch = Stopwatch.StartNew();
+            using var sums = new GramAccumulator(columns, new Workers(Environment.ProcessorCount, default, on), outputs);
+            sums.Add(tokens, places =>
+            {
+                for (int i = 0; i < places.Count; i++)
+                {
+                    places.Set(i, x.AsSpan((places.First + i) * columns, columns));
+                    places.SetBeside(0, i, t.AsSpan((places.First + i) * outputs, outputs));
+                }
+            });
+            Hessian summed = sums.ToHessian();
+            CrossMoment moment = sums.TakeBeside(0, tokens);
+            time = watch.Elapsed.TotalSeconds;
+            return (summed, moment);
+        }
+    }
+
+    private void CheckLayer(string name, int rows, int columns, QuantizationOptions options, int tokens)
+    {
+        float[] weights = Random(rows * columns, 3, 0.05f);
+        using Hessian hessian = Moments(columns, tokens, null, out _);
+        QuantizedLayer? expected = null, actual = null;
+        double processor = Seconds(() => expected = LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, options));
+        double seconds = Seconds(() => actual = LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, options, device));
+        int codes = expected!.Weights.Codes.Zip(actual!.Weights.Codes).Count(pair => pair.First != pair.Second);
+        long scales = Unlike(expected.Weights.RowScales ?? expected.Weights.GroupScales, actual.Weights.RowScales ?? actual.Weights.GroupScales);
+        long factors = Unlike(expected.LowRank?.Up, actual.LowRank?.Up) + Unlike(expected.LowRank?.Down, actual.LowRank?.Down);
+        double loss = (actual.Loss / expected.Loss) - 1;
+        Judge(codes == 0 && scales == 0 && factors == 0 && Math.Abs(loss) < 1e-4,
+            $"{rows}x{columns}, {name}: {codes} bytes of codes, {scales} scales, {factors} numbers of the branch differ, loss {loss:E1} relative; "
+            + $"{processor:F2} s, {seconds:F2} s");
+    }
+
+    private static long Unlike(ReadOnlySpan<float> one, ReadOnlySpan<float> other)
+    {
+        long count = Math.Abs(one.Length - other.Length);
+        for (int i = 0; i < Math.Min(one.Length, other.Length); i++)
+        {
+            count += one[i] == other[i] ? 0 : 1;
+        }
+
+        return count;
+    }
+
+    private void Judge(bool isRight, string what)
+    {
+        Failures += isRight ? 0 : 1;
+        Line($"{(isRight ? "ok  " : "FAIL")} {what}");
+    }
+
+    private void Line(string text) => report.WriteLine(text);
+
+    private static double Seconds(Action work)
+    {
+        var watch = Stopwatch.StartNew();
+        work();
+        return watch.Elapsed.TotalSeconds;
+    }
+
+    // H of random tokens whose neighbouring columns are correlated, and how many were summed a second.
+    private static Hessian Moments(int columns, int tokens, ILayerDevice? on, out double rate)
+    {
+        const int Batch = 512;
+        float[] values = Random(Batch * columns, 4, 1);
+        for (int i = 1; i < values.Length; i++)
+        {
+            values[i] = (0.8f * values[i - 1]) + (0.6f * values[i]);
+        }
+
+        using var sums = new GramAccumulator(columns, new Workers(Environment.ProcessorCount, default, on));
+        var watch = Stopwatch.StartNew();
+        for (int done = 0; done < tokens; done += Batch)
+        {
+            int shift = done / Batch;
+            sums.Add(Math.Min(Batch, tokens - done), places =>
+            {
+                for (int i = 0; i < places.Count; i++)
+                {
+                    int start = ((places.First + i) * columns) + (shift * 37 % columns);
+                    int length = Math.Min(columns, values.Length - start);
+                    Span<float> token = new float[columns];
+                    values.AsSpan(start, length).CopyTo(token);
+                    places.Set(i, token);
+                }
+            });
+        }
+
+        Hessian hessian = sums.ToHessian();
+        rate = tokens / watch.Elapsed.TotalSeconds;
+        return hessian;
+    }
+
+    private static float[] Random(int count, int seed, float scale)
+    {
+        float[] values = new float[count];
+        uint state = (uint)seed * 2654435761u + 1;
+        for (int i = 0; i < count; i++)
+        {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            values[i] = scale * ((state / 2147483648f) - 1);
+        }
+
+        return values;
+    }
+}

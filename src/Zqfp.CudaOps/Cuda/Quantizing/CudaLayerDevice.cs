@@ -1,0 +1,99 @@
+using Zqfp.Numerics;
+
+namespace Zqfp.CudaOps;
+
+/// <summary>A GPU that quantizes: one layer at a time, whose matrices are all that it holds.</summary>
+/// <remarks>Not thread safe: what quantizes is one thread, whichever it is.</remarks>
+internal sealed class CudaLayerDevice : ILayerDevice, IDisposable
+{
+    private readonly HopperKernels _kernels;
+
+    /// <summary>Opens a device.</summary>
+    /// <param name="context">The device; closed with this.</param>
+    /// <param name="kernels">Its kernels; closed with this.</param>
+    public CudaLayerDevice(CudaContext context, HopperKernels kernels)
+    {
+        Context = context;
+        _kernels = kernels;
+        Stream = new CudaStream(context);
+        Products = new ExactProducts(kernels, Stream);
+    }
+
+    /// <summary>Opens a device of this machine.</summary>
+    /// <param name="ordinal">Its number, from 0.</param>
+    /// <param name="cacheFolder">Where compiled kernels are kept; null for the usual place.</param>
+    /// <exception cref="ZqfpException">ZQFP4101, ZQFP4102, ZQFP4103: driver, compiler or device is missing or too old.</exception>
+    public static CudaLayerDevice Open(int ordinal, string? cacheFolder = null)
+    {
+        var context = new CudaContext(ordinal);
+        try
+        {
+            _ = KernelCompiler.Version;
+            return new CudaLayerDevice(context, new HopperKernels(context, new KernelCompiler(new KernelCache(cacheFolder)).Compile));
+        }
+        catch
+        {
+            context.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The device.</summary>
+    public CudaContext Context { get; }
+
+    /// <summary>What orders the work.</summary>
+    public CudaStream Stream { get; }
+
+    /// <summary>Its matrix products.</summary>
+    public ExactProducts Products { get; }
+
+    /// <inheritdoc/>
+    public bool Serves(QuantizationOptions options) => options.BlockSize == DeviceMatrix.Tile && options.RefineSweeps == 0;
+
+    /// <inheritdoc/>
+    public IGramSums Gram(int columns, int[] beside)
+    {
+        Context.MakeCurrent();
+        return new DeviceGramSums(this, columns, beside);
+    }
+
+    /// <inheritdoc/>
+    public ILayerSteps Open(Hessian? hessian, Workers workers) => new DeviceLayerSteps(this, hessian, workers);
+
+    /// <summary>A kernel.</summary>
+    public CudaKernel Kernel(string name, string source, int sharedBytes = 0, params string[] definitions) =>
+        _kernels.Kernel(name, source, sharedBytes, definitions);
+
+    /// <summary>Puts a launch into the stream.</summary>
+    public void Launch(CudaKernel kernel, int x, int y, int threads, scoped ref KernelArguments arguments) =>
+        kernel.Launch(Stream.Handle, new LaunchSize(x, y, 1, threads), ref arguments);
+
+    /// <summary>A matrix of zeros.</summary>
+    public DeviceMatrix Matrix(int rows, int columns) => new(Context, rows, columns, Stream);
+
+    /// <summary>Values on the device.</summary>
+    public DeviceMemory Upload<T>(ReadOnlySpan<T> values)
+        where T : unmanaged
+    {
+        var memory = new DeviceMemory(Context, Math.Max(1, (long)values.Length * System.Runtime.CompilerServices.Unsafe.SizeOf<T>()));
+        memory.Upload(values, Stream.Handle);
+        return memory;
+    }
+
+    /// <summary>So many bytes, set to 0.</summary>
+    public DeviceMemory Zeros(long bytes)
+    {
+        var memory = new DeviceMemory(Context, bytes);
+        memory.Fill(0, Stream.Handle);
+        return memory;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Context.MakeCurrent();
+        Stream.Dispose();
+        _kernels.Dispose();
+        Context.Dispose();
+    }
+}
