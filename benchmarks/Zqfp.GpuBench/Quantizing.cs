@@ -12,6 +12,12 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
 {
     private static readonly QuantizationOptions Paper = new();
 
+    private static readonly QuantizationOptions Default = Paper with
+    {
+        ScaleSearch = ScaleSearch.Pivot, ActOrder = true, LowRankWeighting = LowRankWeighting.ActivationWeighted, RefineSweeps = 2,
+        LowRankRefits = 1, RefitScales = true, SparesBranch = true,
+    };
+
     private static readonly (string Name, int Rows, int Columns, QuantizationOptions Options)[] Small =
     [
         ("the paper's", 300, 520, Paper),
@@ -24,6 +30,8 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
         ("E3M0", 70, 200, Paper with { Format = NumberFormat.E3M0 }),
         ("INT8", 70, 200, Paper with { Format = NumberFormat.Int8 }),
         ("RTN", 70, 200, Paper with { Method = QuantizationMethod.Rtn }),
+        ("the default preset's", 140, 290, Default),
+        ("refined, INT8", 70, 200, Paper with { Format = NumberFormat.Int8, RefineSweeps = 1 }),
         ("refits", 300, 290, Paper with { LowRankRefits = 2, SparesBranch = true }),
     ];
 
@@ -32,10 +40,8 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
         ("the paper's", 4096, 4096, Paper),
         ("the paper's", 11008, 4096, Paper),
         ("the paper's", 4096, 11008, Paper),
-        ("act-order, pivots, weighted", 4096, 4096, Paper with
-        {
-            ActOrder = true, ScaleSearch = ScaleSearch.Pivot, LowRankWeighting = LowRankWeighting.ActivationWeighted,
-        }),
+        ("the default preset's", 4096, 4096, Default),
+        ("the default preset's", 4096, 11008, Default),
     ];
 
     /// <summary>Comparisons that failed.</summary>
@@ -68,15 +74,23 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
     /// <param name="onProcessor">Whether on the processor too.</param>
     public void Time(bool onProcessor)
     {
+        Time("the paper's recipe", Paper, onProcessor);
+        Time("the default preset's, without float targets", Default, onProcessor: false);
+        Steps();
+    }
+
+    private void Time(string name, QuantizationOptions options, bool onProcessor)
+    {
         const int Tokens = 128 * 2048;
         (string Input, int Columns, int[] Rows)[] layer =
         [
             ("q, k, v", 4096, [4096, 4096, 4096]), ("o", 4096, [4096]), ("gate, up", 4096, [11008, 11008]), ("down", 11008, [4096]),
         ];
+        Line(name);
         report.WriteLine("| input | N x K | moments of 262144 tokens: device, s | processor, s | quantize: device, s | processor, s |");
         report.WriteLine("|---|---|---|---|---|---|");
         double[] totals = new double[4];
-        Warm();
+        Warm(options);
         foreach ((string input, int columns, int[] shapes) in layer)
         {
             double[] times = new double[4];
@@ -91,10 +105,10 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
             foreach (int rows in shapes)
             {
                 float[] weights = Random(rows * columns, 9, 0.02f);
-                times[2] += Seconds(() => LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, Paper, device));
+                times[2] += Seconds(() => LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, options, device));
                 if (onProcessor)
                 {
-                    times[3] += Seconds(() => LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, Paper));
+                    times[3] += Seconds(() => LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, options));
                 }
             }
 
@@ -108,19 +122,18 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
         Row("layer |", totals);
         Line($"32 such layers: device {32 * (totals[0] + totals[2]):F1} s, processor {32 * (totals[1] + totals[3]):F1} s, "
             + $"{Environment.ProcessorCount} processors (slices not included; times of moments are rates of a sample of the tokens)");
-        Steps();
     }
 
     private void Row(string name, double[] times) => report.WriteLine(string.Create(CultureInfo.InvariantCulture,
         $"| {name} | {times[0]:F2} | {times[1]:F2} | {times[2]:F2} | {times[3]:F2} |"));
 
     // Kernels are compiled and loaded before anything is timed.
-    private void Warm()
+    private void Warm(QuantizationOptions options)
     {
         foreach ((int rows, int columns) in ((int, int)[])[(384, 384), (11008, 384), (4096, 4096)])
         {
             using Hessian hessian = Moments(columns, 512, device, out _);
-            LayerQuantizer.Quantize("layer", Random(rows * columns, 9, 0.02f), rows, columns, hessian, Paper, device);
+            LayerQuantizer.Quantize("layer", Random(rows * columns, 9, 0.02f), rows, columns, hessian, options, device);
         }
     }
 

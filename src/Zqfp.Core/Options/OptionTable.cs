@@ -149,6 +149,11 @@ internal static class OptionTable
             "Where models run: on the CPU, on a Hopper GPU with ONNX Runtime's CUDA provider (cuda), only the quantized products on it " +
             "(cuda-products), or on the GPU if there is one (auto)", words: "cpu|cuda|cuda-products|auto"),
 
+        new("--device", null, Quantizing, Choice,
+            "Where quantizing computes: on the CPU, on a Hopper GPU, the model with ONNX Runtime's CUDA provider (cuda), only what quantizes layers on it " +
+            "(cuda-products), or on the GPU if there is one (auto)", "[what is the same](hopper.md#quantizing)", words: "cpu|cuda|cuda-products|auto"),
+        new("--gpu", null, Quantizing, Whole, "Number of the GPU, of those that the process sees", byDefault: "0"),
+
         // Files of a run, and what a command shows.
         new("--work", null, Quantizing, Place, "A folder for finished layers, from which an interrupted run continues",
             "[pruned](build-integration.md#what-is-kept-and-for-how-long); without it they are stored beside the output and deleted at the end", valueName: "FOLDER"),

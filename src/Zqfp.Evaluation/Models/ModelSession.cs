@@ -57,7 +57,8 @@ internal sealed class ModelSession : IDisposable
 
     /// <summary>Opens a slice, whose file must stay open as long.</summary>
     /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime or the slice cannot be loaded.</exception>
-    public static ModelSession Open(SliceModel slice, SessionSettings options) => Open(slice, options, ZqfpDevice.Cpu, "slice");
+    public static ModelSession Open(SliceModel slice, SessionSettings options, ZqfpDevice device = ZqfpDevice.Cpu) =>
+        Open(slice, options, device, "slice");
 
     /// <summary>Opens a part of a model, whose file must stay open as long unless it is given.</summary>
     /// <param name="model">The part.</param>

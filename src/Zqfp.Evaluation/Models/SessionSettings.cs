@@ -8,7 +8,8 @@ namespace Zqfp.Evaluation;
 /// <param name="AllowsSpinning">
 /// False: threads that wait sleep instead of spinning, which is kinder to whatever else runs on the machine.
 /// </param>
-internal sealed record SessionSettings(int Threads, bool AllowsSpinning = true)
+/// <param name="Gpu">Number of the GPU, from 0, where one computes.</param>
+internal sealed record SessionSettings(int Threads, bool AllowsSpinning = true, int Gpu = 0)
 {
     /// <summary>Options of ONNX Runtime with our operators, which the caller disposes once the session is made.</summary>
     /// <exception cref="ZqfpException">ZQFP4nnn: ONNX Runtime or the device is missing.</exception>
@@ -19,7 +20,7 @@ internal sealed record SessionSettings(int Threads, bool AllowsSpinning = true)
         try
         {
             options.AddSessionConfigEntry("session.intra_op.allow_spinning", AllowsSpinning ? "1" : "0");
-            return options.AddZqfpOperators(device);
+            return options.AddZqfpOperators(device, Gpu);
         }
         catch
         {

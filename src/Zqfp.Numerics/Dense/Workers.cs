@@ -9,8 +9,9 @@ internal readonly record struct Workers(int Threads, CancellationToken Cancellat
     /// <summary>As many threads as an option says.</summary>
     /// <param name="maxThreads">Threads used at most; 0 for one a processor.</param>
     /// <param name="cancellation">Stops between items.</param>
-    public static Workers Of(int maxThreads, CancellationToken cancellation) =>
-        new(maxThreads == 0 ? Environment.ProcessorCount : maxThreads, cancellation);
+    /// <param name="device">What takes the costly steps of quantizing; null for the processor.</param>
+    public static Workers Of(int maxThreads, CancellationToken cancellation, ILayerDevice? device = null) =>
+        new(maxThreads == 0 ? Environment.ProcessorCount : maxThreads, cancellation, device);
 
     /// <summary>Runs <paramref name="body"/> for 0..count-1.</summary>
     public void For(int count, Action<int> body)

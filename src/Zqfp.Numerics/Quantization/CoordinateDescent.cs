@@ -104,16 +104,14 @@ internal sealed unsafe class CoordinateDescent : IDisposable
         float[] factors = new float[_tileRows];
         for (int r = 0; r < _tileRows; r++)
         {
-            double factor = weight[r] > 0 ? 1 + (pull[r] / weight[r]) : 1;
-            factors[r] = factor is > 0.5 and < 2 ? (float)factor : 1;
+            factors[r] = BestFactor(pull[r], weight[r]);
         }
 
         change(factors);
         double gain = 0;
         for (int r = 0; r < _tileRows; r++)
         {
-            double step = factors[r] - 1.0;
-            gain += (2 * step * pull[r]) - (step * step * weight[r]);
+            gain += Gain(factors[r], pull[r], weight[r]);
         }
 
         for (int c = 0; c < _hessian.Size; c++)
@@ -127,6 +125,22 @@ internal sealed unsafe class CoordinateDescent : IDisposable
         }
 
         return gain;
+    }
+
+    /// <summary>The factor by which a row's values fit best.</summary>
+    /// <param name="pull">q H e^T.</param>
+    /// <param name="weight">q H q^T.</param>
+    public static float BestFactor(double pull, double weight)
+    {
+        double factor = weight > 0 ? 1 + (pull / weight) : 1;
+        return factor is > 0.5 and < 2 ? (float)factor : 1;
+    }
+
+    /// <summary>By how much a row's loss falls with a factor.</summary>
+    public static double Gain(float factor, double pull, double weight)
+    {
+        double step = factor - 1.0;
+        return (2 * step * pull) - (step * step * weight);
     }
 
     public void Dispose()

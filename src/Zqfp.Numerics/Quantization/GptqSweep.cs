@@ -34,7 +34,7 @@ internal sealed unsafe class GptqSweep : IDisposable
         _format = options.Format;
         _order = damped.Order;
         _refineSweeps = options.RefineSweeps;
-        _refitsScales = options.RefitScales && scales.RowScales is not null && options.GroupSize != QuantizationOptions.WholeTensor;
+        _refitsScales = options.RefitsScales;
         _scaleStorage = options.ScaleStorage;
         _descent = options.RefineSweeps > 0 ? new CoordinateDescent(hessian, options.Format, tileRows) : null;
         _tileRows = tileRows;

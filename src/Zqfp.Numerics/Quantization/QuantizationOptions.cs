@@ -77,6 +77,9 @@ internal sealed record QuantizationOptions
     /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
     public int MaxThreads { get; init; }
 
+    /// <summary>Whether scales are fitted to their codes: rows must have scales of their own.</summary>
+    internal bool RefitsScales => RefitScales && Constraint == ScaleConstraint.M2 && GroupSize != WholeTensor;
+
     internal int Threads => MaxThreads == 0 ? Environment.ProcessorCount : MaxThreads;
 
     internal void Validate(bool hasHessian)

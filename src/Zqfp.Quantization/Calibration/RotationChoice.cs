@@ -126,7 +126,8 @@ internal static class RotationChoice
         public double Error(float[] rows, QuantizationOptions recipe)
         {
             int columns = _noise.Length;
-            QuantizedLayer quantized = LayerQuantizer.Quantize(rows, rows.Length / columns, columns, _fit, recipe, _workers.Cancellation);
+            QuantizedLayer quantized = LayerQuantizer.Quantize(
+                "rows of a layer", rows, rows.Length / columns, columns, _fit, recipe, _workers.Device, _workers.Cancellation);
             double error = LayerQuantizer.Loss(rows, quantized.Weights, null, _held, _workers.Threads, _workers.Cancellation);
             float[] squares = new float[columns];
             for (int start = 0; start < rows.Length; start += columns)

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
@@ -18,9 +19,10 @@ namespace Zqfp.Quantization;
 /// <param name="workers">Who computes; cancellation stops between two operators.</param>
 /// <param name="tokensAtOnce">Tokens that are computed at a time.</param>
 /// <param name="scratch">Where kept values lie; null to keep them in memory.</param>
+/// <param name="gpu">Number of the GPU that computes, one batch at a time; null for the processor.</param>
 internal sealed class SliceRunner(
     ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, Workers workers,
-    int tokensAtOnce = SliceRunner.TokensAtOnce, ScratchPlace? scratch = null)
+    int tokensAtOnce = SliceRunner.TokensAtOnce, ScratchPlace? scratch = null, int? gpu = null)
     : IDisposable
 {
     /// <summary>Tokens that are computed at a time, in all batches that run at once; more only where a single window is longer.</summary>
@@ -29,13 +31,16 @@ internal sealed class SliceRunner(
     private const int TokensOfBatch = 512;
 
     private readonly Dictionary<string, BatchValues> _kept = new(StringComparer.Ordinal);
-    private readonly int _lanes = Math.Clamp(tokensAtOnce / (batches[0].Windows * batches[0].Length), 1, workers.Threads);
+    private readonly int _lanes = gpu is null
+        ? Math.Clamp(tokensAtOnce / (batches[0].Windows * batches[0].Length), 1, workers.Threads)
+        : 1;
 
     /// <summary>Batches as this runner takes them: small enough to run several at once.</summary>
     /// <param name="windows">The windows, one at least.</param>
     /// <param name="fixedBatch">Windows that the model computes in any case; null where it takes any number.</param>
-    public static IReadOnlyList<TokenBatch> Batches(IReadOnlyList<int[]> windows, int? fixedBatch) =>
-        TokenBatch.Group(windows, most: fixedBatch ?? Math.Max(1, TokensOfBatch / windows[0].Length));
+    /// <param name="onGpu">Whether one batch runs at a time.</param>
+    public static IReadOnlyList<TokenBatch> Batches(IReadOnlyList<int[]> windows, int? fixedBatch, bool onGpu = false) =>
+        TokenBatch.Group(windows, most: fixedBatch ?? Math.Max(1, (onGpu ? TokensAtOnce : TokensOfBatch) / windows[0].Length));
 
     /// <summary>Runs the slice of <paramref name="stage"/> over every window.</summary>
     /// <param name="stage">The next stage; each is run once, in order.</param>
@@ -134,7 +139,7 @@ internal sealed class SliceRunner(
             value => value,
             value => ((DataType)_kept[value].Type, _kept[value].Rank),
             StringComparer.Ordinal);
-        return new Slice(rewriter.Slice(stage, types), Math.Max(1, workers.Threads / _lanes));
+        return new Slice(rewriter.Slice(stage, types), Math.Max(1, workers.Threads / _lanes), gpu);
     }
 
     /// <summary>A session on one slice.</summary>
@@ -142,9 +147,10 @@ internal sealed class SliceRunner(
     {
         private readonly ModelSession _session;
 
-        public Slice(SliceModel model, int threads)
+        public Slice(SliceModel model, int threads, int? gpu)
         {
-            _session = ModelSession.Open(model, new SessionSettings(threads));
+            _session = ModelSession.Open(
+                model, new SessionSettings(threads, Gpu: gpu ?? 0), gpu is null ? ZqfpDevice.Cpu : ZqfpDevice.Cuda);
             OutputNames = [.. model.Outputs];
         }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
@@ -69,7 +70,8 @@ internal static class LayerKeys
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(
             $"{CodeIdentity.Value}|{typeof(LayerKeys).Module.ModuleVersionId}|{options.Activations}|{options.CalibrateOn}|"
-            + $"{options.LayerTarget}|{options.Bias}|{options.Rotation}|{options.IsSimulated}|{options.Embedding}"));
+            + $"{options.LayerTarget}|{options.Bias}|{options.Rotation}|{options.IsSimulated}|{options.Embedding}"
+            + (options.Device == ZqfpDevice.Cuda ? "|cuda" : "")));
         hash.AppendData(ContentHash.OfModel(file, inputs, cancellation));
         hash.AppendWindows(windows);
         return hash.GetHashAndReset();

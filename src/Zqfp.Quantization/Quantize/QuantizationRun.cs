@@ -1,3 +1,4 @@
+using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
@@ -21,6 +22,7 @@ internal sealed class QuantizationRun
     private readonly Coverage _coverage;
     private readonly VocabularyRun _vocabulary;
     private readonly Dictionary<string, LayerChoice> _chosen;
+    private CudaLayerDevice? _device;
 
     /// <summary>Prepares a run.</summary>
     /// <param name="options">What to do.</param>
@@ -267,18 +269,22 @@ internal sealed class QuantizationRun
     private void Calibrate(
         TargetPlan plan, TokenWindowSet windows, LayerStore store, (Shard Own, IReadOnlyList<ShardPart> Parts, ShardLocks Locks)? shards)
     {
+        using CudaLayerDevice? device = QuantizeDevice.Open(_options);
+        _device = device;
         ShardPart? part = shards is var (own, parts, _) ? parts[own.Index] : null;
         MemoryUse use = Divide(plan, windows, part);
         ScratchPlace? scratch = use.SpillsBoundaries
             ? new ScratchPlace(_options.WorkFolder is { } work ? WorkFolderLocks.PathOf(work, _options.Shard) : _options.OutputPath)
             : null;
-        IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(windows.Windows, _model.Facts.FixedBatch);
+        IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(
+            windows.Windows, _model.Facts.FixedBatch, _options.Device == ZqfpDevice.Cuda);
         var feeds = new TokenFeeds(_model.Facts);
-        var workers = Workers.Of(_options.Threads, _cancellation);
+        var workers = Workers.Of(_options.Threads, _cancellation, _device);
+        int? gpu = _options.Device == ZqfpDevice.Cuda ? _options.Gpu : null;
         using var calibration = new StageCalibration(
             plan,
             isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph), batches,
-                feeds, workers, use.TokensAtOnce, scratch),
+                feeds, workers, use.TokensAtOnce, scratch, gpu),
             batches,
             workers);
         int first = 0;
@@ -288,7 +294,7 @@ internal sealed class QuantizationRun
                 _options.WorkFolder!, LayerKeys.OfFloat(_options, _file, windows.Windows, _inputs, _cancellation));
             var forward = new ShardForward(plan.Stages, all, shard, batches.Count, boundaries,
                 some => new SliceRunner(new ModelRewriter(_file, _model.Graph), [.. some.Select(i => batches[i])], feeds, workers,
-                    use.TokensAtOnce, scratch),
+                    use.TokensAtOnce, scratch, gpu),
                 _cancellation);
             first = _clock.Measure("calibrate", () =>
             {
@@ -409,7 +415,7 @@ internal sealed class QuantizationRun
             Workers.Of(_options.Threads, _cancellation)) ?? double.PositiveInfinity;
         Hessian? hessian = input?.Targets?.TakeAll(isLast) ?? input?.Hessian;
         QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures,
-            hessian, options, _cancellation);
+            hessian, options, _device, _cancellation);
         QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, stage.Activations,
             rotation, _options.IsSimulated, _file.Path)
             with

@@ -48,6 +48,7 @@ internal static class QuantizeJob
         options = options.Target == OutputTarget.GenAi ? GenAiFolderJob.Check(options) : options.InGenAiFolder();
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         ModelLayers model = Check(options, file);
+        options = options with { Device = QuantizeDevice.Resolve(options, observer) };
         using ShardLocks work = WorkFolderLocks.OfShard(options.WorkFolder!, shard, observer, cancellation);
         var inputs = new InputFiles();
         file.AddTo(inputs, cancellation);
@@ -61,6 +62,7 @@ internal static class QuantizeJob
     {
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         ModelLayers model = Check(options, file);
+        options = options with { Device = QuantizeDevice.Resolve(options, observer) };
         using WorkFolderLocks? work = options.WorkFolder is { } folder ? WorkFolderLocks.OfRun(folder, observer, cancellation) : null;
         file.AddTo(inputs, cancellation);
         inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
@@ -73,6 +75,7 @@ internal static class QuantizeJob
     {
         AlreadyQuantized.Refuse(file);
         QuantizeOptionRules.Check(options);
+        QuantizeDevice.Require(options);
         QuantizeOptionRules.CheckFiles(options);
         var model = ModelLayers.Of(file, options);
         model.Require(file);

@@ -1,3 +1,4 @@
+using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
@@ -196,6 +197,12 @@ internal sealed record QuantizeOptions
 
     /// <summary>Bytes of memory used at most, estimated; null for no limit. The result does not depend on it.</summary>
     public long? Memory { get; init; }
+
+    /// <summary>Where quantizing computes; with <see cref="ZqfpDevice.CudaProducts"/> only layers are quantized on the GPU.</summary>
+    public ZqfpDevice Device { get; init; }
+
+    /// <summary>Number of the GPU, from 0.</summary>
+    public int Gpu { get; init; }
 
     /// <summary>Threads used at most; 0 for one a processor. The result does not depend on it.</summary>
     public int Threads { get; init; }

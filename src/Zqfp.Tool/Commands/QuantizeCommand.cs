@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Zqfp.CudaOps;
 using Zqfp.OnnxRewriter;
 using Zqfp.Quantization;
 
@@ -119,6 +120,8 @@ internal static class QuantizeCommand
             WorkFolder = given.Text("--work"),
             Memory = given.Text("--memory") is { } memory ? ByteSize.Parse(memory) : null,
             Shards = given.OptionalWhole("--shards"),
+            Device = given.Choice<ZqfpDevice>("--device"),
+            Gpu = given.Whole("--gpu"),
             Threads = given.Whole("--threads"),
             Quantization = given.Weights(),
         });

@@ -67,8 +67,11 @@ public sealed class KernelCompilationTests : IDisposable
 
         foreach (NumberFormat format in NumberFormat.All)
         {
-            data.Add("gptq_sweep.cu", string.Join(' ', DeviceSweep.Definitions(format, 32)));
-            data.Add("gptq_sweep.cu", string.Join(' ', DeviceSweep.Definitions(format, 64)));
+            foreach (int threads in (int[])[32, 64])
+            {
+                data.Add("gptq_sweep.cu", string.Join(' ', DeviceSweep.Definitions(format, threads)));
+                data.Add("descent.cu", string.Join(' ', DeviceSweep.Definitions(format, threads)));
+            }
         }
 
         data.Add("hessian_factor.cu", "");

@@ -80,6 +80,13 @@ public sealed class LayerDeviceTests(EmulatedDevice device) : IClassFixture<Emul
         ["INT8"] = (70, 200, Paper with { Format = NumberFormat.Int8 }),
         ["RTN"] = (70, 200, Paper with { Method = QuantizationMethod.Rtn }),
         ["searched scales"] = (70, 290, Paper with { ScaleSearch = ScaleSearch.Pivot }),
+        ["refined"] = (150, 290, Paper with { ActOrder = true, RefineSweeps = 3, RefitScales = true, ScaleStorage = ScaleStorage.Float16 }),
+        ["refined, INT8"] = (70, 200, Paper with { Format = NumberFormat.Int8, RefineSweeps = 1 }),
+        ["the default preset's"] = (140, 290, Paper with
+        {
+            ScaleSearch = ScaleSearch.Pivot, ActOrder = true, LowRankWeighting = LowRankWeighting.ActivationWeighted, RefineSweeps = 2,
+            LowRankRefits = 1, RefitScales = true, SparesBranch = true,
+        }),
         ["refits"] = (300, 290, Paper with { LowRankRefits = 2, SparesBranch = true }),
     };
 

@@ -48,7 +48,7 @@ internal sealed class CudaLayerDevice : ILayerDevice, IDisposable
     public ExactProducts Products { get; }
 
     /// <inheritdoc/>
-    public bool Serves(QuantizationOptions options) => options.BlockSize == DeviceMatrix.Tile && options.RefineSweeps == 0;
+    public bool Serves(QuantizationOptions options) => options.BlockSize == DeviceMatrix.Tile;
 
     /// <inheritdoc/>
     public IGramSums Gram(int columns, int[] beside)

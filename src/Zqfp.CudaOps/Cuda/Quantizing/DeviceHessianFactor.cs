@@ -44,7 +44,7 @@ internal sealed class DeviceHessianFactor : IHessianFactor
     public byte[] Sweep(WeightSource weights, DampedHessian damped, ScaleTable scales, QuantizationOptions options, out double loss)
     {
         _steps.Device.Context.MakeCurrent();
-        using var sweep = new DeviceSweep(_steps, _upper, _pivots, _order, _steppedColumns, weights, scales, options.Format);
+        using var sweep = new DeviceSweep(_steps, _upper, _pivots, _order, _steppedColumns, weights, scales, options);
         return sweep.Run(damped.Damping, out loss);
     }
 

@@ -14,7 +14,9 @@ internal sealed class DeviceSweep : IDisposable
     private readonly DeviceMemory _pivots;
     private readonly DeviceMemory _order;
     private readonly WeightSource _weights;
+    private readonly QuantizationOptions _options;
     private readonly NumberFormat _format;
+    private readonly ScaleTable _table;
     private readonly DeviceMatrix _errors;
     private readonly DeviceMatrix _adjusted;
     private readonly DeviceMemory _codes;
@@ -24,7 +26,7 @@ internal sealed class DeviceSweep : IDisposable
     private readonly int _threads;
 
     public DeviceSweep(DeviceLayerSteps steps, DeviceMatrix upper, DeviceMemory pivots, DeviceMemory order, int[] columns,
-        WeightSource weights, ScaleTable scales, NumberFormat format)
+        WeightSource weights, ScaleTable scales, QuantizationOptions options)
     {
         _steps = steps;
         _device = steps.Device;
@@ -32,7 +34,9 @@ internal sealed class DeviceSweep : IDisposable
         _pivots = pivots;
         _order = order;
         _weights = weights;
-        _format = format;
+        _options = options;
+        _format = options.Format;
+        _table = scales;
         _threads = weights.Rows > ManyRows ? 64 : 32;
         _errors = _device.Matrix(weights.Columns, weights.Rows);
         _adjusted = _device.Matrix(weights.Columns, weights.Rows);
@@ -40,7 +44,7 @@ internal sealed class DeviceSweep : IDisposable
         _losses = _device.Zeros((long)_errors.Stride * sizeof(double));
         _scales = _device.Matrix(scales.Groups, _errors.Stride);
         _groups = _device.Upload<int>(Groups(columns, scales.GroupSize, _errors.PaddedRows));
-        UploadScales(scales);
+        UploadScales();
     }
 
     /// <summary>Macros of the sweep.</summary>
@@ -81,10 +85,28 @@ internal sealed class DeviceSweep : IDisposable
                 _errors.PaddedRows - next, stride, Tile, Tile);
         }
 
-        double[] losses = new double[stride];
-        _losses.Download<double>(losses, _device.Stream.Handle);
-        loss = losses.Sum();
-        return Codes();
+        if (_options.RefineSweeps == 0)
+        {
+            loss = Loss();
+            return Codes(_codes, _order);
+        }
+
+        using var descent = new DeviceDescent(_steps, new DeviceTile(_errors, _adjusted, _codes, _scales, _losses), _order, _weights.Columns,
+            _table.GroupSize, _format, _threads);
+        double gain = 0;
+        for (int i = 0; i < _options.RefineSweeps; i++)
+        {
+            if (i == 1 && _options.RefitsScales)
+            {
+                gain += descent.FitScales(MultiplyScales);
+            }
+
+            descent.Sweep();
+        }
+
+        loss = Loss() - gain;
+        using DeviceMemory natural = _device.Upload<int>([.. Enumerable.Range(0, _weights.Columns)]);
+        return Codes(descent.Codes, natural);
     }
 
     public void Dispose()
@@ -112,16 +134,17 @@ internal sealed class DeviceSweep : IDisposable
     }
 
     // Rows past the end are zero weights with a scale of one.
-    private unsafe void UploadScales(ScaleTable scales)
+    private unsafe void UploadScales()
     {
         int stride = _errors.Stride;
-        float[] turned = new float[scales.Groups * stride];
+        int groups = _table.Groups;
+        float[] turned = new float[groups * stride];
         Array.Fill(turned, 1);
         for (int row = 0; row < _weights.Rows; row++)
         {
-            for (int group = 0; group < scales.Groups; group++)
+            for (int group = 0; group < groups; group++)
             {
-                turned[(group * stride) + row] = scales.Effective[(row * scales.Groups) + group];
+                turned[(group * stride) + row] = _table.Effective[(row * groups) + group];
             }
         }
 
@@ -146,17 +169,36 @@ internal sealed class DeviceSweep : IDisposable
         _device.Stream.Synchronize();
     }
 
-    private byte[] Codes()
+    private double Loss()
+    {
+        double[] losses = new double[_errors.Stride];
+        _losses.Download<double>(losses, _device.Stream.Handle);
+        return losses.Sum();
+    }
+
+    // Of a row past the end nothing is kept.
+    private void MultiplyScales(Span<float> factors)
+    {
+        factors[_weights.Rows..].Fill(1);
+        for (int row = 0; row < _weights.Rows; row++)
+        {
+            factors[row] = _table.MultiplyRow(row, factors[row], _options.ScaleStorage);
+        }
+
+        UploadScales();
+    }
+
+    private byte[] Codes(DeviceMemory codes, DeviceMemory order)
     {
         long count = (long)_weights.Rows * _weights.Columns;
         byte[] packed = new byte[_format.PackedLength(count)];
         using DeviceMemory turned = new(_device.Context, count);
         KernelArguments turn = default;
-        turn.Add(_codes.Address);
+        turn.Add(codes.Address);
         turn.Add((long)_errors.Stride);
         turn.Add(_weights.Rows);
         turn.Add(_weights.Columns);
-        turn.Add(_order.Address);
+        turn.Add(order.Address);
         turn.Add(turned.Address);
         _device.Launch(Kernel("turn_codes"), _errors.PaddedRows / 32, _errors.Stride / 32, 256, ref turn);
         if (_format.Bits == 8)

@@ -1,0 +1,53 @@
+using Zqfp.CudaOps;
+using Zqfp.Evaluation;
+
+namespace Zqfp.Quantization;
+
+/// <summary>The device that a run quantizes on.</summary>
+internal static class QuantizeDevice
+{
+    /// <summary>Opens what quantizes layers; null for the processor.</summary>
+    /// <exception cref="ZqfpException">ZQFP4101 to ZQFP4104: driver, kernel compiler or a Hopper GPU is missing.</exception>
+    public static CudaLayerDevice? Open(QuantizeOptions options) =>
+        options.Device == ZqfpDevice.Cpu ? null : CudaLayerDevice.Open(options.Gpu);
+
+    /// <summary>Refuses a device that is not there; a merge computes nothing.</summary>
+    /// <exception cref="ZqfpException">As <see cref="Open"/>; ZQFP4005: ONNX Runtime has no CUDA provider.</exception>
+    public static void Require(QuantizeOptions options)
+    {
+        if (options.MergesOnly || options.Device is ZqfpDevice.Cpu or ZqfpDevice.Auto)
+        {
+            return;
+        }
+
+        Open(options)!.Dispose();
+        if (options.Device == ZqfpDevice.Cuda)
+        {
+            new SessionSettings(options.Threads, Gpu: options.Gpu).Create(ZqfpDevice.Cuda).Dispose();
+        }
+    }
+
+    /// <summary>What <see cref="ZqfpDevice.Auto"/> comes to on this machine: as much of the GPU as can be used.</summary>
+    public static ZqfpDevice Resolve(QuantizeOptions options, IJobObserver observer)
+    {
+        if (options.Device != ZqfpDevice.Auto)
+        {
+            return options.Device;
+        }
+
+        foreach (ZqfpDevice device in (ZqfpDevice[])[ZqfpDevice.Cuda, ZqfpDevice.CudaProducts])
+        {
+            try
+            {
+                Require(options with { Device = device });
+                return device;
+            }
+            catch (ZqfpException e)
+            {
+                observer.Note($"Not on the GPU ({(device == ZqfpDevice.Cuda ? "cuda" : "cuda-products")}): {e.Message}", isDetail: true);
+            }
+        }
+
+        return ZqfpDevice.Cpu;
+    }
+}
