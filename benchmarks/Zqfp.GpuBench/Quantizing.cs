@@ -94,12 +94,12 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
         foreach ((string input, int columns, int[] shapes) in layer)
         {
             double[] times = new double[4];
-            using Hessian hessian = Moments(columns, 4096, device, out double deviceRate);
-            times[0] = Tokens / deviceRate;
+            using Hessian hessian = Moments(columns, 16384, device, out MomentTime onDevice);
+            times[0] = onDevice.Of(Tokens);
             if (onProcessor)
             {
-                using Hessian other = Moments(columns, 1024, null, out double rate);
-                times[1] = Tokens / rate;
+                using Hessian other = Moments(columns, 2048, null, out MomentTime onThis);
+                times[1] = onThis.Of(Tokens);
             }
 
             foreach (int rows in shapes)
@@ -121,7 +121,7 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
 
         Row("layer |", totals);
         Line($"32 such layers: device {32 * (totals[0] + totals[2]):F1} s, processor {32 * (totals[1] + totals[3]):F1} s, "
-            + $"{Environment.ProcessorCount} processors (slices not included; times of moments are rates of a sample of the tokens)");
+            + $"{Environment.ProcessorCount} processors (slices not included; moments by the time a token of a sample takes)");
     }
 
     private void Row(string name, double[] times) => report.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -140,6 +140,14 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
     // What the time of one matrix is made of.
     private void Steps()
     {
+        foreach (int columns in (int[])[4096, 11008])
+        {
+            Products(columns);
+            using Hessian moments = Moments(columns, 4096, device, out MomentTime time);
+            Line($"moments of {columns}: {time.Token * 256e3:F3} ms a block of 256 tokens as they come from the processor, "
+                + $"{time.End:F3} s at the end");
+        }
+
         foreach ((int rows, int columns) in ((int, int)[])[(4096, 4096), (11008, 4096), (4096, 11008)])
         {
             var workers = new Workers(Environment.ProcessorCount, default);
@@ -167,6 +175,29 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
         }
     }
 
+    // A block of 256 tokens that are on the device.
+    private void Products(int columns)
+    {
+        const int Tokens = 256, Repeats = 20;
+        using DeviceMatrix tokens = device.Matrix(Tokens, columns);
+        using DeviceMatrix sums = device.Matrix(columns, columns);
+        using CudaEvent start = new(device.Context), end = new(device.Context);
+        Add();
+        start.Record(device.Stream);
+        for (int i = 0; i < Repeats; i++)
+        {
+            Add();
+        }
+
+        end.Record(device.Stream);
+        double milliseconds = end.MillisecondsSince(start) / Repeats;
+        Line($"moments of {columns}: {milliseconds:F3} ms a block of 256 tokens on the device, "
+            + $"{Tokens * (double)columns * (columns + 1) / milliseconds / 1e9:F1} TFLOP/s in float32");
+
+        void Add() => device.Products.Add(ProductOperand.Of(tokens), ProductOperand.Of(tokens), sums.Address, sums.Stride, sums.Stride,
+            sums.Stride, Tokens, Tokens, ProductMode.Lower);
+    }
+
     private void CheckMoments(int columns, int tokens, int outputs)
     {
         float[] x = Random(tokens * columns, 1, 1), t = Random(tokens * outputs, 2, 1);
@@ -183,7 +214,8 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
             unlike += Unlike(beside.Row(row), otherBeside.Row(row));
         }
 
-        Judge(unlike == 0, $"moments of {tokens} tokens of {columns}, {outputs} beside: {unlike} values differ; {processor:F2} s, {seconds:F2} s");
+        Judge(unlike == 0, $"moments of {tokens} tokens of {columns}, {outputs} beside: {unlike} values differ; "
+            + $"{processor:F2} s, {seconds:F2} s");
         hessian.Dispose();
         other.Dispose();
         beside.Dispose();
@@ -216,12 +248,13 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
         double processor = Seconds(() => expected = LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, options));
         double seconds = Seconds(() => actual = LayerQuantizer.Quantize("layer", weights, rows, columns, hessian, options, device));
         int codes = expected!.Weights.Codes.Zip(actual!.Weights.Codes).Count(pair => pair.First != pair.Second);
-        long scales = Unlike(expected.Weights.RowScales ?? expected.Weights.GroupScales, actual.Weights.RowScales ?? actual.Weights.GroupScales);
+        long scales = Unlike(
+            expected.Weights.RowScales ?? expected.Weights.GroupScales, actual.Weights.RowScales ?? actual.Weights.GroupScales);
         long factors = Unlike(expected.LowRank?.Up, actual.LowRank?.Up) + Unlike(expected.LowRank?.Down, actual.LowRank?.Down);
         double loss = (actual.Loss / expected.Loss) - 1;
         Judge(codes == 0 && scales == 0 && factors == 0 && Math.Abs(loss) < 1e-4,
-            $"{rows}x{columns}, {name}: {codes} bytes of codes, {scales} scales, {factors} numbers of the branch differ, loss {loss:E1} relative; "
-            + $"{processor:F2} s, {seconds:F2} s");
+            $"{rows}x{columns}, {name}: {codes} bytes of codes, {scales} scales, {factors} numbers of the branch differ, "
+            + $"loss {loss:E1} relative; {processor:F2} s, {seconds:F2} s");
     }
 
     private static long Unlike(ReadOnlySpan<float> one, ReadOnlySpan<float> other)
@@ -250,37 +283,45 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
         return watch.Elapsed.TotalSeconds;
     }
 
-    // H of random tokens whose neighbouring columns are correlated, and how many were summed a second.
-    private static Hessian Moments(int columns, int tokens, ILayerDevice? on, out double rate)
+    // H of random tokens whose neighbouring columns are correlated.
+    private static Hessian Moments(int columns, int tokens, ILayerDevice? on, out MomentTime time)
     {
         const int Batch = 512;
-        float[] values = Random(Batch * columns, 4, 1);
+        float[] values = Random((Batch + 1) * columns, 4, 1);
         for (int i = 1; i < values.Length; i++)
         {
             values[i] = (0.8f * values[i - 1]) + (0.6f * values[i]);
         }
 
         using var sums = new GramAccumulator(columns, new Workers(Environment.ProcessorCount, default, on));
+        AddBatch(0);
         var watch = Stopwatch.StartNew();
-        for (int done = 0; done < tokens; done += Batch)
+        for (int done = Batch; done < tokens; done += Batch)
         {
-            int shift = done / Batch;
-            sums.Add(Math.Min(Batch, tokens - done), places =>
-            {
-                for (int i = 0; i < places.Count; i++)
-                {
-                    int start = ((places.First + i) * columns) + (shift * 37 % columns);
-                    int length = Math.Min(columns, values.Length - start);
-                    Span<float> token = new float[columns];
-                    values.AsSpan(start, length).CopyTo(token);
-                    places.Set(i, token);
-                }
-            });
+            AddBatch(done);
         }
 
+        double adding = watch.Elapsed.TotalSeconds / Math.Max(1, tokens - Batch);
+        watch.Restart();
         Hessian hessian = sums.ToHessian();
-        rate = tokens / watch.Elapsed.TotalSeconds;
+        time = new MomentTime(adding, watch.Elapsed.TotalSeconds);
         return hessian;
+
+        void AddBatch(int done) => sums.Add(Math.Min(Batch, tokens - done), places =>
+        {
+            for (int i = 0; i < places.Count; i++)
+            {
+                places.Set(i, values.AsSpan(((places.First + i) * columns) + (done / Batch * 37 % columns), columns));
+            }
+        });
+    }
+
+    /// <summary>Seconds of sums.</summary>
+    /// <param name="Token">A token.</param>
+    /// <param name="End">What follows the last token.</param>
+    private readonly record struct MomentTime(double Token, double End)
+    {
+        public double Of(int tokens) => (tokens * Token) + End;
     }
 
     private static float[] Random(int count, int seed, float scale)

@@ -151,8 +151,8 @@ internal sealed unsafe class GramAccumulator : IDisposable
         float scale = (float)(2.0 / count);
         _device?.CopyTo(hessian);
         _workers.For(Columns, row => Scale(hessian, row, scale));
-        hessian.MirrorLowerTriangle();
-        if (!hessian.IsFinite())
+        hessian.MirrorLowerTriangle(_workers);
+        if (!hessian.IsFinite(_workers))
         {
             hessian.Dispose();
             throw new ZqfpException(

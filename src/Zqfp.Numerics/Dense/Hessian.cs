@@ -94,7 +94,7 @@ internal sealed unsafe class Hessian : IDisposable
         var rotated = new Hessian(Size, Tokens);
         workers.For(Size, i => BlockHadamard.Apply(Row(i), rotated.MutableRow(i), block));
         workers.For(Size / block, i => rotated.RotateRows(i * block, block));
-        rotated.MirrorLowerTriangle();
+        rotated.MirrorLowerTriangle(workers);
         return rotated;
     }
 
@@ -138,11 +138,14 @@ internal sealed unsafe class Hessian : IDisposable
         }
     }
 
-    internal void MirrorLowerTriangle()
+    internal void MirrorLowerTriangle() => MirrorLowerTriangle(new Workers(1, CancellationToken.None));
+
+    internal void MirrorLowerTriangle(Workers workers)
     {
         const int Block = 32;
-        for (int i0 = 0; i0 < Size; i0 += Block)
+        workers.For((Size + Block - 1) / Block, block =>
         {
+            int i0 = block * Block;
             for (int j0 = 0; j0 <= i0; j0 += Block)
             {
                 int iEnd = Math.Min(i0 + Block, Size);
@@ -155,19 +158,19 @@ internal sealed unsafe class Hessian : IDisposable
                     }
                 }
             }
-        }
+        });
     }
 
-    internal bool IsFinite()
+    internal bool IsFinite(Workers workers)
     {
-        for (int i = 0; i < Size; i++)
+        int bad = 0;
+        workers.For(Size, i =>
         {
             if (VectorMath.IndexOfNonFinite(Row(i)) >= 0)
             {
-                return false;
+                Interlocked.Exchange(ref bad, 1);
             }
-        }
-
-        return true;
+        });
+        return bad == 0;
     }
 }

@@ -68,7 +68,9 @@ internal interface IHessianFactor : IDisposable
     byte[] Sweep(WeightSource weights, DampedHessian damped, ScaleTable scales, QuantizationOptions options, out double loss);
 }
 
-/// <summary>Products with an error matrix E [Rows, Columns]. Matrices have zeros behind their last row and width columns, a multiple of 32.</summary>
+/// <summary>
+/// Products with an error matrix E [Rows, Columns]. Matrices have zeros behind their last row and width columns, a multiple of 32.
+/// </summary>
 internal interface IErrorProducts : IDisposable
 {
     /// <summary>N.</summary>

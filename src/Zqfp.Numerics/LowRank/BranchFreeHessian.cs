@@ -52,7 +52,7 @@ internal static class BranchFreeHessian
                 VectorMath.AddScaled(row, -parts[(p * columns) + i], parts.AsSpan(p * columns, columns));
             }
         });
-        rest.MirrorLowerTriangle();
+        rest.MirrorLowerTriangle(workers);
         return rest;
     }
 }

@@ -5,7 +5,7 @@ namespace Zqfp.Numerics;
 /// <summary>Checks of what a layer's quantization is given.</summary>
 internal static class LayerInput
 {
-    public static void Check(ReadOnlySpan<float> weights, int rows, int columns, Hessian? hessian)
+    public static void Check(ReadOnlySpan<float> weights, int rows, int columns, Hessian? hessian, Workers workers)
     {
         CheckShape(weights.Length, rows, columns, hessian);
         int bad = VectorMath.IndexOfNonFinite(weights);
@@ -19,7 +19,7 @@ internal static class LayerInput
                     + $"Repair the model or exclude the layer."));
         }
 
-        if (hessian is not null && !hessian.IsFinite())
+        if (hessian is not null && !hessian.IsFinite(workers))
         {
             throw new ZqfpException(
                 DiagnosticCodes.HessianNotFinite,

@@ -4,14 +4,16 @@ namespace Zqfp.Numerics;
 internal static class LayerQuantizer
 {
     /// <summary>Quantizes a layer that has no name.</summary>
-    /// <inheritdoc cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, ILayerDevice, CancellationToken)"/>
+    /// <inheritdoc
+    /// cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, ILayerDevice, CancellationToken)"/>
     public static QuantizedLayer Quantize(
         ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options,
         CancellationToken cancellation = default) =>
         Quantize("(unnamed)", weights, rows, columns, hessian, options, null, cancellation);
 
     /// <summary>Quantizes a layer on the processor.</summary>
-    /// <inheritdoc cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, ILayerDevice, CancellationToken)"/>
+    /// <inheritdoc
+    /// cref="Quantize(string, ReadOnlyMemory{float}, int, int, Hessian, QuantizationOptions, ILayerDevice, CancellationToken)"/>
     public static QuantizedLayer Quantize(
         string layer, ReadOnlyMemory<float> weights, int rows, int columns, Hessian? hessian, QuantizationOptions options,
         CancellationToken cancellation = default) =>
@@ -45,7 +47,7 @@ internal static class LayerQuantizer
         try
         {
             options.Validate(hessian is not null);
-            LayerInput.Check(weights.Span, rows, columns, hessian);
+            LayerInput.Check(weights.Span, rows, columns, hessian, new Workers(options.Threads, cancellation));
             using var run = new LayerRun(layer, weights, rows, columns, hessian, options, device, cancellation);
             return run.Quantize();
         }

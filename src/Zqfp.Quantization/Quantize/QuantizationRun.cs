@@ -51,6 +51,9 @@ internal sealed class QuantizationRun
         };
     }
 
+    /// <summary>Opens what quantizes layers; null for the processor.</summary>
+    public Func<QuantizeOptions, CudaLayerDevice?> OpenDevice { get; init; } = QuantizeDevice.Open;
+
     /// <summary>Quantizes the model and writes it.</summary>
     public QuantizeReport Execute() => Execute(_ => true, _ => true, null)!;
 
@@ -269,7 +272,7 @@ internal sealed class QuantizationRun
     private void Calibrate(
         TargetPlan plan, TokenWindowSet windows, LayerStore store, (Shard Own, IReadOnlyList<ShardPart> Parts, ShardLocks Locks)? shards)
     {
-        using CudaLayerDevice? device = QuantizeDevice.Open(_options);
+        using CudaLayerDevice? device = OpenDevice(_options);
         _device = device;
         ShardPart? part = shards is var (own, parts, _) ? parts[own.Index] : null;
         MemoryUse use = Divide(plan, windows, part);

@@ -23,8 +23,7 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
             WriteSources();
         }
 
-        var context = new CudaContext(new DriverApi(Function), 0);
-        Layers = new CudaLayerDevice(context, new HopperKernels(context, Compile));
+        Layers = Open();
     }
 
     /// <summary>Whether there is a compiler.</summary>
@@ -35,6 +34,13 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
 
     private static Lazy<string?> Compiler { get; } = new(() => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
         .Select(folder => Path.Combine(folder, "g++")).FirstOrDefault(path => OperatingSystem.IsLinux() && File.Exists(path)));
+
+    /// <summary>Another device, the caller's, whose kernels are compiled once with this one's.</summary>
+    internal CudaLayerDevice Open()
+    {
+        var context = new CudaContext(new DriverApi(Function), 0);
+        return new CudaLayerDevice(context, new HopperKernels(context, Compile));
+    }
 
     public void Dispose()
     {
@@ -184,8 +190,16 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
 
 /// <summary>A test that needs g++ on Linux; skipped, with a message, where it is not installed.</summary>
 [AttributeUsage(AttributeTargets.Method)]
+public sealed class EmulationFactAttribute : FactAttribute
+{
+    internal const string Missing = "There is no g++, by which kernels run on the processor (Linux only).";
+
+    public EmulationFactAttribute() => Skip = EmulatedDevice.IsAvailable ? null : Missing;
+}
+
+/// <summary>As <see cref="EmulationFactAttribute"/>, with data.</summary>
+[AttributeUsage(AttributeTargets.Method)]
 public sealed class EmulationTheoryAttribute : TheoryAttribute
 {
-    public EmulationTheoryAttribute() =>
-        Skip = EmulatedDevice.IsAvailable ? null : "There is no g++, by which kernels run on the processor (Linux only).";
+    public EmulationTheoryAttribute() => Skip = EmulatedDevice.IsAvailable ? null : EmulationFactAttribute.Missing;
 }

@@ -76,7 +76,8 @@ internal sealed class DeviceDescent : IDisposable
             arguments.Add(_values.Address);
             arguments.Add(_tile.Losses.Address);
             arguments.Add(first);
-            _device.Launch(Kernel("descend_block", DeviceSweep.SharedBytes(_threads)), _errors.Stride / _threads, 1, _threads, ref arguments);
+            CudaKernel kernel = Kernel("descend_block", DeviceSweep.SharedBytes(_threads));
+            _device.Launch(kernel, _errors.Stride / _threads, 1, _threads, ref arguments);
         }
     }
 

@@ -119,6 +119,7 @@ internal sealed class DeviceHessianFactor : IHessianFactor
     private unsafe void Copy(ulong source, DeviceMatrix panel)
     {
         DriverApi driver = _steps.Device.Context.Driver;
-        driver.Check(driver.CopyOnDevice(panel.Address, source, (nuint)panel.Memory.Bytes, _steps.Device.Stream.Handle), "Copy on the device");
+        driver.Check(
+            driver.CopyOnDevice(panel.Address, source, (nuint)panel.Memory.Bytes, _steps.Device.Stream.Handle), "Copy on the device");
     }
 }

@@ -91,8 +91,8 @@ internal sealed class DeviceSweep : IDisposable
             return Codes(_codes, _order);
         }
 
-        using var descent = new DeviceDescent(_steps, new DeviceTile(_errors, _adjusted, _codes, _scales, _losses), _order, _weights.Columns,
-            _table.GroupSize, _format, _threads);
+        var tile = new DeviceTile(_errors, _adjusted, _codes, _scales, _losses);
+        using var descent = new DeviceDescent(_steps, tile, _order, _weights.Columns, _table.GroupSize, _format, _threads);
         double gain = 0;
         for (int i = 0; i < _options.RefineSweeps; i++)
         {
