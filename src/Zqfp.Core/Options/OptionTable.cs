@@ -150,7 +150,7 @@ internal static class OptionTable
             "(cuda-products), or on the GPU if there is one (auto)", words: "cpu|cuda|cuda-products|auto"),
 
         new("--device", null, Quantizing, Choice,
-            "Where quantizing computes: on the CPU, on a Hopper GPU, the model with ONNX Runtime's CUDA provider (cuda), only what quantizes layers on it " +
+            "Where quantizing computes: on the CPU, on a GPU, the model too with ONNX Runtime's CUDA provider (cuda), only what quantizes layers on it " +
             "(cuda-products), or on the GPU if there is one (auto)", "[what is the same](hopper.md#quantizing)", words: "cpu|cuda|cuda-products|auto"),
         new("--gpu", null, Quantizing, Whole, "Number of the GPU, of those that the process sees", byDefault: "0"),
 

@@ -7,7 +7,7 @@ namespace Zqfp.Quantization;
 internal static class QuantizeDevice
 {
     /// <summary>Opens what quantizes layers; null for the processor.</summary>
-    /// <exception cref="ZqfpException">ZQFP4101 to ZQFP4104: driver, kernel compiler or a Hopper GPU is missing.</exception>
+    /// <exception cref="ZqfpException">ZQFP4101 to ZQFP4104: driver, kernel compiler or a GPU that serves is missing.</exception>
     public static CudaLayerDevice? Open(QuantizeOptions options) =>
         options.Device == ZqfpDevice.Cpu ? null : CudaLayerDevice.Open(options.Gpu);
 

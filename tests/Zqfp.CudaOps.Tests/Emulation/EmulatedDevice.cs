@@ -8,9 +8,9 @@ using System.Text.RegularExpressions;
 namespace Zqfp.CudaOps.Tests;
 
 /// <summary>
-/// A device whose memory is the process's and whose kernels are compiled by g++ and run on the processor, a thread of a block after the other
-/// between two barriers: the same sources and the same host code as on a GPU, without what only a GPU does (asynchronous copies arrive at
-/// once, matrix instructions are not there).
+/// A device whose memory is the process's and whose kernels are compiled by g++ and run on the processor, one thread of a block after
+/// another between two barriers: the same sources and the same host code as on a GPU, without what only a GPU does (asynchronous copies
+/// arrive at once).
 /// </summary>
 public sealed unsafe partial class EmulatedDevice : IDisposable
 {

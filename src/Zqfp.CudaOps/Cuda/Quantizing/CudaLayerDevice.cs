@@ -28,8 +28,15 @@ internal sealed class CudaLayerDevice : ILayerDevice, IDisposable
         var context = new CudaContext(ordinal);
         try
         {
-            _ = KernelCompiler.Version;
-            return new CudaLayerDevice(context, new HopperKernels(context, new KernelCompiler(new KernelCache(cacheFolder)).Compile));
+            if (context.SharedMemoryPerBlock < DeviceHessianFactor.SharedBytes)
+            {
+                throw new ZqfpException("ZQFP4103",
+                    $"{context.Name} gives a block {context.SharedMemoryPerBlock} bytes of shared memory; quantizing needs "
+                    + $"{DeviceHessianFactor.SharedBytes}, as compute capabilities 8.0, 9.0 and 10.0 have. Quantize on the CPU.");
+            }
+
+            var compiler = KernelCompiler.For(new KernelCache(cacheFolder), context.ComputeCapability);
+            return new CudaLayerDevice(context, new HopperKernels(context, compiler.Compile));
         }
         catch
         {

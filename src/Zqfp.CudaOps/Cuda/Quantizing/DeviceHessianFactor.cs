@@ -8,6 +8,9 @@ internal sealed class DeviceHessianFactor : IHessianFactor
     private const int Tile = DeviceMatrix.Tile;
     private const int TriangleBytes = Tile * (Tile + 1) / 2 * sizeof(double);
 
+    /// <summary>Dynamic shared memory of the block that factors a tile.</summary>
+    public const int SharedBytes = 2 * TriangleBytes;
+
     private readonly DeviceLayerSteps _steps;
     private readonly DeviceMatrix _upper;
     private readonly DeviceMemory _pivots;
@@ -64,7 +67,7 @@ internal sealed class DeviceHessianFactor : IHessianFactor
         using DeviceMatrix inverse = device.Matrix(Tile, Tile);
         using DeviceMatrix panel = device.Matrix(Tile, _columns);
         Negate(deadColumns, damping);
-        CudaKernel tile = device.Kernel("factor_tile", "hessian_factor.cu", 2 * TriangleBytes);
+        CudaKernel tile = device.Kernel("factor_tile", "hessian_factor.cu", SharedBytes);
         for (int first = _upper.Stride - Tile; first >= 0; first -= Tile)
         {
             int next = first + Tile;
