@@ -3,13 +3,28 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML.OnnxRuntimeGenAI;
 
-// Generates text from a folder that dotnet zqfp quantize --for genai wrote: dotnet run -c Release -- FOLDER [PROMPT [TOKENS]]
+// Generates text from a folder that dotnet zqfp quantize --for genai wrote:
+// dotnet run -c Release -- FOLDER [PROMPT [TOKENS]] [--device cuda]
+string device = "cpu";
+if (args is [.. string[] others, "--device", string chosen])
+{
+    (args, device) = (others, chosen);
+}
+
 string folder = args[0];
 string prompt = args.ElementAtOrDefault(1) ?? "Once upon a time";
 int tokens = int.Parse(args.ElementAtOrDefault(2) ?? "100", CultureInfo.InvariantCulture);
 
 using var handle = new OgaHandle();
-using var model = new Model(folder);
+using var config = new Config(folder);
+if (device != "cpu")
+{
+    config.ClearProviders();
+    config.AppendProvider(device);
+    config.SetProviderOption(device, "enable_cuda_graph", "1");
+}
+
+using var model = new Model(config);
 using var tokenizer = new Tokenizer(model);
 if (File.Exists(Path.Combine(folder, "chat_template.jinja")) || File.ReadAllText(Path.Combine(folder, "tokenizer_config.json"))
     .Contains("\"chat_template\"", StringComparison.Ordinal))
