@@ -27,7 +27,9 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
     /// </summary>
     public int AccuracyLevel { get; init; } = DefaultAccuracyLevel;
 
-    /// <summary>What is fused in the profile <see cref="EmissionProfile.Custom"/> when a model is saved.</summary>
+    /// <summary>
+    /// What is fused in the profiles <see cref="EmissionProfile.Custom"/> and <see cref="EmissionProfile.Portable"/> when a model is saved.
+    /// </summary>
     public OperatorFusion Fusion { get; init; }
 
     /// <summary>Replaces layers that read the same value.</summary>
@@ -223,9 +225,10 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         string[] outputs = [.. graph.Graph.Output.Select(output => output.Name)];
         List<NodeProto> nodes = Live(emission.SpellExperts(emission.Expand(graph.Nodes)), outputs);
         Dictionary<string, TensorData> joined = [];
-        if (Fusion == OperatorFusion.All && profile == EmissionProfile.Custom)
+        if (Fusion == OperatorFusion.All && profile is EmissionProfile.Custom or EmissionProfile.Portable)
         {
-            (nodes, joined) = Fuse(emission, nodes, outputs);
+            emission.IsFused = true;
+            (nodes, joined) = Fuse(emission, nodes, outputs, hasBodies: profile == EmissionProfile.Portable);
         }
 
         HashSet<string> read = [.. nodes.SelectMany(GraphIndex.ReadBy), .. outputs];
@@ -287,8 +290,9 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         return live;
     }
 
+    /// <summary>Fuses nodes; of those that have function bodies, what these can express.</summary>
     private (List<NodeProto> Nodes, Dictionary<string, TensorData> Joined) Fuse(
-        EmittedLayers emission, List<NodeProto> nodes, IReadOnlyList<string> outputs)
+        EmittedLayers emission, List<NodeProto> nodes, IReadOnlyList<string> outputs, bool hasBodies)
     {
         const int FirstOpsetWithSizesOfSplit = 13;
         Dictionary<string, TensorData> generated = new(emission.Initializers);
@@ -296,8 +300,13 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         nodes = new QuantizingActivations(new FusedNodes(nodes, outputs), Constant).Apply();
         long opset = file.Envelope.OpsetImport.First(import => import.Domain.Length == 0).Version;
         bool canSplit = Math.Max(opset, emission.Emitter.Needs.Opset) >= FirstOpsetWithSizesOfSplit;
-        var products = new JoinedProducts(new FusedNodes(nodes, outputs), generated, Constant, canSplit);
+        var products = new JoinedProducts(new FusedNodes(nodes, outputs), generated, Constant, canSplit, packs: !hasBodies);
         nodes = products.Apply();
+        if (hasBodies)
+        {
+            return (FusedBodies.GiveAll(nodes), products.Initializers);
+        }
+
         var projecting = new ProjectingQuantizers(
             new FusedNodes(nodes, outputs), name => products.Initializers.GetValueOrDefault(name) ?? generated.GetValueOrDefault(name));
         nodes = projecting.Apply();

@@ -86,7 +86,7 @@ internal static class OptionTable
             "What MatMulNBits may round activations to in the profile stock: int8 (4), bfloat16 (3), float16 (2), float32 (1), the runtime's choice (0)",
             byDefault: "4"),
         new("--fuse", "Fuse", Quantizing, Choice,
-            "Fewer, larger operators in the profile custom: products of one input as one, norms and gated SiLUs that quantize their output (all)",
+            "Fewer, larger operators (custom, portable): products of one input as one, norms and activations that quantize their output (all)",
             "[for GPUs](hopper.md)", words: "none|all"),
         new("--for", "For", Quantizing, Choice,
             "Output: an ONNX file (onnx), or a folder for ONNX Runtime GenAI from another one (genai)", "[how](genai.md)", words: "onnx|genai"),

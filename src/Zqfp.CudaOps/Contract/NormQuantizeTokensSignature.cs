@@ -40,14 +40,12 @@ internal static class NormQuantizeTokensSignature
     public static void Infer(in OrtShapeInference inference)
     {
         QuantizeTokensSignature.InferCodes(inference);
-        if (inference.TryGetInput(SkipInput, out OrtElementType type, out IReadOnlyList<OrtDimension> skip))
-        {
-            inference.SetOutput(SumOutput, type, skip);
-        }
-
-        if (inference.TryGetInput(0, out _, out IReadOnlyList<OrtDimension> x) && x.Count > 0)
+        if (inference.TryGetInput(0, out OrtElementType type, out IReadOnlyList<OrtDimension> x) && x.Count > 0)
         {
             ProjectionShape.Infer(inference, FactorInput, ProjectionOutput, x.Take(x.Count - 1));
+
+            // Last: of a node without the output this fails.
+            inference.SetOutput(SumOutput, type, x);
         }
     }
 }

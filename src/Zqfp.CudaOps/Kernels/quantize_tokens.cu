@@ -123,8 +123,8 @@ DEVICE void normalize(
             Piece other = second.piece(v, column);
 #pragma unroll
             for (int i = 0; i < 8; i++) pieces[v].set(i, pieces[v].at(i) + other.at(i));
-            if (source.sum && blockIdx.y == 0) pieces[v].store((INPUT::Storage*)source.sum + first + column);
         }
+        if (source.sum && blockIdx.y == 0) pieces[v].store((INPUT::Storage*)source.sum + first + column);
 #pragma unroll
         for (int i = 0; i < 8; i++) total += SOURCE == 2 ? pieces[v].at(i) : pieces[v].at(i) * pieces[v].at(i);
     }

@@ -19,11 +19,13 @@ internal sealed record ActivationNode(
         var rotation = TokenRotation.Read(info);
         var projection = ProjectionShape.Read(
             info, GateQuantizeTokensSignature.FactorInput, QuantizeTokensSignature.ProjectionOutput, out factor);
-        bool hasUp = info.HasInput(GateQuantizeTokensSignature.UpInput);
         if (name == OperatorNames.GateQuantizeTokens)
         {
-            return new ActivationNode(TokenActivation.Silu, IsGated: true, !hasUp, rotation, projection);
+            bool isPacked = !info.HasInput(GateQuantizeTokensSignature.UpInput);
+            return new ActivationNode(TokenActivation.Silu, IsGated: true, isPacked, rotation, projection);
         }
+
+        bool hasUp = OptionalInput.IsGiven(info, GateQuantizeTokensSignature.UpInput, 1);
 
         long activation = info.GetInt64(OperatorNames.Activation, -1), packed = info.GetInt64(OperatorNames.Packed, 0);
         if (activation is < 0 or > (long)TokenActivation.Relu)

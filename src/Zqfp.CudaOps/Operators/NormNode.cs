@@ -29,13 +29,10 @@ internal sealed record NormNode(
             throw new ZqfpException("ZQFP4006", $"Attribute epsilon must not be negative; it is {epsilon}.");
         }
 
-        var node = new NormNode(
-            TokenRotation.Read(info), epsilon, centered == 1, info.HasInput(NormQuantizeTokensSignature.SkipInput),
-            info.HasInput(NormQuantizeTokensSignature.ShiftInput), info.HasOutput(NormQuantizeTokensSignature.SumOutput),
+        return new NormNode(
+            TokenRotation.Read(info), epsilon, centered == 1, OptionalInput.IsGiven(info, NormQuantizeTokensSignature.SkipInput, 0),
+            OptionalInput.IsGiven(info, NormQuantizeTokensSignature.ShiftInput, 0), info.HasOutput(NormQuantizeTokensSignature.SumOutput),
             ProjectionShape.Read(
                 info, NormQuantizeTokensSignature.FactorInput, NormQuantizeTokensSignature.ProjectionOutput, out factor));
-        return !node.HasSum || node.HasSkip
-            ? node
-            : throw new ZqfpException("ZQFP4006", "The output sum needs the input skip.");
     }
 }

@@ -102,6 +102,10 @@ internal sealed class NormQuantizeTokensOperator(ScratchPool scratch, PanelMath 
 
                     TokenValues.Write(row, Sum != 0 ? Sum : (nint)other, IsHalf, Sum != 0 ? start : 0, Columns);
                 }
+                else if (Sum != 0)
+                {
+                    TokenValues.Write(row, Sum, IsHalf, start, Columns);
+                }
 
                 TokenNorm.Apply(row, Columns, Gain, Node.HasShift ? Gain + Columns : null, Node.Epsilon, Node.IsCentered);
                 Scales[index] = TokenValues.Quantize(row, (Half*)other, IsHalf, Node.Rotation.Block, Codes + start, Columns);

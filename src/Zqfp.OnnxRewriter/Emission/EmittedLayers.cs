@@ -21,7 +21,11 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     public LayerEmitter Emitter => emitter;
 
     /// <summary>Function bodies of the nodes.</summary>
-    public IEnumerable<FunctionProto> Functions => emitter.Functions(_isRotated, _hasExperts);
+    public IEnumerable<FunctionProto> Functions =>
+        [.. emitter.Functions(_isRotated, _hasExperts), .. IsFused ? emitter.FusedFunctions(_isRotated) : []];
+
+    /// <summary>Whether the nodes are fused afterwards.</summary>
+    public bool IsFused { get; set; }
 
     /// <summary>Initializers of the replaced layers, by name, in ordinal order.</summary>
     public IEnumerable<KeyValuePair<string, TensorData>> Initializers => _initializers;

@@ -15,6 +15,10 @@ internal abstract class LayerEmitter
     /// <param name="hasExperts">Whether any of them is a product for experts.</param>
     public virtual IEnumerable<FunctionProto> Functions(bool rotated, bool hasExperts) => [];
 
+    /// <summary>Function bodies of the operators that <see cref="OperatorFusion.All"/> writes besides.</summary>
+    /// <param name="rotated">Whether any layer is rotated.</param>
+    public virtual IEnumerable<FunctionProto> FusedFunctions(bool rotated) => [];
+
     /// <summary>Initializers that all layers share.</summary>
     public virtual IEnumerable<(string Name, TensorData Data)> SharedInitializers => [];
 

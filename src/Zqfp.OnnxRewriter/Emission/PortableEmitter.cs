@@ -19,6 +19,11 @@ internal sealed class PortableEmitter() : CustomEmitter(DataType.Uint4)
     public override IEnumerable<FunctionProto> Functions(bool rotated, bool hasExperts) =>
         [.. FunctionBodies.All(rotated), .. hasExperts ? ExpertBodies.All() : []];
 
+    public override IEnumerable<FunctionProto> FusedFunctions(bool rotated) => FusedBodies.All(rotated);
+
+    public override IEnumerable<(string Name, TensorData Data)> SharedInitializers =>
+        [.. base.SharedInitializers, .. FusedBodies.Constants];
+
     public override IEnumerable<(string Name, TensorData Data)> Initializers(QuantizedLayerTensors layer)
     {
         (long rows, long columns, _) = Shape(layer);

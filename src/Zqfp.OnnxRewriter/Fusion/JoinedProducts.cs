@@ -12,8 +12,9 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="generated">Initializers of the quantized layers.</param>
 /// <param name="constant">Any initializer's content, or null.</param>
 /// <param name="canSplit">Whether the operator set has the Split that is needed.</param>
+/// <param name="packs">Whether a gate takes two products as one.</param>
 internal sealed class JoinedProducts(
-    FusedNodes nodes, IReadOnlyDictionary<string, TensorData> generated, Func<string, TensorData?> constant, bool canSplit)
+    FusedNodes nodes, IReadOnlyDictionary<string, TensorData> generated, Func<string, TensorData?> constant, bool canSplit, bool packs)
 {
     /// <summary>Initializers of the joined products.</summary>
     public Dictionary<string, TensorData> Initializers { get; } = new(StringComparer.Ordinal);
@@ -38,7 +39,7 @@ internal sealed class JoinedProducts(
                 continue;
             }
 
-            NodeProto? gate = parts.Length == 2 ? parts.Select(part => gates.GetValueOrDefault(part.Node.Output[0]))
+            NodeProto? gate = packs && parts.Length == 2 ? parts.Select(part => gates.GetValueOrDefault(part.Node.Output[0]))
                 .FirstOrDefault(found => found is not null && parts.All(part =>
                     found.Input.Contains(part.Node.Output[0]) && nodes.Reads(part.Node.Output[0]) == 1))
                 : null;

@@ -7,7 +7,7 @@ internal enum OperatorFusion
     None,
 
     /// <summary>
-    /// Products of one input become one; norms and gated SiLUs quantize what they make. For GPUs, where each kernel costs
+    /// Products of one input become one; norms and activations quantize what they make. For GPUs, where each kernel costs
     /// microseconds.
     /// </summary>
     All,

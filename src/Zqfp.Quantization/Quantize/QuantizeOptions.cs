@@ -169,7 +169,9 @@ internal sealed record QuantizeOptions
     /// </summary>
     public int AccuracyLevel { get; init; } = ModelRewriter.DefaultAccuracyLevel;
 
-    /// <summary>What is fused in the profile <see cref="EmissionProfile.Custom"/>.</summary>
+    /// <summary>
+    /// What is fused in the profiles <see cref="EmissionProfile.Custom"/> and <see cref="EmissionProfile.Portable"/>.
+    /// </summary>
     public OperatorFusion Fusion { get; init; }
 
     /// <summary>What is written. A GenAI folder is made from a GenAI folder, in one profile: custom, stock or portable.</summary>

@@ -136,6 +136,43 @@ public sealed class FusionTests : IDisposable
         Assert.Contains("SimplifiedLayerNormalization", Run(graph, ["y"], rank: 0).Types);
     }
 
+    [Theory]
+    [InlineData("SkipSimplifiedLayerNormalization", 0)]
+    [InlineData("SkipLayerNormalization", 0)]
+    [InlineData("LayerNormalization", 32)]
+    [InlineData("Div", 0)]
+    public void A_norm_has_a_body_that_plain_ONNX_Runtime_runs(string spelling, int rotation)
+    {
+        Graph graph = new Graph().Norm(spelling, "normal").Linear("normal", "y", 24, hasBias: false);
+        string[] outputs = spelling.StartsWith("Skip", StringComparison.Ordinal) ? ["y", "sum"] : ["y"];
+        (string[] types, float[][] plain, float[][] fused) =
+            Run(graph, outputs, rank: 3, rotation, profile: EmissionProfile.Portable);
+        Assert.Equal(["MatMulW4A8", "NormQuantizeTokens"], types);
+        Near(plain, fused);
+        Near(plain, Execute(Path.Combine(_folder, "all.onnx"), outputs, withOperators: false));
+    }
+
+    [Theory]
+    [InlineData("silu", true)]
+    [InlineData("silu", false)]
+    [InlineData("Gelu", true)]
+    [InlineData("Gelu", false)]
+    [InlineData("tanh", false)]
+    [InlineData("quick", true)]
+    [InlineData("Relu", false)]
+    public void An_activation_has_a_body_that_plain_ONNX_Runtime_runs(string spelling, bool isGated)
+    {
+        Graph graph = new Graph().Linear("x", "up", 40, hasBias: false).Linear("x", "gate", 40, hasBias: true)
+            .Activation(spelling, "gate", "active").Node(isGated ? "Mul" : "Add", ["active", "up"], "gated")
+            .Linear(isGated ? "gated" : "active", "y", 24, hasBias: false, columns: 40);
+        (string[] types, float[][] plain, float[][] fused) = Run(graph, ["y"], rank: 3, profile: EmissionProfile.Portable);
+        string activating = isGated && spelling == "silu" ? "GateQuantizeTokens" : "ActivateQuantizeTokens";
+        string[] split = isGated ? ["Split"] : [];
+        Assert.Equal([activating, "MatMulW4A8", "MatMulW4A8", "QuantizeTokens", .. split], types);
+        Near(plain, fused);
+        Near(plain, Execute(Path.Combine(_folder, "all.onnx"), ["y"], withOperators: false));
+    }
+
     /// <summary>Codes may be the next ones where a last bit before the rounding decides.</summary>
     private static void Near(float[][] plain, float[][] fused)
     {
@@ -147,7 +184,8 @@ public sealed class FusionTests : IDisposable
     }
 
     private (string[] Types, float[][] Plain, float[][] Fused) Run(
-        Graph graph, string[] outputs, int rank, int rotation = 0, bool isFitted = false)
+        Graph graph, string[] outputs, int rank, int rotation = 0, bool isFitted = false,
+        EmissionProfile profile = EmissionProfile.Custom)
     {
         string source = Path.Combine(_folder, "source.onnx");
         graph.Declare(outputs);
@@ -168,7 +206,7 @@ public sealed class FusionTests : IDisposable
                 }
 
                 using ModelWriter model = rewriter.Write(
-                    written[(int)fusion], EmissionProfile.Custom, [], "zqfp.content", CancellationToken.None);
+                    written[(int)fusion], profile, [], "zqfp.content", CancellationToken.None);
                 model.Commit();
             }
         }
@@ -180,10 +218,15 @@ public sealed class FusionTests : IDisposable
 
     private ModelProto Written() => ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(_folder, "all.onnx")));
 
-    private static float[][] Execute(string model, string[] outputs)
+    private static float[][] Execute(string model, string[] outputs, bool withOperators = true)
     {
         RuntimeLibrary.Start();
-        using SessionOptions options = new SessionOptions().AddZqfpOperators();
+        using var options = new SessionOptions();
+        if (withOperators)
+        {
+            options.AddZqfpOperators();
+        }
+
         using var session = new InferenceSession(model, options);
         string[] names = [.. session.InputNames];
         OrtValue[] inputs =
