@@ -62,12 +62,23 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
                 Norm(tokens, columns, kind, block, isCentered: true, processor, gpu);
                 Gate(tokens, columns, kind, block, isPacked: false, processor, gpu);
                 Gate(tokens, columns, kind, block, isPacked: true, processor, gpu);
+                foreach (TokenActivation activation in Enum.GetValues<TokenActivation>())
+                {
+                    Activation(tokens, columns, kind, block, activation, isGated: columns % 16 == 0, processor, gpu);
+                }
             }
         }
 
         foreach (Shape shape in Shapes)
         {
             Product(shape, processor, gpu);
+        }
+
+        // What other GPUs run.
+        var other = new OperatorDomain(api, [.. CudaProvider.Operators(new DeviceSession(OpenAsOther), provider: null)]);
+        foreach (Shape shape in Shapes)
+        {
+            Product(shape, processor, other, ", kernels of other GPUs");
         }
 
         foreach (string op in
@@ -79,6 +90,13 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
                 Projection(op, tokens, columns, rank, gpu);
             }
         }
+    }
+
+    private static (CudaContext Context, HopperKernels Kernels) OpenAsOther()
+    {
+        var context = new CudaContext();
+        var compiler = new KernelCompiler(new KernelCache(null), new KernelTarget("sm_90"));
+        return (context, new HopperKernels(context, compiler.Compile, allowsFusedProduct: false));
     }
 
     /// <summary>A x against float64, of the codes that came with it.</summary>
@@ -183,6 +201,24 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
             processor, gpu);
     }
 
+    private void Activation(int tokens, int columns, ElementKind kind, int block, TokenActivation activation, bool isGated,
+        OperatorDomain processor, OperatorDomain gpu)
+    {
+        int type = kind == ElementKind.Float32 ? Onnx.Float : Onnx.Float16;
+        string[] names = isGated ? ["x", "up"] : ["x"];
+        byte[] node = Onnx.Node("zqfp", OperatorNames.ActivateQuantizeTokens, names, ["q", "s"],
+            Onnx.Attribute("rotation", block), Onnx.Attribute("activation", (int)activation));
+        byte[] model = Onnx.Model(
+            [node], [.. names.Select(name => Onnx.Value(name, type, "m", columns))],
+            [Onnx.Value("q", Onnx.Float8E4M3FN, "m", columns), Onnx.Value("s", Onnx.Float, "m", 1)]);
+        (string, OrtElementType, long[], byte[])[] inputs =
+        [
+            .. names.Select((name, i) => (name, (OrtElementType)type, (long[])[tokens, columns],
+                Typed(Problem.RandomTokens(tokens, columns, seed: columns + i), kind)))
+        ];
+        Fused($"{activation}{(isGated ? " gated" : "")}", model, inputs, tokens, columns, kind, block, hasSum: false, processor, gpu);
+    }
+
     /// <summary>
     /// Sums of norms are added in another order than the processor's, and the exponential is another: a code may be the next one, rarely.
     /// </summary>
@@ -208,7 +244,7 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
     private static byte[] Typed(float[] values, ElementKind kind) =>
         kind == ElementKind.Float32 ? Bytes(values) : Bytes(Array.ConvertAll(values, value => (Half)value));
 
-    private void Product(Shape shape, OperatorDomain processor, OperatorDomain gpu)
+    private void Product(Shape shape, OperatorDomain processor, OperatorDomain gpu, string where = "")
     {
         // Groups that divide no byte are the operators' contract, not the packed layout's: content comes from the plain definition.
         PlainLayer layer = new(shape.Rows, shape.Columns, shape.Group, shape.Rank, shape.Bias, shape.Operator);
@@ -234,7 +270,7 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         byte[] first = OnDevice(model, gpu, inputs, outputs)[0];
         bool same = first.AsSpan().SequenceEqual(OnDevice(model, gpu, inputs, outputs)[0]);
         double error = Checks.RelativeError(Values(first, shape.HalfOutput), expected);
-        report($"operator {shape}", error <= (shape.HalfOutput ? 6e-4 : 3e-4) && same,
+        report($"operator {shape}{where}", error <= (shape.HalfOutput ? 6e-4 : 3e-4) && same,
             $"{error:E2} from the processor's, same bits: {same}");
     }
 

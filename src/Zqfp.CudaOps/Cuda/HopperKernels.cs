@@ -27,8 +27,10 @@ internal sealed class HopperKernels : IDisposable
     /// <summary>Creates the set of kernels.</summary>
     /// <param name="context">The device.</param>
     /// <param name="compile">Compiles a source of the folder Kernels with definitions: <see cref="KernelCompiler.Compile"/>.</param>
+    /// <param name="allowsFusedProduct">Whether the fused product is taken where the device has it.</param>
     /// <exception cref="ZqfpException">ZQFP4103: the device is older than compute capability 8.0.</exception>
-    public HopperKernels(CudaContext context, Func<string, IReadOnlyList<string>, CompiledKernel> compile)
+    public HopperKernels(
+        CudaContext context, Func<string, IReadOnlyList<string>, CompiledKernel> compile, bool allowsFusedProduct = true)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(compile);
@@ -39,12 +41,13 @@ internal sealed class HopperKernels : IDisposable
                 + "need 8.0 or later. Run the operators on the CPU, or use the profile stock.");
         }
 
+        HasFusedProduct = allowsFusedProduct && context.ComputeCapability == KernelTarget.Hopper;
         _context = context;
         _compile = compile;
     }
 
     /// <summary>Whether the device has the fused product; others multiply weights as the model stores them.</summary>
-    public bool HasFusedProduct => _context.ComputeCapability == KernelTarget.Hopper;
+    public bool HasFusedProduct { get; }
 
     /// <summary>What each compiled kernel took to get.</summary>
     public ConcurrentBag<(string Name, CompiledKernel Compiled)> Compilations { get; } = [];
