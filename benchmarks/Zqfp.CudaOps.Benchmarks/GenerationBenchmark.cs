@@ -4,15 +4,21 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Zqfp.Benchmarks;
 
-/// <summary>Times the writing of tokens with a float model and with the quantized one, by turns in one process.</summary>
+/// <summary>Times the writing of tokens with a float model and with quantized ones, by turns in one process.</summary>
 internal sealed class GenerationBenchmark(Func<SessionOptions> options)
 {
     private const int FirstToken = 1;
 
-    public void Measure(string floatModel, string quantizedModel, int tokens, double seconds)
+    /// <param name="models">Models, the float one first.</param>
+    /// <param name="tokens">Tokens to write.</param>
+    /// <param name="seconds">About how long to measure.</param>
+    public void Measure(IReadOnlyList<string> models, int tokens, double seconds)
     {
-        (string Name, string Path)[] models = [("float", floatModel), ("quantized", quantizedModel)];
-        Generator[] generators = [.. models.Select(model => new Generator(new InferenceSession(model.Path, options())))];
+        Generator[] generators =
+        [
+            .. models.Select(model =>
+                new Generator(new InferenceSession(model, options()), Path.GetDirectoryName(Path.GetFullPath(model))!)),
+        ];
         List<double>[] rates = [.. models.Select(_ => new List<double>())];
         long end = Stopwatch.GetTimestamp() + (long)(seconds * Stopwatch.Frequency);
         for (int round = 0; round < 6 || Stopwatch.GetTimestamp() < end; round++)
@@ -32,12 +38,12 @@ internal sealed class GenerationBenchmark(Func<SessionOptions> options)
         Console.WriteLine($"{tokens} tokens, {cache}, {rates[0].Count} rounds");
         Console.WriteLine("| model | tokens/s | best tokens/s | times float |");
         Console.WriteLine("|:--|--:|--:|--:|");
-        for (int i = 0; i < models.Length; i++)
+        for (int i = 0; i < models.Count; i++)
         {
             double ratio = Statistics.Speedup(rates[i], rates[0]); // Rates, not times: the other way round.
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {models[i].Name} | {Statistics.Median(rates[i]):0.0} | {rates[i].Max():0.0} | {ratio:0.00} |"));
+                $"| {models[i]} | {Statistics.Median(rates[i]):0.0} | {rates[i].Max():0.0} | {ratio:0.00} |"));
             generators[i].Dispose();
         }
     }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Zqfp.Tests;
@@ -8,7 +9,9 @@ namespace Zqfp.Benchmarks;
 /// Writes tokens with a language model, always the likeliest. A model with a key-value cache reads each token once; one without
 /// reads all of them again for each.
 /// </summary>
-internal sealed class Generator(InferenceSession session) : IDisposable
+/// <param name="session">The model.</param>
+/// <param name="folder">Where its <c>genai_config.json</c> is, which says the cache's shape where the model does not.</param>
+internal sealed class Generator(InferenceSession session, string folder) : IDisposable
 {
     private const string Past = "past_key_values.", Present = "present.";
 
@@ -56,9 +59,18 @@ internal sealed class Generator(InferenceSession session) : IDisposable
         return OrtValue.CreateTensorValueFromMemory<long>(values, [1, values.Length]);
     }
 
-    private static OrtValue EmptyCache(NodeMetadata cache) =>
-        OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, cache.ElementDataType,
-            [1, cache.Dimensions[1], 0, cache.Dimensions[3]]);
+    private OrtValue EmptyCache(NodeMetadata cache)
+    {
+        (long heads, long size) = (cache.Dimensions[1], cache.Dimensions[3]);
+        if (heads < 0 || size < 0)
+        {
+            using var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "genai_config.json")));
+            JsonElement decoder = config.RootElement.GetProperty("model").GetProperty("decoder");
+            (heads, size) = (decoder.GetProperty("num_key_value_heads").GetInt64(), decoder.GetProperty("head_size").GetInt64());
+        }
+
+        return OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, cache.ElementDataType, [1, heads, 0, size]);
+    }
 
     private static int Likeliest(OrtValue logits)
     {

@@ -6,7 +6,7 @@ using Zqfp.Evaluation;
 
 // Usage: [products | load | generate | prompt | int4 | evaluate | host] [--threads T] [--seconds S] [--only NAME,..]
 //        [--library zqfp_ops.so] [--layers-megabytes MB] [M,N,K ...]      for products and load
-//        [--tokens N] FLOAT.onnx QUANTIZED.onnx   for generate
+//        [--tokens N] FLOAT.onnx MODEL.onnx ...    for generate
 //        MODEL.onnx ...                           for prompt: the first ones to compare with
 //        STOCK.onnx                               for int4
 //        --text FILE --tokenizer FILE FLOAT.onnx  for evaluate
@@ -104,7 +104,7 @@ switch (mode)
         }
         break;
     case "generate":
-        new GenerationBenchmark(Options).Measure(models[0], models[1], tokens, seconds);
+        new GenerationBenchmark(Options).Measure(models, tokens, seconds);
         break;
     case "prompt":
         new PromptBenchmark(Options).Measure(models, seconds);

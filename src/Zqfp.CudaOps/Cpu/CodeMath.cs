@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Zqfp.CudaOps;
@@ -13,6 +14,7 @@ internal abstract unsafe class CodeMath
     public static IReadOnlyList<CodeMath> All { get; } =
     [
         new PortableCodeMath(),
+        .. Dp.IsSupported && AdvSimd.Arm64.IsSupported ? [new AdvSimdCodeMath()] : (CodeMath[])[],
         .. Avx2.IsSupported ? [new Avx2CodeMath()] : (CodeMath[])[],
         .. AvxVnni.IsSupported ? [new AvxVnniCodeMath()] : (CodeMath[])[],
         .. Avx512BW.IsSupported && Vector512.IsHardwareAccelerated ? [new Avx512CodeMath(null)] : (CodeMath[])[],

@@ -13,6 +13,7 @@ internal static class CpuFeatures
         .. Fma.IsSupported ? ["FMA"] : (string[])[],
         .. Avx512F.IsSupported ? ["AVX-512"] : (string[])[],
         .. AdvSimd.IsSupported ? ["AdvSimd"] : (string[])[],
+        .. Dp.IsSupported ? ["DotProd"] : (string[])[],
     ];
 
     /// <summary>
@@ -33,6 +34,7 @@ internal static class CpuFeatures
         Avx512CodeMath => "AVX-512",
         AvxVnniCodeMath => "AVX-VNNI",
         Avx2CodeMath => "AVX2",
+        AdvSimdCodeMath => "AdvSimd with DotProd",
         _ => "portable",
     };
 }
