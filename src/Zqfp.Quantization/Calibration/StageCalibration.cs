@@ -13,6 +13,8 @@ internal sealed class StageCalibration : IDisposable
 {
     /// <summary>Experts by whose weights a rotation is chosen for all of them.</summary>
     private const int MostTried = 8;
+    private const string QuantizedSide = "quantized";
+    private const string FloatSide = "float";
 
     private readonly TargetPlan _plan;
     private readonly IReadOnlyList<TokenBatch> _batches;
@@ -35,6 +37,12 @@ internal sealed class StageCalibration : IDisposable
         _float = plan.Float is null ? null : runner(false);
     }
 
+    /// <summary>Where other processes run other windows; null where this one runs all.</summary>
+    public ShardExchange? Exchange { get; init; }
+
+    /// <summary>Makes a value of all batches.</summary>
+    public Func<BatchValues>? Create { get; init; }
+
     /// <summary>What the next stages read, where nothing is carried beside the one run.</summary>
     public SliceRunner Only => _float is null ? _quantized : throw new InvalidOperationException("There are two runs.");
 
@@ -44,13 +52,19 @@ internal sealed class StageCalibration : IDisposable
     /// <param name="weights">Reads a layer's weight [N, K].</param>
     /// <param name="isMeasured">Whether its layers are still to be quantized.</param>
     /// <param name="knownRotation">The rotation of the stage's input where it is decided already; null to choose it.</param>
+    /// <param name="isLeft">Whether other processes are still to quantize layers of it.</param>
     /// <returns>What its layers read, to be disposed before the next stage runs; null where that is not measured.</returns>
     public StageInputs? Run(int index, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, bool isMeasured,
-        int? knownRotation)
+        int? knownRotation, bool isLeft = false)
     {
         CalibrationStage stage = _plan.Stages[index];
-        StageValues read = _quantized.Run(stage, isMeasured);
-        StageValues? exact = _float?.Run(_plan.Float![index], isMeasured);
+        StageValues read = _quantized.Run(stage, isMeasured || isLeft);
+        StageValues? exact = _float?.Run(_plan.Float![index], isMeasured || isLeft);
+        if (Exchange is not null)
+        {
+            (read, exact) = Share(index, read, exact, isMeasured, isLeft);
+        }
+
         try
         {
             if (isMeasured && stage.Layers.Any(layer => layer.IsExpert))
@@ -77,6 +91,43 @@ internal sealed class StageCalibration : IDisposable
             exact?.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Removes what was left for other processes of a stage that is finished.</summary>
+    public void RemoveLeft(int index)
+    {
+        CalibrationStage stage = _plan.Stages[index];
+        Exchange!.Remove(stage, QuantizedSide, stage.Observes);
+        if (_plan.Float is { } floats)
+        {
+            Exchange.Remove(stage, FloatSide, floats[index].Observes);
+        }
+    }
+
+    /// <summary>Leaves what was run here, and takes what was run by all where layers are quantized here.</summary>
+    private (StageValues Read, StageValues? Exact) Share(int index, StageValues read, StageValues? exact, bool isMeasured, bool isLeft)
+    {
+        CalibrationStage stage = _plan.Stages[index];
+        if (!isMeasured && !isLeft)
+        {
+            return (read, exact);
+        }
+
+        using (read)
+        using (exact)
+        {
+            Exchange!.Leave(stage, QuantizedSide, read);
+            if (exact is not null)
+            {
+                Exchange.Leave(stage, FloatSide, exact);
+            }
+        }
+
+        StageValues nothing = new(new Dictionary<string, BatchValues>(), []);
+        return !isMeasured
+            ? (nothing, null)
+            : (Exchange.Gather(stage, QuantizedSide, stage.Observes, Create!),
+                _plan.Float is null ? null : Exchange.Gather(stage, FloatSide, _plan.Float[index].Observes, Create!));
     }
 
     private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,

@@ -10,6 +10,9 @@ namespace Zqfp.Quantization;
 /// <param name="leaving">Those of them that nothing reads later: they end with this.</param>
 internal sealed class StageValues(IReadOnlyDictionary<string, BatchValues> values, IReadOnlyList<BatchValues> leaving) : IDisposable
 {
+    /// <summary>All of them by name.</summary>
+    public IReadOnlyDictionary<string, BatchValues> All => values;
+
     /// <summary>How many numbers <paramref name="name"/> has in one batch.</summary>
     public int Length(string name, int batch) => checked((int)values[name].Length(batch));
 

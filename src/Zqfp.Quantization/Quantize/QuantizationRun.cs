@@ -137,8 +137,7 @@ internal sealed class QuantizationRun
         TokenWindowSet windows = _clock.Measure("tokenize", LoadWindows);
         if (windows.Windows.Count > 0 && _options.CalibrateOn == CalibrationSource.Quantized)
         {
-            throw new ZqfpException("ZQFP0040",
-                "Layers that are calibrated on quantized ones depend on those of other shards. Use --calibrate-on float with --shard.");
+            return ExecuteTogether(shard, locks, plan, windows);
         }
 
         IReadOnlyList<ShardPart> parts = ShardPlan.Of(
@@ -158,19 +157,88 @@ internal sealed class QuantizationRun
             plan.Stages.ToList().ForEach(stage => Make(stage, part, input: null, store));
         }
 
-        _observer.Report(new JobProgress("Quantizing", own.Length, own.Length, "layers"));
+        return Report(shard, [.. own.Select(layer => layer.Layer.Name)], kept, windows);
+    }
+
+    private ShardReport Report(Shard shard, List<string> layers, int kept, TokenWindowSet windows)
+    {
+        _observer.Report(new JobProgress("Quantizing", layers.Count, layers.Count, "layers"));
         return new ShardReport
         {
             Model = _options.ModelPath,
             Shard = shard.ToString(),
             WorkFolder = _options.WorkFolder!,
             Recipe = Recipe.Describe(_options),
-            Layers = [.. own.Select(layer => layer.Layer.Name)],
+            Layers = layers,
             Kept = kept,
             CalibrationWindows = windows.Windows.Count,
             Seconds = _clock.Seconds,
             Warnings = _warnings,
         };
+    }
+
+    /// <summary>Where a layer depends on those before it, shards go from stage to stage together.</summary>
+    private ShardReport ExecuteTogether(Shard shard, ShardLocks locks, TargetPlan plan, TokenWindowSet windows)
+    {
+        _vocabulary.Embeddings().ToList().ForEach(_rewriter.Replace);
+        using LayerStore store = OpenStore(plan.Stages, windows, _ => true);
+        IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(windows.Windows, _model.Facts.FixedBatch);
+        var exchange = new ShardExchange(shard, batches.Count, _options.WorkFolder!, layer => _layers[layer.Name].Key, locks.IsUnderWay,
+            _options.Patience, _cancellation);
+        List<string> own = [];
+        int kept = 0;
+        if (exchange.Own.Count == 0)
+        {
+            return Report(shard, own, kept, windows);
+        }
+
+        MemoryUse use = Divide(plan, windows, null);
+        ScratchPlace? scratch = use.SpillsBoundaries ? new ScratchPlace(WorkFolderLocks.PathOf(_options.WorkFolder!, shard)) : null;
+        var feeds = new TokenFeeds(_model.Facts);
+        var workers = Workers.Of(_options.Threads, _cancellation);
+        using var calibration = new StageCalibration(
+            plan,
+            isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph),
+                [.. exchange.Own.Select(i => batches[i])], feeds, workers, use.TokensAtOnce, scratch),
+            batches,
+            workers)
+        {
+            Exchange = exchange,
+            Create = () => new BatchValues(batches.Count, scratch),
+        };
+        for (int i = 0; i < plan.Stages.Count; i++)
+        {
+            CalibrationStage stage = plan.Stages[i];
+            bool isFinished = stage.Layers.All(layer => IsThere(layer, store));
+            LayerWork[] mine = [.. stage.Layers.Where(layer => exchange.Quantizes(stage, i, layer)).Select(layer => _layers[layer.Name])];
+            own.AddRange(mine.Select(layer => layer.Layer.Name));
+            kept += mine.Count(layer => layer.IsKept);
+            int index = i;
+            using (StageInputs? input = _clock.Measure("calibrate", () => calibration.Run(
+                index, OptionsOf, layer => WeightReader.Read(_file, layer), mine.Any(layer => !layer.IsKept), RotationOf(stage.Input),
+                isLeft: !isFinished)))
+            {
+                Make(mine, layer => _layers.IndexOf(layer.Layer.Name), _layers.Count, input, store);
+            }
+
+            _clock.Measure("wait", () =>
+            {
+                exchange.Finish(stage, index, layer => IsThere(layer, store));
+                return true;
+            });
+            calibration.RemoveLeft(i);
+            Finish(stage, input: null, store);
+        }
+
+        return Report(shard, own, kept, windows);
+    }
+
+    /// <summary>Whether a layer is made, by this process or by now by another.</summary>
+    private bool IsThere(LinearLayer layer, LayerStore store)
+    {
+        LayerWork work = _layers[layer.Name];
+        work.Result ??= work.IsOwner ? store.Read(work.Key, layer) : null;
+        return work.IsKept;
     }
 
     /// <summary>Opens the store of finished layers and gets those of them that are wanted and there.</summary>

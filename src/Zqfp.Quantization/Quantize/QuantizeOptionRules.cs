@@ -174,8 +174,8 @@ internal static class QuantizeOptionRules
             { Budget: not null } => "a budget is kept over all layers at once, and shards do not know of each other",
             { WorkFolder: null } when options.Shard is not null || options.MergesOnly =>
                 "shards leave their layers in the folder of --work, which all of them share",
-            { CalibrateOn: CalibrationSource.Quantized } when NeedsCalibration(options) =>
-                "layers that are calibrated on quantized ones depend on those of other shards; use --calibrate-on float",
+            { CalibrateOn: CalibrationSource.Quantized, Shards: not null, Shard: null, MergesOnly: false } when NeedsCalibration(options) =>
+                "what each shard needs is told for --calibrate-on float; otherwise shards go from stage to stage together",
             _ => null,
         };
         if (why is not null)

@@ -191,6 +191,9 @@ internal sealed record QuantizeOptions
     /// <summary>The share of the layers that this process quantizes, without writing a model; null for all of it.</summary>
     public Shard? Shard { get; init; }
 
+    /// <summary>How long a shard waits for others that are not running, where it needs what they make.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>Whether the model is written from layers that shards left, and none is quantized.</summary>
     public bool MergesOnly { get; init; }
 

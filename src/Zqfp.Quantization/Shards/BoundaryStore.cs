@@ -52,22 +52,21 @@ internal sealed class BoundaryStore(string folder, string identity)
         return true;
     }
 
-    /// <summary>Leaves the values of a runner that are not there yet.</summary>
-    /// <inheritdoc cref="TryContinue"/>
+    /// <summary>Leaves a value of some batches where it is not there yet.</summary>
+    /// <param name="name">The value's name.</param>
+    /// <param name="value">The value of these batches.</param>
+    /// <param name="batches">Which batches they are.</param>
     /// <exception cref="ZqfpException">ZQFP0007: the folder cannot be written.</exception>
-    public void Keep(IReadOnlyList<string> values, SliceRunner runner, IReadOnlyList<int> batches)
+    public void Keep(string name, BatchValues value, IReadOnlyList<int> batches)
     {
         try
         {
-            foreach (string value in values)
+            for (int i = 0; i < batches.Count; i++)
             {
-                for (int i = 0; i < batches.Count; i++)
+                if (!File.Exists(PathOf(name, batches[i])))
                 {
-                    if (!File.Exists(PathOf(value, batches[i])))
-                    {
-                        using BatchValues.Loan loan = runner.Kept[value].Open(i);
-                        Write(value, batches[i], loan.Value);
-                    }
+                    using BatchValues.Loan loan = value.Open(i);
+                    Write(name, batches[i], loan.Value);
                 }
             }
         }
@@ -75,6 +74,26 @@ internal sealed class BoundaryStore(string folder, string identity)
         {
             throw new ZqfpException("ZQFP0007",
                 $"The folder of finished layers cannot be written: {NewFile.Explain(e)} Choose another --work folder.", folder, e);
+        }
+    }
+
+    /// <summary>Reads a value of some batches, all of which are there.</summary>
+    /// <exception cref="ZqfpException">ZQFP0007: one of them does not fit.</exception>
+    public void Fill(string name, BatchValues value, IReadOnlyList<int> batches)
+    {
+        for (int i = 0; i < batches.Count; i++)
+        {
+            value.Set(i, Read(name, batches[i]) ?? throw new ZqfpException("ZQFP0007",
+                $"'{PathOf(name, batches[i])}' was damaged in the work folder, and is removed. Start the shards again.", folder));
+        }
+    }
+
+    /// <summary>Removes values of some batches.</summary>
+    public void Remove(IReadOnlyList<string> names, IReadOnlyList<int> batches)
+    {
+        foreach (string name in names)
+        {
+            batches.ToList().ForEach(batch => Leftovers.TryDelete(PathOf(name, batch)));
         }
     }
 

@@ -79,7 +79,10 @@ internal sealed class ShardForward(
             runs.Run(stages[next], isObserved: false).Dispose();
             if (ahead.Contains(next + 1))
             {
-                store.Keep(Crossing(next + 1), runs, some);
+                foreach (string value in Crossing(next + 1))
+                {
+                    store.Keep(value, runs.Kept[value], some);
+                }
             }
         }
     }

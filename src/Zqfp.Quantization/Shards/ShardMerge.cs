@@ -30,7 +30,9 @@ internal static class ShardMerge
         string more = missing.Length > Named
             ? string.Create(CultureInfo.InvariantCulture, $" and {missing.Length - Named} more")
             : "";
-        string shards = options.Shards is { } count
+        bool isTogether = options.CalibrateOn == CalibrationSource.Quantized && windows.Windows.Count > 0;
+        string shards = isTogether ? "Run all shards again"
+            : options.Shards is { } count
             ? $"Run {Shards(ShardPlan.Of(model.Graph, stages, (long)windows.Windows.Count * options.Window, count), missing)} again"
             : "Run their shards again; with --shards N this says which";
         throw new ZqfpException("ZQFP0041", string.Create(CultureInfo.InvariantCulture,

@@ -58,6 +58,12 @@ internal static class PlanWriter
     private static string Describe(Requirement requirement) =>
         $"about {Sizes.Readable(requirement.Needed)}{(requirement.Available is { } available ? $" of {Sizes.Readable(available)}" : "")}";
 
-    private static string Clock(double seconds) =>
-        TimeSpan.FromSeconds(Math.Ceiling(seconds)).ToString(seconds < 3600 ? @"m\:ss" : @"h\:mm\:ss", CultureInfo.InvariantCulture);
+    /// <summary>Hours are not broken into days: plans of large models take several.</summary>
+    internal static string Clock(double seconds)
+    {
+        var time = TimeSpan.FromSeconds(Math.Ceiling(seconds));
+        return time.TotalHours < 1
+            ? time.ToString(@"m\:ss", CultureInfo.InvariantCulture)
+            : string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours}:{time:mm\\:ss}");
+    }
 }

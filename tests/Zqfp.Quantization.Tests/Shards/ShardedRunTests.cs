@@ -42,6 +42,58 @@ public sealed class ShardedRunTests : IDisposable
         Assert.Equal(expected, Merged());
     }
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Shards_that_go_from_stage_to_stage_together_give_the_bytes_of_one_run(int count)
+    {
+        QuantizeOptions options = Options with { CalibrateOn = CalibrationSource.Quantized, Patience = TimeSpan.FromMinutes(1) };
+        QuantizeJob.Run(options with { WorkFolder = null }, new SilentObserver(), CancellationToken.None);
+        byte[] expected = TakeOutput();
+        ShardReport[] reports = await Task.WhenAll(Enumerable.Range(0, count).Select(index => Task.Run(() => QuantizeJob.RunShard(
+            options with { Shard = new Shard(index, count) }, new Shard(index, count), new SilentObserver(), CancellationToken.None))));
+        Assert.Equal(28, reports.SelectMany(report => report.Layers).Distinct().Count());
+        Assert.Equal(2, reports.Count(report => report.Layers.Count > 0)); // There are two batches.
+        Assert.All(Directory.GetFiles(Work), file => Assert.EndsWith(".layer", file, StringComparison.Ordinal));
+        QuantizeJob.Run(options with { MergesOnly = true }, new SilentObserver(), CancellationToken.None);
+        Assert.Equal(expected, TakeOutput());
+    }
+
+    [Fact]
+    public async Task A_shard_that_is_killed_and_started_again_catches_up_with_the_others()
+    {
+        QuantizeOptions options = Options with { CalibrateOn = CalibrationSource.Quantized };
+        QuantizeJob.Run(options with { WorkFolder = null }, new SilentObserver(), CancellationToken.None);
+        byte[] expected = TakeOutput();
+        using var stop = new CancellationTokenSource();
+        ShardReport Together(int index, CancellationToken cancellation) => QuantizeJob.RunShard(
+            options with { Shard = new Shard(index, 2) }, new Shard(index, 2), new SilentObserver(), cancellation);
+        Task<ShardReport> other = Task.Run(() => Together(1, CancellationToken.None));
+        Task<ShardReport> stopped = Task.Run(() => Together(0, stop.Token));
+        while (!Directory.Exists(Work) || Directory.GetFiles(Work, "*.layer").Length < 6)
+        {
+            await Task.Delay(20);
+        }
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => stopped);
+        ShardReport again = Together(0, CancellationToken.None);
+        Assert.InRange(again.Kept, 1, again.Layers.Count - 1);
+        await other;
+        QuantizeJob.Run(options with { MergesOnly = true }, new SilentObserver(), CancellationToken.None);
+        Assert.Equal(expected, TakeOutput());
+    }
+
+    [Fact]
+    public void A_shard_whose_others_do_not_start_ends_with_ZQFP4010()
+    {
+        QuantizeOptions options = Options with { CalibrateOn = CalibrationSource.Quantized, Patience = TimeSpan.Zero };
+        ZqfpException error = Assert.Throws<ZqfpException>(() => QuantizeJob.RunShard(
+            options with { Shard = new Shard(0, 2) }, new Shard(0, 2), new SilentObserver(), CancellationToken.None));
+        Assert.Equal("ZQFP4010", error.Code);
+        Assert.Contains("shard 2/2", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_shard_that_starts_later_begins_where_another_has_passed_and_makes_the_same_layers()
     {
@@ -108,7 +160,7 @@ public sealed class ShardedRunTests : IDisposable
         Refused(Options with { WorkFolder = null, Shard = new Shard(0, 2) });
         Refused(Options with { WorkFolder = null, MergesOnly = true });
         Refused(Options with { MergesOnly = true, Shard = new Shard(0, 2) });
-        Refused(Options with { CalibrateOn = CalibrationSource.Quantized, Shard = new Shard(0, 2) });
+        Refused(Options with { CalibrateOn = CalibrationSource.Quantized, Shards = 2 });
         Refused(Options with { Budget = new Budget { Bits = 5 }, Shard = new Shard(0, 2) });
 
         static void Refused(QuantizeOptions options) =>
