@@ -9,7 +9,7 @@ namespace Zqfp;
 /// </summary>
 internal static class OptionTable
 {
-    private const string Formats = "fp4|fp8|int4|int8|e3m0|e5m2";
+    private const string Formats = "fp4|fp8|mxfp4|mxfp8|fp8-block|int4|int8|e3m0|e5m2";
 
     /// <summary>Every option, in the order of help and reference.</summary>
     public static IReadOnlyList<ToolOption> All { get; } =
@@ -41,14 +41,15 @@ internal static class OptionTable
 
         // How weights and activations are quantized.
         new("--weights", "Weights", Quantizing, Choice, "Format of the weights",
-            "only `fp4` and `fp8` have operators, the others need `--profile simulated`", words: Formats),
+            "`mxfp4` and `mxfp8` have a scale of type UE8M0 for 32 inputs, `fp8-block` for 128 x 128 weights, whatever `--group-size` and " +
+            "`--constraint` say; `int4`, `int8`, `e3m0` and `e5m2` need `--profile simulated`", words: Formats),
         new("--activations", "Activations", Quantizing, Choice, "Format of the activations, scaled for each token",
             "`int8` and `e5m2` need `--profile simulated`", words: "fp8|int8|none|e5m2"),
         new("--method", "Method", Quantizing, Choice, "How the weights' codes are chosen", "GPTQ, or plain rounding to nearest", words: "gptq|rtn"),
         new("--group-size", "GroupSize", Quantizing, Whole, "Inputs that share a scale; 0 for a whole row, -1 for the whole layer",
             byDefault: "256", minimum: -1),
-        new("--constraint", "Constraint", Quantizing, Choice, "Scales that are powers of two: each scale (m1), or the ratios of the scales in a row (m2)",
-            words: "m2|m1|none"),
+        new("--constraint", "Constraint", Quantizing, Choice, "Scales that are powers of two: each scale (m1; ue8m0 stores it as 8 bits), or the ratios of the scales in a row (m2)",
+            words: "m2|m1|none|ue8m0"),
         new("--rounding", "Rounding", Quantizing, Choice, "How the constraint rounds", "`ceil` is the paper's, and clips", words: "nearest|floor|ceil"),
         new("--scale-storage", "ScaleStorage", Quantizing, Choice, "Type that scales are rounded to before any weight is quantized",
             "the model always stores them as float32; `float16` is for runtimes that store them as float16", words: "float32|float16"),
@@ -101,7 +102,7 @@ internal static class OptionTable
         new("--exclude", "ExcludeLayers", Quantizing, List, "Layers that stay float; may be repeated"),
         new("--min-size", "MinLayerSize", Quantizing, Whole, "Layers with fewer weights stay float", byDefault: "0"),
         new("--override", "LayerOverrides", Quantizing, Overrides,
-            "Options of some layers: format (fp4, fp8, int4, int8, e3m0, e5m2, or float for unquantized), group-size, rank; " +
+            "Options of some layers: format (fp4, fp8, mxfp4, mxfp8, fp8-block, int4, int8, e3m0, e5m2, or float for unquantized), group-size, rank; " +
             "may be repeated", words: Formats),
 
         // How texts are read and cut into windows.

@@ -9,6 +9,12 @@ internal sealed record QuantizationOptions
     /// <summary>Value of <see cref="GroupSize"/>: one scale for the whole tensor.</summary>
     public const int WholeTensor = -1;
 
+    /// <summary>Columns that share a scale in the formats of MX.</summary>
+    public const int MxGroup = 32;
+
+    /// <summary>Rows and columns that share a scale in DeepSeek's FP8.</summary>
+    public const int SquareBlock = 128;
+
     /// <summary>Format of the weights.</summary>
     public NumberFormat Format { get; init; } = NumberFormat.E2M1;
 
@@ -17,13 +23,16 @@ internal sealed record QuantizationOptions
     /// </summary>
     public int GroupSize { get; init; } = 256;
 
+    /// <summary>Rows that share their scales, with <see cref="ScaleConstraint.Ue8M0"/> alone; the last ones may be fewer.</summary>
+    public int GroupRows { get; init; } = 1;
+
     /// <summary>What the scales may be.</summary>
     public ScaleConstraint Constraint { get; init; } = ScaleConstraint.M2;
 
     /// <summary>How the constraint rounds; without effect when there is none.</summary>
     public PowerRounding Rounding { get; init; } = PowerRounding.Nearest;
 
-    /// <summary>Largest exponent k of <see cref="ScaleConstraint.M2"/>, 0..126; at 14 FP4 times 2^-k still fits E4M3 exactly.</summary>
+    /// <summary>Largest exponent k of <see cref="ScaleConstraint.M2"/> and Ue8M0, 0..126; at 14 FP4 times 2^-k still fits E4M3 exactly.</summary>
     public int MaxExponent { get; init; } = 14;
 
     /// <summary>Type of the stored scales.</summary>
@@ -85,6 +94,8 @@ internal sealed record QuantizationOptions
     internal void Validate(bool hasHessian)
     {
         Require(GroupSize >= WholeTensor, nameof(GroupSize), GroupSize, "a number of columns, 0 (whole row) or -1 (whole tensor)");
+        Require(GroupRows == 1 || (GroupRows > 1 && Constraint == ScaleConstraint.Ue8M0), nameof(GroupRows), GroupRows,
+            "1, or more with the constraint Ue8M0");
         Require(MaxExponent is >= 0 and <= 126, nameof(MaxExponent), MaxExponent, "0..126");
         Require(Damping is >= 0 and <= 1, nameof(Damping), Damping, "0..1");
         Require(BlockSize is >= 32 and <= 512 && BlockSize % 32 == 0, nameof(BlockSize), BlockSize, "a multiple of 32 in 32..512");

@@ -49,13 +49,14 @@ internal sealed class ScaleCalculator
 
     private bool OneForTensor => _options.GroupSize == QuantizationOptions.WholeTensor;
 
-    // A unit is the rows whose scales depend on each other: one row, or the whole tensor.
+    // A unit is the rows whose scales depend on each other: one row, those of a block, or the whole tensor.
     private void Run(CancellationToken cancellation)
     {
-        int rowsPerUnit = OneForTensor ? _weights.Rows : 1;
-        int units = OneForTensor ? 1 : _weights.Rows;
+        int rowsPerUnit = OneForTensor ? _weights.Rows : _options.GroupRows;
+        int units = OneForTensor ? 1 : (_weights.Rows + rowsPerUnit - 1) / rowsPerUnit;
         new Workers(_options.Threads, cancellation).For(
-            units, () => new AlignedBuffer(_weights.Columns), (unit, row) => ComputeUnit(unit * rowsPerUnit, rowsPerUnit, row));
+            units, () => new AlignedBuffer(_weights.Columns),
+            (unit, row) => ComputeUnit(unit * rowsPerUnit, Math.Min(rowsPerUnit, _weights.Rows - (unit * rowsPerUnit)), row));
     }
 
     private void ComputeUnit(int firstRow, int rows, AlignedBuffer values)
@@ -68,7 +69,11 @@ internal sealed class ScaleCalculator
             Array.Fill(free, free.Max());
         }
 
-        if (_options.Constraint == ScaleConstraint.M2)
+        if (_options.Constraint == ScaleConstraint.Ue8M0)
+        {
+            Powers(firstRow, rows, values, free);
+        }
+        else if (_options.Constraint == ScaleConstraint.M2)
         {
             Anchored(firstRow, rows, values, free);
         }
@@ -138,8 +143,49 @@ internal sealed class ScaleCalculator
             anchor = SearchAnchor(firstRow, rows, values, free, exponents);
         }
 
-        _table.RowScales.AsSpan(firstRow, rows).Fill(anchor);
+        Keep(firstRow, rows, anchor, exponents);
+    }
+
+    /// <summary>A power of two for each group of columns, the same for all rows; the row's number is the largest of them.</summary>
+    private void Powers(int firstRow, int rows, AlignedBuffer values, float[] free)
+    {
+        float[]?[] candidates = new float[]?[_table.Groups];
+        for (int group = 0; group < candidates.Length; group++)
+        {
+            float largest = Enumerable.Range(0, rows).Max(row => free[(row * candidates.Length) + group]);
+            candidates[group] = largest == 0 ? null : ScaleSearcher.PowerCandidates(largest, _options.Rounding);
+        }
+
+        double[][] costs = Array.ConvertAll(candidates, tried => new double[tried?.Length ?? 0]);
+        if (_searcher is not null)
+        {
+            ForGroups(firstRow, rows, values, (index, start, length) =>
+            {
+                int group = index % candidates.Length;
+                if (candidates[group] is { } tried)
+                {
+                    _searcher.AddCosts(values.Slice(start, length), start, tried, costs[group]);
+                }
+            });
+        }
+
+        float[] chosen = [.. candidates.Select((tried, group) =>
+            tried is null ? 0 : _searcher?.Best(tried, costs[group]) ?? Store(tried[0]))];
+        float anchor = chosen.Max() is > 0 and var top ? top : 1;
+        int[] exponents = new int[free.Length];
         for (int i = 0; i < free.Length; i++)
+        {
+            float scale = chosen[i % chosen.Length];
+            exponents[i] = scale == 0 ? 0 : RoundLog2(anchor, scale, PowerRounding.Nearest);
+        }
+
+        Keep(firstRow, rows, anchor, exponents);
+    }
+
+    private void Keep(int firstRow, int rows, float anchor, int[] exponents)
+    {
+        _table.RowScales.AsSpan(firstRow, rows).Fill(anchor);
+        for (int i = 0; i < exponents.Length; i++)
         {
             if (exponents[i] > _options.MaxExponent)
             {

@@ -11,6 +11,12 @@ internal enum ScaleConstraint
 
     /// <summary>Each scale is a row's largest scale times 2^-k with an integer k >= 0.</summary>
     M2,
+
+    /// <summary>
+    /// Each scale is a power of two, kept as <see cref="M2"/> keeps its: what UE8M0 (an exponent of 8 bits without sign or mantissa) holds
+    /// in the formats of MX and DeepSeek.
+    /// </summary>
+    Ue8M0,
 }
 
 /// <summary>How the logarithm of a scale (M1) or of a scale ratio (M2) becomes an integer.</summary>

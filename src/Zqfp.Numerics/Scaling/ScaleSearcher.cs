@@ -33,10 +33,10 @@ internal sealed class ScaleSearcher(NumberFormat format, float[]? columnWeights,
         return [.. candidates];
     }
 
-    /// <summary>Powers of two to try with M1; the one that <paramref name="rounding"/> asks for first.</summary>
+    /// <summary>Normal powers of two to try with M1 and UE8M0; the one that <paramref name="rounding"/> asks for first.</summary>
     public static float[] PowerCandidates(float scale, PowerRounding rounding)
     {
-        int exponent = ScaleCalculator.RoundLog2(scale, 1, rounding);
+        int exponent = Math.Clamp(ScaleCalculator.RoundLog2(scale, 1, rounding), -125, 126);
         return [MathF.ScaleB(1, exponent), MathF.ScaleB(1, exponent - 1), MathF.ScaleB(1, exponent + 1)];
     }
 

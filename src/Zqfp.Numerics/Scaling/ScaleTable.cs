@@ -35,7 +35,7 @@ internal sealed record ScaleTable(int GroupSize, int Groups, float[] Effective, 
     {
         int groupSize = options.GroupSize <= 0 ? columns : Math.Min(options.GroupSize, columns);
         int groups = (columns + groupSize - 1) / groupSize;
-        bool anchored = options.Constraint == ScaleConstraint.M2;
+        bool anchored = options.Constraint is ScaleConstraint.M2 or ScaleConstraint.Ue8M0;
         return new ScaleTable(
             groupSize,
             groups,

@@ -89,7 +89,15 @@ internal sealed class ExpertTensors
             for (int done = 0; done < count; expert++, start = 0)
             {
                 int some = (int)Math.Min(count - done, length - start);
-                part(_experts[expert]).Span.Slice((int)start, some).CopyTo(bytes.AsSpan(done));
+                ReadOnlyMemory<byte> piece = part(_experts[expert]).Slice((int)start, some);
+                Span<byte> target = bytes.AsSpan(done, some);
+
+                // Past the mapping, whose pages would count as memory of this process beside the copy.
+                if (!MappedFile.TryRead(piece, target))
+                {
+                    piece.Span.CopyTo(target);
+                }
+
                 done += some;
             }
 

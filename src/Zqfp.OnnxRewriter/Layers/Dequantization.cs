@@ -13,7 +13,8 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="Block">Elements along the axis that share a scale; 0: a scale for each, the same for all outer and inner positions.</param>
 /// <param name="Type">Element type of the numbers.</param>
 internal sealed record Dequantization(
-    string ScaleName, ConstantWeight Scale, string? ZeroPointName, TensorProto? ZeroPoint, long Length, long Inner, long Block, DataType Type)
+    string ScaleName, ConstantWeight Scale, string? ZeroPointName, TensorProto? ZeroPoint, long Length, long Inner, long Block,
+    DataType Type)
 {
     /// <summary>Scales of scales of scales: more are none that formats have.</summary>
     private const int MostLevels = 4;

@@ -35,7 +35,8 @@ internal static class MoeExpansion
         MoeWeights? third = null;
         bool hasThird = MoeWeights.IsGiven(node, 3);
         if (hasThird
-            && ((third = Weights(3)) is null || third.Experts != first.Experts || third.Rows != first.Rows || third.Columns != first.Columns))
+            && ((third = Weights(3)) is null
+                || (third.Experts, third.Rows, third.Columns) != (first.Experts, first.Rows, first.Columns)))
         {
             return null;
         }

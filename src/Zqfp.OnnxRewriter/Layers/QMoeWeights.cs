@@ -97,8 +97,11 @@ internal static class QMoeWeights
             return Dequantized(form.Apply("Mul", [wide, form.Reshaped(each, experts, 1, 1)]), null, block, axis: 2);
         }
 
-        TensorProto? Global() => part < 3 && Constant(graph, MoeWeights.Input(node, FirstGlobalScale + part - 1)) is
-            { DataType: (int)DataType.Float, Dims: [var count] } global && count == experts ? global : null;
+        TensorProto? Global()
+        {
+            TensorProto? global = part < 3 ? Constant(graph, MoeWeights.Input(node, FirstGlobalScale + part - 1)) : null;
+            return global is { DataType: (int)DataType.Float, Dims: [var count] } && count == experts ? global : null;
+        }
 
         string Dequantized(string scaleOf, string? zeros, long block, long axis) => form.Apply(
             "DequantizeLinear", zeros is null ? [matrices, scaleOf] : [matrices, scaleOf, zeros],

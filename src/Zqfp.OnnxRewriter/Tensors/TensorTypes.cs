@@ -36,7 +36,8 @@ internal static class TensorTypes
 
     /// <summary>Whether codes of this type are read as numbers by <see cref="TensorData.ReadFloats"/>.</summary>
     public static bool IsInteger(DataType type) =>
-        type is DataType.Int8 or DataType.Uint8 or DataType.Uint2 or DataType.Int4 or DataType.Uint4 or DataType.Int16 or DataType.Uint16 or DataType.Int32;
+        type is DataType.Int8 or DataType.Uint8 or DataType.Uint2 or DataType.Int4 or DataType.Uint4 or DataType.Int16 or DataType.Uint16
+            or DataType.Int32;
 
     /// <summary>
     /// Whether codes of this type are read as numbers by <see cref="TensorData.ReadFloats"/>, integers or floating point of 4 or 8 bits.

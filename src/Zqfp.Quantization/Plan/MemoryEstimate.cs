@@ -73,7 +73,10 @@ internal static class MemoryEstimate
             boundaries = use.SpillsBoundaries && tokens > 0 ? (long)((double)boundaries * atOnce / tokens) : boundaries;
             peak = Math.Max(peak, (use.SpillsBoundaries ? 0 : results) + boundaries + Math.Max(running, quantizing));
             crossing = Math.Max(crossing, kept.Bytes + exact.Bytes);
-            results += stage.Layers.Where(layer => part?.Has(layer) != false).Sum(layer => QuantizedSize.Bytes(choices[layer.Name]));
+
+            // Those of experts are read past their mapping when they are put together.
+            results += stage.Layers.Where(layer => layer.Expert is null && part?.Has(layer) != false)
+                .Sum(layer => QuantizedSize.Bytes(choices[layer.Name]));
             kept.Remove(stage);
             if (plan.Float is { } floats)
             {

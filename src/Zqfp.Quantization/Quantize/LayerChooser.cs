@@ -66,7 +66,7 @@ internal static class LayerChooser
         LayerSelection selection = options.Selection;
         bool isFp8Head = layer.IsHead && options.Head == VocabularyFormat.Fp8;
         QuantizationOptions weights = isFp8Head ? VocabularyPlan.HeadOptions(options.Quantization)
-            : options.DenseFormat is { } dense && !layer.IsExpert ? options.Quantization with { Format = dense, Rank = 0 }
+            : options.DenseFormat is { } dense && !layer.IsExpert ? DenseOptions(options.Quantization, dense)
             : options.Quantization;
         bool keepFloat = false;
         foreach (LayerOverride entry in selection.Overrides.Where(entry => Matches(entry.Pattern, layer)))
@@ -92,6 +92,15 @@ internal static class LayerChooser
         };
         bool isSpecial = (layer.IsTied || layer.IsHead || (options.KeepsRouters && layer.IsRouter)) && !isNamed;
         return new LayerChoice(layer, weights, because, IsLeftOut: because is not null && !isSpecial);
+    }
+
+    /// <summary>The hybrid's layers that are no experts: with scales that are powers of two, in DeepSeek's squares.</summary>
+    private static QuantizationOptions DenseOptions(QuantizationOptions experts, NumberFormat format)
+    {
+        QuantizationOptions dense = experts with { Format = format, Rank = 0 };
+        return experts.Constraint == ScaleConstraint.Ue8M0
+            ? dense with { GroupSize = QuantizationOptions.SquareBlock, GroupRows = QuantizationOptions.SquareBlock }
+            : dense;
     }
 
     /// <summary>Whether the pattern means the layer: by its very name, or by a wildcard where the layer is neither head nor tied.</summary>

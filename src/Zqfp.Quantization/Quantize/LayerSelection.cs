@@ -36,6 +36,12 @@ internal sealed record LayerOverride(string Pattern)
     /// <summary>Inputs that share a scale, as in <see cref="QuantizationOptions.GroupSize"/>.</summary>
     public int? GroupSize { get; init; }
 
+    /// <summary>Rows that share their scales, as in <see cref="QuantizationOptions.GroupRows"/>; one where a format is given without.</summary>
+    public int? GroupRows { get; init; }
+
+    /// <summary>What the scales may be.</summary>
+    public ScaleConstraint? Constraint { get; init; }
+
     /// <summary>Rank of the low-rank correction, 0 for none.</summary>
     public int? Rank { get; init; }
 
@@ -44,6 +50,8 @@ internal sealed record LayerOverride(string Pattern)
     {
         Format = Format ?? options.Format,
         GroupSize = GroupSize ?? options.GroupSize,
+        GroupRows = GroupRows ?? (Format is null ? options.GroupRows : 1),
+        Constraint = Constraint ?? options.Constraint,
         Rank = Rank ?? options.Rank,
     };
 }

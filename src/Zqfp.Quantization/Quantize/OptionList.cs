@@ -21,6 +21,7 @@ internal static class OptionList
             ("activations", Word(options.Activations)),
             ("method", Word(weights.Method)),
             ("group-size", Group(weights.GroupSize)),
+            ("group-rows", weights.GroupRows == 1 ? null : Number(weights.GroupRows)),
             ("constraint", Word(weights.Constraint)),
             ("rounding", weights.Constraint == ScaleConstraint.None ? null : Word(weights.Rounding)),
             ("scale-storage", weights.ScaleStorage == plain.ScaleStorage ? null : Word(weights.ScaleStorage)),
@@ -79,6 +80,8 @@ internal static class OptionList
         string?[] changes =
         [
             entry.KeepFloat ? "format=float" : entry.Format is { } format ? $"format={Recipe.FormatName(format)}" : null,
+            entry.Constraint is { } constraint ? $"constraint={Word(constraint)}" : null,
+            entry.GroupRows is { } rows and > 1 ? $"group-rows={Number(rows)}" : null,
             entry.GroupSize is { } group ? $"group-size={Number(group)}" : null,
             entry.Rank is { } rank ? $"rank={Number(rank)}" : null,
         ];

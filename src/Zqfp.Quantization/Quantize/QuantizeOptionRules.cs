@@ -132,15 +132,15 @@ internal static class QuantizeOptionRules
             weights.Format != NumberFormat.E2M1 && weights.Format != NumberFormat.E4M3,
             $"weight format '{weights.Format.Name}'",
             "fp4 or fp8");
-        bool hasExponents = weights.Constraint == ScaleConstraint.M2;
+        bool hasExponents = weights.Constraint is ScaleConstraint.M2 or ScaleConstraint.Ue8M0;
         Refuse(
             activations == ActivationFormat.None && !hasExponents,
             "combination of float activations with this constraint",
-            "constraint m2, or fp8 activations");
+            "constraint m2 or ue8m0, or fp8 activations");
         Refuse(
             weights.Format == NumberFormat.E4M3 && !hasExponents,
             "combination of fp8 weights with this constraint",
-            "constraint m2");
+            "constraint m2 or ue8m0");
     }
 
     /// <summary>Whether quantizing a layer needs the Hessian of its inputs.</summary>

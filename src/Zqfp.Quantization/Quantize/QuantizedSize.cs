@@ -29,7 +29,9 @@ internal static class QuantizedSize
         int group = options.GroupSize <= 0 ? columns : Math.Min(options.GroupSize, columns);
         long groups = (columns + group - 1) / group;
         long codes = (((long)rows * columns * options.Format.Bits) + 7) / 8;
-        long scales = options.Constraint == ScaleConstraint.M2 ? rows * (groups + sizeof(float)) : rows * groups * sizeof(float);
+        long scales = options.Constraint is ScaleConstraint.M2 or ScaleConstraint.Ue8M0
+            ? rows * (groups + sizeof(float))
+            : rows * groups * sizeof(float);
         return codes + scales + FactorBytes(options, rows, columns);
     }
 

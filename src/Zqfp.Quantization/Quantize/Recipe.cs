@@ -17,13 +17,14 @@ internal static class Recipe
         {
             QuantizationOptions.WholeRow => "per row",
             QuantizationOptions.WholeTensor => "per layer",
+            int size when weights.GroupRows > 1 => $"{weights.GroupRows}x{size}",
             int size => $"g{size}",
         };
         string constraint = weights.Constraint switch
         {
             ScaleConstraint.None => "",
-            _ when weights.Rounding == PowerRounding.Nearest => $" {weights.Constraint}",
-            _ => $" {weights.Constraint} ({weights.Rounding.ToString().ToLowerInvariant()})",
+            _ when weights.Rounding == PowerRounding.Nearest => $" {weights.Constraint.ToString().ToUpperInvariant()}",
+            _ => $" {weights.Constraint.ToString().ToUpperInvariant()} ({weights.Rounding.ToString().ToLowerInvariant()})",
         };
         string lowRank = weights.Rank > 0 ? $" + LoRC {weights.Rank}" : "";
         string[] extras =

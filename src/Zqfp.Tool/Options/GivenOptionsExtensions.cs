@@ -45,9 +45,9 @@ internal static class GivenOptionsExtensions
         : Quantization.Shard.Of(Environment.GetEnvironmentVariable);
 
     /// <summary>How weights are quantized, before a preset.</summary>
-    public static QuantizationOptions Weights(this GivenOptions given) => new()
+    public static QuantizationOptions Weights(this GivenOptions given) => OptionWords.Format(
+        given.Required("--weights"), new LayerOverride("*")).Apply(new QuantizationOptions
     {
-        Format = OptionWords.Format(given.Required("--weights")),
         Method = given.Choice<QuantizationMethod>("--method"),
         GroupSize = given.Whole("--group-size"),
         Constraint = given.Choice<ScaleConstraint>("--constraint"),
@@ -55,7 +55,7 @@ internal static class GivenOptionsExtensions
         ScaleStorage = given.Choice<ScaleStorage>("--scale-storage"),
         Damping = given.Number("--damping") ?? throw new InvalidOperationException("--damping has a default."),
         Rank = given.Whole("--rank"),
-    };
+    });
 
     private static LayerOverride Override(OverrideText text)
     {
@@ -66,7 +66,7 @@ internal static class GivenOptionsExtensions
             {
                 "format" => value == OverrideText.KeepFloat
                     ? entry with { KeepFloat = true }
-                    : entry with { Format = OptionWords.Format(value) },
+                    : OptionWords.Format(value, entry),
                 "group-size" => entry with { GroupSize = Number(value) },
                 _ => entry with { Rank = Number(value) },
             };

@@ -7,7 +7,16 @@ namespace Zqfp.Tool;
 /// <summary>Words of options that are not the names of what they stand for.</summary>
 internal static class OptionWords
 {
-    public static NumberFormat Format(string word) => word switch
+    /// <summary>What a format says of weights: of MX and DeepSeek also which of them share a scale, and that it is UE8M0.</summary>
+    public static LayerOverride Format(string word, LayerOverride entry) => word switch
+    {
+        "mxfp4" => Scaled(entry, NumberFormat.E2M1, rows: 1, QuantizationOptions.MxGroup),
+        "mxfp8" => Scaled(entry, NumberFormat.E4M3, rows: 1, QuantizationOptions.MxGroup),
+        "fp8-block" => Scaled(entry, NumberFormat.E4M3, QuantizationOptions.SquareBlock, QuantizationOptions.SquareBlock),
+        _ => entry with { Format = Format(word) },
+    };
+
+    private static NumberFormat Format(string word) => word switch
     {
         "fp4" => NumberFormat.E2M1,
         "fp8" => NumberFormat.E4M3,
@@ -41,4 +50,7 @@ internal static class OptionWords
 
     /// <summary>The table, or null for all of them.</summary>
     public static SweepTable? Table(string word) => word == "all" ? null : Enum.Parse<SweepTable>(word, ignoreCase: true);
+
+    private static LayerOverride Scaled(LayerOverride entry, NumberFormat format, int rows, int columns) =>
+        entry with { Format = format, GroupRows = rows, GroupSize = columns, Constraint = ScaleConstraint.Ue8M0 };
 }

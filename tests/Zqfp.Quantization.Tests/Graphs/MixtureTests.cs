@@ -1,3 +1,4 @@
+using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 
 namespace Zqfp.Quantization.Tests;
@@ -69,6 +70,48 @@ public sealed class MixtureTests : IDisposable
         Assert.All(report.Layers, layer => Assert.Equal(layer.Tokens is not null ? 4 : 8, (int)layer.BitsPerWeight / 4 * 4));
         Assert.All(report.Layers, layer => Assert.Equal(layer.Tokens is null, layer.Rank == 0));
         Assert.InRange(model.Compare(report.Output).KullbackLeibler, 0, 0.1);
+    }
+
+    [Theory]
+    [InlineData("moe_batched", false)]
+    [InlineData("moe_operator", true)]
+    public void Formats_of_MX_and_DeepSeek_are_the_same_numbers_in_every_profile(string name, bool isSquare)
+    {
+        GraphCase model = Case(name);
+        QuantizationOptions weights = isSquare
+            ? new() { Format = NumberFormat.E4M3, GroupSize = QuantizationOptions.SquareBlock, GroupRows = QuantizationOptions.SquareBlock }
+            : new() { GroupSize = QuantizationOptions.MxGroup };
+        QuantizeOptions options = model.Options with
+        {
+            Activations = ActivationFormat.None,
+            AccuracyLevel = 1,
+            Profiles = [EmissionProfile.Custom, EmissionProfile.Portable, EmissionProfile.Qdq, EmissionProfile.Stock],
+            Quantization = weights with { Method = QuantizationMethod.Rtn, Rank = 0, Constraint = ScaleConstraint.Ue8M0 },
+        };
+        QuantizeReport report = model.Quantize(options);
+        Assert.InRange(model.Compare(report.Output).KullbackLeibler, 1e-9, 0.1);
+        var custom = new GraphCase(report.Output, Data(name, "cal.i16"), Data(name, "eval.i16"), _folder);
+        Assert.All(report.Outputs.Skip(1), path => Assert.InRange(custom.Compare(path).LargestDifference, 0, 2e-5));
+    }
+
+    [Fact]
+    public void The_hybrid_of_MX_has_dense_layers_in_squares()
+    {
+        GraphCase model = Case("moe_batched");
+        QuantizeOptions options = QuantizePreset.Hybrid.Apply(model.Options with
+        {
+            Quantization = new() { GroupSize = QuantizationOptions.MxGroup, Constraint = ScaleConstraint.Ue8M0 },
+        });
+        ModelLayers layers = Layers(options);
+        Assert.All(layers.Chosen, choice => Assert.Equal(
+            choice.Layer.IsExpert ? (NumberFormat.E2M1, 32, 1) : (NumberFormat.E4M3, 128, 128),
+            (choice.Options.Format, choice.Options.GroupSize, choice.Options.GroupRows)));
+
+        static ModelLayers Layers(QuantizeOptions options)
+        {
+            using OnnxFile file = OnnxFile.Open(options.ModelPath);
+            return ModelLayers.Of(file, options);
+        }
     }
 
     [Fact]
