@@ -6,7 +6,7 @@ public class UsageTests
     private static readonly string[] Gate = ["gate", "m.onnx", "--against", "f.onnx", "--text", "t.txt"];
 
     [Theory]
-    [InlineData("--weights", "fp5", "fp4, fp8, int4, int8")]
+    [InlineData("--weights", "fp5", "fp4, fp8, mxfp4, mxfp8, fp8-block, int4, int8")]
     [InlineData("--activations", "fp16", "fp8, int8, none")]
     [InlineData("--method", "magic", "gptq, rtn")]
     [InlineData("--constraint", "m3", "m2, m1, none")]
@@ -21,7 +21,7 @@ public class UsageTests
     [InlineData("--override", "a:", "group-size")]
     [InlineData("--override", "a:rank", "not 'rank'")]
     [InlineData("--override", "a:rank=-1", "not 'rank=-1'")]
-    [InlineData("--override", "a:format=fp5", "fp4, fp8, int4, int8, e3m0, e5m2, float")]
+    [InlineData("--override", "a:format=fp5", "fp4, fp8, mxfp4, mxfp8, fp8-block, int4, int8, e3m0, e5m2, float")]
     [InlineData("--override", "a:rank=1,speed=2", "not 'speed=2'")]
     [InlineData("--rank", "-1", "at least 0")]
     [InlineData("--rank", "1,000", "at least 0")]

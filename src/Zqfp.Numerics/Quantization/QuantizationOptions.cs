@@ -32,7 +32,9 @@ internal sealed record QuantizationOptions
     /// <summary>How the constraint rounds; without effect when there is none.</summary>
     public PowerRounding Rounding { get; init; } = PowerRounding.Nearest;
 
-    /// <summary>Largest exponent k of <see cref="ScaleConstraint.M2"/> and Ue8M0, 0..126; at 14 FP4 times 2^-k still fits E4M3 exactly.</summary>
+    /// <summary>
+    /// Largest exponent k of <see cref="ScaleConstraint.M2"/> and Ue8M0, 0..126; at 14 FP4 times 2^-k still fits E4M3 exactly.
+    /// </summary>
     public int MaxExponent { get; init; } = 14;
 
     /// <summary>Type of the stored scales.</summary>

@@ -36,7 +36,9 @@ internal sealed record LayerOverride(string Pattern)
     /// <summary>Inputs that share a scale, as in <see cref="QuantizationOptions.GroupSize"/>.</summary>
     public int? GroupSize { get; init; }
 
-    /// <summary>Rows that share their scales, as in <see cref="QuantizationOptions.GroupRows"/>; one where a format is given without.</summary>
+    /// <summary>
+    /// Rows that share their scales, as in <see cref="QuantizationOptions.GroupRows"/>; one where a format is given without.
+    /// </summary>
     public int? GroupRows { get; init; }
 
     /// <summary>What the scales may be.</summary>
