@@ -7,13 +7,14 @@ public enum ZqfpDevice
     Cpu,
 
     /// <summary>
-    /// On an NVIDIA Hopper GPU, by ONNX Runtime's CUDA provider: the operators are kernels of it, on its stream and in its memory.
+    /// On an NVIDIA GPU, by ONNX Runtime's CUDA provider: the operators are kernels of it, on its stream and in its memory. Fast on
+    /// Hopper; on others of compute capability 8.0 or later right rather than fast.
     /// Needs <c>Microsoft.ML.OnnxRuntime.Gpu</c>, CUDA 13's cuBLAS and runtime, and NVRTC.
     /// </summary>
     Cuda,
 
     /// <summary>
-    /// Quantized products on an NVIDIA Hopper GPU, with weights kept there and activations copied, everything else on the processor.
+    /// Quantized products on an NVIDIA GPU, with weights kept there and activations copied, everything else on the processor.
     /// Needs a driver and NVRTC, but no CUDA provider.
     /// </summary>
     CudaProducts,

@@ -26,7 +26,7 @@ public static class ZqfpSessionOptions
     /// <returns>The same options.</returns>
     /// <exception cref="ZqfpException">
     /// ZQFP4004: the ONNX Runtime loaded is too old. ZQFP4005: it refuses, or has no CUDA provider. ZQFP4101 to ZQFP4103: driver, kernel
-    /// compiler or a Hopper GPU is missing. Not for <see cref="ZqfpDevice.Auto"/>, which then takes the processor.
+    /// compiler or a GPU that the kernels serve is missing. Not for <see cref="ZqfpDevice.Auto"/>, which then takes the processor.
     /// </exception>
     public static SessionOptions AddZqfpOperators(this SessionOptions options, ZqfpDevice device, int ordinal = 0)
     {
