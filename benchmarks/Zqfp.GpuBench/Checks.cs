@@ -24,6 +24,7 @@ internal sealed class Checks(Bench bench, TextWriter report)
         Attempt("products", Products);
         Attempt("projecting", Projecting);
         Attempt("two-pass", TwoPass);
+        Attempt("dense", Dense);
         Attempt("large", Large);
         Attempt("operators", () =>
         {
@@ -37,6 +38,13 @@ internal sealed class Checks(Bench bench, TextWriter report)
     public void RunRotation()
     {
         Attempt("rotation", () => new RotationChecks(bench).Run(Report));
+        Summarize();
+    }
+
+    /// <summary>The checks of products with expanded weights alone.</summary>
+    public void RunDense()
+    {
+        Attempt("dense", Dense);
         Summarize();
     }
 
@@ -306,6 +314,53 @@ internal sealed class Checks(Bench bench, TextWriter report)
             (byte[] codes, float[] scales) = batch.DownloadCodes(Stream);
             double error = RelativeError(y, problem.Multiply(codes, scales));
             Report($"two-pass M={tokens}", error <= 5e-3, $"{error:E2}");
+        }
+    }
+
+    /// <summary>Expanded weights: every tile against float64, and the same bits on every run.</summary>
+    private void Dense()
+    {
+        foreach ((int rows, int columns, int rank, bool bias) in ((int, int, int, bool)[])[(320, 1280, 0, false), (328, 1296, 8, true),
+            (1000, 272, 24, true), (4096, 4096, 8, false)])
+        {
+            Problem problem = new(rows, columns, 256, seed: rows, rank, bias);
+            using DeviceWeight weight = DeviceWeight.Create(bench.Context, problem.Data);
+            using DeviceMemory expanded = new(bench.Context, (long)rows * columns);
+            bench.Kernels.Expand(Stream, weight, expanded.Address);
+            var dense = new DenseWeight(
+                expanded.Address, weight.RowScales.Address, weight.Bias?.Address ?? 0, weight.LowRankB?.Address ?? 0, weight.Rank, rows,
+                columns);
+            foreach (int tokens in rows == 4096 ? (int[])[300] : [1, 40, 128, 300])
+            {
+                using Batch batch = new(bench.Context, tokens, columns, rows, weight.Rank);
+                Upload(batch.Input, Problem.RandomTokens(tokens, columns, seed: tokens), ElementKind.Float32);
+                bench.Kernels.QuantizeTokens(Stream, batch.Input.Address, ElementKind.Float32, columns, batch.Tokens, weight);
+                (byte[] codes, float[] scales) = batch.DownloadCodes(Stream);
+                double[] expected = problem.Multiply(codes, scales);
+                foreach (DenseTile tile in DenseTuning.All)
+                {
+                    foreach (ElementKind kind in Enum.GetValues<ElementKind>())
+                    {
+                        DensePlan plan = bench.Kernels.PlanDense(dense, kind, tile);
+                        double[]? first = null;
+                        bool same = true;
+                        for (int run = 0; run < 3; run++)
+                        {
+                            batch.Output.Fill(0xFF, Stream);
+                            plan.Launch(Stream, batch.Tokens, batch.Output.Address, overlap: true);
+                            double[] y = batch.DownloadOutput(kind, Stream);
+                            same &= first is null || first.AsSpan().SequenceEqual(y);
+                            first ??= y;
+                        }
+
+                        double error = RelativeError(first!, expected);
+                        double limit = kind == ElementKind.BFloat16 ? 5e-3 : 2e-3;
+                        Report(
+                            $"dense {rows}x{columns} r{rank}{(bias ? " bias" : "")} M={tokens} {tile.Features} {kind}",
+                            error <= limit && same, $"{error:E2}, same bits: {same}");
+                    }
+                }
+            }
         }
     }
 

@@ -115,6 +115,20 @@ internal sealed class Layer : IDisposable
         _bench.Kernels.AddBranches(_bench.Stream.Handle, weight, batch.Tokens, batch.Output.Address, ElementKind.BFloat16);
     });
 
+    /// <summary>Microseconds of the product with expanded weights alone.</summary>
+    public double Dense(Batch batch, DenseTile tile)
+    {
+        DensePlan[] plans =
+        [
+            .. _fp8.Select(copy => _bench.Kernels.PlanDense(
+                new DenseWeight(
+                    copy.Address, _packed[0].RowScales.Address, 0, _packed[0].LowRankB?.Address ?? 0, _packed[0].Rank, Rows, Columns),
+                ElementKind.Float16, tile)),
+        ];
+        return _bench.Microseconds(Repeats(plans.Length, batch), i =>
+            plans[i % plans.Length].Launch(_bench.Stream.Handle, batch.Tokens, batch.Output.Address, overlap: true));
+    }
+
     /// <summary>Microseconds of the library on weights already in its format, with the best algorithm it proposes.</summary>
     public double Library(ProductKind kind, Batch batch)
     {

@@ -4,8 +4,8 @@ using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 
 // Usage: Zqfp.GpuBench quantize [brief] [device-only] [--out FILE] [--cache FOLDER]
-//        Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [--tokens M] [--shape NxK,...]
-//        [--out FILE] [--cache FOLDER]
+// Usage: Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [dense-sweep] [dense]
+//        [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
 
@@ -41,6 +41,12 @@ try
         checks.Run();
         failures = checks.Failures;
     }
+    else if (Wanted("dense"))
+    {
+        Checks checks = new(bench, report);
+        checks.RunDense();
+        failures = checks.Failures;
+    }
     else if (Wanted("rotation"))
     {
         Checks checks = new(bench, report);
@@ -64,6 +70,11 @@ try
                 timings.Sweep(width, tokens, Option("--shape"));
             }
         }
+    }
+
+    if (Wanted("dense-sweep"))
+    {
+        timings.DenseSweep();
     }
 
     if (Wanted("chain") || Wanted("chain-sweep"))

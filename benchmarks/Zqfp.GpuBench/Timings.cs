@@ -12,9 +12,9 @@ internal sealed class Timings(Bench bench, TextWriter report)
     /// <summary>All shapes and token counts against the library.</summary>
     public void Table(double bandwidth, bool brief)
     {
-        report.WriteLine("| N x K | M | fp16 | fp8 | fp8 row | fused | % of read bw | two-pass | quantize | quantize+fused | fp16 / ours | "
+        report.WriteLine("| N x K | M | fp16 | fp8 | fp8 row | fused | % of read bw | expanded | two-pass | quantize | quantize+fused | fp16 / ours | "
             + "fp8 / ours | fp8 row / ours |");
-        report.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+        report.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach ((int rows, int columns) in brief ? Shapes[1..2] : Shapes)
         {
             using Layer layer = new(bench, rows, columns);
@@ -27,11 +27,14 @@ internal sealed class Timings(Bench bench, TextWriter report)
                 GemmTile tile = GemmTuning.Choose(bench.Context, layer.Layout, tokens);
                 double fused = layer.Fused(batch, tile) ?? double.NaN;
                 double twoPass = tokens >= 64 ? layer.TwoPass(batch) : double.NaN;
+                double expanded = tokens >= 64
+                    ? layer.Dense(batch, DenseTuning.Choose(bench.Context.Multiprocessors, rows, columns, tokens))
+                    : double.NaN;
                 double ours = double.IsNaN(twoPass) ? fused : Math.Min(fused, twoPass);
                 double quantize = layer.Quantize(batch);
                 double both = layer.Operator(batch, tile);
                 double share = layer.Layout.Bytes / (fused * 1e-6) / bandwidth * 100;
-                Row($"{rows}x{columns}", tokens, half, fp8, row, fused, share, twoPass, quantize, both, half / ours,
+                Row($"{rows}x{columns}", tokens, half, fp8, row, fused, share, expanded, twoPass, quantize, both, half / ours,
                     fp8 / ours, row / ours);
             }
         }
@@ -123,6 +126,40 @@ internal sealed class Timings(Bench bench, TextWriter report)
             report.Flush();
         }
     }
+
+    /// <summary>Every tile of the product with expanded weights, beside the library's.</summary>
+    public void DenseSweep()
+    {
+        foreach ((int rows, int columns) in Shapes)
+        {
+            using Layer layer = new(bench, rows, columns);
+            foreach (int tokens in (int[])[1, 16, 128, 256, 512, 2048])
+            {
+                using Batch batch = NewBatch(layer, tokens, 0);
+                DenseTile chosen = DenseTuning.Choose(bench.Context.Multiprocessors, rows, columns, tokens);
+                // In turns: a device that has just worked hard is slower.
+                const int Rounds = 5;
+                List<double> library = [];
+                var times = DenseTuning.All.ToDictionary(tile => tile, _ => new List<double>());
+                for (int round = 0; round < Rounds; round++)
+                {
+                    library.Add(layer.Library(ProductKind.Fp8RowWise, batch));
+                    foreach ((DenseTile tile, List<double> taken) in times)
+                    {
+                        taken.Add(layer.Dense(batch, tile));
+                    }
+                }
+
+                string all = string.Join(", ", times.OrderBy(one => Median(one.Value)).Take(6).Select(one => string.Create(
+                    CultureInfo.InvariantCulture, $"{(one.Key == chosen ? "*" : "")}{one.Key.Features} {Median(one.Value):F1}")));
+                report.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"{rows}x{columns} M={tokens}: library {Median(library):F1}, chosen {Median(times[chosen]):F1}; {all}"));
+                report.Flush();
+            }
+        }
+    }
+
+    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
     private void Precompile(Layer layer, GemmTile[] tiles) => Parallel.ForEach(tiles, tile =>
     {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
+using Zqfp.CudaOps;
 
 namespace Zqfp.ModelBench;
 
@@ -24,7 +25,7 @@ internal sealed class Candidate : IDisposable
     /// <summary>Writes the model's files where they are not there.</summary>
     public static string Write(string folder, DecoderShape shape, WeightKind kind, int storedLayers, int positions)
     {
-        string path = Path.Combine(folder, $"{kind.Name}.onnx");
+        string path = Path.Combine(folder, $"{kind.File}.onnx");
         if (!File.Exists(path))
         {
             using var data = new RandomData(path + ".data");
@@ -51,7 +52,7 @@ internal sealed class Candidate : IDisposable
             options.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1");
         }
 
-        operators(options);
+        operators(options.UseZqfpWeights(kind.Kept));
         return new Candidate(kind, new InferenceSession(path, options), workspace);
     }
 

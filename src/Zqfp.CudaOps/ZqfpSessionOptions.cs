@@ -6,6 +6,8 @@ namespace Zqfp.CudaOps;
 /// <summary>Lets sessions of Microsoft.ML.OnnxRuntime run models that ZeroQuantFp quantized.</summary>
 public static class ZqfpSessionOptions
 {
+    private const string WeightsEntry = "zqfp.weights";
+
     // Operators stay with the process, for no one says when the last session that runs them has gone: one set per device.
     private static readonly ConcurrentDictionary<(ZqfpDevice Device, int Ordinal), Lazy<OperatorDomain>> Domains = new();
 
@@ -46,6 +48,40 @@ public static class ZqfpSessionOptions
             default:
                 throw new ArgumentOutOfRangeException(nameof(device), device, "No such device.");
         }
+    }
+
+    /// <summary>
+    /// Says in which form sessions on a GPU keep FP4 weights: the configuration entry <c>zqfp.weights</c>, which programs in other languages
+    /// and GenAI's <c>session_options</c> can give as well. Read by ONNX Runtime from 1.24 on; older versions keep them packed.
+    /// </summary>
+    /// <param name="options">The options of one session or of many.</param>
+    /// <param name="weights">The form.</param>
+    /// <returns>The same options.</returns>
+    public static SessionOptions UseZqfpWeights(this SessionOptions options, ZqfpWeights weights)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (!Enum.IsDefined(weights))
+        {
+            throw new ArgumentOutOfRangeException(nameof(weights), weights, "No such form.");
+        }
+
+        options.AddSessionConfigEntry(WeightsEntry, weights.ToString().ToLowerInvariant());
+        return options;
+    }
+
+    /// <summary>The form that the options of a node's session ask for.</summary>
+    /// <exception cref="ZqfpException">ZQFP4006: there is no such form.</exception>
+    internal static ZqfpWeights WeightsOf(in OrtKernelInfo info)
+    {
+        string entry = info.GetConfigEntry(WeightsEntry, "packed");
+        return entry switch
+        {
+            "packed" => ZqfpWeights.Packed,
+            "both" => ZqfpWeights.Both,
+            "expanded" => ZqfpWeights.Expanded,
+            _ => throw new ZqfpException(
+                "ZQFP4006", $"The session option {WeightsEntry} is '{entry}'; it can be packed, both or expanded."),
+        };
     }
 
     /// <summary>Adds operators that a test or a benchmark has chosen.</summary>

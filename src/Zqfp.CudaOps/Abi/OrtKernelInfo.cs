@@ -77,6 +77,25 @@ internal readonly unsafe ref struct OrtKernelInfo
     }
 
     /// <summary>
+    /// A configuration entry of the session's options, or <paramref name="otherwise"/> where there is none. ONNX Runtime tells from 1.24 on.
+    /// </summary>
+    public string GetConfigEntry(string name, string otherwise)
+    {
+        void* entries;
+        if (!OrtVersion.TellsConfigEntries(_api.RuntimeVersion)
+            || !_api.Succeeded(((delegate* unmanaged[Cdecl]<void*, void**, void*>)_api[OrtSlot.KernelInfoGetConfigEntries])(_info, &entries)))
+        {
+            return otherwise;
+        }
+
+        using NativeText text = NativeText.Utf8(name);
+        byte* value = ((delegate* unmanaged[Cdecl]<void*, byte*, byte*>)_api[OrtSlot.GetKeyValue])(entries, text.Pointer);
+        string entry = value is null ? otherwise : OrtApi.Text(value);
+        _api.Release(OrtSlot.ReleaseKeyValuePairs, entries);
+        return entry;
+    }
+
+    /// <summary>
     /// An input that is a constant of the model, visible before the first run. Its memory lives as long as the session and is
     /// host memory also under a GPU provider.
     /// </summary>

@@ -50,4 +50,9 @@ internal static class OrtSlot
     public const int SetSymbolicDimensions = 271;
     public const int ReadOpAttr = 272;
     public const int KernelContextParallelFor = 274;
+    public const int GetKeyValue = 297;
+    public const int ReleaseKeyValuePairs = 300;
+
+    /// <summary>From 1.24 on.</summary>
+    public const int KernelInfoGetConfigEntries = 391;
 }

@@ -8,6 +8,10 @@ internal static class OrtVersion
     /// <summary>From the first with 4-bit floating point tensors; the C API is append-only within a major version.</summary>
     public static readonly VersionRange Supported = VersionRange.Parse("[1.23.0, 2.0.0)");
 
+    /// <summary>Whether operators of that version can read the session's configuration entries.</summary>
+    public static bool TellsConfigEntries(string version) =>
+        NuGetVersion.TryParse(version, out NuGetVersion? parsed) && parsed.Version >= new Version(1, 24);
+
     /// <exception cref="ZqfpException">ZQFP4004: <paramref name="version"/> is not in <see cref="Supported"/>.</exception>
     public static void Check(string version)
     {

@@ -11,6 +11,14 @@ internal struct GemmArguments
     public ulong LowRankA, Codes, Counters, Parts;
 }
 
+/// <summary>The struct of the same name in fp8_gemm.cu.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct DenseArguments
+{
+    public ulong RowScales, TokenScales, Bias, LowRankB, LowRankX, Output;
+    public int Rank, Tokens, Rows, ColumnBlocks, TokenTiles, Tiles;
+}
+
 /// <summary>Device addresses and sizes of a layer's constants as the model stores them, unpacked.</summary>
 /// <param name="Codes">E2M1 codes [N, ceil(K / 2)], low nibble first, or E4M3 codes [N, K].</param>
 /// <param name="GroupScales">Exponents, bytes [N, groups]; or floats [N, groups] where <paramref name="RowScales"/> is 0.</param>

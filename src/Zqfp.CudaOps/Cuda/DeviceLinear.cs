@@ -1,13 +1,18 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// A quantized linear layer on the device with its kernels: the fused one where the packed layout holds the layer, else those that read
-/// its constants as the model stores them. Y comes in float32 or float16; the two-pass path writes bfloat16 only and is not taken here.
+/// A quantized linear layer on the device with its kernels: the fused one where the packed layout holds the layer, the one for many tokens
+/// where its weights lie in E4M3, else those that read its constants as the model stores them. Y comes in float32 or float16.
 /// </summary>
 internal sealed class DeviceLinear : IDisposable
 {
+    /// <summary>So many tokens at least are better multiplied with E4M3 weights than with packed ones, where the layer has both.</summary>
+    private const int ManyTokens = 129;
+
     private readonly DeviceWeight? _packed;
     private readonly LayerPlans? _plans;
+    private readonly ExpandedLayer? _expanded;
+    private readonly int _expandedFrom;
     private readonly DeviceMemory? _factorA;
     private readonly DeviceMemory?[] _owned;
     private readonly bool _takesProjections;
@@ -15,13 +20,16 @@ internal sealed class DeviceLinear : IDisposable
     // One of each for codes, or for tokens in float and in float16.
     private readonly (ElementKind? Tokens, TokenProjection? Projection, UnpackedPlan? Unpacked)[] _forTokens;
 
-    private DeviceLinear(CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output)
+    private DeviceLinear(
+        CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output, ZqfpWeights weights)
     {
         Rows = constants.Rows;
         Columns = constants.Columns;
         Rank = (constants.Rank + 7) / 8 * 8;
         _takesProjections = Rank > 0 && constants.LowRankA.IsEmpty;
         ElementKind?[] tokens = constants.HasQuantizedTokens ? [null] : [ElementKind.Float32, ElementKind.Float16];
+        bool fitsDense = kernels.HasFusedProduct && constants.HasQuantizedTokens && constants.GroupScales.IsEmpty
+            && DenseTile.Fits(Rows, Columns);
         if (constants.FitsPackedLayout && kernels.HasFusedProduct)
         {
             var layout = new PackedLayout(Rows, Columns, constants.PackedGroupSize, !constants.GroupScales.IsEmpty);
@@ -29,9 +37,17 @@ internal sealed class DeviceLinear : IDisposable
                 layout, constants.Codes, constants.Exponents, constants.RowScales, constants.GroupScales, constants.Bias,
                 constants.LowRankA, constants.LowRankB, constants.Rank));
             _factorA = _packed.LowRankA;
-            _plans = new LayerPlans(context, kernels, _packed, output);
+            _expanded = fitsDense && weights != ZqfpWeights.Packed ? ExpandedLayer.Of(context, kernels, _packed, output) : null;
             _owned = [];
             _forTokens = [(null, Project(null), null)];
+            if (weights == ZqfpWeights.Expanded && _expanded is not null)
+            {
+                _packed.Blocks.Dispose();
+                return;
+            }
+
+            _expandedFrom = ManyTokens;
+            _plans = new LayerPlans(context, kernels, _packed, output);
             return;
         }
 
@@ -47,14 +63,16 @@ internal sealed class DeviceLinear : IDisposable
         DeviceMemory? factorB = Rank == 0
             ? null
             : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankB.Span, Rows, constants.Rank, Rows, Rank));
-        _owned = [codes, groupScales, rowScales, bias, _factorA, factorB];
         var weight = new SimpleWeight(
             codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, factorB?.Address ?? 0,
             Rank, Rows, Columns, constants.GroupSize);
+        bool isDense = fitsDense && constants.Format == WeightFormat.E4M3 && constants.GroupSize >= Columns;
+        _expanded = isDense ? ExpandedLayer.Of(context, kernels, constants, weight, codes, output) : null;
+        _owned = [isDense ? null : codes, groupScales, rowScales, bias, _factorA, factorB];
         _forTokens =
         [
-            .. tokens.Select(kind =>
-                (kind, Project(kind), (UnpackedPlan?)new UnpackedPlan(kernels, weight, constants.Format, kind, output)))
+            .. tokens.Select(kind => (
+                kind, Project(kind), isDense ? null : new UnpackedPlan(kernels, weight, constants.Format, kind, output))),
         ];
 
         TokenProjection? Project(ElementKind? kind) => _factorA is null ? null : kernels.PlanProjection(Columns, kind);
@@ -78,12 +96,14 @@ internal sealed class DeviceLinear : IDisposable
     /// <param name="kernels">The device's kernels.</param>
     /// <param name="constants">The layer.</param>
     /// <param name="output">Element type of Y.</param>
+    /// <param name="weights">In which form FP4 weights are kept.</param>
     /// <exception cref="ZqfpException">ZQFP4104: out of memory.</exception>
-    public static DeviceLinear Create(CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output)
+    public static DeviceLinear Create(
+        CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output, ZqfpWeights weights = ZqfpWeights.Packed)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(constants);
-        return new DeviceLinear(context, kernels, constants, output);
+        return new DeviceLinear(context, kernels, constants, output, weights);
     }
 
     /// <summary>Y [M, N] = Sx * (W xq + B (A xq)) + bias, put into the stream.</summary>
@@ -114,6 +134,12 @@ internal sealed class DeviceLinear : IDisposable
             }
         }
 
+        if (_expanded is not null && tokens.Count >= _expandedFrom)
+        {
+            _expanded.Plans.For(tokens.Count).Launch(stream, tokens, output, overlap);
+            return;
+        }
+
         if (_plans is not null)
         {
             _plans.For(tokens.Count).Launch(stream, tokens, output, overlap);
@@ -133,6 +159,7 @@ internal sealed class DeviceLinear : IDisposable
     public void Dispose()
     {
         _packed?.Dispose();
+        _expanded?.Dispose();
         foreach (DeviceMemory? memory in _owned)
         {
             memory?.Dispose();

@@ -60,12 +60,15 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
     }
 
     /// <summary>Puts a layer on the device.</summary>
-    public DeviceLinear Load(LinearConstants constants, ElementKind output)
+    /// <param name="constants">The layer.</param>
+    /// <param name="output">Element type of Y.</param>
+    /// <param name="weights">In which form FP4 weights are kept.</param>
+    public DeviceLinear Load(LinearConstants constants, ElementKind output, ZqfpWeights weights)
     {
         lock (_lock)
         {
             _open!.Context.MakeCurrent();
-            return DeviceLinear.Create(_open.Context, _open.Kernels, constants, output);
+            return DeviceLinear.Create(_open.Context, _open.Kernels, constants, output, weights);
         }
     }
 

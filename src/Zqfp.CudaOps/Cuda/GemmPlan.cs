@@ -6,16 +6,12 @@ namespace Zqfp.CudaOps;
 /// </summary>
 internal sealed class GemmPlan
 {
-    /// <summary>Descriptions of tokens that are kept: an arena gives the same few addresses again and again.</summary>
-    private const int KeptMaps = 4;
-
     private readonly CudaContext _context;
     private readonly CudaKernel _kernel;
     private readonly GemmArguments _constants;
     private readonly GemmTile _tile;
     private readonly int _tiles;
-    private readonly Map?[] _maps = new Map?[KeptMaps];
-    private int _nextMap;
+    private readonly TokenMaps _maps;
 
     /// <summary>Plans a product.</summary>
     /// <param name="context">The device.</param>
@@ -28,6 +24,7 @@ internal sealed class GemmPlan
         _kernel = kernel;
         _tile = tile;
         PackedLayout layout = weight.Layout;
+        _maps = new TokenMaps(context, layout.Columns, tile.Tokens);
         _tiles = (layout.RowBlocks + tile.Warpgroups - 1) / tile.Warpgroups;
         _constants = new GemmArguments
         {
@@ -62,7 +59,7 @@ internal sealed class GemmPlan
         }
 
         KernelArguments arguments = default;
-        arguments.Add(MapOf(tokens.Codes, tokens.Count));
+        arguments.Add(_maps.Of(tokens.Codes, tokens.Count));
         arguments.Add(_constants with
         {
             TokenScales = tokens.Scales,
@@ -80,21 +77,4 @@ internal sealed class GemmPlan
             tokenTiles, _tile.Threads, _tile.Cluster);
         _kernel.Launch(stream, size, ref arguments, overlap);
     }
-
-    private TensorMap MapOf(ulong address, int count)
-    {
-        foreach (Map? known in _maps)
-        {
-            if (known is not null && known.Address == address && known.Count == count)
-            {
-                return known.Value;
-            }
-        }
-
-        var made = new Map(address, count, TensorMap.ForRows(_context, address, count, _constants.Columns, _tile.Tokens));
-        _maps[(uint)Interlocked.Increment(ref _nextMap) % KeptMaps] = made;
-        return made.Value;
-    }
-
-    private sealed record Map(ulong Address, int Count, TensorMap Value);
 }

@@ -156,6 +156,22 @@ internal sealed class HopperKernels : IDisposable
             tile);
     }
 
+    /// <summary>The product of many tokens with a layer's E4M3 weights, ready to be launched again and again.</summary>
+    /// <param name="weight">The layer, which must stay and whose size <see cref="DenseTile.Fits"/>.</param>
+    /// <param name="kind">Element type of Y.</param>
+    /// <param name="tile">How to cut the work; <see cref="DenseTuning.Choose"/> knows a good one.</param>
+    public DensePlan PlanDense(in DenseWeight weight, ElementKind kind, DenseTile tile)
+    {
+        int shared = _context.SharedMemoryPerBlock;
+        return new DensePlan(
+            _context,
+            Kernel(
+                "fp8_gemm", "fp8_gemm.cu", tile.SharedBytes(shared, weight.Rank, weight.Bias != 0),
+                tile.Definitions(shared, weight.Rank, weight.Bias != 0, kind)),
+            weight,
+            tile);
+    }
+
     /// <summary>The macros that compile the fused kernel for a layer.</summary>
     public static IReadOnlyList<string> GemmDefinitions(DeviceWeight weight, ElementKind kind, GemmTile tile)
     {

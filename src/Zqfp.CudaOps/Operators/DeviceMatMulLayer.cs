@@ -6,7 +6,7 @@ internal sealed class DeviceMatMulLayer : IDisposable
 {
     private readonly DeviceSession _device;
 
-    private DeviceMatMulLayer(DeviceSession device, LinearConstants constants, OrtElementType output)
+    private DeviceMatMulLayer(DeviceSession device, LinearConstants constants, OrtElementType output, ZqfpWeights weights)
     {
         _device = device;
         Rows = constants.Rows;
@@ -17,7 +17,7 @@ internal sealed class DeviceMatMulLayer : IDisposable
         try
         {
             ElementKind kind = output == OrtElementType.Float ? ElementKind.Float32 : ElementKind.Float16;
-            Linear = constants.Rows == 0 ? null : device.Load(constants, kind);
+            Linear = constants.Rows == 0 ? null : device.Load(constants, kind, weights);
         }
         catch
         {
@@ -69,7 +69,7 @@ internal sealed class DeviceMatMulLayer : IDisposable
             constants.Rank,
             signature.Weights,
             signature.QuantizedActivations);
-        return new DeviceMatMulLayer(device, linear, constants.OutputType);
+        return new DeviceMatMulLayer(device, linear, constants.OutputType, ZqfpSessionOptions.WeightsOf(info));
     }
 
     /// <summary>Takes the layer off the device.</summary>

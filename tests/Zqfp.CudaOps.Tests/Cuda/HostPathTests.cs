@@ -32,11 +32,46 @@ public sealed class HostPathTests
         }
     }
 
+    [Theory]
+    [InlineData(ZqfpWeights.Both, 2)]
+    [InlineData(ZqfpWeights.Expanded, 3)]
+    public void Expanded_weights_are_made_when_the_session_is_and_take_no_call_more(ZqfpWeights weights, int few)
+    {
+        const int Nodes = 5, Many = 3;
+        using SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(Domain()).UseZqfpWeights(weights);
+        int before = Count(Call.Launch);
+        using var session = new InferenceSession(Chain(OperatorNames.MatMulW4A8, 8, 256, Nodes), options);
+        Assert.Equal(Nodes, Count(Call.Launch) - before);
+        foreach (int tokens in new[] { 1, 16, 200, 1000, 10_000, 1 })
+        {
+            float[] x = new float[tokens * Columns];
+            Run(session, x, tokens);
+            before = Count(Call.Launch);
+            int allocated = Count(Call.Allocate);
+            Run(session, x, tokens);
+            Assert.Equal(Nodes * (tokens <= 32 ? few : Many), Count(Call.Launch) - before);
+            Assert.Equal(allocated, Count(Call.Allocate));
+        }
+    }
+
     [Fact]
-    public void A_session_that_goes_gives_back_all_device_memory()
+    public void A_form_of_weights_that_does_not_exist_is_told_with_those_that_do()
+    {
+        using SessionOptions options = new SessionOptions().Add(Domain());
+        options.AddSessionConfigEntry("zqfp.weights", "fp6");
+        var e = Assert.Throws<OnnxRuntimeException>(() => new InferenceSession(Chain(OperatorNames.MatMulW4A8, 0, 256, 1), options));
+        Assert.Contains("ZQFP4006", e.Message, StringComparison.Ordinal);
+        Assert.Contains("'fp6'; it can be packed, both or expanded", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(ZqfpWeights.Packed)]
+    [InlineData(ZqfpWeights.Both)]
+    [InlineData(ZqfpWeights.Expanded)]
+    public void A_session_that_goes_gives_back_all_device_memory(ZqfpWeights weights)
     {
         int before = Count(Call.Allocate) - Count(Call.Free);
-        using (SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(Domain()))
+        using (SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(Domain()).UseZqfpWeights(weights))
         using (var session = new InferenceSession(Chain(OperatorNames.MatMulW4A8, 8, 256, 2), options))
         {
             Run(session, new float[3 * Columns], 3);

@@ -87,6 +87,17 @@ public sealed class KernelCompilationTests : IDisposable
             data.Add("half_gemm.cu", $"TOKENS={width} INPUT=Float16 WEIGHT_BITS=4 OUTPUT=Float32");
         }
 
+        foreach (DenseTile tile in DenseTuning.All)
+        {
+            foreach (ElementKind kind in Enum.GetValues<ElementKind>())
+            {
+                data.Add("fp8_gemm.cu", string.Join(' ', tile.Definitions(HopperSharedMemory, 8, true, kind)));
+            }
+
+            data.Add("fp8_gemm.cu", string.Join(' ', tile.Definitions(HopperSharedMemory, 0, false, ElementKind.Float16)));
+            data.Add("fp8_gemm.cu", string.Join(' ', tile.Definitions(HopperSharedMemory, 64, false, ElementKind.Float16)));
+        }
+
         foreach (int group in (int[])[32, 64, 128, 256])
         {
             data.Add("expand.cu", $"GROUP={group}");
