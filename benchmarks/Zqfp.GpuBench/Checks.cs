@@ -30,6 +30,7 @@ internal sealed class Checks(Bench bench, TextWriter report)
         {
             OperatorChecks operators = new(bench, Report);
             operators.Run();
+            new ExpertChecks(bench, operators).Run(Report);
         });
         Summarize();
     }
@@ -38,6 +39,13 @@ internal sealed class Checks(Bench bench, TextWriter report)
     public void RunRotation()
     {
         Attempt("rotation", () => new RotationChecks(bench).Run(Report));
+        Summarize();
+    }
+
+    /// <summary>The checks of products for experts alone.</summary>
+    public void RunExperts()
+    {
+        Attempt("experts", () => new ExpertChecks(bench, new OperatorChecks(bench, Report)).Run(Report));
         Summarize();
     }
 

@@ -32,12 +32,18 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
     private sealed record Shape(int Tokens, int Rows, int Columns, int Group, int Rank = 0, bool Bias = false, bool HalfOutput = false,
         string Operator = OperatorNames.MatMulW4A8, bool Projected = false);
 
+    private readonly OperatorDomain _processor = new(LoadedOnnxRuntime.Find().Api, OperatorSets.Cpu());
+    private readonly OperatorDomain _gpu =
+        new(LoadedOnnxRuntime.Find().Api, [.. CudaProvider.Operators(new DeviceSession(0, null), provider: null)]);
+
+    /// <summary>How far the GPU's output is from the processor's, of its norm.</summary>
+    public double Difference(byte[] model, (string, OrtElementType, long[], byte[])[] inputs, (string, OrtElementType, long[]) output) =>
+        Checks.RelativeError(
+            Values(OnDevice(model, _gpu, inputs, [output])[0], false), Values(OnProcessor(model, _processor, inputs, [output])[0], false));
+
     public void Run()
     {
-        var device = new DeviceSession(0, null);
-        OrtApi api = LoadedOnnxRuntime.Find().Api;
-        var processor = new OperatorDomain(api, OperatorSets.Cpu());
-        var gpu = new OperatorDomain(api, [.. CudaProvider.Operators(device, provider: null)]);
+        OperatorDomain processor = _processor, gpu = _gpu;
         foreach ((int tokens, int columns) in ((int, int)[])[(1, 4096), (37, 1312), (5, 75), (3, 1), (2, 40000)])
         {
             foreach (ElementKind kind in (ElementKind[])[ElementKind.Float32, ElementKind.Float16])
@@ -326,6 +332,6 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         ? [.. MemoryMarshal.Cast<byte, Half>(bytes).ToArray().Select(value => (double)value)]
         : [.. MemoryMarshal.Cast<byte, float>(bytes).ToArray().Select(value => (double)value)];
 
-    private static byte[] Bytes<T>(T[] values)
+    internal static byte[] Bytes<T>(T[] values)
         where T : unmanaged => MemoryMarshal.AsBytes<T>(values).ToArray();
 }

@@ -4,7 +4,7 @@ using Zqfp.CudaOps;
 using Zqfp.GpuBench;
 
 // Usage: Zqfp.GpuBench quantize [brief] [device-only] [--out FILE] [--cache FOLDER]
-// Usage: Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [dense-sweep] [dense]
+//        Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [dense-sweep] [dense] [experts]
 //        [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
@@ -47,6 +47,12 @@ try
         checks.RunDense();
         failures = checks.Failures;
     }
+    else if (Wanted("experts"))
+    {
+        Checks checks = new(bench, report);
+        checks.RunExperts();
+        failures = checks.Failures;
+    }
     else if (Wanted("rotation"))
     {
         Checks checks = new(bench, report);
@@ -57,6 +63,11 @@ try
     if (Wanted("rotation"))
     {
         new RotationChecks(bench).Time(report);
+    }
+
+    if (Wanted("experts"))
+    {
+        new ExpertChecks(bench, new OperatorChecks(bench, (_, _, _) => { })).Time(report, bandwidth);
     }
 
     Timings timings = new(bench, report);

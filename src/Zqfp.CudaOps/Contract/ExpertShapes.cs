@@ -28,6 +28,25 @@ internal static class ExpertShapes
             : throw new ZqfpException("ZQFP4006", $"The last dimension of X must be K = {columns}; X is {Require.Text(shape)}.");
     }
 
+    /// <summary>Sx, one scale for each token.</summary>
+    /// <exception cref="ZqfpException">ZQFP4006: it has another number of them.</exception>
+    public static OrtTensorView Scales(in OrtTensorView scales, int tokens) => scales.ElementCount == tokens
+        ? scales
+        : throw new ZqfpException("ZQFP4006",
+            $"Sx must hold one scale for each of the {tokens} tokens; it is {Require.Text(scales.Shape)}.");
+
+    /// <summary>Rows of Y: elements of Index, as many as there are rows of X or a multiple.</summary>
+    /// <exception cref="ZqfpException">ZQFP4006: the rows do not fit.</exception>
+    public static int Count(in OrtTensorView index, int tokens)
+    {
+        Require.Type(index, "Index", OrtElementType.Int64);
+        int count = checked((int)index.ElementCount);
+        return count == 0 || (tokens > 0 && count % tokens == 0)
+            ? count
+            : throw new ZqfpException("ZQFP4006",
+                $"Index must have one element for each row of X, or a multiple; it is {Require.Text(index.Shape)}, X has {tokens} rows.");
+    }
+
     /// <summary>Makes Y.</summary>
     public static OrtTensorView Output(in OrtKernelContext context, in OrtTensorView index, int rows)
     {

@@ -42,6 +42,15 @@ internal struct SimpleArguments
     public int Count;
 }
 
+/// <summary>The struct of the same name in experts.cuh.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ExpertArguments
+{
+    public SimpleArguments Layer;
+    public ulong LowRankA, Projected, Index;
+    public int PerToken, Experts;
+}
+
 /// <summary>The struct of the same name in source.cuh: device addresses, 0 for what is absent.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct SourceArguments

@@ -44,11 +44,14 @@ internal sealed unsafe class DeviceMemory : IDisposable
         return memory;
     }
 
-    /// <summary>Copies values to the start of the memory; returns when the copy has ended.</summary>
-    public void Upload<T>(ReadOnlySpan<T> values, nint stream = 0)
+    /// <summary>Copies values to the memory; returns when the copy has ended.</summary>
+    /// <param name="values">The values.</param>
+    /// <param name="stream">Stream handle.</param>
+    /// <param name="offset">Where the first of them goes, in bytes from the start.</param>
+    public void Upload<T>(ReadOnlySpan<T> values, nint stream = 0, long offset = 0)
         where T : unmanaged
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)values.Length * sizeof(T), Bytes);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + ((long)values.Length * sizeof(T)), Bytes);
         if (values.IsEmpty)
         {
             return;
@@ -56,7 +59,7 @@ internal sealed unsafe class DeviceMemory : IDisposable
 
         fixed (T* source = values)
         {
-            _driver.Check(_driver.CopyToDevice(Address, source, (nuint)values.Length * (nuint)sizeof(T), stream), "Copy to the device");
+            _driver.Check(_driver.CopyToDevice(Address + (ulong)offset, source, (nuint)values.Length * (nuint)sizeof(T), stream), "Copy to the device");
         }
 
         _driver.Check(_driver.StreamSynchronize(stream), "Copy to the device");

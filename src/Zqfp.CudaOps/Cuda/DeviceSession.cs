@@ -72,6 +72,18 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
         }
     }
 
+    /// <summary>Puts the layers of experts on the device.</summary>
+    /// <param name="experts">The layers, all of one shape.</param>
+    /// <param name="output">Element type of Y.</param>
+    public DeviceExperts Load(IReadOnlyList<LinearConstants> experts, ElementKind output)
+    {
+        lock (_lock)
+        {
+            _open!.Context.MakeCurrent();
+            return DeviceExperts.Create(_open.Context, _open.Kernels, experts, output);
+        }
+    }
+
     /// <summary>Makes the quantization of tokens of one type and length ready.</summary>
     /// <param name="kind">Element type of X.</param>
     /// <param name="columns">K.</param>
@@ -156,6 +168,22 @@ internal sealed class DeviceSession(Func<(CudaContext Context, HopperKernels Ker
         Open open = _open!;
         open.Context.MakeCurrent();
         layer.Multiply(stream, tokens, open.Scratch.Address(stream, layer.ScratchBytes(tokens.Count)), output, overlap: true, kind);
+    }
+
+    /// <summary>Multiplies tokens in device memory with their experts' weights, put into a stream that is not ours.</summary>
+    /// <param name="stream">Stream handle.</param>
+    /// <param name="experts">The experts.</param>
+    /// <param name="tokens">Codes and scales, or tokens as they are.</param>
+    /// <param name="index">The expert of each row of Y, int64 [count].</param>
+    /// <param name="count">Rows of Y.</param>
+    /// <param name="output">Y [count, N].</param>
+    /// <param name="kind">Element type of the tokens; null for codes.</param>
+    public void MultiplyInStream(
+        nint stream, DeviceExperts experts, in DeviceTokens tokens, ulong index, int count, ulong output, ElementKind? kind)
+    {
+        Open open = _open!;
+        open.Context.MakeCurrent();
+        experts.Multiply(stream, tokens, index, count, open.Scratch.Address(stream, experts.ScratchBytes(count)), output, kind);
     }
 
     private static (CudaContext Context, HopperKernels Kernels) OpenDevice(int ordinal, string? cacheFolder)

@@ -16,6 +16,7 @@ internal static class CudaProvider
     [
         .. DeviceQuantization.Operators(device, provider),
         .. MatMulSignature.All.Select(signature => new Product(signature, device, provider)),
+        .. MatMulSignature.Experts.Select(signature => new DeviceExpertProduct(signature, device, provider)),
     ];
 
     private sealed class Product(MatMulSignature signature, DeviceSession device, string? provider) : OrtOperator

@@ -1,11 +1,45 @@
+
 namespace Zqfp.CudaOps;
 
-/// <summary>Reads and packs the constants of a product for experts: those of one expert after another, checked together.</summary>
-internal static unsafe class ExpertConstants
+/// <summary>The constants of a product for experts as they stand in the model, those of one expert after another, checked together.</summary>
+internal readonly unsafe ref struct ExpertConstants
 {
-    /// <summary>One layer for each expert.</summary>
+    /// <summary>W [E, N, K].</summary>
+    public OrtTensorView Weights { get; private init; }
+
+    /// <summary>The columns.</summary>
+    public GroupLayout Layout { get; private init; }
+
+    /// <summary>Type of Y: float or float16.</summary>
+    public OrtElementType OutputType { get; private init; }
+
+    /// <summary>E, or the float scales [E, N, groups].</summary>
+    public OrtTensorView Scales { get; private init; }
+
+    /// <summary>S [E, N]; absent under unconstrained scales.</summary>
+    public OrtTensorView RowScales { get; private init; }
+
+    /// <summary>bias [E, N], float or float16, or absent.</summary>
+    public OrtTensorView Bias { get; private init; }
+
+    /// <summary>A [E, r, K], or absent.</summary>
+    public OrtTensorView FactorA { get; private init; }
+
+    /// <summary>B [E, N, r], or absent.</summary>
+    public OrtTensorView FactorB { get; private init; }
+
+    /// <summary>r; 0 without a low-rank branch.</summary>
+    public int Rank { get; private init; }
+
+    /// <summary>How many experts there are.</summary>
+    public int Experts => (int)Weights.Shape[0];
+
+    /// <summary>N.</summary>
+    public int Rows => (int)Weights.Shape[1];
+
+    /// <summary>Reads the constants of a node.</summary>
     /// <exception cref="ZqfpException">ZQFP4006: the node breaks a rule of the operator.</exception>
-    public static MatMulLayer[] Read(MatMulSignature signature, in OrtKernelInfo info)
+    public static ExpertConstants Read(MatMulSignature signature, in OrtKernelInfo info)
     {
         OrtTensorView weights = Require.Constant(info, signature.WeightsInput, "W");
         if (!signature.Accepts(weights.ElementType))
@@ -50,82 +84,69 @@ internal static unsafe class ExpertConstants
 
         OrtTensorView a = Require.OptionalConstant(info, signature.FactorAInput, "A");
         OrtTensorView b = Require.OptionalConstant(info, signature.FactorBInput, "B");
-        int rank = Rank(a, b, experts, rows, columns);
-        var layers = new MatMulLayer[experts];
-        for (int e = 0; e < experts; e++)
+        int rank = RankOf(a, b, experts, rows, columns);
+        return new ExpertConstants
         {
-            long first = (long)e * rows;
-            PackedWeights packed = signature.PowerOfTwoScales
-                ? PackedWeights.FromExponents(signature.Weights, Codes(weights, e, signature.Weights),
-                    new ReadOnlySpan<byte>((byte*)scales.DataPointer + (first * layout.Groups), rows * layout.Groups),
-                    new ReadOnlySpan<float>((float*)rowScales.DataPointer + first, rows), rows, layout)
-                : PackedWeights.FromScales(signature.Weights, Codes(weights, e, signature.Weights),
-                    new ReadOnlySpan<float>((float*)scales.DataPointer + (first * layout.Groups), rows * layout.Groups), rows, layout);
-            int panels = (rows + PackedWeights.PanelWidth - 1) / PackedWeights.PanelWidth;
-            var padded = new NativeBuffer((long)panels * PackedWeights.PanelWidth * sizeof(float));
-            if (bias.IsPresent)
-            {
-                ReadFloats(bias, first, padded.Floats, rows, "bias");
-            }
-
-            layers[e] = new MatMulLayer(packed, padded, rank == 0 ? null : Branch(a, b, e, rank, rows, layout), outputType);
-        }
-
-        return layers;
+            Weights = weights,
+            Layout = layout,
+            OutputType = outputType,
+            Scales = scales,
+            RowScales = rowScales,
+            Bias = bias,
+            FactorA = a,
+            FactorB = b,
+            Rank = rank,
+        };
     }
 
-    private static int Rank(in OrtTensorView a, in OrtTensorView b, int experts, int rows, int columns)
+    /// <summary>The part of a constant that is one expert's.</summary>
+    /// <param name="view">The constant, of a type T.</param>
+    /// <param name="expert">The expert.</param>
+    public ReadOnlySpan<T> Part<T>(in OrtTensorView view, int expert)
+        where T : unmanaged
     {
-        if (a.IsPresent != b.IsPresent)
+        if (!view.IsPresent)
         {
-            throw new ZqfpException("ZQFP4006", "A and B are given together or not at all.");
+            return default;
         }
 
-        if (!a.IsPresent)
-        {
-            return 0;
-        }
-
-        if (a.Shape.Length != 3)
-        {
-            throw new ZqfpException("ZQFP4006", $"A must be [E, r, K]; it is {Require.Text(a.Shape)}.");
-        }
-
-        int rank = checked((int)a.Shape[1]);
-        Require.Shape(a, "A", "[E, r, K]", experts, rank, columns);
-        Require.Shape(b, "B", "[E, N, r]", experts, rows, rank);
-        return rank;
+        int length = checked((int)(view.ElementCount / Experts));
+        return new ReadOnlySpan<T>((T*)view.DataPointer + ((long)expert * length), length);
     }
 
-    private static LowRankBranch Branch(in OrtTensorView a, in OrtTensorView b, int expert, int rank, int rows, GroupLayout layout)
+    /// <summary>Float numbers of one expert, whichever type the model has them in.</summary>
+    /// <param name="view">The constant; may be absent.</param>
+    /// <param name="expert">The expert.</param>
+    /// <param name="name">Its name, for the error.</param>
+    public float[] Floats(in OrtTensorView view, int expert, string name)
     {
-        int ofA = rank * layout.Columns;
-        int ofB = rows * rank;
-        using var factorA = new NativeBuffer((long)ofA * sizeof(float));
-        using var factorB = new NativeBuffer((long)ofB * sizeof(float));
-        ReadFloats(a, (long)expert * ofA, factorA.Floats, ofA, "A");
-        ReadFloats(b, (long)expert * ofB, factorB.Floats, ofB, "B");
-        return new LowRankBranch(new TokenFactor(factorA, rank, layout), factorB, rank, rows);
-    }
+        if (!view.IsPresent)
+        {
+            return [];
+        }
 
-    private static void ReadFloats(in OrtTensorView view, long start, float* destination, int count, string name)
-    {
         Require.Type(view, name, OrtElementType.Float, OrtElementType.Float16);
         if (view.ElementType == OrtElementType.Float)
         {
-            new ReadOnlySpan<float>((float*)view.DataPointer + start, count).CopyTo(new Span<float>(destination, count));
+            return Part<float>(view, expert).ToArray();
         }
-        else
+
+        ReadOnlySpan<Half> halves = Part<Half>(view, expert);
+        float[] values = new float[halves.Length];
+        fixed (Half* source = halves)
+        fixed (float* target = values)
         {
-            HalfConversion.ToSingle((Half*)view.DataPointer + start, destination, count);
+            HalfConversion.ToSingle(source, target, values.Length);
         }
+
+        return values;
     }
 
     /// <summary>An expert's codes; those of 4 bits are moved by half a byte where they begin in the middle of one.</summary>
-    private static ReadOnlySpan<byte> Codes(in OrtTensorView weights, int expert, WeightFormat format)
+    public ReadOnlySpan<byte> Codes(int expert, WeightFormat format)
     {
-        long count = weights.Shape[1] * weights.Shape[2];
-        byte* all = (byte*)weights.DataPointer;
+        long count = Weights.Shape[1] * Weights.Shape[2];
+        byte* all = (byte*)Weights.DataPointer;
         if (format == WeightFormat.E4M3)
         {
             return new ReadOnlySpan<byte>(all + (expert * count), checked((int)count));
@@ -147,5 +168,28 @@ internal static unsafe class ExpertConstants
         }
 
         return moved;
+    }
+
+    private static int RankOf(in OrtTensorView a, in OrtTensorView b, int experts, int rows, int columns)
+    {
+        if (a.IsPresent != b.IsPresent)
+        {
+            throw new ZqfpException("ZQFP4006", "A and B are given together or not at all.");
+        }
+
+        if (!a.IsPresent)
+        {
+            return 0;
+        }
+
+        if (a.Shape.Length != 3)
+        {
+            throw new ZqfpException("ZQFP4006", $"A must be [E, r, K]; it is {Require.Text(a.Shape)}.");
+        }
+
+        int rank = checked((int)a.Shape[1]);
+        Require.Shape(a, "A", "[E, r, K]", experts, rank, columns);
+        Require.Shape(b, "B", "[E, N, r]", experts, rows, rank);
+        return rank;
     }
 }

@@ -13,7 +13,7 @@ internal sealed class ExpertMatMulOperator(MatMulSignature signature, ScratchPoo
 
     public override OrtKernel CreateKernel(in OrtKernelInfo info)
     {
-        MatMulLayer[] layers = ExpertConstants.Read(signature, info);
+        MatMulLayer[] layers = ExpertLayers.Pack(signature, ExpertConstants.Read(signature, info));
         return new Kernel(signature, scratch, [.. layers.Select(layer => MatMulKernel.Create(signature, layer, scratch, loops))],
             layers.Length == 0 ? 0 : layers[0].Weights.Rows, layers.Length == 0 ? 0 : layers[0].Weights.Layout.Columns);
     }
@@ -28,14 +28,8 @@ internal sealed class ExpertMatMulOperator(MatMulSignature signature, ScratchPoo
         public override void Compute(in OrtKernelContext context)
         {
             OrtTensorView x = context.Input(0);
-            OrtTensorView tokenScales = signature.QuantizedActivations ? context.Input(1) : default;
             int tokens = ExpertShapes.Tokens(x, columns);
-            if (tokenScales.IsPresent && tokenScales.ElementCount != tokens)
-            {
-                throw new ZqfpException("ZQFP4006",
-                    $"Sx must hold one scale for each of the {tokens} tokens; it is {Require.Text(tokenScales.Shape)}.");
-            }
-
+            OrtTensorView tokenScales = signature.QuantizedActivations ? ExpertShapes.Scales(context.Input(1), tokens) : default;
             if (!signature.QuantizedActivations)
             {
                 Require.Type(x, "X", OrtElementType.Float, OrtElementType.Float16);

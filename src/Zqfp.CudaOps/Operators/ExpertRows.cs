@@ -21,14 +21,7 @@ internal readonly unsafe ref struct ExpertRows
     /// <exception cref="ZqfpException">ZQFP4006: an index is out of range, or the rows do not fit.</exception>
     public ExpertRows(ScratchPool scratch, in OrtTensorView index, int rows, int experts)
     {
-        Require.Type(index, "Index", OrtElementType.Int64);
-        int count = checked((int)index.ElementCount);
-        if (count > 0 && (rows == 0 || count % rows != 0))
-        {
-            throw new ZqfpException("ZQFP4006",
-                $"Index must have one element for each row of X, or a multiple; it is {Require.Text(index.Shape)}, X has {rows} rows.");
-        }
-
+        int count = ExpertShapes.Count(index, rows);
         Count = count;
         _scratch = scratch;
         _buffer = scratch.Rent(((long)experts + 1 + (2L * count)) * sizeof(int));

@@ -23,7 +23,13 @@ public sealed class CudaProviderTests
             .Where(one => one.ExecutionProvider == "CUDAExecutionProvider").ToDictionary(one => one.Name);
         Assert.Equal(
             [
-                OperatorNames.ActivateQuantizeTokens, OperatorNames.GateQuantizeTokens, OperatorNames.MatMulW4A16,
+                OperatorNames.ActivateQuantizeTokens,
+                .. new[]
+                {
+                    OperatorNames.MatMulW4A16, OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.MatMulW8A16,
+                    OperatorNames.MatMulW8A8,
+                }.Select(name => OperatorNames.ExpertPrefix + name),
+                OperatorNames.GateQuantizeTokens, OperatorNames.MatMulW4A16,
                 OperatorNames.MatMulW4A8, OperatorNames.MatMulW4A8Scaled, OperatorNames.MatMulW8A16, OperatorNames.MatMulW8A8,
                 OperatorNames.NormQuantizeTokens, OperatorNames.QuantizeTokens,
             ],

@@ -87,6 +87,18 @@ public sealed class KernelCompilationTests : IDisposable
             data.Add("half_gemm.cu", $"TOKENS={width} INPUT=Float16 WEIGHT_BITS=4 OUTPUT=Float32");
         }
 
+        foreach (ElementKind? tokens in (ElementKind?[])[null, ElementKind.Float32, ElementKind.Float16])
+        {
+            data.Add("project_experts.cu", $"INPUT={tokens?.ToString() ?? "Fp8"}");
+            foreach (bool whole in (bool[])[false, true])
+            {
+                data.Add("expert_gemm.cu", string.Join(' ', DeviceExperts.Definitions(
+                    false, whole, tokens, WeightFormat.E4M3, ElementKind.Float16)));
+                data.Add("expert_gemm.cu", string.Join(' ', DeviceExperts.Definitions(
+                    whole, whole, tokens, WeightFormat.E2M1, ElementKind.Float32)));
+            }
+        }
+
         foreach (DenseTile tile in DenseTuning.All)
         {
             foreach (ElementKind kind in Enum.GetValues<ElementKind>())
