@@ -12,8 +12,8 @@ internal sealed class Timings(Bench bench, TextWriter report)
     /// <summary>All shapes and token counts against the library.</summary>
     public void Table(double bandwidth, bool brief)
     {
-        report.WriteLine("| N x K | M | fp16 | fp8 | fp8 row | fused | % of read bw | expanded | two-pass | quantize | quantize+fused | fp16 / ours | "
-            + "fp8 / ours | fp8 row / ours |");
+        report.WriteLine("| N x K | M | fp16 | fp8 | fp8 row | fused | % of read bw | expanded | two-pass | quantize | quantize+fused | "
+            + "fp16 / ours | fp8 / ours | fp8 row / ours |");
         report.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach ((int rows, int columns) in brief ? Shapes[1..2] : Shapes)
         {

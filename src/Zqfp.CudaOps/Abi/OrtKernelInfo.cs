@@ -77,13 +77,19 @@ internal readonly unsafe ref struct OrtKernelInfo
     }
 
     /// <summary>
-    /// A configuration entry of the session's options, or <paramref name="otherwise"/> where there is none. ONNX Runtime tells from 1.24 on.
+    /// A configuration entry of the session's options, or <paramref name="otherwise"/> where there is none. ONNX Runtime tells it from
+    /// 1.24 on.
     /// </summary>
     public string GetConfigEntry(string name, string otherwise)
     {
+        if (!OrtVersion.TellsConfigEntries(_api.RuntimeVersion))
+        {
+            return otherwise;
+        }
+
         void* entries;
-        if (!OrtVersion.TellsConfigEntries(_api.RuntimeVersion)
-            || !_api.Succeeded(((delegate* unmanaged[Cdecl]<void*, void**, void*>)_api[OrtSlot.KernelInfoGetConfigEntries])(_info, &entries)))
+        var get = (delegate* unmanaged[Cdecl]<void*, void**, void*>)_api[OrtSlot.KernelInfoGetConfigEntries];
+        if (!_api.Succeeded(get(_info, &entries)))
         {
             return otherwise;
         }

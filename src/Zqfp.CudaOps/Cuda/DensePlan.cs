@@ -11,7 +11,7 @@ namespace Zqfp.CudaOps;
 internal readonly record struct DenseWeight(
     ulong Codes, ulong RowScales, ulong Bias, ulong LowRankB, int Rank, int Rows, int Columns);
 
-/// <summary>A layer's product of many tokens with E4M3 weights cut into one kind of tile. Any thread may launch, with the context current.</summary>
+/// <summary>A layer's product with E4M3 weights cut into one kind of tile. Any thread may launch, with the context current.</summary>
 internal sealed class DensePlan
 {
     private readonly CudaKernel _kernel;

@@ -1,6 +1,6 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>The layers of all experts of a product on the device, one behind another, with the kernels that know each row's expert.</summary>
+/// <summary>The layers of a product's experts on the device, one behind another, with the kernels that know each row's expert.</summary>
 internal sealed unsafe class DeviceExperts : IDisposable
 {
     private const int RowsOfBlock = 8, Threads = 256, MostBlocksOfRows = 32768, Run = 16;

@@ -59,7 +59,9 @@ internal sealed unsafe class DeviceMemory : IDisposable
 
         fixed (T* source = values)
         {
-            _driver.Check(_driver.CopyToDevice(Address + (ulong)offset, source, (nuint)values.Length * (nuint)sizeof(T), stream), "Copy to the device");
+            _driver.Check(
+                _driver.CopyToDevice(Address + (ulong)offset, source, (nuint)values.Length * (nuint)sizeof(T), stream),
+                "Copy to the device");
         }
 
         _driver.Check(_driver.StreamSynchronize(stream), "Copy to the device");

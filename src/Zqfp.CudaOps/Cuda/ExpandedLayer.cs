@@ -44,7 +44,8 @@ internal sealed class ExpandedLayer : IDisposable
     /// <param name="codes">Its codes there, which belong to the result from now on.</param>
     /// <param name="output">Element type of Y.</param>
     public static ExpandedLayer Of(
-        CudaContext context, HopperKernels kernels, LinearConstants constants, in SimpleWeight place, DeviceMemory codes, ElementKind output)
+        CudaContext context, HopperKernels kernels, LinearConstants constants, in SimpleWeight place, DeviceMemory codes,
+        ElementKind output)
     {
         float[] scales = new float[constants.Rows];
         for (int row = 0; row < scales.Length; row++)

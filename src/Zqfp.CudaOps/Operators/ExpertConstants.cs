@@ -1,7 +1,7 @@
 
 namespace Zqfp.CudaOps;
 
-/// <summary>The constants of a product for experts as they stand in the model, those of one expert after another, checked together.</summary>
+/// <summary>The constants of a product for experts as they stand in the model, one expert after another, checked together.</summary>
 internal readonly unsafe ref struct ExpertConstants
 {
     /// <summary>W [E, N, K].</summary>
