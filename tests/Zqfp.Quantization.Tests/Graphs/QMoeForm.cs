@@ -70,7 +70,8 @@ internal sealed class QMoeForm(string kind, int bits = 4, int block = 0, bool ha
         int groups = codes.Length / width;
         int[] zeros = [.. Enumerable.Range(0, groups).Select(_ => hasZeroPoints ? _random.Next(1 << bits) : 1 << (bits - 1))];
         float[] each = [.. Enumerable.Range(0, experts).Select(_ => 0.5f + _random.NextSingle())];
-        byte[] scaleCodes = [.. Enumerable.Range(0, groups).Select(_ => (byte)(kind == "nvfp4" ? _random.Next(8, 40) : _random.Next(120, 124)))];
+        byte[] scaleCodes =
+            [.. Enumerable.Range(0, groups).Select(_ => (byte)(kind == "nvfp4" ? _random.Next(8, 40) : _random.Next(120, 124)))];
         float[] scales = [.. scaleCodes.Select(code => kind switch
         {
             "int" => 0.4f * (0.5f + _random.NextSingle()) / (1 << bits),

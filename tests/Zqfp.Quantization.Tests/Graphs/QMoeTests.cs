@@ -17,9 +17,9 @@ public sealed class QMoeTests : IDisposable
 
     public static TheoryData<string, int, int, bool> Forms => new()
     {
-        { "int", 4, 0, false }, { "int", 4, 0, true }, { "int", 4, 32, false }, { "int", 4, 16, true }, { "int", 8, 0, false },
-        { "int", 8, 32, true }, { "int", 2, 16, false }, { "int", 2, 0, true }, { "fp4", 4, 0, false }, { "wfp4afp8", 4, 0, false }, { "nvfp4", 4, 0, false },
-        { "fp8", 8, 0, false },
+        { "int", 4, 0, false }, { "int", 4, 0, true }, { "int", 4, 32, false }, { "int", 4, 16, true },
+        { "int", 8, 0, false }, { "int", 8, 32, true }, { "int", 2, 16, false }, { "int", 2, 0, true },
+        { "fp4", 4, 0, false }, { "wfp4afp8", 4, 0, false }, { "nvfp4", 4, 0, false }, { "fp8", 8, 0, false },
     };
 
     [Theory]
