@@ -22,6 +22,7 @@ try
             + $"{Environment.ProcessorCount} processors");
         Quantizing quantizing = new(device, tee);
         quantizing.Check(Wanted("brief"));
+        quantizing.Sequence();
         quantizing.Time(onProcessor: !Wanted("device-only"));
         tee.WriteLine(quantizing.Failures == 0 ? "all the same" : $"{quantizing.Failures} differ");
         return quantizing.Failures == 0 ? 0 : 1;

@@ -79,6 +79,30 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
         Steps();
     }
 
+    /// <summary>Eight layers of LLaMA-7B one behind the other: moments of 96 windows of 512 tokens, then every matrix.</summary>
+    public void Sequence()
+    {
+        const int Layers = 8, Tokens = 96 * 512;
+        (int Columns, int[] Rows)[] layer = [(4096, [4096, 4096, 4096]), (4096, [4096]), (4096, [11008, 11008]), (11008, [4096])];
+        float[] weights = Random(11008 * 4096, 9, 0.02f);
+        Warm(Paper);
+        double moments = 0, quantize = 0;
+        for (int i = 0; i < Layers; i++)
+        {
+            foreach ((int columns, int[] shapes) in layer)
+            {
+                var watch = Stopwatch.StartNew();
+                using Hessian hessian = Moments(columns, Tokens, device, out _);
+                moments += watch.Elapsed.TotalSeconds;
+                quantize += shapes.Sum(rows => Seconds(
+                    () => LayerQuantizer.Quantize("layer", weights.AsMemory(0, rows * columns), rows, columns, hessian, Paper, device)));
+            }
+        }
+
+        Line($"{Layers} layers in sequence, {Tokens} tokens, the paper's recipe, without slices: {moments + quantize:F1} s, of which moments "
+            + $"{moments:F1} and quantizing {quantize:F1}; 32 layers {4 * (moments + quantize):F0} s");
+    }
+
     private void Time(string name, QuantizationOptions options, bool onProcessor)
     {
         const int Tokens = 128 * 2048;
