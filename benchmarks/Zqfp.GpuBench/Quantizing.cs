@@ -14,8 +14,13 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
 
     private static readonly QuantizationOptions Default = Paper with
     {
-        ScaleSearch = ScaleSearch.Pivot, ActOrder = true, LowRankWeighting = LowRankWeighting.ActivationWeighted, RefineSweeps = 2,
-        LowRankRefits = 1, RefitScales = true, SparesBranch = true,
+        ScaleSearch = ScaleSearch.Pivot,
+        ActOrder = true,
+        LowRankWeighting = LowRankWeighting.ActivationWeighted,
+        RefineSweeps = 2,
+        LowRankRefits = 1,
+        RefitScales = true,
+        SparesBranch = true,
     };
 
     private static readonly (string Name, int Rows, int Columns, QuantizationOptions Options)[] Small =

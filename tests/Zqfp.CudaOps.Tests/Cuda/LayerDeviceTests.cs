@@ -84,8 +84,13 @@ public sealed class LayerDeviceTests(EmulatedDevice device) : IClassFixture<Emul
         ["refined, INT8"] = (70, 200, Paper with { Format = NumberFormat.Int8, RefineSweeps = 1 }),
         ["the default preset's"] = (140, 290, Paper with
         {
-            ScaleSearch = ScaleSearch.Pivot, ActOrder = true, LowRankWeighting = LowRankWeighting.ActivationWeighted, RefineSweeps = 2,
-            LowRankRefits = 1, RefitScales = true, SparesBranch = true,
+            ScaleSearch = ScaleSearch.Pivot,
+            ActOrder = true,
+            LowRankWeighting = LowRankWeighting.ActivationWeighted,
+            RefineSweeps = 2,
+            LowRankRefits = 1,
+            RefitScales = true,
+            SparesBranch = true,
         }),
         ["refits"] = (300, 290, Paper with { LowRankRefits = 2, SparesBranch = true }),
     };

@@ -77,7 +77,8 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
                 [
                     "-std=c++17", "-O2", "-mfma", "-ffp-contract=off", "-w", "-shared", "-fPIC", .. definitions.Select(d => "-D" + d), "-o",
                     library, unit,
-                ]) { RedirectStandardError = true })!;
+                ])
+            { RedirectStandardError = true })!;
             string errors = compiler.StandardError.ReadToEnd();
             compiler.WaitForExit();
             Assert.True(compiler.ExitCode == 0, errors);
