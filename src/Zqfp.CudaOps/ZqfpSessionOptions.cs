@@ -51,8 +51,8 @@ public static class ZqfpSessionOptions
     }
 
     /// <summary>
-    /// Says in which form sessions on a GPU keep FP4 weights: the configuration entry <c>zqfp.weights</c>, which programs in other languages
-    /// and GenAI's <c>session_options</c> can give as well. Read by ONNX Runtime from 1.24 on; older versions keep them packed.
+    /// Says in which form sessions on a GPU keep FP4 weights: the configuration entry <c>zqfp.weights</c>, which programs in other
+    /// languages and GenAI's <c>session_options</c> can give as well. Read by ONNX Runtime from 1.24 on; older versions keep them packed.
     /// </summary>
     /// <param name="options">The options of one session or of many.</param>
     /// <param name="weights">The form.</param>
