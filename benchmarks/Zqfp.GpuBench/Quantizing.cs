@@ -104,8 +104,8 @@ internal sealed class Quantizing(CudaLayerDevice device, TextWriter report)
             }
         }
 
-        Line($"{Layers} layers in sequence, {Tokens} tokens, the paper's recipe, without slices: {moments + quantize:F1} s, of which moments "
-            + $"{moments:F1} and quantizing {quantize:F1}; 32 layers {4 * (moments + quantize):F0} s");
+        Line($"{Layers} layers in sequence, {Tokens} tokens, the paper's recipe, without slices: {moments + quantize:F1} s, "
+            + $"of which moments {moments:F1} and quantizing {quantize:F1}; 32 layers {4 * (moments + quantize):F0} s");
     }
 
     private void Time(string name, QuantizationOptions options, bool onProcessor)
