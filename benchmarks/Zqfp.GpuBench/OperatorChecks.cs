@@ -81,7 +81,8 @@ internal sealed class OperatorChecks(Bench bench, Action<string, bool, string> r
         }
 
         // What other GPUs run.
-        var other = new OperatorDomain(api, [.. CudaProvider.Operators(new DeviceSession(OpenAsOther), provider: null)]);
+        var other = new OperatorDomain(
+            LoadedOnnxRuntime.Find().Api, [.. CudaProvider.Operators(new DeviceSession(OpenAsOther), provider: null)]);
         foreach (Shape shape in Shapes)
         {
             Product(shape, processor, other, ", kernels of other GPUs");

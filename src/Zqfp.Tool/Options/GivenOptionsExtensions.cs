@@ -47,15 +47,15 @@ internal static class GivenOptionsExtensions
     /// <summary>How weights are quantized, before a preset.</summary>
     public static QuantizationOptions Weights(this GivenOptions given) => OptionWords.Format(
         given.Required("--weights"), new LayerOverride("*")).Apply(new QuantizationOptions
-    {
-        Method = given.Choice<QuantizationMethod>("--method"),
-        GroupSize = given.Whole("--group-size"),
-        Constraint = given.Choice<ScaleConstraint>("--constraint"),
-        Rounding = given.Choice<PowerRounding>("--rounding"),
-        ScaleStorage = given.Choice<ScaleStorage>("--scale-storage"),
-        Damping = given.Number("--damping") ?? throw new InvalidOperationException("--damping has a default."),
-        Rank = given.Whole("--rank"),
-    });
+        {
+            Method = given.Choice<QuantizationMethod>("--method"),
+            GroupSize = given.Whole("--group-size"),
+            Constraint = given.Choice<ScaleConstraint>("--constraint"),
+            Rounding = given.Choice<PowerRounding>("--rounding"),
+            ScaleStorage = given.Choice<ScaleStorage>("--scale-storage"),
+            Damping = given.Number("--damping") ?? throw new InvalidOperationException("--damping has a default."),
+            Rank = given.Whole("--rank"),
+        });
 
     private static LayerOverride Override(OverrideText text)
     {

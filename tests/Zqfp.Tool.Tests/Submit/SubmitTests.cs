@@ -59,7 +59,8 @@ public sealed class SubmitTests
     {
         string[] arguments = ["plain", "it's", "a b", "$HOME", "", "*", "\"", "ü", "\\"];
         using var shell = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("sh",
-            ["-c", $"printf '%s\\n' {string.Join(' ', arguments.Select(ShellText.Quote))}"]) { RedirectStandardOutput = true })!;
+            ["-c", $"printf '%s\\n' {string.Join(' ', arguments.Select(ShellText.Quote))}"])
+        { RedirectStandardOutput = true })!;
         Assert.Equal(string.Join('\n', arguments) + "\n", shell.StandardOutput.ReadToEnd());
     }
 
