@@ -27,7 +27,7 @@ internal sealed class ExpertChecks(Bench bench, OperatorChecks operators)
         }
     }
 
-    /// <summary>Microseconds of 64 experts of 2048 x 4096 with some tokens each, and how much of the bandwidth reading weights takes.</summary>
+    /// <summary>Microseconds of 64 experts of 2048 x 4096 by tokens an expert, and the share of the bandwidth they read at.</summary>
     public void Time(TextWriter report, double bandwidth)
     {
         const int Experts = 64, Rows = 2048, Columns = 4096;

@@ -30,7 +30,7 @@ internal sealed class Timings(Bench bench, TextWriter report)
                 double expanded = tokens >= 64
                     ? layer.Dense(batch, DenseTuning.Choose(bench.Context.Multiprocessors, rows, columns, tokens))
                     : double.NaN;
-                double ours = double.IsNaN(twoPass) ? fused : Math.Min(fused, twoPass);
+                double ours = double.IsNaN(expanded) ? fused : Math.Min(fused, expanded);
                 double quantize = layer.Quantize(batch);
                 double both = layer.Operator(batch, tile);
                 double share = layer.Layout.Bytes / (fused * 1e-6) / bandwidth * 100;

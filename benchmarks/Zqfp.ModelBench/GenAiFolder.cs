@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
+using Zqfp.CudaOps;
 
 namespace Zqfp.ModelBench;
 
@@ -32,6 +33,11 @@ internal static class GenAiFolder
         {
             File.Copy(library, Path.Combine(folder, Path.GetFileName(library)), overwrite: true);
             options["custom_ops_library"] = Path.GetFileName(library);
+        }
+
+        if (kind.Kept != ZqfpWeights.Packed)
+        {
+            options["zqfp.weights"] = kind.Kept.ToString().ToLowerInvariant();
         }
 
         File.WriteAllText(Path.Combine(folder, "genai_config.json"), Configuration(shape, options).ToJsonString(Indented));

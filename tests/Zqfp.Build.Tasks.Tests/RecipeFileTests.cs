@@ -38,7 +38,8 @@ public sealed class RecipeFileTests : IDisposable
     [InlineData("{ \"ranks\": 3 }", "'ranks' is no option. Did you mean 'rank'?")]
     [InlineData("{ \"maxPerplexityIncrease\": 5 }", "'maxPerplexityIncrease' is a percentage such as 5%, not '5'.")]
     [InlineData("{ \"layerOverrides\": [\"a:rank=x\"] }",
-        "'layerOverrides' sets format (fp4, fp8, int4, int8, e3m0, e5m2, float), group-size or rank, not 'rank=x'.")]
+        "'layerOverrides' sets format (fp4, fp8, mxfp4, mxfp8, fp8-block, int4, int8, e3m0, e5m2, float), group-size or rank, "
+        + "not 'rank=x'.")]
     public void A_mistake_is_told_by_its_key(string content, string expected) =>
         Assert.Equal(expected, Assert.Throws<FormatException>(() => RecipeFile.Read(_folder.Write("zqfp.json", content))).Message);
 }

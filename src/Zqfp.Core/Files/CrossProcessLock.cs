@@ -76,7 +76,8 @@ internal sealed class CrossProcessLock : IDisposable
     {
         try
         {
-            new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None, bufferSize: 1).Dispose();
+            // A lock that those who ask share: they must not take each other for the holder.
+            new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 1).Dispose();
             return false;
         }
         catch (IOException e)

@@ -42,5 +42,5 @@ internal sealed class DensePlans
     }
 
     /// <summary>The plan for a number of tokens, at least 1.</summary>
-    public DensePlan For(int tokens) => _plans[Math.Min((tokens + DenseTile.Tokens - 1) / DenseTile.Tokens, MostTokenTiles) - 1];
+    public DensePlan For(int tokens) => _plans[Math.Min(DenseTile.TokenTiles(tokens), MostTokenTiles) - 1];
 }

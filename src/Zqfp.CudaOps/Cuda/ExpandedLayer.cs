@@ -6,16 +6,12 @@ internal sealed class ExpandedLayer : IDisposable
     private readonly DeviceMemory _codes;
     private readonly DeviceMemory? _rowScales;
 
-    private ExpandedLayer(DeviceMemory codes, DeviceMemory? rowScales, in DenseWeight weight, DensePlans plans)
+    private ExpandedLayer(DeviceMemory codes, DeviceMemory? rowScales, DensePlans plans)
     {
         _codes = codes;
         _rowScales = rowScales;
-        Weight = weight;
         Plans = plans;
     }
-
-    /// <summary>Where the constants lie.</summary>
-    public DenseWeight Weight { get; }
 
     /// <summary>The products.</summary>
     public DensePlans Plans { get; }
@@ -29,11 +25,20 @@ internal sealed class ExpandedLayer : IDisposable
     {
         int rows = packed.Layout.Rows, columns = packed.Layout.Columns;
         var codes = new DeviceMemory(context, (long)rows * columns);
-        kernels.Expand(stream: 0, packed, codes.Address);
-        context.Synchronize();
-        var weight = new DenseWeight(
-            codes.Address, packed.RowScales.Address, packed.Bias?.Address ?? 0, packed.LowRankB?.Address ?? 0, packed.Rank, rows, columns);
-        return new ExpandedLayer(codes, null, weight, new DensePlans(context, kernels, weight, output));
+        try
+        {
+            kernels.Expand(stream: 0, packed, codes.Address);
+            context.Synchronize();
+            var weight = new DenseWeight(
+                codes.Address, packed.RowScales.Address, packed.Bias?.Address ?? 0, packed.LowRankB?.Address ?? 0, packed.Rank, rows,
+                columns);
+            return new ExpandedLayer(codes, null, new DensePlans(context, kernels, weight, output));
+        }
+        catch
+        {
+            codes.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Weights that are E4M3 in the model, one exponent a row.</summary>
@@ -56,7 +61,7 @@ internal sealed class ExpandedLayer : IDisposable
         DeviceMemory rowScales = DeviceMemory.From<float>(context, scales);
         var weight = new DenseWeight(
             codes.Address, rowScales.Address, place.Bias, place.LowRankB, place.Rank, constants.Rows, constants.Columns);
-        return new ExpandedLayer(codes, rowScales, weight, new DensePlans(context, kernels, weight, output));
+        return new ExpandedLayer(codes, rowScales, new DensePlans(context, kernels, weight, output));
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,3 @@
-
 namespace Zqfp.CudaOps;
 
 /// <summary>One of the products for experts as a kernel of an execution provider whose tensors lie on the device.</summary>
@@ -38,7 +37,14 @@ internal sealed class DeviceExpertProduct(MatMulSignature signature, DeviceSessi
                 constants.Floats(constants.FactorB, e, "B"), constants.Rank, signature.Weights, signature.QuantizedActivations);
         }
 
-        return new Kernel(signature, device, experts, constants.OutputType);
+        _ = ZqfpSessionOptions.WeightsOf(info); // experts stay packed, and a form that does not exist is told all the same
+        var kernel = new Kernel(signature, device, experts, constants.OutputType);
+        if (device.TakeNote() is { } note)
+        {
+            info.Warn(note);
+        }
+
+        return kernel;
     }
 
     public override void InferShapes(in OrtShapeInference inference) => ExpertShapes.Infer(

@@ -1,4 +1,3 @@
-
 namespace Zqfp.CudaOps;
 
 /// <summary>The constants of a product for experts, packed for the processor: one layer for each expert.</summary>

@@ -180,9 +180,12 @@ internal sealed class QuantizationRun
     /// <summary>Where a layer depends on those before it, shards go from stage to stage together.</summary>
     private ShardReport ExecuteTogether(Shard shard, ShardLocks locks, TargetPlan plan, TokenWindowSet windows)
     {
+        using CudaLayerDevice? device = OpenDevice(_options);
+        _device = device;
         _vocabulary.Embeddings().ToList().ForEach(_rewriter.Replace);
         using LayerStore store = OpenStore(plan.Stages, windows, _ => true);
-        IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(windows.Windows, _model.Facts.FixedBatch);
+        IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(
+            windows.Windows, _model.Facts.FixedBatch, onGpu: _options.Device == ZqfpDevice.Cuda);
         var exchange = new ShardExchange(shard, batches.Count, _options.WorkFolder!, layer => _layers[layer.Name].Key, locks.IsUnderWay,
             _options.Patience, _cancellation);
         List<string> own = [];
@@ -195,11 +198,12 @@ internal sealed class QuantizationRun
         MemoryUse use = Divide(plan, windows, null);
         ScratchPlace? scratch = use.SpillsBoundaries ? new ScratchPlace(WorkFolderLocks.PathOf(_options.WorkFolder!, shard)) : null;
         var feeds = new TokenFeeds(_model.Facts);
-        var workers = Workers.Of(_options.Threads, _cancellation);
+        var workers = Workers.Of(_options.Threads, _cancellation, _device);
+        int? gpu = _options.Device == ZqfpDevice.Cuda ? _options.Gpu : null;
         using var calibration = new StageCalibration(
             plan,
             isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph),
-                [.. exchange.Own.Select(i => batches[i])], feeds, workers, use.TokensAtOnce, scratch),
+                [.. exchange.Own.Select(i => batches[i])], feeds, workers, use.TokensAtOnce, scratch, gpu),
             batches,
             workers)
         {

@@ -1,3 +1,4 @@
+using Zqfp.CudaOps;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 
@@ -174,6 +175,8 @@ internal static class QuantizeOptionRules
             { Budget: not null } => "a budget is kept over all layers at once, and shards do not know of each other",
             { WorkFolder: null } when options.Shard is not null || options.MergesOnly =>
                 "shards leave their layers in the folder of --work, which all of them share",
+            { Device: ZqfpDevice.Auto } when options.Shard is not null || options.MergesOnly =>
+                "with --device auto each process would choose for itself; name cpu, cuda-products or cuda, the same for all",
             { CalibrateOn: CalibrationSource.Quantized, Shards: not null, Shard: null, MergesOnly: false } when NeedsCalibration(options) =>
                 "what each shard needs is told for --calibrate-on float; otherwise shards go from stage to stage together",
             _ => null,

@@ -57,6 +57,11 @@ internal sealed class ShardForward(
             {
                 break;
             }
+            else
+            {
+                // Damaged files are gone now; one that cannot be read just now is not asked for without a pause.
+                cancellation.WaitHandle.WaitOne(Pause);
+            }
         }
 
         return start;

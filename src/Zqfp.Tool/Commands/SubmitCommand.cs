@@ -9,7 +9,7 @@ internal static class SubmitCommand
     {
         var arguments = new Argument<string[]>("QUANTIZE")
         {
-            Description = "Behind --, the model and the options of 'quantize', with --work and --calibrate-on float",
+            Description = "Behind --, the model and the options of 'quantize', with --work",
             Arity = ArgumentArity.OneOrMore,
         };
         var command = new Command(

@@ -44,7 +44,7 @@ internal static class KubernetesManifest
                     onExitCodes:
                       containerName: shard
                       operator: In
-                      values: [{ExitCodes.Usage}, {ExitCodes.Input}, {ExitCodes.Model}]
+                      values: [{ExitCodes.Usage}, {ExitCodes.Model}]
               template:
             {Pod(commands, "shard", commands.Shard, tool, image, claim, mount)}---
             apiVersion: batch/v1

@@ -72,6 +72,7 @@ public sealed class ShardedRunTests : IDisposable
         Task<ShardReport> stopped = Task.Run(() => Together(0, stop.Token));
         while (!Directory.Exists(Work) || Directory.GetFiles(Work, "*.layer").Length < 6)
         {
+            Assert.False(other.IsCompleted || stopped.IsCompleted, "A shard ended by itself.");
             await Task.Delay(20);
         }
 

@@ -59,12 +59,20 @@ internal sealed class SlurmCluster : IDisposable
             PartitionName=all Nodes=ALL Default=YES State=UP
 
             """);
-        Start("munged", "--foreground", "--force", $"--socket={folder}/munge.socket", $"--key-file={key}", $"--pid-file={folder}/munge.pid",
-            $"--seed-file={folder}/munge.seed", $"--log-file={folder}/munge.log");
-        Until(() => File.Exists(Path.Combine(folder, "munge.socket")));
-        Start("slurmctld", "-D");
-        Start("slurmd", "-D");
-        Until(() => Run("sinfo", "--noheader", "--format=%t").Trim() == "idle");
+        try
+        {
+            Start("munged", "--foreground", "--force", $"--socket={folder}/munge.socket", $"--key-file={key}",
+                $"--pid-file={folder}/munge.pid", $"--seed-file={folder}/munge.seed", $"--log-file={folder}/munge.log");
+            Until(() => File.Exists(Path.Combine(folder, "munge.socket")));
+            Start("slurmctld", "-D");
+            Start("slurmd", "-D");
+            Until(() => Run("sinfo", "--noheader", "--format=%t").Trim() == "idle");
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     private string Config => Path.Combine(_folder, "slurm.conf");

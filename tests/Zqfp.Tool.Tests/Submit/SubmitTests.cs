@@ -31,7 +31,7 @@ public sealed class SubmitTests
         Assert.Equal("16", Container(shards).Resources.Requests["cpu"].ToString());
         Assert.Equal("/data", Container(shards).VolumeMounts[0].MountPath);
         Assert.Equal("models", shards.Spec.Template.Spec.Volumes[0].PersistentVolumeClaim.ClaimName);
-        Assert.Equal([2, 10, 11], shards.Spec.PodFailurePolicy.Rules[1].OnExitCodes.Values);
+        Assert.Equal([2, 11], shards.Spec.PodFailurePolicy.Rules[1].OnExitCodes.Values);
 
         Assert.Equal((true, "my-model-merge"), (merge.Spec.Suspend, merge.Metadata.Name));
         Assert.EndsWith("--result r.json --merge --shards 8", Container(merge).Command[2], StringComparison.Ordinal);
