@@ -1,5 +1,3 @@
-using System.Runtime.ExceptionServices;
-
 namespace Zqfp.CudaOps;
 
 /// <summary>The plans of a layer's product with E4M3 weights for every number of tokens, all compiled when the layer is loaded.</summary>
@@ -22,23 +20,7 @@ internal sealed class DensePlans
             .. Enumerable.Range(1, MostTokenTiles)
                 .Select(i => DenseTuning.Choose(context.Multiprocessors, weight.Rows, weight.Columns, i * DenseTile.Tokens)),
         ];
-        DenseTile[] tiles = [.. chosen.Distinct()];
-        var made = new DensePlan[tiles.Length];
-        try
-        {
-            Parallel.For(0, tiles.Length, i =>
-            {
-                context.MakeCurrent();
-                made[i] = kernels.PlanDense(weight, output, tiles[i]);
-            });
-        }
-        catch (AggregateException e) when (e.InnerException is ZqfpException first)
-        {
-            ExceptionDispatchInfo.Throw(first);
-        }
-
-        Dictionary<DenseTile, DensePlan> plans = tiles.Zip(made).ToDictionary();
-        _plans = Array.ConvertAll(chosen, tile => plans[tile]);
+        _plans = CompiledPlans.Of(context, chosen, tile => kernels.PlanDense(weight, output, tile));
     }
 
     /// <summary>The plan for a number of tokens, at least 1.</summary>

@@ -116,9 +116,11 @@ internal sealed unsafe class DeviceExperts : IDisposable
         CudaContext context, IReadOnlyList<LinearConstants> experts, Func<LinearConstants, ReadOnlyMemory<T>> part)
         where T : unmanaged
     {
-        long bytes = (long)part(experts[0]).Length * sizeof(T);
+        ReadOnlyMemory<T> next = part(experts[0]);
+        long bytes = (long)next.Length * sizeof(T);
         var all = new DeviceMemory(context, Math.Max(1, bytes * experts.Count));
-        for (int e = 0; e < experts.Count; e++)
+        all.Upload(next.Span);
+        for (int e = 1; e < experts.Count; e++)
         {
             all.Upload(part(experts[e]).Span, offset: e * bytes);
         }

@@ -1,5 +1,3 @@
-using System.Runtime.ExceptionServices;
-
 namespace Zqfp.CudaOps;
 
 /// <summary>The plans of a layer's fused product for every number of tokens, all compiled when the layer is loaded.</summary>
@@ -22,24 +20,9 @@ internal sealed class LayerPlans
     {
         GemmTile[] narrow = [.. ((int[])[8, 16, 32, 64]).Select(tokens => Choose(tokens))];
         GemmTile[] wide = [.. Enumerable.Range(1, MostTokenTiles).Select(tiles => Choose(tiles * WideTokens))];
-        GemmTile[] tiles = [.. narrow.Concat(wide).Distinct()];
-        var made = new GemmPlan[tiles.Length];
-        try
-        {
-            Parallel.For(0, tiles.Length, i =>
-            {
-                context.MakeCurrent();
-                made[i] = kernels.PlanProduct(weight, kind, tiles[i]);
-            });
-        }
-        catch (AggregateException e) when (e.InnerException is ZqfpException first)
-        {
-            ExceptionDispatchInfo.Throw(first);
-        }
-
-        Dictionary<GemmTile, GemmPlan> plans = tiles.Zip(made).ToDictionary();
-        _narrow = Array.ConvertAll(narrow, tile => plans[tile]);
-        _wide = Array.ConvertAll(wide, tile => plans[tile]);
+        GemmPlan[] plans = CompiledPlans.Of(context, [.. narrow, .. wide], tile => kernels.PlanProduct(weight, kind, tile));
+        _narrow = plans[..narrow.Length];
+        _wide = plans[narrow.Length..];
 
         GemmTile Choose(int tokens) => GemmTuning.Choose(context, weight.Layout, tokens, weight.Rank);
     }

@@ -6,15 +6,9 @@
 #include "hopper.cuh"
 #include "half_products.cuh"
 #include "experts.cuh"
+#include "weight_values.cuh"
 
 constexpr int Run = WHOLE ? 16 : 1;
-
-DEVICE float e2m1(u32 code)
-{
-    u32 magnitude = code & 7;
-    float value = magnitude < 2 ? 0.5f * magnitude : (1.0f + 0.5f * (magnitude & 1)) * (float)(1 << ((magnitude >> 1) - 1));
-    return code & 8 ? -value : value;
-}
 
 DEVICE void unpack(u32 pair, float (&values)[16], int i)
 {
@@ -38,12 +32,7 @@ DEVICE void load_weights(const u8* codes, int column, float (&values)[16])
     uint2 loaded = *(const uint2*)(codes + column / 2);
     u32 words[2] = { loaded.x, loaded.y };
 #pragma unroll
-    for (int i = 0; i < 8; i++)
-    {
-        // Sign, exponent and mantissa in their places of a float16.
-        u32 b = words[i >> 2] >> (8 * (i & 3));
-        unpack((b & 0x08u) << 12 | (b & 0x07u) << 9 | (b & 0x80u) << 24 | (b & 0x70u) << 21, values, 2 * i);
-    }
+    for (int i = 0; i < 8; i++) unpack(e2m1_half_pair(words[i >> 2] >> (8 * (i & 3))), values, 2 * i);
 }
 
 DEVICE void load_tokens(const void* tokens, u64 index, float (&values)[16])

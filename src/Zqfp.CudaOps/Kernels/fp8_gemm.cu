@@ -46,19 +46,7 @@ struct DenseArguments
     int tiles;                // token tiles times feature tiles
 };
 
-struct Ring
-{
-    u32 stages, full, empty;
-    int slot;
-    u32 parity;
-    DEVICE u32 stage() const { return stages + slot * StageBytes; }
-    DEVICE u32 full_barrier() const { return full + slot * 8; }
-    DEVICE u32 empty_barrier() const { return empty + slot * 8; }
-    DEVICE void advance()
-    {
-        if (++slot == STAGES) { slot = 0; parity ^= 1; }
-    }
-};
+#include "ring.cuh"
 
 // The warp has read the slot.
 DEVICE void release(u32 emptyBarrier, int lane)

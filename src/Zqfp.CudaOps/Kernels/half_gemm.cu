@@ -7,6 +7,7 @@
 #include "hopper.cuh"
 #include "half_products.cuh"
 #include "simple_arguments.cuh"
+#include "weight_values.cuh"
 
 constexpr int Warps = 8;
 constexpr int Tiles = TOKENS / 8;
@@ -29,17 +30,13 @@ struct Pairs
 #pragma unroll
         for (int i = 0; i < 8; i++) pair[i] = to_half_pair(words[i >> 1] >> (16 * (i & 1)));
     }
-    // 2^-14 times the values: sign, exponent and mantissa in their places.
+    // 2^-14 times the values.
     DEVICE void from_fp4(const u8* from)
     {
         uint2 loaded = *(const uint2*)from;
         u32 words[2] = { loaded.x, loaded.y };
 #pragma unroll
-        for (int i = 0; i < 8; i++)
-        {
-            u32 b = words[i >> 2] >> (8 * (i & 3));
-            pair[i] = (b & 0x08u) << 12 | (b & 0x07u) << 9 | (b & 0x80u) << 24 | (b & 0x70u) << 21;
-        }
+        for (int i = 0; i < 8; i++) pair[i] = e2m1_half_pair(words[i >> 2] >> (8 * (i & 3)));
     }
     DEVICE void from_halves(const u16* from)
     {

@@ -5,18 +5,12 @@
 // unless said, or 8) come from the host.
 #include "hopper.cuh"
 #include "simple_arguments.cuh"
+#include "weight_values.cuh"
 
 #ifndef INPUT
 #define INPUT Fp8
 #define WEIGHT_BITS 4
 #endif
-
-DEVICE float e2m1(u32 code)
-{
-    u32 magnitude = code & 7;
-    float value = magnitude < 2 ? 0.5f * magnitude : (1.0f + 0.5f * (magnitude & 1)) * (float)(1 << ((magnitude >> 1) - 1));
-    return code & 8 ? -value : value;
-}
 
 extern "C" __global__ void __launch_bounds__(256) simple_gemm(const SimpleArguments g)
 {

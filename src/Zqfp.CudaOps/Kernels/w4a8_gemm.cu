@@ -62,20 +62,7 @@ constexpr bool PROJECTS = STAGED && PROJECTING;
 #include "low_rank.cuh"
 #include "half_products.cuh"
 #include "projection.cuh"
-
-struct Ring
-{
-    u32 stages, full, empty;
-    int slot;
-    u32 parity;
-    DEVICE u32 stage() const { return stages + slot * StageBytes; }
-    DEVICE u32 full_barrier() const { return full + slot * 8; }
-    DEVICE u32 empty_barrier() const { return empty + slot * 8; }
-    DEVICE void advance()
-    {
-        if (++slot == STAGES) { slot = 0; parity ^= 1; }
-    }
-};
+#include "ring.cuh"
 
 DEVICE void load_weights(const GemmArguments& g, const Ring& ring, int tile, int block, u64 policy)
 {

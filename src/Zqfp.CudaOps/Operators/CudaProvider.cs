@@ -19,6 +19,15 @@ internal static class CudaProvider
         .. MatMulSignature.Experts.Select(signature => new DeviceExpertProduct(signature, device, provider)),
     ];
 
+    /// <summary>Writes to the session's log, once, what its user should know of the device.</summary>
+    public static void TellNote(DeviceSession device, in OrtKernelInfo info)
+    {
+        if (device.TakeNote() is { } note)
+        {
+            info.Warn(note);
+        }
+    }
+
     private sealed class Product(MatMulSignature signature, DeviceSession device, string? provider) : OrtOperator
     {
         public override string Name => signature.Name;
@@ -36,11 +45,7 @@ internal static class CudaProvider
         public override OrtKernel CreateKernel(in OrtKernelInfo info)
         {
             var layer = DeviceMatMulLayer.Load(signature, device, info);
-            if (device.TakeNote() is { } note)
-            {
-                info.Warn(note);
-            }
-
+            TellNote(device, info);
             return new ProductKernel(signature, device, layer);
         }
 

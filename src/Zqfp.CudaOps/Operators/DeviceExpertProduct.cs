@@ -39,11 +39,7 @@ internal sealed class DeviceExpertProduct(MatMulSignature signature, DeviceSessi
 
         _ = ZqfpSessionOptions.WeightsOf(info); // experts stay packed, and a form that does not exist is told all the same
         var kernel = new Kernel(signature, device, experts, constants.OutputType);
-        if (device.TakeNote() is { } note)
-        {
-            info.Warn(note);
-        }
-
+        CudaProvider.TellNote(device, info);
         return kernel;
     }
 

@@ -184,8 +184,7 @@ internal sealed class QuantizationRun
         _device = device;
         _vocabulary.Embeddings().ToList().ForEach(_rewriter.Replace);
         using LayerStore store = OpenStore(plan.Stages, windows, _ => true);
-        IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(
-            windows.Windows, _model.Facts.FixedBatch, onGpu: _options.Device == ZqfpDevice.Cuda);
+        IReadOnlyList<TokenBatch> batches = BatchesOf(windows);
         var exchange = new ShardExchange(shard, batches.Count, _options.WorkFolder!, layer => _layers[layer.Name].Key, locks.IsUnderWay,
             _options.Patience, _cancellation);
         List<string> own = [];
@@ -195,20 +194,12 @@ internal sealed class QuantizationRun
             return Report(shard, own, kept, windows);
         }
 
-        MemoryUse use = Divide(plan, windows, null);
-        ScratchPlace? scratch = use.SpillsBoundaries ? new ScratchPlace(WorkFolderLocks.PathOf(_options.WorkFolder!, shard)) : null;
-        var feeds = new TokenFeeds(_model.Facts);
-        var workers = Workers.Of(_options.Threads, _cancellation, _device);
-        int? gpu = _options.Device == ZqfpDevice.Cuda ? _options.Gpu : null;
+        var means = new CalibrationMeans(_options, _model.Facts, batches, Divide(plan, windows, null), _device, _cancellation);
         using var calibration = new StageCalibration(
-            plan,
-            isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph),
-                [.. exchange.Own.Select(i => batches[i])], feeds, workers, use.TokensAtOnce, scratch, gpu),
-            batches,
-            workers)
+            plan, isQuantized => means.Runner(isQuantized ? _rewriter : FloatModel(), exchange.Own), batches, means.Workers)
         {
             Exchange = exchange,
-            Create = () => new BatchValues(batches.Count, scratch),
+            Create = () => new BatchValues(batches.Count, means.Scratch),
         };
         for (int i = 0; i < plan.Stages.Count; i++)
         {
@@ -347,30 +338,17 @@ internal sealed class QuantizationRun
         using CudaLayerDevice? device = OpenDevice(_options);
         _device = device;
         ShardPart? part = shards is var (own, parts, _) ? parts[own.Index] : null;
-        MemoryUse use = Divide(plan, windows, part);
-        ScratchPlace? scratch = use.SpillsBoundaries
-            ? new ScratchPlace(_options.WorkFolder is { } work ? WorkFolderLocks.PathOf(work, _options.Shard) : _options.OutputPath)
-            : null;
-        IReadOnlyList<TokenBatch> batches = SliceRunner.Batches(
-            windows.Windows, _model.Facts.FixedBatch, _options.Device == ZqfpDevice.Cuda);
-        var feeds = new TokenFeeds(_model.Facts);
-        var workers = Workers.Of(_options.Threads, _cancellation, _device);
-        int? gpu = _options.Device == ZqfpDevice.Cuda ? _options.Gpu : null;
+        var means = new CalibrationMeans(
+            _options, _model.Facts, BatchesOf(windows), Divide(plan, windows, part), _device, _cancellation);
         using var calibration = new StageCalibration(
-            plan,
-            isQuantized => new SliceRunner(isQuantized ? _rewriter : new ModelRewriter(_file, _model.Graph), batches,
-                feeds, workers, use.TokensAtOnce, scratch, gpu),
-            batches,
-            workers);
+            plan, isQuantized => means.Runner(isQuantized ? _rewriter : FloatModel()), means.Batches, means.Workers);
         int first = 0;
         if (shards is var (shard, all, locks))
         {
             var boundaries = new BoundaryStore(
                 _options.WorkFolder!, LayerKeys.OfFloat(_options, _file, windows.Windows, _inputs, _cancellation));
-            var forward = new ShardForward(plan.Stages, all, shard, batches.Count, boundaries,
-                some => new SliceRunner(new ModelRewriter(_file, _model.Graph), [.. some.Select(i => batches[i])], feeds, workers,
-                    use.TokensAtOnce, scratch, gpu),
-                _cancellation);
+            var forward = new ShardForward(
+                plan.Stages, all, shard, means.Batches.Count, boundaries, some => means.Runner(FloatModel(), some), _cancellation);
             first = _clock.Measure("calibrate", () =>
             {
                 forward.LeaveOwn();
@@ -397,6 +375,11 @@ internal sealed class QuantizationRun
             }
         }
     }
+
+    private IReadOnlyList<TokenBatch> BatchesOf(TokenWindowSet windows) =>
+        SliceRunner.Batches(windows.Windows, _model.Facts.FixedBatch, _options.Device == ZqfpDevice.Cuda);
+
+    private ModelRewriter FloatModel() => new(_file, _model.Graph);
 
     /// <summary>How calibration divides its work within the memory allowed; refused here, before it begins, where it cannot.</summary>
     private MemoryUse Divide(TargetPlan plan, TokenWindowSet windows, ShardPart? part)
@@ -435,12 +418,12 @@ internal sealed class QuantizationRun
     }
 
     /// <summary>Gets each of the layers that a shard has of <paramref name="stage"/>.</summary>
-    private void Make(CalibrationStage stage, ShardPart part, StageInputs? input, LayerStore store) => Make(
-        [.. stage.Layers.Where(part.Has).Select(layer => _layers[layer.Name])],
-        layer => part.Layers.Select(own => own.Name).ToList().IndexOf(layer.Layer.Name),
-        part.Layers.Count,
-        input,
-        store);
+    private void Make(CalibrationStage stage, ShardPart part, StageInputs? input, LayerStore store)
+    {
+        List<string> names = [.. part.Layers.Select(own => own.Name)];
+        LayerWork[] own = [.. stage.Layers.Where(part.Has).Select(layer => _layers[layer.Name])];
+        Make(own, layer => names.IndexOf(layer.Layer.Name), names.Count, input, store);
+    }
 
     /// <summary>Gets layers of one stage, kept or quantized now.</summary>
     private void Make(LayerWork[] layers, Func<LayerWork, int> index, int count, StageInputs? input, LayerStore store)
