@@ -4,11 +4,15 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Zqfp.CudaOps;
 
-/// <summary>Inner loops for AVX2 with FMA: a panel is worked on in four parts, each two registers wide.</summary>
+/// <summary>Inner loops for AVX2 with FMA: a panel is worked on in four strips, each two registers wide.</summary>
 internal sealed unsafe class Avx2PanelMath : PanelMath
 {
-    private const int Width = PackedWeights.PanelWidth;
-    private const int Part = PackedWeights.PartWidth;
+    private const int Width = PackedWeights.PanelWidth, Strip = 16;
+
+    private const int Line = 64 / sizeof(float);
+
+    /// <summary>Each in a method of its own, so that its sums stay in registers.</summary>
+    private const MethodImplOptions Kernel = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
 
     /// <summary>
     /// Rows of 64 words that a row's product goes through part by part: 2 KiB, so that weights are read from memory nearly in their order.
@@ -18,72 +22,65 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     /// <summary>The permutation looks at the low three bits of an index: the code without its sign.</summary>
     private static Vector256<float> E2M1Magnitudes => Vector256.Create(0, 0.5f, 1, 1.5f, 2, 3, 4, 6);
 
+    public override int StripWidth => Strip;
+
+    public override int RowUnit => 2;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void DecodeE2M1(uint* words, int columns, float* panel)
+    public override void DecodeE2M1(uint* words, int columns, float* strip)
     {
         Vector256<float> magnitudes = E2M1Magnitudes;
-        nint length = columns * Part;
-        for (float* end = panel + length; panel < end; panel += 8 * Part)
+        for (float* end = strip + (columns * Strip); strip < end; words += Width)
         {
-            float* place = panel;
-            for (nint i = 0; i < Width; i += Part, words += Part, place += length)
+            WeightStream.CallLine(words);
+            Vector256<int> low = Vector256.Load((int*)words), high = Vector256.Load((int*)words + 8);
+            for (int j = 0; j < 8; j++, strip += Strip, low >>>= 4, high >>>= 4)
             {
-                WeightStream.CallLine(words);
-                Vector256<int> low = Vector256.Load((int*)words), high = Vector256.Load((int*)words + 8);
-                for (nint j = 0; j < 8; j++, low >>>= 4, high >>>= 4)
-                {
-                    ValueE2M1(magnitudes, low).Store(place + (j * Part));
-                    ValueE2M1(magnitudes, high).Store(place + (j * Part) + 8);
-                }
+                ValueE2M1(magnitudes, low).Store(strip);
+                ValueE2M1(magnitudes, high).Store(strip + 8);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void DecodeE4M3(uint* words, int columns, float* panel)
+    public override void DecodeE4M3(uint* words, int columns, float* strip)
     {
-        nint length = columns * Part;
-        for (float* end = panel + length; panel < end; panel += 4 * Part)
+        for (float* end = strip + (columns * Strip); strip < end; strip += 4 * Strip, words += Width)
         {
-            float* place = panel;
-            for (nint i = 0; i < Width; i += Part, words += Part, place += length)
-            {
-                WeightStream.CallLine(words);
-                DecodeE4M3(Vector256.Load((int*)words), place);
-                DecodeE4M3(Vector256.Load((int*)words + 8), place + 8);
-            }
+            WeightStream.CallLine(words);
+            DecodeE4M3(Vector256.Load((int*)words), strip);
+            DecodeE4M3(Vector256.Load((int*)words + 8), strip + 8);
         }
     }
 
     /// <summary>Four columns of eight rows of W.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void DecodeE4M3(Vector256<int> word, float* panel)
+    private static void DecodeE4M3(Vector256<int> word, float* strip)
     {
-        ValueE4M3(word << 20, word << 24).Store(panel);
-        ValueE4M3(word << 12, word << 16).Store(panel + Part);
-        ValueE4M3(word << 4, word << 8).Store(panel + (2 * Part));
-        ValueE4M3(word >>> 4, word).Store(panel + (3 * Part));
+        ValueE4M3(word << 20, word << 24).Store(strip);
+        ValueE4M3(word << 12, word << 16).Store(strip + Strip);
+        ValueE4M3(word << 4, word << 8).Store(strip + (2 * Strip));
+        ValueE4M3(word >>> 4, word).Store(strip + (3 * Strip));
     }
 
-    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals)
+    public override void Multiply(float* x, in RowTiles tiles, float* strip, int columns, float* scales, float* totals)
     {
-        int whole = rows / 6 * 6;
-        for (nint part = 0; part < Width; part += Part)
+        int row = 0;
+        for (; row < tiles.LargeRows; row += 6)
         {
-            for (nint row = 0; row < whole; row += 6)
-            {
-                float* six = x + (row * stride);
-                nint at = (row * Width) + part;
-                MultiplySix(six, stride, panel + (part * columns), columns, sums + at, scales is null ? null : scales + part, totals + at);
-            }
+            MultiplySix(x + ((nint)row * columns), strip, columns, scales, totals + (row * Strip));
         }
-        rows -= whole;
-        x += whole * stride;
-        sums += whole * Width;
-        totals += whole * Width;
-        for (; rows > 0; rows--, x += stride, sums += Width, totals += Width)
+
+        for (; row < tiles.Rows; row += tiles.SmallTile)
         {
-            MultiplyOne(x, panel, columns, sums, scales, totals);
+            if (tiles.SmallTile == 4)
+            {
+                MultiplyFour(x + ((nint)row * columns), strip, columns, scales, totals + (row * Strip));
+            }
+            else
+            {
+                MultiplyTwo(x + ((nint)row * columns), strip, columns, scales, totals + (row * Strip));
+            }
         }
     }
 
@@ -103,7 +100,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
             {
                 float* stop = values + Math.Min(end - values, StripRows * 8);
                 int* next = words + ((stop - values) / 8 * Width);
-                for (nint part = 0; part < Width; part += Part)
+                for (nint part = 0; part < Width; part += Strip)
                 {
                     Vector256<float> a0 = Vector256.Load(sums + part), a1 = Vector256.Load(sums + part + 8);
                     int* word = words + part;
@@ -148,7 +145,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
             {
                 float* stop = values + Math.Min(end - values, StripRows * 4);
                 int* next = words + ((stop - values) / 4 * Width);
-                for (nint part = 0; part < Width; part += Part)
+                for (nint part = 0; part < Width; part += Strip)
                 {
                     Vector256<float> a0 = Vector256.Load(sums + part), a1 = Vector256.Load(sums + part + 8);
                     int* word = words + part;
@@ -240,85 +237,116 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         return (value.AsInt32() | (sign & Vector256.Create(int.MinValue))).AsSingle();
     }
 
-    /// <summary>Six rows: 12 sums, two weights and one value of X in 15 of the 16 registers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
+    /// <summary>Twelve sums, two weights and one value of X in 15 of the 16 registers.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplySix(float* x, float* strip, int columns, float* scales, float* totals)
     {
-        float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
-        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8);
-        Vector256<float> b0 = Vector256.Load(sums + Width), b1 = Vector256.Load(sums + Width + 8);
-        Vector256<float> c0 = Vector256.Load(sums + (2 * Width)), c1 = Vector256.Load(sums + (2 * Width) + 8);
-        Vector256<float> d0 = Vector256.Load(sums + (3 * Width)), d1 = Vector256.Load(sums + (3 * Width) + 8);
-        Vector256<float> e0 = Vector256.Load(sums + (4 * Width)), e1 = Vector256.Load(sums + (4 * Width) + 8);
-        Vector256<float> f0 = Vector256.Load(sums + (5 * Width)), f1 = Vector256.Load(sums + (5 * Width) + 8);
-        for (nint column = 0; column < columns; column++, panel += Part)
+        const int Rows = 6;
+        CallTotals(totals, Rows);
+        Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0,
+            f0 = a0, f1 = a0;
+        for (float* end = strip + (columns * Strip); strip < end; strip += Strip, x += Rows)
         {
-            Vector256<float> w0 = Vector256.Load(panel);
-            Vector256<float> w1 = Vector256.Load(panel + 8);
-            Vector256<float> value = Vector256.Create(x[column]);
+            Vector256<float> w0 = Vector256.Load(strip), w1 = Vector256.Load(strip + 8);
+            Vector256<float> value = Vector256.Create(x[0]);
             a0 = Fma.MultiplyAdd(value, w0, a0);
             a1 = Fma.MultiplyAdd(value, w1, a1);
-            value = Vector256.Create(x1[column]);
+            value = Vector256.Create(x[1]);
             b0 = Fma.MultiplyAdd(value, w0, b0);
             b1 = Fma.MultiplyAdd(value, w1, b1);
-            value = Vector256.Create(x2[column]);
+            value = Vector256.Create(x[2]);
             c0 = Fma.MultiplyAdd(value, w0, c0);
             c1 = Fma.MultiplyAdd(value, w1, c1);
-            value = Vector256.Create(x3[column]);
+            value = Vector256.Create(x[3]);
             d0 = Fma.MultiplyAdd(value, w0, d0);
             d1 = Fma.MultiplyAdd(value, w1, d1);
-            value = Vector256.Create(x4[column]);
+            value = Vector256.Create(x[4]);
             e0 = Fma.MultiplyAdd(value, w0, e0);
             e1 = Fma.MultiplyAdd(value, w1, e1);
-            value = Vector256.Create(x5[column]);
+            value = Vector256.Create(x[5]);
             f0 = Fma.MultiplyAdd(value, w0, f0);
             f1 = Fma.MultiplyAdd(value, w1, f1);
         }
-        Finish(a0, a1, sums, scales, totals);
-        Finish(b0, b1, sums + Width, scales, totals + Width);
-        Finish(c0, c1, sums + (2 * Width), scales, totals + (2 * Width));
-        Finish(d0, d1, sums + (3 * Width), scales, totals + (3 * Width));
-        Finish(e0, e1, sums + (4 * Width), scales, totals + (4 * Width));
-        Finish(f0, f1, sums + (5 * Width), scales, totals + (5 * Width));
+
+        Vector256<float> s0 = Vector256.Load(scales), s1 = Vector256.Load(scales + 8);
+        Add(a0, a1, s0, s1, totals);
+        Add(b0, b1, s0, s1, totals + Strip);
+        Add(c0, c1, s0, s1, totals + (2 * Strip));
+        Add(d0, d1, s0, s1, totals + (3 * Strip));
+        Add(e0, e1, s0, s1, totals + (4 * Strip));
+        Add(f0, f1, s0, s1, totals + (5 * Strip));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyOne(float* x, float* panel, int columns, float* sums, float* scales, float* totals)
+    /// <summary>Eight sums: as many as are on their way at once.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyFour(float* x, float* strip, int columns, float* scales, float* totals)
     {
-        nint length = columns * Part;
-        float* panel1 = panel + length, panel2 = panel1 + length, panel3 = panel2 + length;
-        Vector256<float> a0 = Vector256.Load(sums), a1 = Vector256.Load(sums + 8), b0 = Vector256.Load(sums + 16),
-            b1 = Vector256.Load(sums + 24), c0 = Vector256.Load(sums + 32), c1 = Vector256.Load(sums + 40), d0 = Vector256.Load(sums + 48),
-            d1 = Vector256.Load(sums + 56);
-        for (nint i = 0; i < length; i += Part, x++)
+        const int Rows = 4;
+        CallTotals(totals, Rows);
+        Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+        for (float* end = strip + (columns * Strip); strip < end; strip += Strip, x += Rows)
         {
-            Vector256<float> value = Vector256.Create(*x);
-            a0 = Fma.MultiplyAdd(value, Vector256.Load(panel + i), a0);
-            a1 = Fma.MultiplyAdd(value, Vector256.Load(panel + i + 8), a1);
-            b0 = Fma.MultiplyAdd(value, Vector256.Load(panel1 + i), b0);
-            b1 = Fma.MultiplyAdd(value, Vector256.Load(panel1 + i + 8), b1);
-            c0 = Fma.MultiplyAdd(value, Vector256.Load(panel2 + i), c0);
-            c1 = Fma.MultiplyAdd(value, Vector256.Load(panel2 + i + 8), c1);
-            d0 = Fma.MultiplyAdd(value, Vector256.Load(panel3 + i), d0);
-            d1 = Fma.MultiplyAdd(value, Vector256.Load(panel3 + i + 8), d1);
+            Vector256<float> w0 = Vector256.Load(strip), w1 = Vector256.Load(strip + 8);
+            Vector256<float> value = Vector256.Create(x[0]);
+            a0 = Fma.MultiplyAdd(value, w0, a0);
+            a1 = Fma.MultiplyAdd(value, w1, a1);
+            value = Vector256.Create(x[1]);
+            b0 = Fma.MultiplyAdd(value, w0, b0);
+            b1 = Fma.MultiplyAdd(value, w1, b1);
+            value = Vector256.Create(x[2]);
+            c0 = Fma.MultiplyAdd(value, w0, c0);
+            c1 = Fma.MultiplyAdd(value, w1, c1);
+            value = Vector256.Create(x[3]);
+            d0 = Fma.MultiplyAdd(value, w0, d0);
+            d1 = Fma.MultiplyAdd(value, w1, d1);
         }
-        Finish(a0, a1, sums, scales, totals);
-        Finish(b0, b1, sums + Part, scales is null ? null : scales + Part, totals + Part);
-        Finish(c0, c1, sums + (2 * Part), scales is null ? null : scales + (2 * Part), totals + (2 * Part));
-        Finish(d0, d1, sums + (3 * Part), scales is null ? null : scales + (3 * Part), totals + (3 * Part));
+
+        Vector256<float> s0 = Vector256.Load(scales), s1 = Vector256.Load(scales + 8);
+        Add(a0, a1, s0, s1, totals);
+        Add(b0, b1, s0, s1, totals + Strip);
+        Add(c0, c1, s0, s1, totals + (2 * Strip));
+        Add(d0, d1, s0, s1, totals + (3 * Strip));
     }
 
-    /// <summary>Sums are kept for the columns that follow, or, with scales, added to the totals.</summary>
+    /// <summary>Four sums.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyTwo(float* x, float* strip, int columns, float* scales, float* totals)
+    {
+        const int Rows = 2;
+        CallTotals(totals, Rows);
+        Vector256<float> a0 = Vector256<float>.Zero, a1 = a0, b0 = a0, b1 = a0;
+        for (float* end = strip + (columns * Strip); strip < end; strip += Strip, x += Rows)
+        {
+            Vector256<float> w0 = Vector256.Load(strip), w1 = Vector256.Load(strip + 8);
+            Vector256<float> value = Vector256.Create(x[0]);
+            a0 = Fma.MultiplyAdd(value, w0, a0);
+            a1 = Fma.MultiplyAdd(value, w1, a1);
+            value = Vector256.Create(x[1]);
+            b0 = Fma.MultiplyAdd(value, w0, b0);
+            b1 = Fma.MultiplyAdd(value, w1, b1);
+        }
+
+        Vector256<float> s0 = Vector256.Load(scales), s1 = Vector256.Load(scales + 8);
+        Add(a0, a1, s0, s1, totals);
+        Add(b0, b1, s0, s1, totals + Strip);
+    }
+
+    /// <summary>Calls for a tile's totals, which are needed when its columns are through.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(Vector256<float> s0, Vector256<float> s1, float* sums, float* scales, float* totals)
+    private static void CallTotals(float* totals, int rows)
     {
-        if (scales is not null)
+        for (int i = 0; i < rows * Strip; i += Line)
         {
-            AddPart(s0, s1, scales, totals);
-            s0 = s1 = Vector256<float>.Zero;
+            Sse.Prefetch0(totals + i);
         }
-        s0.Store(sums);
-        s1.Store(sums + 8);
+    }
+
+    /// <summary>Adds a row's sums to its totals.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(Vector256<float> sum0, Vector256<float> sum1, Vector256<float> scale0, Vector256<float> scale1, float* totals)
+    {
+        Fma.MultiplyAdd(sum0, scale0, Vector256.Load(totals)).Store(totals);
+        Fma.MultiplyAdd(sum1, scale1, Vector256.Load(totals + 8)).Store(totals + 8);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -333,7 +361,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddSums(float* sums, float* scales, float* totals)
     {
-        for (int i = 0; i < Width; i += Part)
+        for (int i = 0; i < Width; i += Strip)
         {
             AddPart(Vector256.Load(sums + i), Vector256.Load(sums + i + 8), scales + i, totals + i);
         }

@@ -4,103 +4,100 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Zqfp.CudaOps;
 
-/// <summary>Inner loops for AVX-512: a panel is four registers wide.</summary>
+/// <summary>Inner loops for AVX-512: a panel is four registers wide, a strip of it two.</summary>
 /// <param name="byteLookup">True where the machine has VBMI: FP8 codes are then looked up byte by byte.</param>
 internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
 {
-    private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth;
+    private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth, Strip = 2 * Part;
+
+    private const int Line = 64 / sizeof(float);
+
+    /// <summary>Each in a method of its own, so that its sums stay in registers.</summary>
+    private const MethodImplOptions Kernel = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
 
     /// <summary>The permutation below looks at the low four bits of an index only: the code, whatever stands above it.</summary>
     private static Vector512<float> E2M1Table =>
         Vector512.Create(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
 
+    public override int StripWidth => Strip;
+
+    public override int RowUnit => 4;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void DecodeE2M1(uint* words, int columns, float* panel)
+    public override void DecodeE2M1(uint* words, int columns, float* strip)
     {
         Vector512<float> table = E2M1Table;
-        nint length = columns * Part;
-        for (float* end = panel + length; panel < end; panel += 8 * Part)
+        for (float* end = strip + (columns * Strip); strip < end; strip += 8 * Strip, words += Width)
         {
-            float* place = panel;
-            for (nint i = 0; i < Width; i += Part, words += Part, place += length)
+            for (nint i = 0; i < Strip; i += Part)
             {
-                WeightStream.CallLine(words);
-                Vector512<int> word = Vector512.Load((int*)words);
+                WeightStream.CallLine(words + i);
+                Vector512<int> word = Vector512.Load((int*)words + i);
+                float* place = strip + i;
                 Avx512F.PermuteVar16x32(table, word).Store(place);
-                Avx512F.PermuteVar16x32(table, word >>> 4).Store(place + Part);
-                Avx512F.PermuteVar16x32(table, word >>> 8).Store(place + (2 * Part));
-                Avx512F.PermuteVar16x32(table, word >>> 12).Store(place + (3 * Part));
-                Avx512F.PermuteVar16x32(table, word >>> 16).Store(place + (4 * Part));
-                Avx512F.PermuteVar16x32(table, word >>> 20).Store(place + (5 * Part));
-                Avx512F.PermuteVar16x32(table, word >>> 24).Store(place + (6 * Part));
-                Avx512F.PermuteVar16x32(table, word >>> 28).Store(place + (7 * Part));
+                Avx512F.PermuteVar16x32(table, word >>> 4).Store(place + Strip);
+                Avx512F.PermuteVar16x32(table, word >>> 8).Store(place + (2 * Strip));
+                Avx512F.PermuteVar16x32(table, word >>> 12).Store(place + (3 * Strip));
+                Avx512F.PermuteVar16x32(table, word >>> 16).Store(place + (4 * Strip));
+                Avx512F.PermuteVar16x32(table, word >>> 20).Store(place + (5 * Strip));
+                Avx512F.PermuteVar16x32(table, word >>> 24).Store(place + (6 * Strip));
+                Avx512F.PermuteVar16x32(table, word >>> 28).Store(place + (7 * Strip));
             }
         }
     }
 
-    public override void DecodeE4M3(uint* words, int columns, float* panel)
+    public override void DecodeE4M3(uint* words, int columns, float* strip)
     {
         if (byteLookup)
         {
-            DecodeE4M3(new Fp8ByteLookup(), words, columns, panel);
+            DecodeE4M3(new Fp8ByteLookup(), words, columns, strip);
         }
         else
         {
-            DecodeE4M3(new Fp8FloatLookup(), words, columns, panel);
+            DecodeE4M3(new Fp8FloatLookup(), words, columns, strip);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void DecodeE4M3<TLookup>(TLookup lookup, uint* words, int columns, float* panel)
+    private static void DecodeE4M3<TLookup>(TLookup lookup, uint* words, int columns, float* strip)
         where TLookup : struct, IFp8Lookup
     {
         // A local is kept in registers where a parameter is not.
         TLookup tables = lookup;
-        nint length = columns * Part;
-        for (float* end = panel + length; panel < end; panel += 4 * Part)
+        for (float* end = strip + (columns * Strip); strip < end; strip += 4 * Strip, words += Width)
         {
-            float* place = panel;
-            for (nint i = 0; i < Width; i += Part, words += Part, place += length)
+            for (nint i = 0; i < Strip; i += Part)
             {
-                WeightStream.CallLine(words);
-                Vector512<int> word = Vector512.Load((int*)words);
+                WeightStream.CallLine(words + i);
+                Vector512<int> word = Vector512.Load((int*)words + i);
+                float* place = strip + i;
                 tables.Values(word, out Vector512<float> v0, out Vector512<float> v1, out Vector512<float> v2, out Vector512<float> v3);
                 v0.Store(place);
-                v1.Store(place + Part);
-                v2.Store(place + (2 * Part));
-                v3.Store(place + (3 * Part));
+                v1.Store(place + Strip);
+                v2.Store(place + (2 * Strip));
+                v3.Store(place + (3 * Strip));
             }
         }
     }
 
-    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals)
+    public override void Multiply(float* x, in RowTiles tiles, float* strip, int columns, float* scales, float* totals)
     {
-        int whole = rows / 12 * 12;
-        for (nint half = 0; half < Width; half += 2 * Part)
+        int row = 0;
+        for (; row < tiles.LargeRows; row += 12)
         {
-            for (nint row = 0; row < whole; row += 12)
+            MultiplyTwelve(x + ((nint)row * columns), strip, columns, scales, totals + (row * Strip));
+        }
+
+        for (; row < tiles.Rows; row += tiles.SmallTile)
+        {
+            if (tiles.SmallTile == 8)
             {
-                float* twelve = x + (row * stride);
-                nint at = (row * Width) + half;
-                MultiplyTwelve(
-                    twelve, stride, panel + (half * columns), columns, sums + at, scales is null ? null : scales + half, totals + at);
+                MultiplyEight(x + ((nint)row * columns), strip, columns, scales, totals + (row * Strip));
             }
-        }
-        rows -= whole;
-        x += whole * stride;
-        sums += whole * Width;
-        totals += whole * Width;
-        for (; rows >= 6; rows -= 6, x += 6 * stride, sums += 6 * Width, totals += 6 * Width)
-        {
-            MultiplySix(x, stride, panel, columns, sums, scales, totals);
-        }
-        for (; rows >= 2; rows -= 2, x += 2 * stride, sums += 2 * Width, totals += 2 * Width)
-        {
-            MultiplyTwo(x, stride, panel, columns, sums, scales, totals);
-        }
-        if (rows > 0)
-        {
-            MultiplyOne(x, panel, columns, sums, scales, totals);
+            else
+            {
+                MultiplyFour(x + ((nint)row * columns), strip, columns, scales, totals + (row * Strip));
+            }
         }
     }
 
@@ -258,225 +255,165 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
         sum = Vector512.FusedMultiplyAdd(x3, v3, sum);
     }
 
-    /// <summary>
-    /// Twelve rows by half a panel: 24 sums, two weights and one value of X in 27 of the 32 registers; the weights of 256 columns stay in a
-    /// first-level cache, which those of a whole panel do not.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyTwelve(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
+    /// <summary>24 sums, two weights and one value of X in 27 of the 32 registers.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyTwelve(float* x, float* strip, int columns, float* scales, float* totals)
     {
-        float* x3 = x + (3 * stride), x6 = x3 + (3 * stride), x9 = x6 + (3 * stride), end = x + columns;
-        nint twice = 2 * stride, length = columns * Part;
-        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + Part);
-        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + Part);
-        Vector512<float> c0 = Vector512.Load(sums + (2 * Width)), c1 = Vector512.Load(sums + (2 * Width) + Part);
-        Vector512<float> d0 = Vector512.Load(sums + (3 * Width)), d1 = Vector512.Load(sums + (3 * Width) + Part);
-        Vector512<float> e0 = Vector512.Load(sums + (4 * Width)), e1 = Vector512.Load(sums + (4 * Width) + Part);
-        Vector512<float> f0 = Vector512.Load(sums + (5 * Width)), f1 = Vector512.Load(sums + (5 * Width) + Part);
-        Vector512<float> g0 = Vector512.Load(sums + (6 * Width)), g1 = Vector512.Load(sums + (6 * Width) + Part);
-        Vector512<float> h0 = Vector512.Load(sums + (7 * Width)), h1 = Vector512.Load(sums + (7 * Width) + Part);
-        Vector512<float> i0 = Vector512.Load(sums + (8 * Width)), i1 = Vector512.Load(sums + (8 * Width) + Part);
-        Vector512<float> j0 = Vector512.Load(sums + (9 * Width)), j1 = Vector512.Load(sums + (9 * Width) + Part);
-        Vector512<float> k0 = Vector512.Load(sums + (10 * Width)), k1 = Vector512.Load(sums + (10 * Width) + Part);
-        Vector512<float> l0 = Vector512.Load(sums + (11 * Width)), l1 = Vector512.Load(sums + (11 * Width) + Part);
-        for (; x < end; x++, x3++, x6++, x9++, panel += Part)
+        const int Rows = 12;
+        CallTotals(totals, Rows);
+        Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0,
+            f0 = a0, f1 = a0, g0 = a0, g1 = a0, h0 = a0, h1 = a0, i0 = a0, i1 = a0, j0 = a0, j1 = a0, k0 = a0, k1 = a0, l0 = a0,
+            l1 = a0;
+        for (float* end = strip + (columns * Strip); strip < end; strip += Strip, x += Rows)
         {
-            Vector512<float> w0 = Vector512.Load(panel);
-            Vector512<float> w1 = Vector512.Load(panel + length);
+            Vector512<float> w0 = Vector512.Load(strip), w1 = Vector512.Load(strip + Part);
             Vector512<float> value = Vector512.Create(x[0]);
             a0 = Vector512.FusedMultiplyAdd(value, w0, a0);
             a1 = Vector512.FusedMultiplyAdd(value, w1, a1);
-            value = Vector512.Create(x[stride]);
+            value = Vector512.Create(x[1]);
             b0 = Vector512.FusedMultiplyAdd(value, w0, b0);
             b1 = Vector512.FusedMultiplyAdd(value, w1, b1);
-            value = Vector512.Create(x[twice]);
+            value = Vector512.Create(x[2]);
             c0 = Vector512.FusedMultiplyAdd(value, w0, c0);
             c1 = Vector512.FusedMultiplyAdd(value, w1, c1);
-            value = Vector512.Create(x3[0]);
+            value = Vector512.Create(x[3]);
             d0 = Vector512.FusedMultiplyAdd(value, w0, d0);
             d1 = Vector512.FusedMultiplyAdd(value, w1, d1);
-            value = Vector512.Create(x3[stride]);
+            value = Vector512.Create(x[4]);
             e0 = Vector512.FusedMultiplyAdd(value, w0, e0);
             e1 = Vector512.FusedMultiplyAdd(value, w1, e1);
-            value = Vector512.Create(x3[twice]);
+            value = Vector512.Create(x[5]);
             f0 = Vector512.FusedMultiplyAdd(value, w0, f0);
             f1 = Vector512.FusedMultiplyAdd(value, w1, f1);
-            value = Vector512.Create(x6[0]);
+            value = Vector512.Create(x[6]);
             g0 = Vector512.FusedMultiplyAdd(value, w0, g0);
             g1 = Vector512.FusedMultiplyAdd(value, w1, g1);
-            value = Vector512.Create(x6[stride]);
+            value = Vector512.Create(x[7]);
             h0 = Vector512.FusedMultiplyAdd(value, w0, h0);
             h1 = Vector512.FusedMultiplyAdd(value, w1, h1);
-            value = Vector512.Create(x6[twice]);
+            value = Vector512.Create(x[8]);
             i0 = Vector512.FusedMultiplyAdd(value, w0, i0);
             i1 = Vector512.FusedMultiplyAdd(value, w1, i1);
-            value = Vector512.Create(x9[0]);
+            value = Vector512.Create(x[9]);
             j0 = Vector512.FusedMultiplyAdd(value, w0, j0);
             j1 = Vector512.FusedMultiplyAdd(value, w1, j1);
-            value = Vector512.Create(x9[stride]);
+            value = Vector512.Create(x[10]);
             k0 = Vector512.FusedMultiplyAdd(value, w0, k0);
             k1 = Vector512.FusedMultiplyAdd(value, w1, k1);
-            value = Vector512.Create(x9[twice]);
+            value = Vector512.Create(x[11]);
             l0 = Vector512.FusedMultiplyAdd(value, w0, l0);
             l1 = Vector512.FusedMultiplyAdd(value, w1, l1);
         }
-        Finish(a0, a1, sums, scales, totals);
-        Finish(b0, b1, sums + Width, scales, totals + Width);
-        Finish(c0, c1, sums + (2 * Width), scales, totals + (2 * Width));
-        Finish(d0, d1, sums + (3 * Width), scales, totals + (3 * Width));
-        Finish(e0, e1, sums + (4 * Width), scales, totals + (4 * Width));
-        Finish(f0, f1, sums + (5 * Width), scales, totals + (5 * Width));
-        Finish(g0, g1, sums + (6 * Width), scales, totals + (6 * Width));
-        Finish(h0, h1, sums + (7 * Width), scales, totals + (7 * Width));
-        Finish(i0, i1, sums + (8 * Width), scales, totals + (8 * Width));
-        Finish(j0, j1, sums + (9 * Width), scales, totals + (9 * Width));
-        Finish(k0, k1, sums + (10 * Width), scales, totals + (10 * Width));
-        Finish(l0, l1, sums + (11 * Width), scales, totals + (11 * Width));
+
+        Vector512<float> s0 = Vector512.Load(scales), s1 = Vector512.Load(scales + Part);
+        Add(a0, a1, s0, s1, totals);
+        Add(b0, b1, s0, s1, totals + Strip);
+        Add(c0, c1, s0, s1, totals + (2 * Strip));
+        Add(d0, d1, s0, s1, totals + (3 * Strip));
+        Add(e0, e1, s0, s1, totals + (4 * Strip));
+        Add(f0, f1, s0, s1, totals + (5 * Strip));
+        Add(g0, g1, s0, s1, totals + (6 * Strip));
+        Add(h0, h1, s0, s1, totals + (7 * Strip));
+        Add(i0, i1, s0, s1, totals + (8 * Strip));
+        Add(j0, j1, s0, s1, totals + (9 * Strip));
+        Add(k0, k1, s0, s1, totals + (10 * Strip));
+        Add(l0, l1, s0, s1, totals + (11 * Strip));
     }
 
-    /// <summary>Six rows: 24 sums, four weights and one value of X in 29 of the 32 registers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplySix(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
+    /// <summary>Sixteen sums.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyEight(float* x, float* strip, int columns, float* scales, float* totals)
     {
-        float* x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
-        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32),
-            a3 = Vector512.Load(sums + 48);
-        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + 16), b2 = Vector512.Load(sums + Width + 32),
-            b3 = Vector512.Load(sums + Width + 48);
-        Vector512<float> c0 = Vector512.Load(sums + (2 * Width)), c1 = Vector512.Load(sums + (2 * Width) + 16),
-            c2 = Vector512.Load(sums + (2 * Width) + 32), c3 = Vector512.Load(sums + (2 * Width) + 48);
-        Vector512<float> d0 = Vector512.Load(sums + (3 * Width)), d1 = Vector512.Load(sums + (3 * Width) + 16),
-            d2 = Vector512.Load(sums + (3 * Width) + 32), d3 = Vector512.Load(sums + (3 * Width) + 48);
-        Vector512<float> e0 = Vector512.Load(sums + (4 * Width)), e1 = Vector512.Load(sums + (4 * Width) + 16),
-            e2 = Vector512.Load(sums + (4 * Width) + 32), e3 = Vector512.Load(sums + (4 * Width) + 48);
-        Vector512<float> f0 = Vector512.Load(sums + (5 * Width)), f1 = Vector512.Load(sums + (5 * Width) + 16),
-            f2 = Vector512.Load(sums + (5 * Width) + 32), f3 = Vector512.Load(sums + (5 * Width) + 48);
-        nint length = columns * Part;
-        float* panel1 = panel + length, panel2 = panel1 + length, panel3 = panel2 + length;
-        for (nint column = 0; column < columns; column++)
+        const int Rows = 8;
+        CallTotals(totals, Rows);
+        Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0,
+            f0 = a0, f1 = a0, g0 = a0, g1 = a0, h0 = a0, h1 = a0;
+        for (float* end = strip + (columns * Strip); strip < end; strip += Strip, x += Rows)
         {
-            Vector512<float> w0 = Vector512.Load(panel + (column * Part));
-            Vector512<float> w1 = Vector512.Load(panel1 + (column * Part));
-            Vector512<float> w2 = Vector512.Load(panel2 + (column * Part));
-            Vector512<float> w3 = Vector512.Load(panel3 + (column * Part));
-            Vector512<float> value = Vector512.Create(x[column]);
+            Vector512<float> w0 = Vector512.Load(strip), w1 = Vector512.Load(strip + Part);
+            Vector512<float> value = Vector512.Create(x[0]);
             a0 = Vector512.FusedMultiplyAdd(value, w0, a0);
             a1 = Vector512.FusedMultiplyAdd(value, w1, a1);
-            a2 = Vector512.FusedMultiplyAdd(value, w2, a2);
-            a3 = Vector512.FusedMultiplyAdd(value, w3, a3);
-            value = Vector512.Create(x1[column]);
+            value = Vector512.Create(x[1]);
             b0 = Vector512.FusedMultiplyAdd(value, w0, b0);
             b1 = Vector512.FusedMultiplyAdd(value, w1, b1);
-            b2 = Vector512.FusedMultiplyAdd(value, w2, b2);
-            b3 = Vector512.FusedMultiplyAdd(value, w3, b3);
-            value = Vector512.Create(x2[column]);
+            value = Vector512.Create(x[2]);
             c0 = Vector512.FusedMultiplyAdd(value, w0, c0);
             c1 = Vector512.FusedMultiplyAdd(value, w1, c1);
-            c2 = Vector512.FusedMultiplyAdd(value, w2, c2);
-            c3 = Vector512.FusedMultiplyAdd(value, w3, c3);
-            value = Vector512.Create(x3[column]);
+            value = Vector512.Create(x[3]);
             d0 = Vector512.FusedMultiplyAdd(value, w0, d0);
             d1 = Vector512.FusedMultiplyAdd(value, w1, d1);
-            d2 = Vector512.FusedMultiplyAdd(value, w2, d2);
-            d3 = Vector512.FusedMultiplyAdd(value, w3, d3);
-            value = Vector512.Create(x4[column]);
+            value = Vector512.Create(x[4]);
             e0 = Vector512.FusedMultiplyAdd(value, w0, e0);
             e1 = Vector512.FusedMultiplyAdd(value, w1, e1);
-            e2 = Vector512.FusedMultiplyAdd(value, w2, e2);
-            e3 = Vector512.FusedMultiplyAdd(value, w3, e3);
-            value = Vector512.Create(x5[column]);
+            value = Vector512.Create(x[5]);
             f0 = Vector512.FusedMultiplyAdd(value, w0, f0);
             f1 = Vector512.FusedMultiplyAdd(value, w1, f1);
-            f2 = Vector512.FusedMultiplyAdd(value, w2, f2);
-            f3 = Vector512.FusedMultiplyAdd(value, w3, f3);
+            value = Vector512.Create(x[6]);
+            g0 = Vector512.FusedMultiplyAdd(value, w0, g0);
+            g1 = Vector512.FusedMultiplyAdd(value, w1, g1);
+            value = Vector512.Create(x[7]);
+            h0 = Vector512.FusedMultiplyAdd(value, w0, h0);
+            h1 = Vector512.FusedMultiplyAdd(value, w1, h1);
         }
-        Finish(a0, a1, a2, a3, sums, scales, totals);
-        Finish(b0, b1, b2, b3, sums + Width, scales, totals + Width);
-        Finish(c0, c1, c2, c3, sums + (2 * Width), scales, totals + (2 * Width));
-        Finish(d0, d1, d2, d3, sums + (3 * Width), scales, totals + (3 * Width));
-        Finish(e0, e1, e2, e3, sums + (4 * Width), scales, totals + (4 * Width));
-        Finish(f0, f1, f2, f3, sums + (5 * Width), scales, totals + (5 * Width));
+
+        Vector512<float> s0 = Vector512.Load(scales), s1 = Vector512.Load(scales + Part);
+        Add(a0, a1, s0, s1, totals);
+        Add(b0, b1, s0, s1, totals + Strip);
+        Add(c0, c1, s0, s1, totals + (2 * Strip));
+        Add(d0, d1, s0, s1, totals + (3 * Strip));
+        Add(e0, e1, s0, s1, totals + (4 * Strip));
+        Add(f0, f1, s0, s1, totals + (5 * Strip));
+        Add(g0, g1, s0, s1, totals + (6 * Strip));
+        Add(h0, h1, s0, s1, totals + (7 * Strip));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyTwo(float* x, nint stride, float* panel, int columns, float* sums, float* scales, float* totals)
+    /// <summary>Eight sums: as many as are on their way at once.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyFour(float* x, float* strip, int columns, float* scales, float* totals)
     {
-        float* x1 = x + stride;
-        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32),
-            a3 = Vector512.Load(sums + 48);
-        Vector512<float> b0 = Vector512.Load(sums + Width), b1 = Vector512.Load(sums + Width + 16), b2 = Vector512.Load(sums + Width + 32),
-            b3 = Vector512.Load(sums + Width + 48);
-        nint length = columns * Part;
-        float* panel1 = panel + length, panel2 = panel1 + length, panel3 = panel2 + length;
-        for (nint column = 0; column < columns; column++)
+        const int Rows = 4;
+        CallTotals(totals, Rows);
+        Vector512<float> a0 = Vector512<float>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+        for (float* end = strip + (columns * Strip); strip < end; strip += Strip, x += Rows)
         {
-            Vector512<float> w0 = Vector512.Load(panel + (column * Part));
-            Vector512<float> w1 = Vector512.Load(panel1 + (column * Part));
-            Vector512<float> w2 = Vector512.Load(panel2 + (column * Part));
-            Vector512<float> w3 = Vector512.Load(panel3 + (column * Part));
-            Vector512<float> value = Vector512.Create(x[column]);
+            Vector512<float> w0 = Vector512.Load(strip), w1 = Vector512.Load(strip + Part);
+            Vector512<float> value = Vector512.Create(x[0]);
             a0 = Vector512.FusedMultiplyAdd(value, w0, a0);
             a1 = Vector512.FusedMultiplyAdd(value, w1, a1);
-            a2 = Vector512.FusedMultiplyAdd(value, w2, a2);
-            a3 = Vector512.FusedMultiplyAdd(value, w3, a3);
-            value = Vector512.Create(x1[column]);
+            value = Vector512.Create(x[1]);
             b0 = Vector512.FusedMultiplyAdd(value, w0, b0);
             b1 = Vector512.FusedMultiplyAdd(value, w1, b1);
-            b2 = Vector512.FusedMultiplyAdd(value, w2, b2);
-            b3 = Vector512.FusedMultiplyAdd(value, w3, b3);
+            value = Vector512.Create(x[2]);
+            c0 = Vector512.FusedMultiplyAdd(value, w0, c0);
+            c1 = Vector512.FusedMultiplyAdd(value, w1, c1);
+            value = Vector512.Create(x[3]);
+            d0 = Vector512.FusedMultiplyAdd(value, w0, d0);
+            d1 = Vector512.FusedMultiplyAdd(value, w1, d1);
         }
-        Finish(a0, a1, a2, a3, sums, scales, totals);
-        Finish(b0, b1, b2, b3, sums + Width, scales, totals + Width);
+
+        Vector512<float> s0 = Vector512.Load(scales), s1 = Vector512.Load(scales + Part);
+        Add(a0, a1, s0, s1, totals);
+        Add(b0, b1, s0, s1, totals + Strip);
+        Add(c0, c1, s0, s1, totals + (2 * Strip));
+        Add(d0, d1, s0, s1, totals + (3 * Strip));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyOne(float* x, float* panel, int columns, float* sums, float* scales, float* totals)
-    {
-        Vector512<float> a0 = Vector512.Load(sums), a1 = Vector512.Load(sums + 16), a2 = Vector512.Load(sums + 32),
-            a3 = Vector512.Load(sums + 48);
-        nint length = columns * Part;
-        float* panel1 = panel + length, panel2 = panel1 + length, panel3 = panel2 + length;
-        for (nint column = 0; column < columns; column++)
-        {
-            Vector512<float> value = Vector512.Create(x[column]);
-            a0 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel + (column * Part)), a0);
-            a1 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel1 + (column * Part)), a1);
-            a2 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel2 + (column * Part)), a2);
-            a3 = Vector512.FusedMultiplyAdd(value, Vector512.Load(panel3 + (column * Part)), a3);
-        }
-        Finish(a0, a1, a2, a3, sums, scales, totals);
-    }
-
-    /// <summary>A row's sums for half a panel are kept for the columns that follow, or, with scales, added to the totals.</summary>
+    /// <summary>Calls for a tile's totals, which are needed when its columns are through.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(Vector512<float> s0, Vector512<float> s1, float* sums, float* scales, float* totals)
+    private static void CallTotals(float* totals, int rows)
     {
-        if (scales is not null)
+        for (int i = 0; i < rows * Strip; i += Line)
         {
-            Vector512.FusedMultiplyAdd(s0, Vector512.Load(scales), Vector512.Load(totals)).Store(totals);
-            Vector512.FusedMultiplyAdd(s1, Vector512.Load(scales + Part), Vector512.Load(totals + Part)).Store(totals + Part);
-            s0 = s1 = Vector512<float>.Zero;
+            Sse.Prefetch0(totals + i);
         }
-        s0.Store(sums);
-        s1.Store(sums + Part);
     }
 
-    /// <summary>A row's sums are kept for the columns that follow, or, with scales, added to the totals.</summary>
+    /// <summary>Adds a row's sums to its totals.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(
-        Vector512<float> s0, Vector512<float> s1, Vector512<float> s2, Vector512<float> s3, float* sums, float* scales, float* totals)
+    private static void Add(Vector512<float> sum0, Vector512<float> sum1, Vector512<float> scale0, Vector512<float> scale1, float* totals)
     {
-        if (scales is not null)
-        {
-            Vector512.FusedMultiplyAdd(s0, Vector512.Load(scales), Vector512.Load(totals)).Store(totals);
-            Vector512.FusedMultiplyAdd(s1, Vector512.Load(scales + 16), Vector512.Load(totals + 16)).Store(totals + 16);
-            Vector512.FusedMultiplyAdd(s2, Vector512.Load(scales + 32), Vector512.Load(totals + 32)).Store(totals + 32);
-            Vector512.FusedMultiplyAdd(s3, Vector512.Load(scales + 48), Vector512.Load(totals + 48)).Store(totals + 48);
-            s0 = s1 = s2 = s3 = Vector512<float>.Zero;
-        }
-        s0.Store(sums);
-        s1.Store(sums + 16);
-        s2.Store(sums + 32);
-        s3.Store(sums + 48);
+        Vector512.FusedMultiplyAdd(sum0, scale0, Vector512.Load(totals)).Store(totals);
+        Vector512.FusedMultiplyAdd(sum1, scale1, Vector512.Load(totals + Part)).Store(totals + Part);
     }
 }

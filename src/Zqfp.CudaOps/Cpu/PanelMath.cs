@@ -25,30 +25,33 @@ internal abstract unsafe class PanelMath
     ];
 
     /// <summary>
-    /// Writes the values of E2M1 codes: for each of four parts of 16 rows of W, <paramref name="columns"/> times 16 floats, one column of W
-    /// after another.
+    /// Rows of W that are decoded and multiplied at once, a divisor of a panel's: their values for a chunk's columns stay in a first-level
+    /// cache, where all tiles of X meet them.
     /// </summary>
-    /// <param name="words">Packed words; <paramref name="columns"/> / 8 rows of 64.</param>
-    /// <param name="columns">A multiple of 8.</param>
-    /// <param name="panel">The values.</param>
-    public abstract void DecodeE2M1(uint* words, int columns, float* panel);
+    public abstract int StripWidth { get; }
 
-    /// <summary>The same for E4M3 codes, four to a word.</summary>
-    public abstract void DecodeE4M3(uint* words, int columns, float* panel);
+    /// <summary>Rows of X that a unit of <see cref="RowTiles"/> has.</summary>
+    public abstract int RowUnit { get; }
 
     /// <summary>
-    /// Multiplies rows of X with decoded columns of a chunk, going on with the chunk's sums; with its last columns come its scales:
-    /// then the sums are added to the totals under them and become zero.
+    /// Writes the values of E2M1 codes of a strip: <see cref="StripWidth"/> floats a column, one column after another.
     /// </summary>
-    /// <param name="x">The columns of the first row of X.</param>
-    /// <param name="stride">From a row of X to the next.</param>
-    /// <param name="rows">Rows of X.</param>
-    /// <param name="panel">The decoded columns.</param>
+    /// <param name="words">The strip's first word; words of the next columns follow at a panel's width.</param>
+    /// <param name="columns">A multiple of 8.</param>
+    /// <param name="strip">The values.</param>
+    public abstract void DecodeE2M1(uint* words, int columns, float* strip);
+
+    /// <summary>The same for E4M3 codes, four to a word.</summary>
+    public abstract void DecodeE4M3(uint* words, int columns, float* strip);
+
+    /// <summary>Multiplies tiles of X with a strip: the sums of all its columns are added to the totals under the scales.</summary>
+    /// <param name="x">The tiles.</param>
+    /// <param name="tiles">How their rows are divided.</param>
+    /// <param name="strip">The decoded columns.</param>
     /// <param name="columns">How many.</param>
-    /// <param name="sums">64 sums per row of X.</param>
-    /// <param name="scales">64 scales, or null where columns of the chunk are still to come.</param>
-    /// <param name="totals">64 totals per row of X.</param>
-    public abstract void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals);
+    /// <param name="scales">A scale for each of the strip's rows.</param>
+    /// <param name="totals">As many totals for each row of X.</param>
+    public abstract void Multiply(float* x, in RowTiles tiles, float* strip, int columns, float* scales, float* totals);
 
     /// <summary>
     /// The product of one row of X with a whole panel of E2M1 weights, decoded in registers: the weights are read once, and

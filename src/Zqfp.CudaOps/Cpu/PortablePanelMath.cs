@@ -5,47 +5,53 @@ namespace Zqfp.CudaOps;
 /// <summary>Plain loops: what the vectorized implementations are compared with, and what runs where there are none.</summary>
 internal sealed unsafe class PortablePanelMath : PanelMath
 {
-    private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth;
+    private const int Width = PackedWeights.PanelWidth;
 
-    public override void DecodeE2M1(uint* words, int columns, float* panel)
+    /// <summary>A whole panel.</summary>
+    public override int StripWidth => Width;
+
+    public override int RowUnit => 2;
+
+    public override void DecodeE2M1(uint* words, int columns, float* strip)
     {
         ReadOnlySpan<float> values = NumberFormat.E2M1.Values;
         for (int i = 0; i < columns * Width; i++)
         {
             int column = i / Width, row = i % Width;
-            panel[Place(columns, column, row)] = values[(int)(words[(column / 8 * Width) + row] >> (column % 8 * 4)) & 15];
+            strip[i] = values[(int)(words[(column / 8 * Width) + row] >> (column % 8 * 4)) & 15];
         }
     }
 
-    public override void DecodeE4M3(uint* words, int columns, float* panel)
+    public override void DecodeE4M3(uint* words, int columns, float* strip)
     {
         ReadOnlySpan<float> values = NumberFormat.E4M3.Values;
         for (int i = 0; i < columns * Width; i++)
         {
             int column = i / Width, row = i % Width;
-            panel[Place(columns, column, row)] = values[(int)(words[(column / 4 * Width) + row] >> (column % 4 * 8)) & 255];
+            strip[i] = values[(int)(words[(column / 4 * Width) + row] >> (column % 4 * 8)) & 255];
         }
     }
 
-    public override void Multiply(float* x, nint stride, int rows, float* panel, int columns, float* sums, float* scales, float* totals)
+    public override void Multiply(float* x, in RowTiles tiles, float* strip, int columns, float* scales, float* totals)
     {
-        for (int row = 0; row < rows; row++, x += stride, sums += Width, totals += Width)
+        float* sums = stackalloc float[Width];
+        for (int row = 0; row < tiles.Rows; row++, totals += Width)
         {
+            (int first, int rows) = tiles.Of(row);
+            float* values = x + ((nint)first * columns) + (row - first);
+            new Span<float>(sums, Width).Clear();
             for (int column = 0; column < columns; column++)
             {
-                float value = x[column];
+                float value = values[column * rows];
                 for (int i = 0; i < Width; i++)
                 {
-                    sums[i] = MathF.FusedMultiplyAdd(value, panel[Place(columns, column, i)], sums[i]);
+                    sums[i] = MathF.FusedMultiplyAdd(value, strip[(column * Width) + i], sums[i]);
                 }
             }
-            if (scales is not null)
+
+            for (int i = 0; i < Width; i++)
             {
-                for (int i = 0; i < Width; i++)
-                {
-                    totals[i] = MathF.FusedMultiplyAdd(sums[i], scales[i], totals[i]);
-                }
-                new Span<float>(sums, Width).Clear();
+                totals[i] = MathF.FusedMultiplyAdd(sums[i], scales[i], totals[i]);
             }
         }
     }
@@ -78,9 +84,6 @@ internal sealed unsafe class PortablePanelMath : PanelMath
         }
     }
 
-    /// <summary>Where a weight lies among decoded ones.</summary>
-    private static int Place(int columns, int column, int row) => (((row / Part * columns) + column) * Part) + (row % Part);
-
     private void MultiplyRow(float* x, PackedWeights weights, int panel, float* totals)
     {
         float* values = stackalloc float[Width * GroupLayout.Alignment];
@@ -94,8 +97,7 @@ internal sealed unsafe class PortablePanelMath : PanelMath
                 Decode(weights, panel, chunk.Start + column, values);
                 for (int i = 0; i < Width * GroupLayout.Alignment; i++)
                 {
-                    float value = values[Place(GroupLayout.Alignment, i / Width, i % Width)];
-                    sums[i % Width] = MathF.FusedMultiplyAdd(x[chunk.Start + column + (i / Width)], value, sums[i % Width]);
+                    sums[i % Width] = MathF.FusedMultiplyAdd(x[chunk.Start + column + (i / Width)], values[i], sums[i % Width]);
                 }
             }
             float* scales = weights.Scales(panel, chunk.Group);

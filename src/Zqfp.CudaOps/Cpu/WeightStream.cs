@@ -32,17 +32,4 @@ internal static unsafe class WeightStream
         Sse.Prefetch0(words + Near);
         Sse.Prefetch1(words + Far);
     }
-
-    /// <summary>Calls for tokens that come next.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void CallTokens(float* x, nint stride, int rows, int columns)
-    {
-        for (int row = 0; row < rows; row++, x += stride)
-        {
-            for (nint column = 0; column < columns; column += Line)
-            {
-                Sse.Prefetch0(x + column);
-            }
-        }
-    }
 }

@@ -112,7 +112,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
             for (int row = 0; row < rows; row++)
             {
                 float scale = ((TokenDigits.Head*)(tokens + ((long)row * job.RowBytes)))->Scale;
-                Finish(job.Tokens, job.Projections, scale, panel, firstRow + row, totals + (row * Width));
+                Finish(job.Tokens, job.Projections, scale, firstRow + row, panel * Width, Width, totals + (row * Width));
             }
         }
         finally

@@ -8,9 +8,7 @@ namespace Zqfp.CudaOps;
 /// </summary>
 internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath math) : OrtOperator
 {
-    private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth;
-
-    /// <summary>Columns that become floats at a time.</summary>
+    /// <summary>Columns that become floats, and are summed, at a time.</summary>
     private const int ColumnsAtOnce = 64;
 
     private const int IndexInput = 1, WeightsInput = 2, BiasInput = 3;
@@ -104,27 +102,20 @@ internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath m
                 return;
             }
 
-            NativeBuffer buffer = scratch.Rent((long)tokens.Count * columns * sizeof(float));
+            int blocks = (tokens.Count - 1) / MostRows;
+            var last = new RowTiles(tokens.Count - (blocks * MostRows), math.RowUnit);
+            NativeBuffer buffer = scratch.Rent((((long)blocks * MostRows) + last.Rows + 2) * columns * sizeof(float));
             try
             {
-                for (int row = 0; row < tokens.Count; row++)
+                float* x = buffer.Floats + (2L * columns);
+                for (int first = 0; first < tokens.Count; first += MostRows)
                 {
-                    long source = (long)tokens.Source(row) * columns;
-                    float* target = buffer.Floats + ((long)row * columns);
-                    if (tokens.XType == OrtElementType.Float)
-                    {
-                        new ReadOnlySpan<float>((float*)tokens.X + source, columns).CopyTo(new Span<float>(target, columns));
-                    }
-                    else
-                    {
-                        HalfConversion.ToSingle((Half*)tokens.X + source, target, columns);
-                    }
+                    ReadBlock(tokens, columns, first, buffer.Floats, x + ((long)first * columns));
                 }
 
-                int panels = (stack.Rows + Width - 1) / Width;
+                int strips = (stack.Rows + math.StripWidth - 1) / math.StripWidth;
                 double elements = (double)stack.Rows * columns;
-                KernelLoop.Run(context, panels, new Panels(this, stack, expert, tokens, buffer.Floats),
-                    elements * ((tokens.Count * MultiplyCost) + TurnCost));
+                KernelLoop.Run(context, strips, new Strips(this, stack, expert, tokens, x), elements * ((tokens.Count * MultiplyCost) + TurnCost));
             }
             finally
             {
@@ -132,31 +123,66 @@ internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath m
             }
         }
 
-        private void MultiplyPanel(in Stack stack, int expert, int panel, in TokenRows tokens, float* x)
+        /// <summary>Rows of X become floats in tiles, some columns after others.</summary>
+        private void ReadBlock(in TokenRows tokens, int columns, int firstRow, float* pair, float* block)
         {
-            int columns = stack.Columns;
-            NativeBuffer buffer = scratch.Rent(Width * (ColumnsAtOnce + (2L * MostRows) + 1) * sizeof(float));
+            var tiles = new RowTiles(Math.Min(MostRows, tokens.Count - firstRow), math.RowUnit);
+            for (int row = 0; row < tiles.Rows; row += 2)
+            {
+                Read(tokens, firstRow + row, columns, pair);
+                Read(tokens, firstRow + row + 1, columns, pair + columns);
+                (int first, int tileRows) = tiles.Of(row);
+                for (int column = 0; column < columns; column += ColumnsAtOnce)
+                {
+                    int count = Math.Min(ColumnsAtOnce, columns - column);
+                    float* tile = block + ((long)column * tiles.Rows) + ((long)first * count);
+                    RowTiles.Write(pair + column, pair + columns + column, count, tile + row - first, tileRows);
+                }
+            }
+        }
+
+        /// <summary>A row as floats; zeros behind the last.</summary>
+        private static void Read(in TokenRows tokens, int row, int columns, float* target)
+        {
+            if (row >= tokens.Count)
+            {
+                new Span<float>(target, columns).Clear();
+                return;
+            }
+
+            long source = (long)tokens.Source(row) * columns;
+            if (tokens.XType == OrtElementType.Float)
+            {
+                new ReadOnlySpan<float>((float*)tokens.X + source, columns).CopyTo(new Span<float>(target, columns));
+            }
+            else
+            {
+                HalfConversion.ToSingle((Half*)tokens.X + source, target, columns);
+            }
+        }
+
+        private void MultiplyStrip(in Stack stack, int expert, int strip, in TokenRows tokens, float* x)
+        {
+            int columns = stack.Columns, width = math.StripWidth;
+            NativeBuffer buffer = scratch.Rent(width * (ColumnsAtOnce + MostRows + 1L) * sizeof(float));
             try
             {
-                float* decoded = buffer.Floats;
-                float* ones = decoded + (Width * ColumnsAtOnce);
-                float* sums = ones + Width;
-                float* totals = sums + (Width * MostRows);
-                new Span<float>(ones, Width).Fill(1);
+                float* decoded = buffer.Floats, ones = decoded + (width * ColumnsAtOnce), totals = ones + width;
+                new Span<float>(ones, width).Fill(1);
                 for (int first = 0; first < tokens.Count; first += MostRows)
                 {
                     int rows = Math.Min(MostRows, tokens.Count - first);
-                    new Span<float>(sums, Width * rows).Clear();
-                    new Span<float>(totals, Width * rows).Clear();
+                    var tiles = new RowTiles(rows, math.RowUnit);
+                    float* block = x + ((long)first * columns);
+                    new Span<float>(totals, width * tiles.Rows).Clear();
                     for (int column = 0; column < columns; column += ColumnsAtOnce)
                     {
                         int count = Math.Min(ColumnsAtOnce, columns - column);
-                        stack.Turn(expert, panel * Width, column, count, decoded);
-                        math.Multiply(x + ((long)first * columns) + column, columns, rows, decoded, count, sums,
-                            column + count == columns ? ones : null, totals);
+                        stack.Turn(expert, strip * width, width, column, count, decoded);
+                        math.Multiply(block + ((long)column * tiles.Rows), tiles, decoded, count, ones, totals);
                     }
 
-                    Store(stack, expert, panel * Width, first, rows, tokens, totals);
+                    Store(stack, expert, strip * width, first, rows, tokens, totals);
                 }
             }
             finally
@@ -167,8 +193,8 @@ internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath m
 
         private void Store(in Stack stack, int expert, int row, int first, int rows, in TokenRows tokens, float* totals)
         {
-            int valid = Math.Min(Width, stack.Rows - row);
-            for (int i = 0; i < rows; i++, totals += Width)
+            int valid = Math.Min(math.StripWidth, stack.Rows - row);
+            for (int i = 0; i < rows; i++, totals += math.StripWidth)
             {
                 if (Bias is { } bias)
                 {
@@ -188,9 +214,9 @@ internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath m
             }
         }
 
-        private readonly struct Panels(Kernel kernel, Stack stack, int expert, TokenRows tokens, float* x) : IParallelBody
+        private readonly struct Strips(Kernel kernel, Stack stack, int expert, TokenRows tokens, float* x) : IParallelBody
         {
-            public void Run(int index) => kernel.MultiplyPanel(stack, expert, index, tokens, x);
+            public void Run(int index) => kernel.MultiplyStrip(stack, expert, index, tokens, x);
         }
     }
 
@@ -219,20 +245,17 @@ internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath m
         /// <summary>K.</summary>
         public int Columns { get; }
 
-        /// <summary>Columns of 64 rows of an expert's weight, as <see cref="PanelMath"/> takes them.</summary>
-        public void Turn(int expert, int row, int column, int count, float* decoded)
+        /// <summary>Columns of a strip of an expert's weight, as <see cref="PanelMath"/> takes them.</summary>
+        public void Turn(int expert, int row, int width, int column, int count, float* strip)
         {
-            int valid = Math.Min(Width, Rows - row);
-            new Span<float>(decoded, Width * count).Clear();
+            int valid = Math.Min(width, Rows - row);
+            new Span<float>(strip, width * count).Clear();
             long matrix = (long)expert * Rows * Columns;
             if (_isInputMajor)
             {
                 for (int c = 0; c < count; c++)
                 {
-                    for (int r = 0; r < valid; r += Part)
-                    {
-                        Read(matrix + ((long)(column + c) * Rows) + row + r, decoded + (r * count) + (c * Part), Math.Min(Part, valid - r));
-                    }
+                    Read(matrix + ((long)(column + c) * Rows) + row, strip + (c * width), valid);
                 }
 
                 return;
@@ -242,10 +265,9 @@ internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath m
             for (int r = 0; r < valid; r++)
             {
                 Read(matrix + ((long)(row + r) * Columns) + column, line, count);
-                float* rows = decoded + (r / Part * Part * count) + (r % Part);
                 for (int c = 0; c < count; c++)
                 {
-                    rows[c * Part] = line[c];
+                    strip[(c * width) + r] = line[c];
                 }
             }
         }

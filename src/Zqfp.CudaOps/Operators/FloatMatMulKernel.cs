@@ -2,8 +2,8 @@ namespace Zqfp.CudaOps;
 
 /// <summary>
 /// Multiplies in floating point: the rows of X become floats once; then panels of 64 columns of Y are computed independently, a
-/// few rows by reading the packed weights straight through, many by decoding columns of a panel into cache and multiplying all rows with
-/// them.
+/// few rows by reading the packed weights straight through, many by decoding a strip of a panel into cache and multiplying all rows with
+/// it.
 /// </summary>
 internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMulLayer layer, ScratchPool scratch, PanelMath math)
     : MatMulKernel(signature, layer)
@@ -13,18 +13,16 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
     /// <summary>Up to so many rows the weights are decoded anew for each, which costs less than writing them to cache.</summary>
     private const int FewRows = 2;
 
-    /// <summary>
-    /// Columns decoded at a time: a chunk's for at least so many rows, else so few that a first-level cache holds their 32 KiB of floats.
-    /// </summary>
-    private const int ManyRows = 96, FewColumns = 128;
-
     /// <summary>Rows of a block at most: a chunk of them takes 256 KiB, which a second-level cache holds.</summary>
     private const int MostRows = 256;
 
-    /// <summary>Panels that take turns with a chunk while its rows are in that cache, and parts that there should be at least.</summary>
-    private const int MostPanels = 4, LeastGroups = 8;
+    /// <summary>
+    /// Panels that take turns with a chunk while its rows are in that cache; and of how many panels the last are taken one by one, so that
+    /// threads end together.
+    /// </summary>
+    private const int MostPanels = 4, LastPanels = 8;
 
-    /// <summary>Rows the inner loop takes at once.</summary>
+    /// <summary>Rows that are read at once: a tile's, or two of them.</summary>
     private const int RowStep = 12;
 
     // What a core takes about, in nanoseconds: to read an element of X, for a step of a projection, for a multiply-add.
@@ -40,8 +38,11 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
             return;
         }
 
+        var blocks = RowBlocks.Of(PanelGroups(weights.Panels), rows, MostRows, RowStep);
+        bool few = rows <= FewRows;
+        int padded = few ? rows : rows - blocks.LastRows + new RowTiles(blocks.LastRows, math.RowUnit).Rows;
         int projection = Layer.LowRank?.A?.ResultLength ?? 0;
-        NativeBuffer buffer = scratch.Rent((long)rows * (weights.Layout.RowStride + projection) * sizeof(float));
+        NativeBuffer buffer = scratch.Rent((((long)padded * weights.Layout.RowStride) + ((long)rows * projection)) * sizeof(float));
         try
         {
             var job = new Job
@@ -49,21 +50,21 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
                 Kernel = this,
                 Tokens = tokens,
                 Floats = buffer.Floats,
-                Few = rows <= FewRows,
-                Projections = tokens.Projections is null ? buffer.Floats + ((long)rows * weights.Layout.RowStride) : tokens.Projections,
+                PaddedRows = padded,
+                Blocks = blocks,
+                Projections = tokens.Projections is null ? buffer.Floats + ((long)padded * weights.Layout.RowStride) : tokens.Projections,
             };
             double elements = (double)rows * weights.Layout.RowStride;
-            KernelLoop.Run(context, rows, new ReadRows(job), elements * (ReadCost + (projection * ProjectCost)));
-            double cost = elements * weights.Rows * MultiplyCost;
-            if (job.Few)
+            double readCost = elements * (ReadCost + (projection * ProjectCost)), cost = elements * weights.Rows * MultiplyCost;
+            if (few)
             {
+                KernelLoop.Run(context, rows, new ReadRows(job), readCost);
                 KernelLoop.Run(context, weights.Panels, new MultiplyRows(job), cost);
                 return;
             }
 
-            int panels = Math.Clamp(weights.Panels / LeastGroups, 1, MostPanels);
-            var blocks = RowBlocks.Of((weights.Panels + panels - 1) / panels, rows, MostRows, RowStep);
-            KernelLoop.Run(context, blocks.Count, new MultiplyPanels(job, panels, blocks), cost);
+            KernelLoop.Run(context, (padded + RowStep - 1) / RowStep, new ReadTiles(job), readCost);
+            KernelLoop.Run(context, blocks.Count, new MultiplyPanels(job), cost);
         }
         finally
         {
@@ -71,28 +72,53 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
         }
     }
 
-    /// <summary>One row of X becomes floats in the layout of the weights, and its low-rank projection is taken.</summary>
-    private void ReadRow(in Job job, int row)
+    /// <summary>Groups of panels: as many as there are of <see cref="MostPanels"/>, then single ones.</summary>
+    private static int PanelGroups(int panels) => panels - SharedPanels(panels) + (SharedPanels(panels) / MostPanels);
+
+    /// <summary>Panels that are in groups of <see cref="MostPanels"/>.</summary>
+    private static int SharedPanels(int panels) => Math.Max(panels - LastPanels, 0) / MostPanels * MostPanels;
+
+    /// <summary>A row of X becomes floats in the layout of the weights, and its low-rank projection is taken.</summary>
+    private void ReadAndProject(in Job job, int row, float* floats)
+    {
+        ReadRow(job, row, floats);
+        TokenFactor? factor = Layer.LowRank?.A;
+        factor?.Project(math, floats, job.Projections + ((long)row * factor.ResultLength));
+    }
+
+    /// <summary>Rows of X become floats in tiles, chunk after chunk.</summary>
+    private void ReadTile(in Job job, int firstRow)
     {
         GroupLayout layout = Layer.Weights.Layout;
-        TokenFactor? factor = Layer.LowRank?.A;
-        if (job.Few)
-        {
-            float* floats = job.Floats + ((long)row * layout.RowStride);
-            ReadRow(job, row, floats);
-            factor?.Project(math, floats, job.Projections + ((long)row * factor.ResultLength));
-            return;
-        }
-
-        NativeBuffer buffer = scratch.Rent((long)layout.RowStride * sizeof(float));
+        NativeBuffer buffer = scratch.Rent((long)RowStep * layout.RowStride * sizeof(float));
         try
         {
-            ReadRow(job, row, buffer.Floats);
-            factor?.Project(math, buffer.Floats, job.Projections + ((long)row * factor.ResultLength));
+            int rows = Math.Min(RowStep, job.PaddedRows - firstRow);
+            for (int i = 0; i < rows; i++)
+            {
+                float* floats = buffer.Floats + ((long)i * layout.RowStride);
+                if (firstRow + i < job.Tokens.Count)
+                {
+                    ReadAndProject(job, firstRow + i, floats);
+                }
+                else
+                {
+                    new Span<float>(floats, layout.RowStride).Clear();
+                }
+            }
+
+            int block = firstRow / job.Blocks.RowsPerBlock * job.Blocks.RowsPerBlock;
+            var tiles = new RowTiles(Math.Min(job.Blocks.RowsPerBlock, job.Tokens.Count - block), math.RowUnit);
             foreach (ref readonly GroupLayout.Chunk chunk in layout.Chunks.AsSpan())
             {
-                float* place = Columns(job, chunk.Start) + ((long)row * chunk.Length);
-                new ReadOnlySpan<float>(buffer.Floats + chunk.Start, chunk.Length).CopyTo(new Span<float>(place, chunk.Length));
+                for (int i = 0; i < rows; i += 2)
+                {
+                    float* even = buffer.Floats + ((long)i * layout.RowStride) + chunk.Start;
+                    int row = firstRow + i - block;
+                    (int first, int tileRows) = tiles.Of(row);
+                    float* tile = Columns(job, chunk.Start) + ((long)(block + first) * chunk.Length);
+                    RowTiles.Write(even, even + layout.RowStride, chunk.Length, tile + row - first, tileRows);
+                }
             }
         }
         finally
@@ -101,8 +127,8 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
         }
     }
 
-    /// <summary>Where the rows of a chunk begin, one behind the other, where they are many.</summary>
-    private static float* Columns(in Job job, int start) => job.Floats + ((long)start * job.Tokens.Count);
+    /// <summary>Where the tiles of a chunk begin, one behind the other, where rows are many.</summary>
+    private static float* Columns(in Job job, int start) => job.Floats + ((long)start * job.PaddedRows);
 
     private void ReadRow(in Job job, int row, float* destination)
     {
@@ -147,7 +173,7 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
         for (int row = 0; row < job.Tokens.Count; row++)
         {
             MultiplyRow(job.Floats + ((long)row * weights.Layout.RowStride), panel, totals);
-            Finish(job, panel, row, totals);
+            Finish(job, row, panel * Width, Width, totals);
         }
     }
 
@@ -155,32 +181,31 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
     private void Multiply(in Job job, int firstPanel, int panels, int firstRow, int rows)
     {
         PackedWeights weights = Layer.Weights;
-        NativeBuffer buffer = scratch.Rent(Width * (GroupLayout.ChunkLength + ((1L + panels) * rows)) * sizeof(float));
+        int width = math.StripWidth;
+        var tiles = new RowTiles(rows, math.RowUnit);
+        NativeBuffer buffer = scratch.Rent(((width * (long)GroupLayout.ChunkLength) + ((long)panels * Width * tiles.Rows)) * sizeof(float));
         try
         {
-            float* decoded = buffer.Floats, sums = decoded + (Width * GroupLayout.ChunkLength), totals = sums + (Width * rows);
-            int most = rows < ManyRows ? FewColumns : GroupLayout.ChunkLength;
-            new Span<float>(sums, (1 + panels) * Width * rows).Clear();
+            float* decoded = buffer.Floats, totals = decoded + (width * GroupLayout.ChunkLength);
+            new Span<float>(totals, panels * Width * tiles.Rows).Clear();
             foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
             {
                 float* x = Columns(job, chunk.Start) + ((long)firstRow * chunk.Length);
-                for (int i = 0; i < panels; i++)
+                for (int strip = 0; strip < panels * Width; strip += width)
                 {
-                    float* scales = weights.Scales(firstPanel + i, chunk.Group);
-                    for (int column = 0; column < chunk.Length; column += most)
-                    {
-                        int columns = Math.Min(most, chunk.Length - column);
-                        Decode(firstPanel + i, chunk.Start + column, columns, decoded);
-                        math.Multiply(x + column, chunk.Length, rows, decoded, columns, sums,
-                            column + columns == chunk.Length ? scales : null, totals + (i * Width * rows));
-                    }
+                    int panel = firstPanel + (strip / Width), part = strip % Width;
+                    Decode(weights.Codes(panel, chunk.Start) + part, chunk.Length, decoded);
+                    float* scales = weights.Scales(panel, chunk.Group) + part;
+                    math.Multiply(x, tiles, decoded, chunk.Length, scales, totals + ((long)strip * tiles.Rows));
                 }
             }
-            for (int i = 0; i < panels; i++)
+
+            for (int row = 0; row < rows; row++)
             {
-                for (int row = 0; row < rows; row++)
+                for (int strip = 0; strip < panels * Width; strip += width)
                 {
-                    Finish(job, firstPanel + i, firstRow + row, totals + (((i * rows) + row) * Width));
+                    float* source = totals + ((long)strip * tiles.Rows) + (row * width);
+                    Finish(job, firstRow + row, (firstPanel * Width) + strip, width, source);
                 }
             }
         }
@@ -190,21 +215,21 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
         }
     }
 
-    private void Finish(in Job job, int panel, int row, float* totals)
+    private void Finish(in Job job, int row, int column, int count, float* totals)
     {
         float scale = job.Tokens.TokenScales is null ? 1 : job.Tokens.TokenScales[job.Tokens.Source(row)];
-        Finish(job.Tokens, job.Projections, scale, panel, row, totals);
+        Finish(job.Tokens, job.Projections, scale, row, column, count, totals);
     }
 
-    private void Decode(int panel, int column, int columns, float* decoded)
+    private void Decode(uint* words, int columns, float* decoded)
     {
         if (Layer.Weights.Format == WeightFormat.E2M1)
         {
-            math.DecodeE2M1(Layer.Weights.Codes(panel, column), columns, decoded);
+            math.DecodeE2M1(words, columns, decoded);
         }
         else
         {
-            math.DecodeE4M3(Layer.Weights.Codes(panel, column), columns, decoded);
+            math.DecodeE4M3(words, columns, decoded);
         }
     }
 
@@ -226,13 +251,20 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
         public FloatMatMulKernel Kernel;
         public TokenRows Tokens;
         public float* Floats;
-        public bool Few;
+        public int PaddedRows;
+        public RowBlocks Blocks;
         public float* Projections;
     }
 
     private readonly struct ReadRows(Job job) : IParallelBody
     {
-        public void Run(int index) => job.Kernel.ReadRow(job, index);
+        public void Run(int index) =>
+            job.Kernel.ReadAndProject(job, index, job.Floats + ((long)index * job.Kernel.Layer.Weights.Layout.RowStride));
+    }
+
+    private readonly struct ReadTiles(Job job) : IParallelBody
+    {
+        public void Run(int index) => job.Kernel.ReadTile(job, index * RowStep);
     }
 
     private readonly struct MultiplyRows(Job job) : IParallelBody
@@ -240,13 +272,14 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
         public void Run(int index) => job.Kernel.MultiplyFew(job, index);
     }
 
-    private readonly struct MultiplyPanels(Job job, int panels, RowBlocks blocks) : IParallelBody
+    private readonly struct MultiplyPanels(Job job) : IParallelBody
     {
         public void Run(int index)
         {
-            (int group, int firstRow, int rows) = blocks.At(index);
-            int first = group * panels;
-            job.Kernel.Multiply(job, first, Math.Min(panels, job.Kernel.Layer.Weights.Panels - first), firstRow, rows);
+            (int group, int firstRow, int rows) = job.Blocks.At(index);
+            int shared = SharedPanels(job.Kernel.Layer.Weights.Panels), first = group * MostPanels;
+            (int panel, int panels) = first < shared ? (first, MostPanels) : (group + shared - (shared / MostPanels), 1);
+            job.Kernel.Multiply(job, panel, panels, firstRow, rows);
         }
     }
 }

@@ -33,28 +33,39 @@ internal abstract unsafe class MatMulKernel(MatMulSignature signature, MatMulLay
     /// <summary>Computes the product for some rows of a call.</summary>
     public abstract void Multiply(in OrtKernelContext context, in TokenRows tokens);
 
-    /// <summary>Makes of a row's 64 totals its elements of Y.</summary>
+    /// <summary>Makes of a row's totals its elements of Y.</summary>
     /// <param name="tokens">The call's rows.</param>
     /// <param name="projections">A x of each of them, where there is a low-rank branch.</param>
     /// <param name="scale">The row's Sx.</param>
-    /// <param name="panel">The panel.</param>
     /// <param name="row">The row.</param>
-    /// <param name="totals">The totals, which are changed.</param>
-    protected void Finish(in TokenRows tokens, float* projections, float scale, int panel, int row, float* totals)
+    /// <param name="column">The first element, of which the others are in the same panel.</param>
+    /// <param name="count">How many, a multiple of 16.</param>
+    /// <param name="totals">The totals, which may be changed.</param>
+    protected void Finish(in TokenRows tokens, float* projections, float scale, int row, int column, int count, float* totals)
     {
         const int Width = PackedWeights.PanelWidth;
         PackedWeights weights = layer.Weights;
         LowRankBranch? branch = layer.LowRank;
+        (int panel, int part) = (column / Width, column % Width);
+        int valid = Math.Min(count, weights.Rows - column);
+        long start = ((long)tokens.Target(row) * weights.Rows) + column;
+        bool inPlace = layer.OutputType == OrtElementType.Float && valid == count;
+        float* results = inPlace ? (float*)tokens.Y + start : totals;
         Epilogue.Apply(
             totals,
-            weights.RowScales(panel),
-            layer.Bias.Floats + (panel * Width),
+            count,
+            weights.RowScales(panel) + part,
+            layer.Bias.Floats + column,
             scale,
             branch is null ? null : projections + ((long)row * branch.ProjectionStride),
-            branch is null ? null : branch.B(panel),
-            branch?.Rank ?? 0);
-        int valid = Math.Min(Width, weights.Rows - (panel * Width));
-        long start = ((long)tokens.Target(row) * weights.Rows) + (panel * Width);
+            branch is null ? null : branch.B(panel) + part,
+            branch?.Rank ?? 0,
+            results);
+        if (inPlace || valid <= 0)
+        {
+            return;
+        }
+
         if (layer.OutputType == OrtElementType.Float)
         {
             new ReadOnlySpan<float>(totals, valid).CopyTo(new Span<float>((float*)tokens.Y + start, valid));

@@ -12,6 +12,9 @@ internal readonly record struct RowBlocks(int Panels, int Rows, int RowsPerBlock
     /// <summary>Parts that are computed independently.</summary>
     public int Count => Panels * ((Rows + RowsPerBlock - 1) / RowsPerBlock);
 
+    /// <summary>Rows of the last block.</summary>
+    public int LastRows => Rows - ((Rows - 1) / RowsPerBlock * RowsPerBlock);
+
     /// <summary>Divides rows into blocks of about one size.</summary>
     /// <param name="panels">Panels of Y.</param>
     /// <param name="rows">Rows, at least one.</param>

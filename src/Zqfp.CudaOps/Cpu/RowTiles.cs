@@ -1,0 +1,45 @@
+namespace Zqfp.CudaOps;
+
+/// <summary>
+/// How rows of X are divided for the inner loops: into tiles of three units and, where that leaves a rest, of two, or one that is alone. A
+/// tile's rows lie interleaved, a column of all of them after another, so that it is read from front to back. Rows that only fill up the
+/// last unit are zero.
+/// </summary>
+/// <param name="count">Rows, at least one.</param>
+/// <param name="unit">Rows of a unit, an even number.</param>
+internal readonly struct RowTiles(int count, int unit)
+{
+    private readonly int _unit = unit;
+
+    private readonly int _units = (count + unit - 1) / unit;
+
+    /// <summary>Rows, filled up.</summary>
+    public int Rows => _units * _unit;
+
+    /// <summary>Rows of tiles of three units, which come first.</summary>
+    public int LargeRows => (_units % 3 == 1 ? Math.Max(_units - 4, 0) : _units) / 3 * 3 * _unit;
+
+    /// <summary>Rows of each tile that follows.</summary>
+    public int SmallTile => _units == 1 ? _unit : 2 * _unit;
+
+    /// <summary>The tile that has a row: its first row, and how many it has.</summary>
+    public (int First, int Rows) Of(int row)
+    {
+        int large = LargeRows, rows = row < large ? 3 * _unit : SmallTile, before = row < large ? 0 : large;
+        return (before + ((row - before) / rows * rows), rows);
+    }
+
+    /// <summary>Writes columns of two rows that follow each other into their tile.</summary>
+    /// <param name="even">The first row, of an even number.</param>
+    /// <param name="odd">The second.</param>
+    /// <param name="columns">How many columns.</param>
+    /// <param name="place">The first row's place in the tile's first column.</param>
+    /// <param name="tileRows">Rows of the tile.</param>
+    public static unsafe void Write(float* even, float* odd, int columns, float* place, int tileRows)
+    {
+        for (int column = 0; column < columns; column++, place += tileRows)
+        {
+            (place[0], place[1]) = (even[column], odd[column]);
+        }
+    }
+}
