@@ -37,6 +37,9 @@ public class PackageContentTests(PackagesFixture packages)
     }
 
     [Fact]
+    public void Packing_compiles_nothing_that_was_built() => Assert.True(packages.LeavesToolAsBuilt);
+
+    [Fact]
     public void The_build_package_has_the_runtime_of_every_platform_and_no_execution_provider()
     {
         string[] native = [.. Entries("Zqfp.Build.Tasks")

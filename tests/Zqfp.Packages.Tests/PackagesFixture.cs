@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Security.Cryptography;
 
 namespace Zqfp.Packages.Tests;
 
@@ -13,6 +14,7 @@ public sealed class PackagesFixture : IDisposable
 
     public PackagesFixture()
     {
+        byte[][] built = BuiltTool();
         foreach (string project in new[] { "Zqfp.Core", "Zqfp.Numerics", "Zqfp.Tokenizers", "Zqfp.CudaOps" })
         {
             Pack(project, "--no-build");
@@ -21,6 +23,7 @@ public sealed class PackagesFixture : IDisposable
         // The tool is built once more for each platform.
         Pack("Zqfp.Tool");
         Pack("Zqfp.Build.Tasks");
+        LeavesToolAsBuilt = built.Zip(BuiltTool(), (before, after) => before.SequenceEqual(after)).All(isSame => isSame);
 
         // Above the projects, whose folders have names that NuGet itself does not bear.
         File.WriteAllText(Path.Combine(_folder, "nuget.config"), $"""
@@ -44,9 +47,7 @@ public sealed class PackagesFixture : IDisposable
     }
 
     /// <summary>The packages of this machine; a folder of restored packages serves as a feed.</summary>
-    private static string MachinePackages { get; } = typeof(PackagesFixture).Assembly
-        .GetCustomAttributes<AssemblyMetadataAttribute>()
-        .Single(attribute => attribute.Key == "MachinePackages").Value!;
+    private static string MachinePackages { get; } = Metadata("MachinePackages");
 
     /// <summary>Whether this machine can link a native library; without, the packages have none, and what needs it is skipped.</summary>
     public static bool HasLinker { get; } = OperatingSystem.IsWindows()
@@ -58,6 +59,9 @@ public sealed class PackagesFixture : IDisposable
 
     /// <summary>Packages restored by the builds under test.</summary>
     public string PackagesFolder => Path.Combine(_folder, "packages");
+
+    /// <summary>Whether packing left the assemblies of the tool alone, which other tests run meanwhile.</summary>
+    public bool LeavesToolAsBuilt { get; }
 
     /// <summary>What the first build of the project printed.</summary>
     public string FirstBuild { get; private set; } = string.Empty;
@@ -76,9 +80,22 @@ public sealed class PackagesFixture : IDisposable
     /// <summary>The configuration that is tested, as the name of its output folders.</summary>
     internal static string Configuration { get; } = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
 
+    // Packed as it was built: another value would compile everything once more, under tests that run it.
     private void Pack(string project, params string[] more) =>
         DotNet.Run(Repository.Root, packagesFolder: null, ["pack", $"src/{project}", "-c", Configuration, "-o",
-            Feed, .. HasLinker ? [] : (string[])["-p:ZqfpNativeLibraries=none"], .. more]).Succeeded();
+            Feed, $"-p:ContinuousIntegrationBuild={Metadata("ContinuousIntegrationBuild")}",
+            .. HasLinker ? [] : (string[])["-p:ZqfpNativeLibraries=none"], .. more]).Succeeded();
+
+    private static byte[][] BuiltTool() =>
+    [
+        .. Directory.GetFiles(Repository.Path($"artifacts/bin/Zqfp.Tool/{Configuration}"), "*.dll")
+            .Order(StringComparer.Ordinal)
+            .Select(file => SHA256.HashData(File.ReadAllBytes(file)))
+    ];
+
+    private static string Metadata(string key) => typeof(PackagesFixture).Assembly
+        .GetCustomAttributes<AssemblyMetadataAttribute>()
+        .Single(attribute => attribute.Key == key).Value ?? "";
 }
 
 [CollectionDefinition(Name)]

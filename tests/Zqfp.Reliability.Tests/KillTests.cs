@@ -20,8 +20,7 @@ public sealed class KillTests
             var random = new Random(Effort.Seed(i));
             using (Tool tool = Tool.Start(trial.Quantize("--work", trial.Work)))
             {
-                Thread.Sleep(whole * (0.2 + random.NextDouble()));
-                tool.Kill();
+                tool.KillAtAnyInstant(ref whole, random);
                 ToolResult result = tool.Finish();
                 killed += result.ExitCode == 137 ? 1 : 0;
                 completed += result.ExitCode == 0 ? 1 : 0;
@@ -68,8 +67,7 @@ public sealed class KillTests
             var random = new Random(Effort.Seed(i));
             using (Tool tool = Tool.Start(trial.Gate("--cache", trial.Cache)))
             {
-                Thread.Sleep(whole * (0.2 + random.NextDouble()));
-                tool.Kill();
+                tool.KillAtAnyInstant(ref whole, random);
                 killed += tool.Finish().ExitCode == 137 ? 1 : 0;
             }
 

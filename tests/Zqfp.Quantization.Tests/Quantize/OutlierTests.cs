@@ -31,7 +31,7 @@ public sealed class OutlierTests(ITestOutputHelper output) : IDisposable
     }
 
     /// <summary>The same of a model with LayerNorm and in float16, whose weights bear a smaller factor.</summary>
-    [ReferenceFact(Opt, HeldTokens)]
+    [LongReferenceFact(Opt, HeldTokens)]
     public void So_they_do_in_OPT()
     {
         const int Window = 256, Windows = 16, BytesOfToken = 2;

@@ -72,7 +72,7 @@ public sealed class SharedModelTests : IDisposable
     /// <summary>
     /// GPTQ, M2 to nearest, LoRC of rank 8; the references are those of an independent implementation of the same recipe.
     /// </summary>
-    [ReferenceTheory("models", "golden/held_tokens_llama32k.i16")]
+    [LongReferenceTheory("models", "golden/held_tokens_llama32k.i16")]
     [InlineData("stories15m/dynamo-fp32", 2.883, 3.115)]
     [InlineData("opt-tiny-32m/dynamo-fp16", 3.820, 3.850)]
     public void The_increase_is_that_of_the_reference(string model, double floating, double reference)
