@@ -77,10 +77,10 @@ public sealed class PackagesFixture : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>The configuration that is tested, as the name of its output folders.</summary>
-    internal static string Configuration { get; } = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+    /// <summary>The configuration that is tested, as it was written when it was built: its name is in the assemblies.</summary>
+    internal static string Configuration { get; } = Metadata("Configuration");
 
-    // Packed as it was built: another value would compile everything once more, under tests that run it.
+    // Packed as it was built: other values would compile everything once more, under tests that run it.
     private void Pack(string project, params string[] more) =>
         DotNet.Run(Repository.Root, packagesFolder: null, ["pack", $"src/{project}", "-c", Configuration, "-o",
             Feed, $"-p:ContinuousIntegrationBuild={Metadata("ContinuousIntegrationBuild")}",
@@ -88,7 +88,7 @@ public sealed class PackagesFixture : IDisposable
 
     private static byte[][] BuiltTool() =>
     [
-        .. Directory.GetFiles(Repository.Path($"artifacts/bin/Zqfp.Tool/{Configuration}"), "*.dll")
+        .. Directory.GetFiles(Repository.Path($"artifacts/bin/Zqfp.Tool/{Configuration.ToLowerInvariant()}"), "*.dll")
             .Order(StringComparer.Ordinal)
             .Select(file => SHA256.HashData(File.ReadAllBytes(file)))
     ];
