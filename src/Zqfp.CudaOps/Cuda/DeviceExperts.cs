@@ -5,7 +5,7 @@ internal sealed unsafe class DeviceExperts : IDisposable
 {
     private const int RowsOfBlock = 8, Threads = 256, MostBlocksOfRows = 32768, Run = 16;
 
-    private readonly DeviceMemory?[] _owned;
+    private readonly OwnedMemory _owned;
 
     // One of each for codes, or for tokens in float and in float16.
     private readonly (ElementKind? Tokens, CudaKernel Product, CudaKernel? Projection)[] _forTokens;
@@ -13,23 +13,24 @@ internal sealed unsafe class DeviceExperts : IDisposable
     private readonly ulong _factorA;
     private readonly int _experts;
 
-    private DeviceExperts(CudaContext context, HopperKernels kernels, IReadOnlyList<LinearConstants> experts, ElementKind output)
+    private DeviceExperts(
+        OwnedMemory owned, CudaContext context, HopperKernels kernels, IReadOnlyList<LinearConstants> experts, ElementKind output)
     {
+        _owned = owned;
         LinearConstants one = experts[0];
         _experts = experts.Count;
         int rank = (one.Rank + 7) / 8 * 8;
         bool isScaled = !one.GroupScales.IsEmpty;
-        DeviceMemory codes = Join(context, experts, expert => expert.RowCodes());
+        DeviceMemory codes = Join(owned, context, experts, expert => expert.RowCodes());
         DeviceMemory groupScales = isScaled
-            ? Join(context, experts, expert => expert.GroupScales)
-            : Join(context, experts, expert => expert.Exponents);
-        DeviceMemory? rowScales = isScaled ? null : Join(context, experts, expert => expert.RowScales);
-        DeviceMemory? bias = one.Bias.IsEmpty ? null : Join(context, experts, expert => expert.Bias);
-        DeviceMemory? a = rank == 0 ? null : Join<Half>(context, experts, expert =>
+            ? Join(owned, context, experts, expert => expert.GroupScales)
+            : Join(owned, context, experts, expert => expert.Exponents);
+        DeviceMemory? rowScales = isScaled ? null : Join(owned, context, experts, expert => expert.RowScales);
+        DeviceMemory? bias = one.Bias.IsEmpty ? null : Join(owned, context, experts, expert => expert.Bias);
+        DeviceMemory? a = rank == 0 ? null : Join<Half>(owned, context, experts, expert =>
             DeviceWeight.PadRows(expert.LowRankA.Span, expert.Rank, one.Columns, rank, one.Columns));
-        DeviceMemory? b = rank == 0 ? null : Join<Half>(context, experts, expert =>
+        DeviceMemory? b = rank == 0 ? null : Join<Half>(owned, context, experts, expert =>
             DeviceWeight.PadRows(expert.LowRankB.Span, one.Rows, expert.Rank, one.Rows, rank));
-        _owned = [codes, groupScales, rowScales, bias, a, b];
         _factorA = a?.Address ?? 0;
         _first = new SimpleWeight(
             codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, b?.Address ?? 0, rank, one.Rows, one.Columns,
@@ -58,7 +59,7 @@ internal sealed unsafe class DeviceExperts : IDisposable
     /// <exception cref="ZqfpException">ZQFP4104: out of memory.</exception>
     public static DeviceExperts Create(
         CudaContext context, HopperKernels kernels, IReadOnlyList<LinearConstants> experts, ElementKind output) =>
-        new(context, kernels, experts, output);
+        OwnedMemory.For(owned => new DeviceExperts(owned, context, kernels, experts, output));
 
     /// <summary>The macros that compile the product.</summary>
     public static IReadOnlyList<string> Definitions(
@@ -110,15 +111,15 @@ internal sealed unsafe class DeviceExperts : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Array.ForEach(_owned, memory => memory?.Dispose());
+    public void Dispose() => _owned.Dispose();
 
     private static DeviceMemory Join<T>(
-        CudaContext context, IReadOnlyList<LinearConstants> experts, Func<LinearConstants, ReadOnlyMemory<T>> part)
+        OwnedMemory owned, CudaContext context, IReadOnlyList<LinearConstants> experts, Func<LinearConstants, ReadOnlyMemory<T>> part)
         where T : unmanaged
     {
         ReadOnlyMemory<T> next = part(experts[0]);
         long bytes = (long)next.Length * sizeof(T);
-        var all = new DeviceMemory(context, Math.Max(1, bytes * experts.Count));
+        DeviceMemory all = owned.Add(new DeviceMemory(context, Math.Max(1, bytes * experts.Count)));
         all.Upload(next.Span);
         for (int e = 1; e < experts.Count; e++)
         {

@@ -9,66 +9,61 @@ internal sealed class DeviceLinear : IDisposable
     /// <summary>So many tokens at least are better multiplied with E4M3 weights than with packed ones, where the layer has both.</summary>
     private const int ManyTokens = 129;
 
-    private readonly DeviceWeight? _packed;
+    private readonly OwnedMemory _owned;
     private readonly LayerPlans? _plans;
-    private readonly ExpandedLayer? _expanded;
+    private readonly DensePlans? _expanded;
     private readonly int _expandedFrom;
     private readonly DeviceMemory? _factorA;
-    private readonly DeviceMemory?[] _owned;
-    private readonly bool _takesProjections;
 
     // One of each for codes, or for tokens in float and in float16.
     private readonly (ElementKind? Tokens, TokenProjection? Projection, UnpackedPlan? Unpacked)[] _forTokens;
 
     private DeviceLinear(
-        CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output, ZqfpWeights weights)
+        OwnedMemory owned, CudaContext context, HopperKernels kernels, LinearConstants constants, ElementKind output, ZqfpWeights weights)
     {
+        _owned = owned;
         Rows = constants.Rows;
         Columns = constants.Columns;
         Rank = (constants.Rank + 7) / 8 * 8;
-        _takesProjections = Rank > 0 && constants.LowRankA.IsEmpty;
         ElementKind?[] tokens = constants.HasQuantizedTokens ? [null] : [ElementKind.Float32, ElementKind.Float16];
         bool fitsDense = kernels.HasFusedProduct && constants.HasQuantizedTokens && constants.GroupScales.IsEmpty
             && DenseTile.Fits(Rows, Columns);
         if (constants.FitsPackedLayout && kernels.HasFusedProduct)
         {
             var layout = new PackedLayout(Rows, Columns, constants.PackedGroupSize, !constants.GroupScales.IsEmpty);
-            _packed = DeviceWeight.Create(context, new WeightData(
+            DeviceWeight packed = owned.Add(DeviceWeight.Create(context, new WeightData(
                 layout, constants.Codes, constants.Exponents, constants.RowScales, constants.GroupScales, constants.Bias,
-                constants.LowRankA, constants.LowRankB, constants.Rank));
-            _factorA = _packed.LowRankA;
-            _expanded = fitsDense && weights != ZqfpWeights.Packed ? ExpandedLayer.Of(context, kernels, _packed, output) : null;
-            _owned = [];
+                constants.LowRankA, constants.LowRankB, constants.Rank)));
+            _factorA = packed.LowRankA;
+            _expanded = fitsDense && weights != ZqfpWeights.Packed ? ExpandedLayer.Of(owned, context, kernels, packed, output) : null;
             _forTokens = [(null, Project(null), null)];
             if (weights == ZqfpWeights.Expanded && _expanded is not null)
             {
-                _packed.Blocks.Dispose();
+                packed.Blocks.Dispose();
                 return;
             }
 
             _expandedFrom = ManyTokens;
-            _plans = new LayerPlans(context, kernels, _packed, output);
+            _plans = new LayerPlans(context, kernels, packed, output);
             return;
         }
 
-        DeviceMemory codes = DeviceMemory.From(context, constants.RowCodes().Span);
-        DeviceMemory groupScales = constants.GroupScales.IsEmpty
-            ? DeviceMemory.From(context, constants.Exponents.Span)
-            : DeviceMemory.From(context, constants.GroupScales.Span);
-        DeviceMemory? rowScales = constants.GroupScales.IsEmpty ? DeviceMemory.From(context, constants.RowScales.Span) : null;
-        DeviceMemory? bias = constants.Bias.IsEmpty ? null : DeviceMemory.From(context, constants.Bias.Span);
-        _factorA = Rank == 0 || _takesProjections
+        // The dense kernel reads one scale a row, which the exponents are part of.
+        bool isDense = fitsDense && constants.Format == WeightFormat.E4M3 && constants.GroupSize >= Columns;
+        DeviceMemory codes = owned.From(context, constants.RowCodes().Span);
+        DeviceMemory? groupScales = isDense ? null : owned.FromAny(context, constants.GroupScales) ?? owned.FromAny(context, constants.Exponents);
+        DeviceMemory? rowScales = isDense || !constants.GroupScales.IsEmpty ? null : owned.FromAny(context, constants.RowScales);
+        DeviceMemory? bias = owned.FromAny(context, constants.Bias);
+        _factorA = Rank == 0 || constants.LowRankA.IsEmpty
             ? null
-            : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankA.Span, constants.Rank, Columns, Rank, Columns));
+            : owned.From<Half>(context, DeviceWeight.PadRows(constants.LowRankA.Span, constants.Rank, Columns, Rank, Columns));
         DeviceMemory? factorB = Rank == 0
             ? null
-            : DeviceMemory.From<Half>(context, DeviceWeight.PadRows(constants.LowRankB.Span, Rows, constants.Rank, Rows, Rank));
+            : owned.From<Half>(context, DeviceWeight.PadRows(constants.LowRankB.Span, Rows, constants.Rank, Rows, Rank));
         var weight = new SimpleWeight(
-            codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, factorB?.Address ?? 0,
+            codes.Address, groupScales?.Address ?? 0, rowScales?.Address ?? 0, bias?.Address ?? 0, factorB?.Address ?? 0,
             Rank, Rows, Columns, constants.GroupSize);
-        bool isDense = fitsDense && constants.Format == WeightFormat.E4M3 && constants.GroupSize >= Columns;
-        _expanded = isDense ? ExpandedLayer.Of(context, kernels, constants, weight, codes, output) : null;
-        _owned = [isDense ? null : codes, groupScales, rowScales, bias, _factorA, factorB];
+        _expanded = isDense ? ExpandedLayer.Of(owned, context, kernels, constants, weight, output) : null;
         _forTokens =
         [
             .. tokens.Select(kind => (
@@ -103,7 +98,7 @@ internal sealed class DeviceLinear : IDisposable
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(constants);
-        return new DeviceLinear(context, kernels, constants, output, weights);
+        return OwnedMemory.For(owned => new DeviceLinear(owned, context, kernels, constants, output, weights));
     }
 
     /// <summary>Y [M, N] = Sx * (W xq + B (A xq)) + bias, put into the stream.</summary>
@@ -136,7 +131,7 @@ internal sealed class DeviceLinear : IDisposable
 
         if (_expanded is not null && tokens.Count >= _expandedFrom)
         {
-            _expanded.Plans.For(tokens.Count).Launch(stream, tokens, output, overlap);
+            _expanded.For(tokens.Count).Launch(stream, tokens, output, overlap);
             return;
         }
 
@@ -156,13 +151,5 @@ internal sealed class DeviceLinear : IDisposable
         ProjectsInProduct(tokens) ? Projection.Bytes(Columns, Rank) : Projection.CounterBytes;
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _packed?.Dispose();
-        _expanded?.Dispose();
-        foreach (DeviceMemory? memory in _owned)
-        {
-            memory?.Dispose();
-        }
-    }
+    public void Dispose() => _owned.Dispose();
 }

@@ -24,9 +24,13 @@ internal sealed record WeightData(
 /// <summary>A quantized linear layer on the device, packed once for all kernels.</summary>
 internal sealed class DeviceWeight : IDisposable
 {
+    private readonly OwnedMemory _owned;
+
     private DeviceWeight(
-        PackedLayout layout, int rank, DeviceMemory blocks, DeviceMemory rowScales, DeviceMemory? bias, DeviceMemory? a, DeviceMemory? b)
+        OwnedMemory owned, PackedLayout layout, int rank, DeviceMemory blocks, DeviceMemory rowScales, DeviceMemory? bias, DeviceMemory? a,
+        DeviceMemory? b)
     {
+        _owned = owned;
         Layout = layout;
         Rank = rank;
         Blocks = blocks;
@@ -71,48 +75,44 @@ internal sealed class DeviceWeight : IDisposable
         }
 
         int rank = (data.Rank + 7) / 8 * 8;
-        return new DeviceWeight(
+        return OwnedMemory.For(owned => new DeviceWeight(
+            owned,
             layout,
             rank,
-            DeviceMemory.From<byte>(context, packed),
-            DeviceMemory.From<float>(context, rowScales),
-            data.Bias.IsEmpty ? null : DeviceMemory.From(context, data.Bias.Span),
+            owned.From<byte>(context, packed),
+            owned.From<float>(context, rowScales),
+            owned.FromAny(context, data.Bias),
             data.LowRankA.IsEmpty
                 ? null
-                : DeviceMemory.From<Half>(context, PadRows(data.LowRankA.Span, data.Rank, layout.Columns, rank, layout.Columns)),
-            rank == 0 ? null : DeviceMemory.From<Half>(context, PadRows(data.LowRankB.Span, layout.Rows, data.Rank, layout.Rows, rank)));
+                : owned.From<Half>(context, PadRows(data.LowRankA.Span, data.Rank, layout.Columns, rank, layout.Columns)),
+            rank == 0 ? null : owned.From<Half>(context, PadRows(data.LowRankB.Span, layout.Rows, data.Rank, layout.Rows, rank))));
     }
 
     /// <summary>Another copy on the device; returns when it is complete.</summary>
     public DeviceWeight Copy(CudaContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
-        DeviceWeight copy = new(Layout, Rank, Clone(Blocks)!, Clone(RowScales)!, Clone(Bias), Clone(LowRankA), Clone(LowRankB));
+        DeviceWeight copy = OwnedMemory.For(owned => new DeviceWeight(
+            owned, Layout, Rank, Clone(owned, Blocks)!, Clone(owned, RowScales)!, Clone(owned, Bias), Clone(owned, LowRankA),
+            Clone(owned, LowRankB)));
         context.Synchronize();
         return copy;
 
-        DeviceMemory? Clone(DeviceMemory? source)
+        DeviceMemory? Clone(OwnedMemory owned, DeviceMemory? source)
         {
             if (source is null)
             {
                 return null;
             }
 
-            DeviceMemory clone = new(context, source.Bytes);
+            DeviceMemory clone = owned.Add(new DeviceMemory(context, source.Bytes));
             source.CopyTo(clone);
             return clone;
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        Blocks.Dispose();
-        RowScales.Dispose();
-        Bias?.Dispose();
-        LowRankA?.Dispose();
-        LowRankB?.Dispose();
-    }
+    public void Dispose() => _owned.Dispose();
 
     internal static Half[] PadRows(ReadOnlySpan<float> source, int rows, int columns, int paddedRows, int paddedColumns)
     {

@@ -11,6 +11,7 @@ internal static unsafe class NullDriver
 {
     private static readonly int[] Counts = new int[Enum.GetValues<Call>().Length];
     private static ulong _nextAddress = 1UL << 40;
+    private static int _allocationsLeft = int.MaxValue;
 
     /// <summary>What is counted.</summary>
     public enum Call
@@ -25,6 +26,9 @@ internal static unsafe class NullDriver
 
     /// <summary>Calls so far, of all threads.</summary>
     public static int Count(Call call) => Volatile.Read(ref Counts[(int)call]);
+
+    /// <summary>How many allocations succeed from now on; those behind them find the device full.</summary>
+    public static void LimitAllocations(int count) => Volatile.Write(ref _allocationsLeft, count);
 
     /// <summary>A device that is an H100 by its numbers, whose kernels are empty.</summary>
     public static DeviceSession Session() => Session(_ => { });
@@ -93,6 +97,12 @@ internal static unsafe class NullDriver
     [UnmanagedCallersOnly]
     private static int Allocate(ulong* address, nuint bytes)
     {
+        const int OutOfMemory = 2;
+        if (Interlocked.Decrement(ref _allocationsLeft) < 0)
+        {
+            return OutOfMemory;
+        }
+
         *address = Interlocked.Add(ref _nextAddress, (bytes + 511) & ~255UL);
         return Counted(Call.Allocate);
     }

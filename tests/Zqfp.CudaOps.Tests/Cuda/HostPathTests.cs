@@ -82,6 +82,38 @@ public sealed class HostPathTests
     }
 
     [Theory]
+    [InlineData(ZqfpWeights.Packed)]
+    [InlineData(ZqfpWeights.Both)]
+    [InlineData(ZqfpWeights.Expanded)]
+    public void A_session_for_which_the_device_is_too_small_gives_back_what_it_had(ZqfpWeights weights)
+    {
+        int before = Count(Call.Allocate) - Count(Call.Free);
+        int refused = 0;
+        for (bool fits = false; !fits; refused++)
+        {
+            using SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(Domain()).UseZqfpWeights(weights);
+            LimitAllocations(refused);
+            try
+            {
+                using var session = new InferenceSession(Chain(OperatorNames.MatMulW4A8, 8, 256, 2), options);
+                fits = true;
+            }
+            catch (OnnxRuntimeException e)
+            {
+                Assert.Contains("ZQFP4104", e.Message, StringComparison.Ordinal);
+            }
+            finally
+            {
+                LimitAllocations(int.MaxValue);
+            }
+
+            Assert.Equal(before, Count(Call.Allocate) - Count(Call.Free));
+        }
+
+        Assert.True(refused > 8);
+    }
+
+    [Theory]
     [InlineData(false, "w4a8_gemm.cu")]
     [InlineData(true, "half_gemm.cu")]
     public void A_device_other_than_Hopper_gets_the_kernels_that_run_there(bool isAmpere, string product)
