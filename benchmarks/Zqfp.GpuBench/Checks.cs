@@ -23,7 +23,6 @@ internal sealed class Checks(Bench bench, TextWriter report)
 
         Attempt("products", Products);
         Attempt("projecting", Projecting);
-        Attempt("two-pass", TwoPass);
         Attempt("dense", Dense);
         Attempt("large", Large);
         Attempt("operators", () =>
@@ -295,33 +294,6 @@ internal sealed class Checks(Bench bench, TextWriter report)
                 Report($"projecting {rows}x{columns} r{rank} M={tokens}", same && error <= 1e-5,
                     $"{error:E2} from the other way, same bits: {same}");
             }
-        }
-    }
-
-    private void TwoPass()
-    {
-        if (bench.Library is null)
-        {
-            Report("two-pass", true, "skipped: no cuBLASLt");
-            return;
-        }
-
-        Problem problem = new(320, 1280, 256, seed: 9, rank: 8, bias: true);
-        using DeviceWeight weight = DeviceWeight.Create(bench.Context, problem.Data);
-        using DeviceMemory expanded = new(bench.Context, 320 * 1280);
-        foreach (int tokens in (int[])[16, 256, 300])
-        {
-            using Batch batch = new(bench.Context, tokens, 1280, 320, 8);
-            Upload(batch.Input, Problem.RandomTokens(tokens, 1280, seed: tokens), ElementKind.Float32);
-            bench.Kernels.QuantizeTokens(Stream, batch.Input.Address, ElementKind.Float32, 1280, batch.Tokens, weight);
-            bench.Kernels.Expand(Stream, weight, expanded.Address);
-            using CublasLtProduct product = new(bench.Library, ProductKind.Fp8RowWise, tokens, 320, 1280, ElementKind.BFloat16);
-            product.Run(Stream, expanded.Address, batch.Tokens.Codes, batch.Output.Address, weight.RowScales.Address, batch.Tokens.Scales);
-            bench.Kernels.AddBranches(Stream, weight, batch.Tokens, batch.Output.Address, ElementKind.BFloat16);
-            double[] y = batch.DownloadOutput(ElementKind.BFloat16, Stream);
-            (byte[] codes, float[] scales) = batch.DownloadCodes(Stream);
-            double error = RelativeError(y, problem.Multiply(codes, scales));
-            Report($"two-pass M={tokens}", error <= 5e-3, $"{error:E2}");
         }
     }
 

@@ -12,9 +12,9 @@ internal sealed class Timings(Bench bench, TextWriter report)
     /// <summary>All shapes and token counts against the library.</summary>
     public void Table(double bandwidth, bool brief)
     {
-        report.WriteLine("| N x K | M | fp16 | fp8 | fp8 row | fused | % of read bw | expanded | two-pass | quantize | quantize+fused | "
+        report.WriteLine("| N x K | M | fp16 | fp8 | fp8 row | fused | % of read bw | expanded | quantize | quantize+fused | "
             + "fp16 / ours | fp8 / ours | fp8 row / ours |");
-        report.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+        report.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach ((int rows, int columns) in brief ? Shapes[1..2] : Shapes)
         {
             using Layer layer = new(bench, rows, columns);
@@ -26,7 +26,6 @@ internal sealed class Timings(Bench bench, TextWriter report)
                 double row = layer.Library(ProductKind.Fp8RowWise, batch);
                 GemmTile tile = GemmTuning.Choose(bench.Context, layer.Layout, tokens);
                 double fused = layer.Fused(batch, tile) ?? double.NaN;
-                double twoPass = tokens >= 64 ? layer.TwoPass(batch) : double.NaN;
                 double expanded = tokens >= 64
                     ? layer.Dense(batch, DenseTuning.Choose(bench.Context.Multiprocessors, rows, columns, tokens))
                     : double.NaN;
@@ -34,7 +33,7 @@ internal sealed class Timings(Bench bench, TextWriter report)
                 double quantize = layer.Quantize(batch);
                 double both = layer.Operator(batch, tile);
                 double share = layer.Layout.Bytes / (fused * 1e-6) / bandwidth * 100;
-                Row($"{rows}x{columns}", tokens, half, fp8, row, fused, share, expanded, twoPass, quantize, both, half / ours,
+                Row($"{rows}x{columns}", tokens, half, fp8, row, fused, share, expanded, quantize, both, half / ours,
                     fp8 / ours, row / ours);
             }
         }

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Zqfp.CudaOps;
 
 /// <summary>What of NVIDIA's software and hardware this machine has, found by loading it.</summary>
@@ -20,16 +18,12 @@ internal sealed record CudaInstallation
     /// <summary>The run-time compiler's version, major.minor; null where it is not found.</summary>
     public string? Nvrtc { get; private init; }
 
-    /// <summary>cuBLASLt's version number; null where it is not found.</summary>
-    public string? CublasLt { get; private init; }
-
     /// <summary>Looks.</summary>
     public static unsafe CudaInstallation Find()
     {
         var software = new CudaInstallation
         {
             Nvrtc = NvrtcApi.IsAvailable ? NvrtcApi.Instance.Version : null,
-            CublasLt = CublasLtApi.IsAvailable ? ((long)CublasLtApi.Instance.GetVersion()).ToString(CultureInfo.InvariantCulture) : null,
         };
         try
         {

@@ -211,29 +211,6 @@ internal sealed class HopperKernels : IDisposable
         kernel.Launch(stream, new LaunchSize(layout.RowBlocks, layout.ColumnBlocks, 1, 256), ref arguments, overlap);
     }
 
-    /// <summary>Adds Sx * B (A xq) and the bias to Y [M, N], after the library product of the two-pass path.</summary>
-    public void AddBranches(nint stream, DeviceWeight weight, DeviceTokens tokens, ulong output, ElementKind kind)
-    {
-        ArgumentNullException.ThrowIfNull(weight);
-        if (weight.Rank == 0 && weight.Bias is null)
-        {
-            return;
-        }
-
-        string[] definitions = [$"BIAS={(weight.Bias is null ? 0 : 1)}", $"RANK_BRANCH={(weight.Rank > 0 ? 1 : 0)}", $"OUTPUT={kind}"];
-        CudaKernel kernel = Kernel("epilogue", "epilogue.cu", 0, definitions);
-        KernelArguments arguments = default;
-        arguments.Add(output);
-        arguments.Add(tokens.Scales);
-        arguments.Add(weight.Bias?.Address ?? 0);
-        arguments.Add(weight.LowRankB?.Address ?? 0);
-        arguments.Add(tokens.LowRank);
-        arguments.Add(weight.Rank);
-        arguments.Add(tokens.Count);
-        arguments.Add(weight.Layout.Rows);
-        kernel.Launch(stream, new LaunchSize((weight.Layout.Rows + 127) / 128, (tokens.Count + 7) / 8, 1, 128), ref arguments);
-    }
-
     /// <summary>Y [M, N] by the simple kernel, from unpacked constants: any shape, group size and exponent.</summary>
     /// <param name="stream">Stream handle.</param>
     /// <param name="layer">The constants.</param>

@@ -100,10 +100,6 @@ internal static class DoctorJob
             ? new DoctorCheck("NVRTC", DoctorState.Ok, nvrtc)
             : new DoctorCheck("NVRTC", DoctorState.Missing, "not found",
                 "Only the CUDA kernels need it: install libnvrtc of CUDA 12 or 13, or put its folder on the library path.", "ZQFP4102");
-        yield return cuda.CublasLt is { } cublas
-            ? new DoctorCheck("cuBLASLt", DoctorState.Ok, cublas)
-            : new DoctorCheck("cuBLASLt", DoctorState.Missing, "not found",
-                "Only long prompts on a GPU need it: install cuBLAS of CUDA 12.9 or later.", "ZQFP4106");
     }
 
     /// <summary>The error's message as a sentence of its own, without its code.</summary>

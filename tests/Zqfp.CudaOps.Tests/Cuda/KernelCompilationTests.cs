@@ -48,7 +48,6 @@ public sealed class KernelCompilationTests : IDisposable
 
             data.Add("simple_gemm.cu", $"SCALED=0 SUM=float OUTPUT={kind}");
             data.Add("quantize_simple.cu", $"INPUT={kind} ROTATION=0");
-            data.Add("epilogue.cu", $"BIAS=1 RANK_BRANCH=1 OUTPUT={kind}");
         }
 
         foreach (int rotation in (int[])[2, 4, 8, 16, 32, 64, 128, 256])

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
+using Zqfp.CudaOps;
 
-namespace Zqfp.CudaOps;
+namespace Zqfp.GpuBench;
 
 /// <summary>cuBLASLt's entry points, looked up by name once.</summary>
 internal sealed unsafe class CublasLtApi
@@ -46,19 +47,18 @@ internal sealed unsafe class CublasLtApi
     /// <summary>Whether the library can be loaded.</summary>
     public static bool IsAvailable => Loaded.Value is not null;
 
-    /// <exception cref="ZqfpException">ZQFP4106: the library was not found.</exception>
-    public static CublasLtApi Instance => Loaded.Value ?? throw new ZqfpException("ZQFP4106",
-        "cuBLASLt was not found (looked for libcublasLt.so.13, libcublasLt.so.12 and libcublasLt.so). "
-        + "Install cuBLAS of CUDA 12.9 or later, or put its folder on LD_LIBRARY_PATH; without it long prompts run on the fused kernel.");
+    /// <exception cref="InvalidOperationException">The library was not found.</exception>
+    public static CublasLtApi Instance => Loaded.Value ?? throw new InvalidOperationException(
+        "cuBLASLt was not found (looked for libcublasLt.so.13, libcublasLt.so.12 and libcublasLt.so).");
 
     /// <summary>Throws when a call did not return success.</summary>
-    /// <exception cref="ZqfpException">ZQFP4107.</exception>
+    /// <exception cref="InvalidOperationException">The call failed.</exception>
     public static void Check(int result, string what)
     {
         if (result != 0)
         {
-            throw new ZqfpException(
-                "ZQFP4107", $"{what} failed in cuBLASLt with status {result}. Row-wise FP8 scales need cuBLASLt 12.9 or later.");
+            throw new InvalidOperationException(
+                $"{what} failed in cuBLASLt with status {result}. Row-wise FP8 scales need cuBLASLt 12.9 or later.");
         }
     }
 

@@ -1,4 +1,6 @@
-namespace Zqfp.CudaOps;
+using Zqfp.CudaOps;
+
+namespace Zqfp.GpuBench;
 
 /// <summary>Operand formats of a library product.</summary>
 internal enum ProductKind
@@ -13,7 +15,7 @@ internal enum ProductKind
     Fp8RowWise,
 }
 
-/// <summary>cuBLASLt on one device, loaded when present: second pass of the prefill path, and the yardstick.</summary>
+/// <summary>cuBLASLt on one device, loaded when present: the yardstick.</summary>
 internal sealed unsafe class CublasLt : IDisposable
 {
     private const long WorkspaceBytes = 64L << 20;
@@ -21,7 +23,7 @@ internal sealed unsafe class CublasLt : IDisposable
     private readonly DeviceMemory _workspace;
 
     /// <summary>Creates a handle with a workspace of 64 MB.</summary>
-    /// <exception cref="ZqfpException">ZQFP4106: not installed; ZQFP4107: refused.</exception>
+    /// <exception cref="InvalidOperationException">The library is not installed, or refuses.</exception>
     public CublasLt(CudaContext context)
     {
         Api = CublasLtApi.Instance;
