@@ -51,7 +51,9 @@ internal sealed class DeviceLinear : IDisposable
         // The dense kernel reads one scale a row, which the exponents are part of.
         bool isDense = fitsDense && constants.Format == WeightFormat.E4M3 && constants.GroupSize >= Columns;
         DeviceMemory codes = owned.From(context, constants.RowCodes().Span);
-        DeviceMemory? groupScales = isDense ? null : owned.FromAny(context, constants.GroupScales) ?? owned.FromAny(context, constants.Exponents);
+        DeviceMemory? groupScales = isDense
+            ? null
+            : owned.FromAny(context, constants.GroupScales) ?? owned.FromAny(context, constants.Exponents);
         DeviceMemory? rowScales = isDense || !constants.GroupScales.IsEmpty ? null : owned.FromAny(context, constants.RowScales);
         DeviceMemory? bias = owned.FromAny(context, constants.Bias);
         _factorA = Rank == 0 || constants.LowRankA.IsEmpty
