@@ -114,8 +114,8 @@ internal sealed class FloatExpertMatMulOperator(ScratchPool scratch, PanelMath m
                 }
 
                 int strips = (stack.Rows + math.StripWidth - 1) / math.StripWidth;
-                double elements = (double)stack.Rows * columns;
-                KernelLoop.Run(context, strips, new Strips(this, stack, expert, tokens, x), elements * ((tokens.Count * MultiplyCost) + TurnCost));
+                double cost = (double)stack.Rows * columns * ((tokens.Count * MultiplyCost) + TurnCost);
+                KernelLoop.Run(context, strips, new Strips(this, stack, expert, tokens, x), cost);
             }
             finally
             {
