@@ -26,7 +26,7 @@ public sealed unsafe class CodeMathTests
     [MemberData(nameof(Cases))]
     public void Every_instruction_set_gives_the_exact_sum_of_a_chunk_rounded_once(int columns, int groupSize, string content)
     {
-        const int Tokens = 3;
+        const int Tokens = 7;
         var layout = new GroupLayout(columns, groupSize);
         var random = new Random(columns);
         byte[] weights = new byte[Width * columns / 2], exponents = new byte[Width * layout.Groups], tokens = new byte[Tokens * columns];
@@ -61,7 +61,15 @@ public sealed unsafe class CodeMathTests
         foreach (CodeMath math in CodeMath.All)
         {
             Assert.Equal(expected, OneByOne(math, packed, tokens, Tokens));
-            Assert.Equal(expected, Together(math, packed, tokens, Tokens));
+            if (math is DigitMath together)
+            {
+                Assert.Equal(expected, Together(together, packed, tokens, Tokens));
+            }
+        }
+
+        foreach (PairMath math in PairMath.All)
+        {
+            Assert.Equal(expected, InPairs(math, packed, tokens, Tokens));
         }
     }
 
@@ -73,9 +81,12 @@ public sealed unsafe class CodeMathTests
         {
             byte[] codes = new byte[layout.PaddedColumns];
             using var token = new NativeBuffer(TokenDigits.RowBytes(layout));
+            using var pairs = new NativeBuffer(TokenPairs.RowBytes(layout));
             Assert.Equal(2, Scale(codes, layout, token));
+            Assert.Equal(2, ScaleOfPairs(codes, layout, pairs));
             codes[place] = (byte)(place % 2 == 0 ? 0x7F : 0xFF);
             Assert.True(float.IsNaN(Scale(codes, layout, token)));
+            Assert.True(float.IsNaN(ScaleOfPairs(codes, layout, pairs)));
         }
     }
 
@@ -87,6 +98,48 @@ public sealed unsafe class CodeMathTests
         }
 
         return ((TokenDigits.Head*)token.Bytes)->Scale;
+    }
+
+    private static float ScaleOfPairs(byte[] codes, GroupLayout layout, NativeBuffer token)
+    {
+        using var pairs = new NativeBuffer(layout.PaddedColumns * sizeof(short));
+        fixed (byte* first = codes)
+        {
+            TokenPairs.Write(first, layout, 2, (int*)pairs.Bytes, token.Bytes);
+        }
+
+        return ((TokenPairs.Head*)token.Bytes)->Scale;
+    }
+
+    [Fact]
+    public void Every_code_is_its_integers()
+    {
+        var layout = new GroupLayout(256, 256);
+        using NativeBuffer pairs = new(layout.PaddedColumns * sizeof(short)), side = new(TokenPairs.RowBytes(layout));
+        byte[] codes = [.. Enumerable.Range(0, 256).Select(i => (byte)((i & 127) == 127 ? 0 : i))];
+        fixed (byte* first = codes)
+        {
+            TokenPairs.Write(first, layout, 1, (int*)pairs.Bytes, side.Bytes);
+        }
+
+        int[] values = new int[256];
+        static int Column(int pair) => (pair / 4 * 8) + (pair % 4);
+        for (int pair = 0; pair < 128; pair++)
+        {
+            int both = ((int*)pairs.Bytes)[pair];
+            (values[Column(pair)], values[Column(pair) + 4]) = (8 * (short)both, 8 * (both >> 16));
+        }
+
+        var head = (TokenPairs.ChunkHead*)(side.Bytes + TokenPairs.HeadOffset(0));
+        var rests = (TokenPairs.Rest*)(side.Bytes + TokenPairs.RestsOffset(layout, 0));
+        for (int i = 0; i < head->Rests; i++)
+        {
+            values[Column(rests[i].Pair)] += (short)rests[i].Value;
+            values[Column(rests[i].Pair) + 4] += rests[i].Value >> 16;
+        }
+
+        Assert.Equal(codes.Select(code => (int)(Reference.Fp8(code) * 512)), values);
+        Assert.Equal(-TokenDigits.WeightOffset * values.Sum(), head->Offset);
     }
 
     /// <summary>A chunk's sum is exact in float64; it is rounded to float32 and added under its scale by a fused multiply-add.</summary>
@@ -132,7 +185,7 @@ public sealed unsafe class CodeMathTests
         return totals;
     }
 
-    private static float[] Together(CodeMath math, PackedWeights packed, byte[] tokens, int count)
+    private static float[] Together(DigitMath math, PackedWeights packed, byte[] tokens, int count)
     {
         float[] totals = new float[count * Width];
         GroupLayout layout = packed.Layout;
@@ -158,23 +211,81 @@ public sealed unsafe class CodeMathTests
         return totals;
     }
 
+    private static float[] InPairs(PairMath math, PackedWeights packed, byte[] tokens, int count)
+    {
+        GroupLayout layout = packed.Layout;
+        var tiles = new RowTiles(count, math.RowUnit);
+        int width = math.StripWidth, side = TokenPairs.RowBytes(layout), stride = layout.PaddedColumns / 2;
+        using NativeBuffer sides = new((long)side * tiles.Rows), rows = new((long)stride * tiles.Rows * sizeof(int)),
+            tiled = new((long)stride * tiles.Rows * sizeof(int)), strip = new(width * GroupLayout.ChunkLength * sizeof(short)),
+            starts = new(width * tiles.Rows * sizeof(int)), totals = new(width * tiles.Rows * sizeof(float));
+        for (int row = 0; row < count; row++)
+        {
+            fixed (byte* codes = InGroups(layout, tokens, row))
+            {
+                TokenPairs.Write(codes, layout, 1, (int*)rows.Bytes + (row * stride), sides.Bytes + (row * side));
+            }
+        }
+
+        float[] results = new float[count * Width];
+        for (int part = 0; part < Width; part += width)
+        {
+            new Span<float>(totals.Floats, width * tiles.Rows).Clear();
+            for (int i = 0; i < layout.Chunks.Length; i++)
+            {
+                GroupLayout.Chunk chunk = layout.Chunks[i];
+                int pairs = chunk.Length / 2, head = TokenPairs.HeadOffset(i), rests = TokenPairs.RestsOffset(layout, chunk.Start);
+                math.Decode(packed.Codes(0, chunk.Start) + part, chunk.Length, (int*)strip.Bytes);
+                for (int row = 0; row < tiles.Rows; row++)
+                {
+                    byte* token = sides.Bytes + (row * side);
+                    math.Start(*(TokenPairs.ChunkHead*)(token + head), (TokenPairs.Rest*)(token + rests), (int*)strip.Bytes,
+                        (int*)starts.Bytes + (row * width));
+                    if (row % 2 == 0)
+                    {
+                        (int first, int tileRows) = tiles.Of(row);
+                        float* even = rows.Floats + (row * stride) + (chunk.Start / 2);
+                        RowTiles.Write(even, even + stride, pairs, tiled.Floats + (first * pairs) + row - first, tileRows);
+                    }
+                }
+
+                float* scales = packed.Scales(0, chunk.Group) + part;
+                math.Multiply(tiled.Floats, tiles, (int*)strip.Bytes, pairs, (int*)starts.Bytes, scales, totals.Floats);
+            }
+
+            for (int i = 0; i < count * width; i++)
+            {
+                results[(i / width * Width) + part + (i % width)] = totals.Floats[i];
+            }
+        }
+
+        return results;
+    }
+
     private static NativeBuffer LaidOut(GroupLayout layout, byte[] tokens, int count)
     {
         var rows = new NativeBuffer((long)count * TokenDigits.RowBytes(layout));
         for (int i = 0; i < count; i++)
         {
-            byte[] codes = new byte[layout.PaddedColumns];
-            for (int column = 0; column < layout.Columns; column++)
-            {
-                codes[layout.GroupStart(column / layout.GroupSize) + (column % layout.GroupSize)] = tokens[(i * layout.Columns) + column];
-            }
-
-            fixed (byte* first = codes)
+            fixed (byte* first = InGroups(layout, tokens, i))
             {
                 TokenDigits.Write(first, layout, 1, rows.Bytes + ((long)i * TokenDigits.RowBytes(layout)));
             }
         }
 
         return rows;
+    }
+
+    /// <summary>A token's codes, each group of them at its place.</summary>
+    private static byte[] InGroups(GroupLayout layout, byte[] tokens, int token)
+    {
+        byte[] codes = new byte[layout.PaddedColumns];
+        for (int column = 0; column < layout.Columns; column++)
+        {
+            int place = layout.GroupStart(column / layout.GroupSize) + (column % layout.GroupSize);
+            codes[place] = tokens[(token * layout.Columns) + column];
+        }
+
+        return codes;
     }
 }

@@ -9,7 +9,7 @@ namespace Zqfp.CudaOps;
 /// Inner loops for Arm with dot products, which add four products of signed bytes to 32 bits: a panel is sixteen registers wide. Weights of
 /// at most 24 are signed bytes too.
 /// </summary>
-internal sealed unsafe class AdvSimdCodeMath : CodeMath
+internal sealed unsafe class AdvSimdCodeMath : DigitMath
 {
     private const int Width = PackedWeights.PanelWidth;
 

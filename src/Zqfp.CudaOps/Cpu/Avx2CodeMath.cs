@@ -21,41 +21,6 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
         12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0, 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, (byte)0);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Decode(uint* words, int columns, byte* decoded)
-    {
-        Vector256<byte> table = Weights;
-        for (int column = 0; column < columns; column += 8, words += Width, decoded += 8 * Width)
-        {
-            for (int i = 0; i < Width; i += Part)
-            {
-                WeightStream.CallLine(words + i);
-                Split(table, Vector256.Load(words + i), out Vector256<byte> even, out Vector256<byte> odd);
-                even.Store(decoded + (4 * i));
-                odd.Store(decoded + (4 * Width) + (4 * i));
-                Split(table, Vector256.Load(words + i + 8), out even, out odd);
-                even.Store(decoded + (4 * i) + 32);
-                odd.Store(decoded + (4 * Width) + (4 * i) + 32);
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
-    {
-        int* sums = stackalloc int[Width];
-        for (int row = 0; row < chunk.Rows; row++, totals += Width)
-        {
-            TokenDigits.ChunkHead* head = chunk.HeadOf(row);
-            sbyte* digits = chunk.DigitsOf(row);
-            Fill(sums, head->Offset);
-            Add(head->High, TokenDigits.MostPairs, digits, decoded, 1 << (2 * TokenDigits.Bits), sums);
-            Add(head->Middle, TokenDigits.MostPairsBelowHigh, digits + chunk.Columns, decoded, 1 << TokenDigits.Bits, sums);
-            Add(head->Low, TokenDigits.MostPairsBelowHigh, digits + (2 * chunk.Columns), decoded, 1, sums);
-            AddToTotals(sums, scales, totals);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
     {
         int* sums = stackalloc int[Width];
@@ -114,48 +79,6 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
             AddToTotals(sums, firstScale + ((nint)chunk.Group * Width), totals);
             digits = end + (2 * columns);
             head++;
-        }
-    }
-
-    /// <summary>Adds the products with some groups of four digits.</summary>
-    /// <param name="groups">Which groups.</param>
-    /// <param name="mostPairs">How many of them fit in 16 bits.</param>
-    /// <param name="digits">The chunk's digits of one place.</param>
-    /// <param name="decoded">The chunk's weights.</param>
-    /// <param name="place">What a digit of this place counts.</param>
-    /// <param name="sums">64 sums.</param>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(ulong groups, int mostPairs, sbyte* digits, byte* decoded, short place, int* sums)
-    {
-        while (groups != 0)
-        {
-            Vector256<short> a0 = Vector256<short>.Zero, a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
-            int left = mostPairs;
-            do
-            {
-                nint group = BitOperations.TrailingZeroCount(groups);
-                groups &= groups - 1;
-                Vector256<sbyte> four = Four(digits + (4 * group));
-                byte* bytes = decoded + (4 * Width * group);
-                a0 += Pairs(Vector256.Load(bytes), four);
-                a1 += Pairs(Vector256.Load(bytes + 32), four);
-                a2 += Pairs(Vector256.Load(bytes + 64), four);
-                a3 += Pairs(Vector256.Load(bytes + 96), four);
-                a4 += Pairs(Vector256.Load(bytes + 128), four);
-                a5 += Pairs(Vector256.Load(bytes + 160), four);
-                a6 += Pairs(Vector256.Load(bytes + 192), four);
-                a7 += Pairs(Vector256.Load(bytes + 224), four);
-            }
-            while (--left > 0 && groups != 0);
-            Vector256<short> places = Vector256.Create(place);
-            (Vector256.Load(sums) + Avx2.MultiplyAddAdjacent(a0, places)).Store(sums);
-            (Vector256.Load(sums + 8) + Avx2.MultiplyAddAdjacent(a1, places)).Store(sums + 8);
-            (Vector256.Load(sums + 16) + Avx2.MultiplyAddAdjacent(a2, places)).Store(sums + 16);
-            (Vector256.Load(sums + 24) + Avx2.MultiplyAddAdjacent(a3, places)).Store(sums + 24);
-            (Vector256.Load(sums + 32) + Avx2.MultiplyAddAdjacent(a4, places)).Store(sums + 32);
-            (Vector256.Load(sums + 40) + Avx2.MultiplyAddAdjacent(a5, places)).Store(sums + 40);
-            (Vector256.Load(sums + 48) + Avx2.MultiplyAddAdjacent(a6, places)).Store(sums + 48);
-            (Vector256.Load(sums + 56) + Avx2.MultiplyAddAdjacent(a7, places)).Store(sums + 56);
         }
     }
 

@@ -6,68 +6,17 @@ using System.Runtime.Intrinsics.X86;
 namespace Zqfp.CudaOps;
 
 /// <summary>Inner loops for AVX-512 with byte instructions: a panel is four registers wide.</summary>
-/// <param name="row">What multiplies one token; null where these loops do. Those of AVX-VNNI leave memory less to wait for.</param>
-internal sealed unsafe class Avx512CodeMath(CodeMath? row) : CodeMath
+internal sealed unsafe class Avx512CodeMath : CodeMath
 {
     private const int Width = PackedWeights.PanelWidth;
 
     /// <summary>Words of a panel's row whose products fit in 16 bits: each is a pair of even columns and a pair of odd ones.</summary>
     private const int MostWords = TokenDigits.MostPairs / 2;
 
-    private static Vector512<byte> Weights => Vector512.Create(Avx2CodeMath.Weights, Avx2CodeMath.Weights);
+    public static Vector512<byte> Weights => Vector512.Create(Avx2CodeMath.Weights, Avx2CodeMath.Weights);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Decode(uint* words, int columns, byte* decoded)
-    {
-        Vector512<byte> table = Weights;
-        for (int column = 0; column < columns; column += 8, words += Width, decoded += 8 * Width)
-        {
-            for (int i = 0; i < Width; i += 16)
-            {
-                WeightStream.CallLine(words + i);
-                Split(table, Vector512.Load(words + i), out Vector512<byte> even, out Vector512<byte> odd);
-                even.Store(decoded + (4 * i));
-                odd.Store(decoded + (4 * Width) + (4 * i));
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
-    {
-        Vector512<float> unit = Vector512.Create(TokenDigits.Unit);
-        for (int row = 0; row < chunk.Rows; row++, totals += Width)
-        {
-            TokenDigits.ChunkHead* head = chunk.HeadOf(row);
-            sbyte* digits = chunk.DigitsOf(row);
-            Vector512<int> s0 = Vector512<int>.Zero, s1 = s0, s2 = s0, s3 = s0;
-            Add(head->High, TokenDigits.MostPairs, digits, decoded, ref s0, ref s1, ref s2, ref s3);
-            (s0, s1, s2, s3) = (s0 << TokenDigits.Bits, s1 << TokenDigits.Bits, s2 << TokenDigits.Bits, s3 << TokenDigits.Bits);
-            Add(head->Middle, TokenDigits.MostPairsBelowHigh, digits + chunk.Columns, decoded, ref s0, ref s1, ref s2, ref s3);
-            (s0, s1, s2, s3) = (s0 << TokenDigits.Bits, s1 << TokenDigits.Bits, s2 << TokenDigits.Bits, s3 << TokenDigits.Bits);
-            Add(head->Low, TokenDigits.MostPairsBelowHigh, digits + (2 * chunk.Columns), decoded, ref s0, ref s1, ref s2, ref s3);
-
-            Vector512<int> offset = Vector512.Create(head->Offset);
-            Total(s0 + offset, unit, scales, Vector512.Load(totals)).Store(totals);
-            Total(s1 + offset, unit, scales + 16, Vector512.Load(totals + 16)).Store(totals + 16);
-            Total(s2 + offset, unit, scales + 32, Vector512.Load(totals + 32)).Store(totals + 32);
-            Total(s3 + offset, unit, scales + 48, Vector512.Load(totals + 48)).Store(totals + 48);
-        }
-    }
-
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
-    {
-        if (row is not null)
-        {
-            row.MultiplyRow(token, weights, panel, totals);
-            return;
-        }
-
-        MultiplyOne(token, weights, panel, totals);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyOne(byte* token, PackedWeights weights, int panel, float* totals)
     {
         // No call inside the loops: a call takes all vector registers, and what lives across it is stored at every step.
         uint* words = weights.Codes(panel, 0);
@@ -133,39 +82,9 @@ internal sealed unsafe class Avx512CodeMath(CodeMath? row) : CodeMath
         t3.Store(totals + 48);
     }
 
-    /// <summary>Adds the products with some groups of four digits.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(
-        ulong groups, int mostPairs, sbyte* digits, byte* decoded, ref Vector512<int> s0, ref Vector512<int> s1, ref Vector512<int> s2,
-        ref Vector512<int> s3)
-    {
-        Vector512<short> ones = Vector512<short>.One;
-        while (groups != 0)
-        {
-            Vector512<short> a0 = Vector512<short>.Zero, a1 = a0, a2 = a0, a3 = a0;
-            int left = mostPairs;
-            do
-            {
-                nint group = BitOperations.TrailingZeroCount(groups);
-                groups &= groups - 1;
-                Vector512<sbyte> four = Four(digits + (4 * group));
-                byte* bytes = decoded + (4 * Width * group);
-                a0 += Pairs(Vector512.Load(bytes), four);
-                a1 += Pairs(Vector512.Load(bytes + 64), four);
-                a2 += Pairs(Vector512.Load(bytes + 128), four);
-                a3 += Pairs(Vector512.Load(bytes + 192), four);
-            }
-            while (--left > 0 && groups != 0);
-            s0 += Avx512BW.MultiplyAddAdjacent(a0, ones);
-            s1 += Avx512BW.MultiplyAddAdjacent(a1, ones);
-            s2 += Avx512BW.MultiplyAddAdjacent(a2, ones);
-            s3 += Avx512BW.MultiplyAddAdjacent(a3, ones);
-        }
-    }
-
     /// <summary>The weights of the even and of the odd columns of sixteen words.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Split(Vector512<byte> table, Vector512<uint> words, out Vector512<byte> even, out Vector512<byte> odd)
+    public static void Split(Vector512<byte> table, Vector512<uint> words, out Vector512<byte> even, out Vector512<byte> odd)
     {
         Vector512<byte> nibble = Vector512.Create((byte)15);
         even = Avx512BW.Shuffle(table, words.AsByte() & nibble);

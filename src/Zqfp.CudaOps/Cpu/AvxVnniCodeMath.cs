@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -12,68 +11,6 @@ internal sealed unsafe class AvxVnniCodeMath : CodeMath
 
     /// <summary>Rows of W worked on at once.</summary>
     private const int Part = 32;
-
-    private readonly Avx2CodeMath _avx2 = new();
-
-    public override void Decode(uint* words, int columns, byte* decoded) => _avx2.Decode(words, columns, decoded);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
-    {
-        nint columns = chunk.Columns;
-        for (int row = 0; row < chunk.Rows; row++, totals += Width)
-        {
-            TokenDigits.ChunkHead* head = chunk.HeadOf(row);
-            sbyte* digits = chunk.DigitsOf(row);
-            Vector256<int> s0 = Vector256<int>.Zero, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-            ulong groups = head->High;
-            sbyte* place = digits;
-            for (int digit = 0; ; digit++)
-            {
-                while (groups != 0)
-                {
-                    nint group = BitOperations.TrailingZeroCount(groups);
-                    groups &= groups - 1;
-                    Vector256<sbyte> four = Avx2CodeMath.Four(place + (4 * group));
-                    byte* bytes = decoded + (4 * Width * group);
-                    s0 = AvxVnni.MultiplyWideningAndAdd(s0, Vector256.Load(bytes), four);
-                    s1 = AvxVnni.MultiplyWideningAndAdd(s1, Vector256.Load(bytes + 32), four);
-                    s2 = AvxVnni.MultiplyWideningAndAdd(s2, Vector256.Load(bytes + 64), four);
-                    s3 = AvxVnni.MultiplyWideningAndAdd(s3, Vector256.Load(bytes + 96), four);
-                    s4 = AvxVnni.MultiplyWideningAndAdd(s4, Vector256.Load(bytes + 128), four);
-                    s5 = AvxVnni.MultiplyWideningAndAdd(s5, Vector256.Load(bytes + 160), four);
-                    s6 = AvxVnni.MultiplyWideningAndAdd(s6, Vector256.Load(bytes + 192), four);
-                    s7 = AvxVnni.MultiplyWideningAndAdd(s7, Vector256.Load(bytes + 224), four);
-                }
-
-                if (digit == TokenDigits.Count - 1)
-                {
-                    break;
-                }
-
-                s0 <<= TokenDigits.Bits;
-                s1 <<= TokenDigits.Bits;
-                s2 <<= TokenDigits.Bits;
-                s3 <<= TokenDigits.Bits;
-                s4 <<= TokenDigits.Bits;
-                s5 <<= TokenDigits.Bits;
-                s6 <<= TokenDigits.Bits;
-                s7 <<= TokenDigits.Bits;
-                groups = digit == 0 ? head->Middle : head->Low;
-                place += columns;
-            }
-
-            Vector256<int> offset = Vector256.Create(head->Offset);
-            Avx2CodeMath.AddTotal(s0 + offset, scales, totals);
-            Avx2CodeMath.AddTotal(s1 + offset, scales + 8, totals + 8);
-            Avx2CodeMath.AddTotal(s2 + offset, scales + 16, totals + 16);
-            Avx2CodeMath.AddTotal(s3 + offset, scales + 24, totals + 24);
-            Avx2CodeMath.AddTotal(s4 + offset, scales + 32, totals + 32);
-            Avx2CodeMath.AddTotal(s5 + offset, scales + 40, totals + 40);
-            Avx2CodeMath.AddTotal(s6 + offset, scales + 48, totals + 48);
-            Avx2CodeMath.AddTotal(s7 + offset, scales + 56, totals + 56);
-        }
-    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)

@@ -3,7 +3,7 @@ using Zqfp.Numerics;
 namespace Zqfp.CudaOps;
 
 /// <summary>Plain loops: what the vectorized implementations are compared with, and what runs where there are none.</summary>
-internal sealed unsafe class PortableCodeMath : CodeMath
+internal sealed unsafe class PortableCodeMath : DigitMath
 {
     private const int Width = PackedWeights.PanelWidth;
 

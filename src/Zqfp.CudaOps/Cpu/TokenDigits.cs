@@ -31,9 +31,6 @@ internal static unsafe class TokenDigits
     /// <summary>Pairs of products, of whatever digit, whose sum fits in 16 bits.</summary>
     public const int MostPairs = 12;
 
-    /// <summary>The same where the digit is not a high one.</summary>
-    public const int MostPairsBelowHigh = 21;
-
     /// <summary>
     /// From so many of eight groups of columns on, a digit is taken as nowhere zero, which spares the loop the surprise of its end.
     /// </summary>

@@ -1,14 +1,13 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// Multiplies E4M3 tokens with E2M1 weights in integers: tokens are laid out as digits once; then panels are computed independently, one
-/// token by reading the packed weights straight through, more by decoding a chunk of a panel into cache and multiplying all rows with it.
+/// Multiplies E4M3 tokens with E2M1 weights in integers. One token is laid out as digits, and the packed weights are read straight through;
+/// several are laid out as pairs of integers and multiplied in tiles; or, where that is faster, as digits too, and multiplied by decoding
+/// a chunk of a panel into cache.
 /// </summary>
 internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulLayer layer, ScratchPool scratch, InnerLoops loops)
-    : MatMulKernel(signature, layer)
+    : TiledMatMulKernel(signature, layer, scratch, loops.Pairs?.StripWidth ?? Width, loops.Pairs?.RowUnit ?? 2, elementColumns: 2)
 {
-    private const int Width = PackedWeights.PanelWidth;
-
     /// <summary>What the rows of a block take at most: with this they stay in a second-level cache, panel after panel.</summary>
     private const int BlockBytes = 1 << 19;
 
@@ -30,9 +29,16 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
             return;
         }
 
+        double layOutCost = LayOutCost + (ProjectionLength * ProjectCost);
+        if (rows > 1 && loops.Pairs is not null)
+        {
+            MultiplyTiles(context, tokens, layOutCost, MultiplyCost);
+            return;
+        }
+
         int rowBytes = TokenDigits.RowBytes(weights.Layout);
-        int projection = Layer.LowRank?.A?.ResultLength ?? 0;
-        NativeBuffer buffer = scratch.Rent((long)rows * (rowBytes + (projection * sizeof(float))));
+        int projection = ProjectionLength;
+        NativeBuffer buffer = Scratch.Rent((long)rows * (rowBytes + (projection * sizeof(float))));
         try
         {
             var job = new Job
@@ -44,31 +50,67 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
                 Projections = tokens.Projections is null ? (float*)(buffer.Bytes + ((long)rows * rowBytes)) : tokens.Projections,
             };
             double elements = (double)rows * weights.Layout.PaddedColumns;
-            KernelLoop.Run(context, rows, new LayOutRows(job), elements * (LayOutCost + (projection * ProjectCost)));
+            KernelLoop.Run(context, rows, new LayOutRows(job), elements * layOutCost);
             var blocks = RowBlocks.Of(weights.Panels, rows, Math.Clamp(BlockBytes / rowBytes, LeastRows, MostRows), step: 1);
             KernelLoop.Run(context, blocks.Count, new MultiplyPanels(job, blocks), elements * weights.Rows * MultiplyCost);
         }
         finally
         {
-            scratch.Return(buffer);
+            Scratch.Return(buffer);
         }
     }
 
-    /// <summary>One token becomes digits in the layout of the weights, and its low-rank projection is taken.</summary>
-    private void LayOut(in Job job, int row)
+    /// <inheritdoc/>
+    protected override int SideBytes => TokenPairs.RowBytes(Layer.Weights.Layout);
+
+    /// <inheritdoc/>
+    protected override int ScratchIntegers => loops.Pairs?.StripWidth ?? 0;
+
+    /// <inheritdoc/>
+    protected override void ReadRow(in TokenRows tokens, int row, float* elements, byte* side, float* projection) =>
+        LayOut(tokens, row, (int*)elements, side, projection);
+
+    /// <inheritdoc/>
+    protected override void Multiply(in Strip strip, float* x, in RowTiles tiles, int rows, byte* sides, float* decoded, float* totals)
+    {
+        PairMath math = loops.Pairs!;
+        PackedWeights weights = Layer.Weights;
+        GroupLayout.Chunk chunk = weights.Layout.Chunks[strip.Chunk];
+        int* integers = (int*)decoded, starts = integers + (math.StripWidth * GroupLayout.ChunkLength);
+        math.Decode(weights.Codes(strip.Panel, chunk.Start) + strip.Part, chunk.Length, integers);
+        int head = TokenPairs.HeadOffset(strip.Chunk), rests = TokenPairs.RestsOffset(weights.Layout, chunk.Start);
+        for (int row = 0; row < rows; row++, sides += SideBytes)
+        {
+            int* start = starts + (row * math.StripWidth);
+            math.Start(*(TokenPairs.ChunkHead*)(sides + head), (TokenPairs.Rest*)(sides + rests), integers, start);
+        }
+
+        float* scales = weights.Scales(strip.Panel, chunk.Group) + strip.Part;
+        math.Multiply(x, tiles, integers, chunk.Length / 2, starts, scales, totals);
+    }
+
+    /// <inheritdoc/>
+    protected override float Scale(in TokenRows tokens, int row, byte* side) => ((TokenPairs.Head*)side)->Scale;
+
+    /// <summary>One token becomes digits or pairs in the layout of the weights, and its low-rank projection is taken.</summary>
+    /// <param name="tokens">The call's rows.</param>
+    /// <param name="row">Which.</param>
+    /// <param name="pairs">Receives its pairs; null where it becomes digits.</param>
+    /// <param name="token">Receives what it has beside pairs, or its digits.</param>
+    /// <param name="projection">Receives its projection.</param>
+    private void LayOut(in TokenRows tokens, int row, int* pairs, byte* token, float* projection)
     {
         GroupLayout layout = Layer.Weights.Layout;
-        byte* codes = (byte*)job.Tokens.X + ((long)job.Tokens.Source(row) * layout.Columns);
-        float scale = job.Tokens.TokenScales[job.Tokens.Source(row)];
-        byte* token = job.LaidOut + ((long)row * job.RowBytes);
+        byte* codes = (byte*)tokens.X + ((long)tokens.Source(row) * layout.Columns);
+        float scale = tokens.TokenScales[tokens.Source(row)];
         TokenFactor? factor = Layer.LowRank?.A;
         if (layout.IsDense && factor is null)
         {
-            TokenDigits.Write(codes, layout, scale, token);
+            Write(codes, scale, pairs, token);
             return;
         }
 
-        NativeBuffer buffer = scratch.Rent(layout.RowStride * (1L + sizeof(float)));
+        NativeBuffer buffer = Scratch.Rent(layout.RowStride * (1L + sizeof(float)));
         try
         {
             byte* laidOut = buffer.Bytes + (layout.RowStride * sizeof(float));
@@ -79,16 +121,28 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
                 new ReadOnlySpan<byte>(codes + start, count).CopyTo(new Span<byte>(laidOut + layout.GroupStart(group), count));
             }
 
-            TokenDigits.Write(laidOut, layout, scale, token);
+            Write(laidOut, scale, pairs, token);
             if (factor is not null)
             {
                 TokenQuantizer.Decode(laidOut, buffer.Floats, layout.RowStride);
-                factor.Project(loops.Panels, buffer.Floats, job.Projections + ((long)row * factor.ResultLength));
+                factor.Project(loops.Panels, buffer.Floats, projection);
             }
         }
         finally
         {
-            scratch.Return(buffer);
+            Scratch.Return(buffer);
+        }
+    }
+
+    private void Write(byte* codes, float scale, int* pairs, byte* token)
+    {
+        if (pairs is null)
+        {
+            TokenDigits.Write(codes, Layer.Weights.Layout, scale, token);
+        }
+        else
+        {
+            TokenPairs.Write(codes, Layer.Weights.Layout, scale, pairs, token);
         }
     }
 
@@ -96,7 +150,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
     private void Multiply(in Job job, int panel, int firstRow, int rows)
     {
         byte* tokens = job.LaidOut + ((long)firstRow * job.RowBytes);
-        NativeBuffer buffer = scratch.Rent(Width * ((long)GroupLayout.ChunkLength + (rows * sizeof(float))));
+        NativeBuffer buffer = Scratch.Rent(Width * ((long)GroupLayout.ChunkLength + (rows * sizeof(float))));
         try
         {
             float* totals = (float*)(buffer.Bytes + (Width * GroupLayout.ChunkLength));
@@ -117,23 +171,24 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         }
         finally
         {
-            scratch.Return(buffer);
+            Scratch.Return(buffer);
         }
     }
 
     private void MultiplyDecoded(byte* tokens, int rowBytes, int panel, int rows, byte* decoded, float* totals)
     {
+        var math = (DigitMath)loops.Codes;
         PackedWeights weights = Layer.Weights;
         new Span<float>(totals, Width * rows).Clear();
         ReadOnlySpan<GroupLayout.Chunk> chunks = weights.Layout.Chunks;
         for (int i = 0; i < chunks.Length; i++)
         {
             GroupLayout.Chunk chunk = chunks[i];
-            loops.Codes.Decode(weights.Codes(panel, chunk.Start), chunk.Length, decoded);
+            math.Decode(weights.Codes(panel, chunk.Start), chunk.Length, decoded);
             var head = (TokenDigits.ChunkHead*)(tokens + TokenDigits.HeadOffset(i));
             var digits = (sbyte*)(tokens + TokenDigits.DigitsOffset(weights.Layout, chunk.Start));
             var part = new TokenChunk { Head = head, Digits = digits, Stride = rowBytes, Rows = rows, Columns = chunk.Length };
-            loops.Codes.Multiply(part, decoded, weights.Scales(panel, chunk.Group), totals);
+            math.Multiply(part, decoded, weights.Scales(panel, chunk.Group), totals);
         }
     }
 
@@ -149,7 +204,11 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
 
     private readonly struct LayOutRows(Job job) : IParallelBody
     {
-        public void Run(int index) => job.Kernel.LayOut(job, index);
+        public void Run(int index)
+        {
+            float* projection = job.Projections + ((long)index * job.Kernel.ProjectionLength);
+            job.Kernel.LayOut(job.Tokens, index, null, job.LaidOut + ((long)index * job.RowBytes), projection);
+        }
     }
 
     private readonly struct MultiplyPanels(Job job, RowBlocks blocks) : IParallelBody

@@ -1,0 +1,204 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Zqfp.CudaOps;
+
+/// <summary>How products of pairs are added to sums.</summary>
+internal interface IPairSum
+{
+    /// <summary>Adds the sum of two products to each of eight sums.</summary>
+    static abstract Vector256<int> Add(Vector256<int> sum, Vector256<short> weights, Vector256<short> value);
+}
+
+/// <summary>With AVX2.</summary>
+internal readonly struct Avx2PairSum : IPairSum
+{
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> Add(Vector256<int> sum, Vector256<short> weights, Vector256<short> value) =>
+        sum + Avx2.MultiplyAddAdjacent(weights, value);
+}
+
+/// <summary>With AVX-VNNI, in one instruction.</summary>
+internal readonly struct AvxVnniPairSum : IPairSum
+{
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> Add(Vector256<int> sum, Vector256<short> weights, Vector256<short> value) =>
+        AvxVnni.MultiplyWideningAndAdd(sum, weights, value);
+}
+
+/// <summary>Inner loops for AVX2: a panel is worked on in four strips, each two registers wide.</summary>
+/// <typeparam name="TSum">How products are added.</typeparam>
+internal sealed unsafe class Avx2PairMath<TSum> : PairMath
+    where TSum : struct, IPairSum
+{
+    private const int Width = PackedWeights.PanelWidth, Strip = 16;
+
+    /// <summary>Each in a method of its own, so that its sums stay in registers.</summary>
+    private const MethodImplOptions Kernel = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
+
+    public override int StripWidth => Strip;
+
+    public override int RowUnit => 2;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Decode(uint* words, int columns, int* strip)
+    {
+        Vector256<byte> table = Avx2CodeMath.Weights;
+        for (int* end = strip + (columns / 2 * Strip); strip < end; strip += 4 * Strip, words += Width)
+        {
+            WeightStream.CallLine(words);
+            for (nint i = 0; i < Strip; i += 8)
+            {
+                Avx2CodeMath.Split(table, Vector256.Load(words + i), out Vector256<byte> even, out Vector256<byte> odd);
+                (even.AsUInt16() & Vector256.Create((ushort)0xFF)).AsInt32().Store(strip + i);
+                (odd.AsUInt16() & Vector256.Create((ushort)0xFF)).AsInt32().Store(strip + Strip + i);
+                (even.AsUInt16() >>> 8).AsInt32().Store(strip + (2 * Strip) + i);
+                (odd.AsUInt16() >>> 8).AsInt32().Store(strip + (3 * Strip) + i);
+            }
+        }
+    }
+
+    public override void Multiply(float* x, in RowTiles tiles, int* strip, int pairs, int* starts, float* scales, float* totals)
+    {
+        int row = 0;
+        for (; row < tiles.LargeRows; row += 6)
+        {
+            MultiplySix((int*)x + ((nint)row * pairs), strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+        }
+
+        for (; row < tiles.Rows; row += tiles.SmallTile)
+        {
+            int* tile = (int*)x + ((nint)row * pairs);
+            if (tiles.SmallTile == 4)
+            {
+                MultiplyFour(tile, strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+            }
+            else
+            {
+                MultiplyTwo(tile, strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+            }
+        }
+    }
+
+    public override void Start(in TokenPairs.ChunkHead head, TokenPairs.Rest* rests, int* strip, int* starts)
+    {
+        Vector256<int> sum0 = Vector256.Create(head.Offset), sum1 = sum0;
+        for (TokenPairs.Rest* end = rests + head.Rests; rests < end; rests++)
+        {
+            Vector256<short> value = Vector256.Create(rests->Value).AsInt16();
+            int* weights = strip + (rests->Pair * Strip);
+            sum0 += Avx2.MultiplyAddAdjacent(Vector256.Load(weights).AsInt16(), value);
+            sum1 += Avx2.MultiplyAddAdjacent(Vector256.Load(weights + 8).AsInt16(), value);
+        }
+
+        sum0.Store(starts);
+        sum1.Store(starts + 8);
+    }
+
+    /// <summary>Twelve sums, two weights, one value of X and a product in the 16 registers.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplySix(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    {
+        const int Rows = 6;
+        Vector256<int> a0 = Vector256<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0,
+            f0 = a0, f1 = a0;
+        for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
+        {
+            Vector256<short> w0 = Vector256.Load(strip).AsInt16(), w1 = Vector256.Load(strip + 8).AsInt16();
+            Vector256<short> value = Vector256.Create(x[0]).AsInt16();
+            a0 = TSum.Add(a0, w0, value);
+            a1 = TSum.Add(a1, w1, value);
+            value = Vector256.Create(x[1]).AsInt16();
+            b0 = TSum.Add(b0, w0, value);
+            b1 = TSum.Add(b1, w1, value);
+            value = Vector256.Create(x[2]).AsInt16();
+            c0 = TSum.Add(c0, w0, value);
+            c1 = TSum.Add(c1, w1, value);
+            value = Vector256.Create(x[3]).AsInt16();
+            d0 = TSum.Add(d0, w0, value);
+            d1 = TSum.Add(d1, w1, value);
+            value = Vector256.Create(x[4]).AsInt16();
+            e0 = TSum.Add(e0, w0, value);
+            e1 = TSum.Add(e1, w1, value);
+            value = Vector256.Create(x[5]).AsInt16();
+            f0 = TSum.Add(f0, w0, value);
+            f1 = TSum.Add(f1, w1, value);
+        }
+
+        Add(a0, a1, starts, scales, totals);
+        Add(b0, b1, starts + Strip, scales, totals + Strip);
+        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
+        Add(e0, e1, starts + (4 * Strip), scales, totals + (4 * Strip));
+        Add(f0, f1, starts + (5 * Strip), scales, totals + (5 * Strip));
+    }
+
+    /// <summary>Eight sums.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyFour(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    {
+        const int Rows = 4;
+        Vector256<int> a0 = Vector256<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+        for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
+        {
+            Vector256<short> w0 = Vector256.Load(strip).AsInt16(), w1 = Vector256.Load(strip + 8).AsInt16();
+            Vector256<short> value = Vector256.Create(x[0]).AsInt16();
+            a0 = TSum.Add(a0, w0, value);
+            a1 = TSum.Add(a1, w1, value);
+            value = Vector256.Create(x[1]).AsInt16();
+            b0 = TSum.Add(b0, w0, value);
+            b1 = TSum.Add(b1, w1, value);
+            value = Vector256.Create(x[2]).AsInt16();
+            c0 = TSum.Add(c0, w0, value);
+            c1 = TSum.Add(c1, w1, value);
+            value = Vector256.Create(x[3]).AsInt16();
+            d0 = TSum.Add(d0, w0, value);
+            d1 = TSum.Add(d1, w1, value);
+        }
+
+        Add(a0, a1, starts, scales, totals);
+        Add(b0, b1, starts + Strip, scales, totals + Strip);
+        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
+    }
+
+    /// <summary>Four sums.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyTwo(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    {
+        const int Rows = 2;
+        Vector256<int> a0 = Vector256<int>.Zero, a1 = a0, b0 = a0, b1 = a0;
+        for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
+        {
+            Vector256<short> w0 = Vector256.Load(strip).AsInt16(), w1 = Vector256.Load(strip + 8).AsInt16();
+            Vector256<short> value = Vector256.Create(x[0]).AsInt16();
+            a0 = TSum.Add(a0, w0, value);
+            a1 = TSum.Add(a1, w1, value);
+            value = Vector256.Create(x[1]).AsInt16();
+            b0 = TSum.Add(b0, w0, value);
+            b1 = TSum.Add(b1, w1, value);
+        }
+
+        Add(a0, a1, starts, scales, totals);
+        Add(b0, b1, starts + Strip, scales, totals + Strip);
+    }
+
+    /// <summary>Adds a row's sums to its totals.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(Vector256<int> sum0, Vector256<int> sum1, int* starts, float* scales, float* totals)
+    {
+        Add(sum0, starts, scales, totals);
+        Add(sum1, starts + 8, scales + 8, totals + 8);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(Vector256<int> sum, int* starts, float* scales, float* totals)
+    {
+        Vector256<int> whole = (sum << TokenPairs.Bits) + Vector256.Load(starts);
+        Vector256<float> value = Vector256.ConvertToSingle(whole) * Vector256.Create(TokenDigits.Unit);
+        Vector256.FusedMultiplyAdd(value, Vector256.Load(scales), Vector256.Load(totals)).Store(totals);
+    }
+}

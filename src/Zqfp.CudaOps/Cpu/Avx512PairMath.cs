@@ -1,0 +1,227 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Zqfp.CudaOps;
+
+/// <summary>Inner loops for AVX-512: a panel is worked on in two strips, each two registers wide.</summary>
+internal sealed unsafe class Avx512PairMath : PairMath
+{
+    private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth, Strip = 2 * Part;
+
+    /// <summary>Each in a method of its own, so that its sums stay in registers.</summary>
+    private const MethodImplOptions Kernel = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
+
+    public override int StripWidth => Strip;
+
+    public override int RowUnit => 4;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Decode(uint* words, int columns, int* strip)
+    {
+        Vector512<byte> table = Avx512CodeMath.Weights;
+        for (int* end = strip + (columns / 2 * Strip); strip < end; strip += 4 * Strip, words += Width)
+        {
+            for (nint i = 0; i < Strip; i += Part)
+            {
+                WeightStream.CallLine(words + i);
+                Avx512CodeMath.Split(table, Vector512.Load(words + i), out Vector512<byte> even, out Vector512<byte> odd);
+                (even.AsUInt16() & Vector512.Create((ushort)0xFF)).AsInt32().Store(strip + i);
+                (odd.AsUInt16() & Vector512.Create((ushort)0xFF)).AsInt32().Store(strip + Strip + i);
+                (even.AsUInt16() >>> 8).AsInt32().Store(strip + (2 * Strip) + i);
+                (odd.AsUInt16() >>> 8).AsInt32().Store(strip + (3 * Strip) + i);
+            }
+        }
+    }
+
+    public override void Multiply(float* x, in RowTiles tiles, int* strip, int pairs, int* starts, float* scales, float* totals)
+    {
+        int row = 0;
+        for (; row < tiles.LargeRows; row += 12)
+        {
+            MultiplyTwelve((int*)x + ((nint)row * pairs), strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+        }
+
+        for (; row < tiles.Rows; row += tiles.SmallTile)
+        {
+            int* tile = (int*)x + ((nint)row * pairs);
+            if (tiles.SmallTile == 8)
+            {
+                MultiplyEight(tile, strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+            }
+            else
+            {
+                MultiplyFour(tile, strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+            }
+        }
+    }
+
+    public override void Start(in TokenPairs.ChunkHead head, TokenPairs.Rest* rests, int* strip, int* starts)
+    {
+        Vector512<int> sum0 = Vector512.Create(head.Offset), sum1 = sum0;
+        for (TokenPairs.Rest* end = rests + head.Rests; rests < end; rests++)
+        {
+            Vector512<short> value = Vector512.Create(rests->Value).AsInt16();
+            int* weights = strip + (rests->Pair * Strip);
+            sum0 += Avx512BW.MultiplyAddAdjacent(Vector512.Load(weights).AsInt16(), value);
+            sum1 += Avx512BW.MultiplyAddAdjacent(Vector512.Load(weights + Part).AsInt16(), value);
+        }
+
+        sum0.Store(starts);
+        sum1.Store(starts + Part);
+    }
+
+    /// <summary>24 sums, two weights, one value of X and a product in 28 of the 32 registers.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyTwelve(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    {
+        const int Rows = 12;
+        Vector512<int> a0 = Vector512<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0,
+            f0 = a0, f1 = a0, g0 = a0, g1 = a0, h0 = a0, h1 = a0, i0 = a0, i1 = a0, j0 = a0, j1 = a0, k0 = a0, k1 = a0, l0 = a0,
+            l1 = a0;
+        for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
+        {
+            Vector512<short> w0 = Vector512.Load(strip).AsInt16(), w1 = Vector512.Load(strip + Part).AsInt16();
+            Vector512<short> value = Vector512.Create(x[0]).AsInt16();
+            a0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            a1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[1]).AsInt16();
+            b0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            b1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[2]).AsInt16();
+            c0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            c1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[3]).AsInt16();
+            d0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            d1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[4]).AsInt16();
+            e0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            e1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[5]).AsInt16();
+            f0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            f1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[6]).AsInt16();
+            g0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            g1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[7]).AsInt16();
+            h0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            h1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[8]).AsInt16();
+            i0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            i1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[9]).AsInt16();
+            j0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            j1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[10]).AsInt16();
+            k0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            k1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[11]).AsInt16();
+            l0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            l1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+        }
+
+        Add(a0, a1, starts, scales, totals);
+        Add(b0, b1, starts + Strip, scales, totals + Strip);
+        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
+        Add(e0, e1, starts + (4 * Strip), scales, totals + (4 * Strip));
+        Add(f0, f1, starts + (5 * Strip), scales, totals + (5 * Strip));
+        Add(g0, g1, starts + (6 * Strip), scales, totals + (6 * Strip));
+        Add(h0, h1, starts + (7 * Strip), scales, totals + (7 * Strip));
+        Add(i0, i1, starts + (8 * Strip), scales, totals + (8 * Strip));
+        Add(j0, j1, starts + (9 * Strip), scales, totals + (9 * Strip));
+        Add(k0, k1, starts + (10 * Strip), scales, totals + (10 * Strip));
+        Add(l0, l1, starts + (11 * Strip), scales, totals + (11 * Strip));
+    }
+
+    /// <summary>Sixteen sums.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyEight(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    {
+        const int Rows = 8;
+        Vector512<int> a0 = Vector512<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0,
+            f0 = a0, f1 = a0, g0 = a0, g1 = a0, h0 = a0, h1 = a0;
+        for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
+        {
+            Vector512<short> w0 = Vector512.Load(strip).AsInt16(), w1 = Vector512.Load(strip + Part).AsInt16();
+            Vector512<short> value = Vector512.Create(x[0]).AsInt16();
+            a0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            a1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[1]).AsInt16();
+            b0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            b1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[2]).AsInt16();
+            c0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            c1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[3]).AsInt16();
+            d0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            d1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[4]).AsInt16();
+            e0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            e1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[5]).AsInt16();
+            f0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            f1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[6]).AsInt16();
+            g0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            g1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[7]).AsInt16();
+            h0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            h1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+        }
+
+        Add(a0, a1, starts, scales, totals);
+        Add(b0, b1, starts + Strip, scales, totals + Strip);
+        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
+        Add(e0, e1, starts + (4 * Strip), scales, totals + (4 * Strip));
+        Add(f0, f1, starts + (5 * Strip), scales, totals + (5 * Strip));
+        Add(g0, g1, starts + (6 * Strip), scales, totals + (6 * Strip));
+        Add(h0, h1, starts + (7 * Strip), scales, totals + (7 * Strip));
+    }
+
+    /// <summary>Eight sums.</summary>
+    [MethodImpl(Kernel)]
+    private static void MultiplyFour(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    {
+        const int Rows = 4;
+        Vector512<int> a0 = Vector512<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+        for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
+        {
+            Vector512<short> w0 = Vector512.Load(strip).AsInt16(), w1 = Vector512.Load(strip + Part).AsInt16();
+            Vector512<short> value = Vector512.Create(x[0]).AsInt16();
+            a0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            a1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[1]).AsInt16();
+            b0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            b1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[2]).AsInt16();
+            c0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            c1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            value = Vector512.Create(x[3]).AsInt16();
+            d0 += Avx512BW.MultiplyAddAdjacent(w0, value);
+            d1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+        }
+
+        Add(a0, a1, starts, scales, totals);
+        Add(b0, b1, starts + Strip, scales, totals + Strip);
+        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
+    }
+
+    /// <summary>Adds a row's sums to its totals.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(Vector512<int> sum0, Vector512<int> sum1, int* starts, float* scales, float* totals)
+    {
+        Add(sum0, starts, scales, totals);
+        Add(sum1, starts + Part, scales + Part, totals + Part);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(Vector512<int> sum, int* starts, float* scales, float* totals)
+    {
+        Vector512<int> whole = (sum << TokenPairs.Bits) + Vector512.Load(starts);
+        Vector512<float> value = Vector512.ConvertToSingle(whole) * Vector512.Create(TokenDigits.Unit);
+        Vector512.FusedMultiplyAdd(value, Vector512.Load(scales), Vector512.Load(totals)).Store(totals);
+    }
+}
