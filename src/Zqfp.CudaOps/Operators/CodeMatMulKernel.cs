@@ -1,13 +1,16 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// Multiplies E4M3 tokens with E2M1 weights in integers. One token is laid out as digits, and the packed weights are read straight through;
-/// several are laid out as pairs of integers and multiplied in tiles; or, where that is faster, as digits too, and multiplied by decoding
-/// a chunk of a panel into cache.
+/// Multiplies E4M3 tokens with E2M1 weights in integers. A few tokens are laid out as digits, and the packed weights are read straight
+/// through for each; more are laid out as pairs of integers and multiplied in tiles; or, where that is faster, as digits too, and
+/// multiplied by decoding a chunk of a panel into cache.
 /// </summary>
 internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulLayer layer, ScratchPool scratch, InnerLoops loops)
     : TiledMatMulKernel(signature, layer, scratch, loops.Pairs?.StripWidth ?? Width, loops.Pairs?.RowUnit ?? 2, elementColumns: 2)
 {
+    /// <summary>Up to so many rows the weights are decoded anew for each, where pairs are the other way.</summary>
+    private const int FewRows = 2;
+
     /// <summary>What the rows of a block take at most: with this they stay in a second-level cache, panel after panel.</summary>
     private const int BlockBytes = 1 << 19;
 
@@ -30,7 +33,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         }
 
         double layOutCost = LayOutCost + (ProjectionLength * ProjectCost);
-        if (rows > 1 && loops.Pairs is not null)
+        if (rows > FewRows && loops.Pairs is not null)
         {
             MultiplyTiles(context, tokens, layOutCost, MultiplyCost);
             return;
@@ -154,13 +157,16 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         try
         {
             float* totals = (float*)(buffer.Bytes + (Width * GroupLayout.ChunkLength));
-            if (rows == 1)
+            if (rows > 1 && loops.Codes is DigitMath math)
             {
-                loops.Codes.MultiplyRow(tokens, Layer.Weights, panel, totals);
+                MultiplyDecoded(math, tokens, job.RowBytes, panel, rows, buffer.Bytes, totals);
             }
             else
             {
-                MultiplyDecoded(tokens, job.RowBytes, panel, rows, buffer.Bytes, totals);
+                for (int row = 0; row < rows; row++)
+                {
+                    loops.Codes.MultiplyRow(tokens + ((long)row * job.RowBytes), Layer.Weights, panel, totals + (row * Width));
+                }
             }
 
             for (int row = 0; row < rows; row++)
@@ -175,9 +181,8 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         }
     }
 
-    private void MultiplyDecoded(byte* tokens, int rowBytes, int panel, int rows, byte* decoded, float* totals)
+    private void MultiplyDecoded(DigitMath math, byte* tokens, int rowBytes, int panel, int rows, byte* decoded, float* totals)
     {
-        var math = (DigitMath)loops.Codes;
         PackedWeights weights = Layer.Weights;
         new Span<float>(totals, Width * rows).Clear();
         ReadOnlySpan<GroupLayout.Chunk> chunks = weights.Layout.Chunks;
