@@ -4,13 +4,14 @@ using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 
-// Usage: [products | load | generate | prompt | int4 | evaluate | host] [--threads T] [--seconds S] [--only NAME,..]
+// Usage: [products | loops | load | generate | prompt | int4 | evaluate | host] [--threads T] [--seconds S] [--only NAME,..]
 //        [--library zqfp_ops.so] [--layers-megabytes MB] [M,N,K ...]      for products and load
 //        [--tokens N] FLOAT.onnx MODEL.onnx ...    for generate
 //        MODEL.onnx ...                           for prompt: the first ones to compare with
 //        STOCK.onnx                               for int4
 //        --text FILE --tokenizer FILE FLOAT.onnx  for evaluate
 //   products  times matrix products; without shapes, those of docs/operators.md
+//   loops     times the inner loops of products with many tokens, on one thread
 //   load      times the making of a session of one layer
 //   generate  times the writing of tokens with a whole model
 //   prompt    times whole models over prompts of 2, 16 and 256 tokens
@@ -32,7 +33,7 @@ for (int i = 0; i < args.Length; i++)
 {
     switch (args[i])
     {
-        case "products" or "load" or "generate" or "prompt" or "int4" or "evaluate" or "host":
+        case "products" or "loops" or "load" or "generate" or "prompt" or "int4" or "evaluate" or "host":
             mode = args[i];
             break;
         case "--threads":
@@ -114,6 +115,9 @@ switch (mode)
         break;
     case "evaluate":
         new EvaluationBenchmark(threads).Measure(models[0], text, tokenizer, seconds);
+        break;
+    case "loops":
+        InnerLoopBenchmark.Measure(seconds);
         break;
     case "host":
         HostPathBenchmark.Measure(seconds);
