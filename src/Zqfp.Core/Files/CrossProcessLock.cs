@@ -33,40 +33,51 @@ internal sealed class CrossProcessLock : IDisposable
     public static CrossProcessLock Acquire(
         string path, TimeSpan pause, Action<string?> waiting, CancellationToken cancellation, string? holder = null)
     {
-        path = Path.GetFullPath(path);
-        string note = path + Note;
         for (bool told = false; ; told = true)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (new FileInfo(path).LinkTarget is not null)
+            if (TryAcquire(path, holder) is { } taken)
             {
-                throw new IOException($"'{path}' is a link.");
-            }
-
-            try
-            {
-                // With these two options together .NET also makes sure that the file locked is the one that has the name now: a holder
-                // before removed its own, and removing is part of holding.
-                var file = new FileStream(
-                    path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
-                OpenToEveryone(file);
-                WriteNote(note, holder);
-                return new CrossProcessLock(file, note);
-            }
-            catch (IOException e) when (HeldByAnother.Contains(e.HResult))
-            {
-            }
-            catch (UnauthorizedAccessException) when (OperatingSystem.IsWindows() && File.Exists(path))
-            {
-                // Another process is about to remove it.
+                return taken;
             }
 
             if (!told)
             {
-                waiting(TryRead(note));
+                waiting(TryRead(Path.GetFullPath(path) + Note));
             }
 
             cancellation.WaitHandle.WaitOne(pause);
+        }
+    }
+
+    /// <summary>Takes the lock where no other process holds it; null where one does.</summary>
+    /// <inheritdoc cref="Acquire"/>
+    public static CrossProcessLock? TryAcquire(string path, string? holder = null)
+    {
+        path = Path.GetFullPath(path);
+        if (new FileInfo(path).LinkTarget is not null)
+        {
+            throw new IOException($"'{path}' is a link.");
+        }
+
+        try
+        {
+            // With these two options together .NET also makes sure that the file locked is the one that has the name now: a holder
+            // before removed its own, and removing is part of holding.
+            var file = new FileStream(
+                path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+            OpenToEveryone(file);
+            WriteNote(path + Note, holder);
+            return new CrossProcessLock(file, path + Note);
+        }
+        catch (IOException e) when (HeldByAnother.Contains(e.HResult))
+        {
+            return null;
+        }
+        catch (UnauthorizedAccessException) when (OperatingSystem.IsWindows() && File.Exists(path))
+        {
+            // Another process is about to remove it.
+            return null;
         }
     }
 

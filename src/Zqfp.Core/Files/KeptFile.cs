@@ -104,7 +104,10 @@ internal static class KeptFile
         return result;
     }
 
-    private static bool IsWhole(FileStream file, string kind, string key)
+    /// <summary>Whether an open file fits; its position is anywhere afterwards.</summary>
+    /// <inheritdoc cref="Read"/>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static bool IsWhole(FileStream file, string kind, string key)
     {
         byte[] header = new byte[HeaderBytes];
         if (file.Length < HeaderBytes || file.ReadAtLeast(header, HeaderBytes, throwOnEndOfStream: false) < HeaderBytes

@@ -126,8 +126,8 @@ internal sealed class StageCalibration : IDisposable
         StageValues nothing = new(new Dictionary<string, BatchValues>(), []);
         return !isMeasured
             ? (nothing, null)
-            : (Exchange.Gather(stage, QuantizedSide, stage.Observes, Create!),
-                _plan.Float is null ? null : Exchange.Gather(stage, FloatSide, _plan.Float[index].Observes, Create!));
+            : (Exchange.Gather(stage, index, QuantizedSide, stage.Observes, Create!),
+                _plan.Float is null ? null : Exchange.Gather(stage, index, FloatSide, _plan.Float[index].Observes, Create!));
     }
 
     private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,

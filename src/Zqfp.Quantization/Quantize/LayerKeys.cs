@@ -18,6 +18,9 @@ internal readonly record struct LayerKey(string Hash);
 /// </summary>
 internal static class LayerKeys
 {
+    /// <summary>The code that makes layers.</summary>
+    public static string Build { get; } = $"{CodeIdentity.Value}|{typeof(LayerKeys).Module.ModuleVersionId}";
+
     /// <summary>One key for each layer, in the order the layers run.</summary>
     /// <param name="options">The options of the run.</param>
     /// <param name="file">The model.</param>
@@ -69,7 +72,7 @@ internal static class LayerKeys
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes(
-            $"{CodeIdentity.Value}|{typeof(LayerKeys).Module.ModuleVersionId}|{options.Activations}|{options.CalibrateOn}|"
+            $"{Build}|{options.Activations}|{options.CalibrateOn}|"
             + $"{options.LayerTarget}|{options.Bias}|{options.Rotation}|{options.IsSimulated}|{options.Embedding}"
             + (options.Device == ZqfpDevice.Cuda ? "|cuda" : "")));
         hash.AppendData(ContentHash.OfModel(file, inputs, cancellation));

@@ -76,6 +76,9 @@ internal sealed class LayerStore(string folder, bool isTemporary) : IDisposable
         }
     }
 
+    /// <summary>Removes what killed processes were writing, so old that no other shard writes it.</summary>
+    public void RemoveLeftovers() => _kept.RemoveLeftovers(isLocked: false);
+
     public void Dispose()
     {
         _files.ForEach(file => file.Dispose());

@@ -157,11 +157,13 @@ internal sealed class QuantizationRun
             plan.Stages.ToList().ForEach(stage => Make(stage, part, input: null, store));
         }
 
-        return Report(shard, [.. own.Select(layer => layer.Layer.Name)], kept, windows);
+        return Report(shard, [.. own.Select(layer => layer.Layer.Name)], kept, windows, store);
     }
 
-    private ShardReport Report(Shard shard, List<string> layers, int kept, TokenWindowSet windows)
+    private ShardReport Report(Shard shard, List<string> layers, int kept, TokenWindowSet windows, LayerStore store)
     {
+        store.RemoveLeftovers();
+        BoundaryStore.RemoveLeftovers(_options.WorkFolder!, isLocked: false);
         _observer.Report(new JobProgress("Quantizing", layers.Count, layers.Count, "layers"));
         return new ShardReport
         {
@@ -185,13 +187,16 @@ internal sealed class QuantizationRun
         _vocabulary.Embeddings().ToList().ForEach(_rewriter.Replace);
         using LayerStore store = OpenStore(plan.Stages, windows, _ => true);
         IReadOnlyList<TokenBatch> batches = BatchesOf(windows);
-        var exchange = new ShardExchange(shard, batches.Count, _options.WorkFolder!, layer => _layers[layer.Name].Key, locks.IsUnderWay,
-            _options.Patience, _cancellation);
+        locks.Announce(
+            ShardNotice.Of(_options, _layers.Values.Select(layer => layer.Key), _file, windows, _inputs, _cancellation), _observer,
+            _cancellation);
+        var exchange = new ShardExchange(shard, batches.Count, _options.WorkFolder!, layer => _layers[layer.Name].Key, locks,
+            _options.Patience, _observer, _cancellation);
         List<string> own = [];
         int kept = 0;
         if (exchange.Own.Count == 0)
         {
-            return Report(shard, own, kept, windows);
+            return Report(shard, own, kept, windows, store);
         }
 
         var means = new CalibrationMeans(_options, _model.Facts, batches, Divide(plan, windows, null), _device, _cancellation);
@@ -209,6 +214,7 @@ internal sealed class QuantizationRun
             own.AddRange(mine.Select(layer => layer.Layer.Name));
             kept += mine.Count(layer => layer.IsKept);
             int index = i;
+            locks.Reach(index);
             using (StageInputs? input = _clock.Measure("calibrate", () => calibration.Run(
                 index, OptionsOf, layer => WeightReader.Read(_file, layer), mine.Any(layer => !layer.IsKept), RotationOf(stage.Input),
                 isLeft: !isFinished)))
@@ -225,7 +231,7 @@ internal sealed class QuantizationRun
             Finish(stage, input: null, store);
         }
 
-        return Report(shard, own, kept, windows);
+        return Report(shard, own, kept, windows, store);
     }
 
     /// <summary>Whether a layer is made, by this process or by now by another.</summary>

@@ -63,7 +63,7 @@ internal static class QuantizeJob
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
         ModelLayers model = Check(options, file);
         options = options with { Device = QuantizeDevice.Resolve(options, observer) };
-        using WorkFolderLocks? work = options.WorkFolder is { } folder ? WorkFolderLocks.OfRun(folder, observer, cancellation) : null;
+        using OutputLocks? work = options.WorkFolder is { } folder ? WorkFolderLocks.OfRun(folder, observer, cancellation) : null;
         file.AddTo(inputs, cancellation);
         inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
         return options.Budget is null

@@ -17,6 +17,9 @@ internal sealed class BoundaryStore(string folder, string identity)
     private const string Kind = "boundary";
     private const string Extension = ".boundary";
     private const int KeyDigits = 64;
+    private const int Attempts = 5;
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Batches of which some value is not there.</summary>
     public int[] Missing(IReadOnlyList<string> values, IEnumerable<int> batches) =>
@@ -26,22 +29,19 @@ internal sealed class BoundaryStore(string folder, string identity)
     /// <param name="values">The values.</param>
     /// <param name="runner">The runner.</param>
     /// <param name="batches">Which batches the runner's are.</param>
+    /// <exception cref="ZqfpException">ZQFP0007: one of them cannot be read.</exception>
     public bool TryContinue(IReadOnlyList<string> values, SliceRunner runner, IReadOnlyList<int> batches)
     {
         List<BatchValues> read = [];
         foreach (string value in values)
         {
-            read.Add(runner.New());
-            for (int i = 0; i < batches.Count; i++)
+            if (TryRead(value, batches, runner.New) is not { } all)
             {
-                if (Read(value, batches[i]) is not { } batch)
-                {
-                    read.ForEach(made => made.Dispose());
-                    return false;
-                }
-
-                read[^1].Set(i, batch);
+                read.ForEach(made => made.Dispose());
+                return false;
             }
+
+            read.Add(all);
         }
 
         for (int i = 0; i < values.Count; i++)
@@ -77,14 +77,33 @@ internal sealed class BoundaryStore(string folder, string identity)
         }
     }
 
-    /// <summary>Reads a value of some batches, all of which are there.</summary>
-    /// <exception cref="ZqfpException">ZQFP0007: one of them does not fit.</exception>
-    public void Fill(string name, BatchValues value, IReadOnlyList<int> batches)
+    /// <summary>A value of some batches; null where one of them is missing or does not fit.</summary>
+    /// <param name="name">The value's name.</param>
+    /// <param name="batches">Which batches.</param>
+    /// <param name="create">Makes what takes them.</param>
+    /// <exception cref="ZqfpException">ZQFP0007: one of them cannot be read.</exception>
+    public BatchValues? TryRead(string name, IReadOnlyList<int> batches, Func<BatchValues> create)
     {
-        for (int i = 0; i < batches.Count; i++)
+        BatchValues value = create();
+        try
         {
-            value.Set(i, Read(name, batches[i]) ?? throw new ZqfpException("ZQFP0007",
-                $"'{PathOf(name, batches[i])}' was damaged in the work folder, and is removed. Start the shards again.", folder));
+            for (int i = 0; i < batches.Count; i++)
+            {
+                if (Read(name, batches[i]) is not { } batch)
+                {
+                    value.Dispose();
+                    return null;
+                }
+
+                value.Set(i, batch);
+            }
+
+            return value;
+        }
+        catch
+        {
+            value.Dispose();
+            throw;
         }
     }
 
@@ -111,22 +130,56 @@ internal sealed class BoundaryStore(string folder, string identity)
         {
             // There is no such folder.
         }
+
+        RemoveLeftovers(folder, isLocked: true);
     }
+
+    /// <summary>Removes what killed processes were writing.</summary>
+    /// <param name="folder">The work folder.</param>
+    /// <param name="isLocked">Whether nobody else uses it; otherwise what is older than any write goes.</param>
+    public static void RemoveLeftovers(string folder, bool isLocked) =>
+        new KeptFiles(folder, Extension).RemoveLeftovers(isLocked);
 
     private static bool IsOurs(string path) =>
         Path.GetFileNameWithoutExtension(path) is { Length: KeyDigits } name && name.All(char.IsAsciiHexDigitLower);
 
-    /// <summary>A file that does not fit goes: whoever needs it makes it again.</summary>
     private OrtValue? Read(string value, int batch)
     {
-        string path = PathOf(value, batch);
-        if (!KeptFile.Fits(path, Kind, KeyOf(value, batch)))
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return Open(PathOf(value, batch), KeyOf(value, batch));
+            }
+            catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+            {
+                return null;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Of a shared file system that may pass; and the file may be whole, and others need it.
+                if (attempt == Attempts)
+                {
+                    throw new ZqfpException("ZQFP0007",
+                        $"What another shard left cannot be read: {e.Message} Start this shard again; finished layers are kept.",
+                        folder, e);
+                }
+
+                Thread.Sleep(Pause);
+            }
+        }
+    }
+
+    /// <summary>A file that does not fit goes: whoever needs it makes it again.</summary>
+    private static OrtValue? Open(string path, string key)
+    {
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+        if (!KeptFile.IsWhole(file, Kind, key))
         {
             Leftovers.TryDelete(path);
             return null;
         }
 
-        using FileStream file = File.OpenRead(path);
         file.Position = KeptFile.HeaderBytes;
         using var reader = new BinaryReader(file);
         var type = (TensorElementType)reader.ReadInt32();

@@ -8,6 +8,7 @@ namespace Zqfp.Quantization;
 internal sealed class ShardLocks(string folder, Shard shard, OutputLocks own, OutputLocks forward) : IDisposable
 {
     private OutputLocks? _forward = forward;
+    private ShardNotice? _notice;
 
     /// <summary>The path that the lock of a shard's windows protects.</summary>
     public static string ForwardPath(string folder, Shard shard) => WorkFolderLocks.PathOf(folder, shard) + "-windows";
@@ -23,9 +24,38 @@ internal sealed class ShardLocks(string folder, Shard shard, OutputLocks own, Ou
     public bool IsUnderWay(int index) =>
         index != shard.Index && CrossProcessLock.IsHeld(ForwardPath(folder, shard with { Index = index }) + CrossProcessLock.Extension);
 
+    /// <summary>Says what this shard does, where that is the same as what the others that run say of themselves.</summary>
+    /// <exception cref="ZqfpException">ZQFP0044: another does something else; ZQFP0007: the folder cannot be written.</exception>
+    public void Announce(ShardNotice notice, IJobObserver observer, CancellationToken cancellation)
+    {
+        using OutputLocks talk = WorkFolderLocks.OfTalk(folder, observer, cancellation);
+        for (int i = 0; i < shard.Count; i++)
+        {
+            if (IsUnderWay(i) && Said(i) is { } other && notice.DifferenceFrom(other) is { } difference)
+            {
+                throw new ZqfpException("ZQFP0044",
+                    $"Shard {shard with { Index = i }}, which runs in the same work folder, was started with {difference}. Start all "
+                    + "shards with the same options, model, text and build of this tool, or use another --work folder.", folder);
+            }
+        }
+
+        _notice = notice;
+        notice.Write(WorkFolderLocks.PathOf(folder, shard));
+    }
+
+    /// <summary>Says that this shard, which has announced itself, is at a stage.</summary>
+    /// <exception cref="ZqfpException">ZQFP0007: the folder cannot be written.</exception>
+    public void Reach(int stage) => (_notice! with { Stage = stage }).Write(WorkFolderLocks.PathOf(folder, shard));
+
+    /// <summary>Whether the shard of an index runs and is beyond a stage.</summary>
+    public bool IsBeyond(int index, int stage) => IsUnderWay(index) && Said(index)?.Stage > stage;
+
+    private ShardNotice? Said(int index) => ShardNotice.Read(WorkFolderLocks.PathOf(folder, shard with { Index = index }));
+
     public void Dispose()
     {
         EndForward();
+        ShardNotice.Remove(WorkFolderLocks.PathOf(folder, shard));
         own.Dispose();
     }
 }

@@ -3,41 +3,40 @@ using System.Globalization;
 namespace Zqfp.Quantization;
 
 /// <summary>
-/// Who may be in a work folder: one run that removes what others left there, or any number of shards, each once. A shard takes the lock of
-/// the folder only to take its own, so that none begins while a run has the folder; a run takes the folder's lock and then waits for the
-/// shards that are there.
+/// Who may be in a work folder: one run that removes what others left there, or any number of shards, each once. A run holds the lock of
+/// the folder as long as it lasts; a shard has its own before it passes through the folder's. Whoever waits for a shard holds nothing that
+/// another needs: that one may be waiting for shards that are to begin.
 /// </summary>
-internal sealed class WorkFolderLocks : IDisposable
+internal static class WorkFolderLocks
 {
     private const string Whole = "zqfp";
+    private const string Talk = "zqfp-shards";
     private const string OfOne = "zqfp-shard-";
-
-    private readonly List<OutputLocks> _locks = [];
-
-    private WorkFolderLocks()
-    {
-    }
 
     /// <summary>Waits until this process is alone in the folder.</summary>
     /// <exception cref="ZqfpException">ZQFP0007: a lock cannot be created.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for meanwhile.</exception>
-    public static WorkFolderLocks OfRun(string folder, IJobObserver observer, CancellationToken cancellation)
+    public static OutputLocks OfRun(string folder, IJobObserver observer, CancellationToken cancellation)
     {
-        var locks = new WorkFolderLocks();
-        try
+        while (true)
         {
-            locks._locks.Add(Acquire(folder, Whole, observer, cancellation));
-            foreach (string shard in Directory.GetFiles(folder, OfOne + "*" + CrossProcessLock.Extension))
+            OutputLocks whole = Acquire(folder, Whole, observer, cancellation);
+            try
             {
-                Acquire(folder, Path.GetFileNameWithoutExtension(shard), observer, cancellation).Dispose();
-            }
+                if (Running(folder) is not { } shard)
+                {
+                    ShardNotice.RemoveAll(folder, OfOne);
+                    return whole;
+                }
 
-            return locks;
-        }
-        catch
-        {
-            locks.Dispose();
-            throw;
+                whole.Dispose();
+                Acquire(folder, shard, observer, cancellation).Dispose();
+            }
+            catch
+            {
+                whole.Dispose();
+                throw;
+            }
         }
     }
 
@@ -50,10 +49,13 @@ internal sealed class WorkFolderLocks : IDisposable
     {
         // The folder stays: another shard may be about to write into it.
         Directory.CreateDirectory(folder);
-        using OutputLocks whole = Acquire(folder, Whole, observer, cancellation);
         OutputLocks own = Acquire(folder, Path.GetFileName(PathOf(folder, shard)), observer, cancellation);
         try
         {
+            using OutputLocks whole = Acquire(folder, Whole, observer, cancellation);
+
+            // What a killed process said of this shard must be gone before this one counts as running.
+            ShardNotice.Remove(PathOf(folder, shard));
             return new ShardLocks(folder, shard, own,
                 Acquire(folder, Path.GetFileName(ShardLocks.ForwardPath(folder, shard)), observer, cancellation));
         }
@@ -64,12 +66,42 @@ internal sealed class WorkFolderLocks : IDisposable
         }
     }
 
+    /// <summary>
+    /// Held for the moment in which a shard says what it does, so that of two that do not fit together the second one knows.
+    /// </summary>
+    /// <exception cref="ZqfpException">ZQFP0007: the lock cannot be created.</exception>
+    public static OutputLocks OfTalk(string folder, IJobObserver observer, CancellationToken cancellation) =>
+        Acquire(folder, Talk, observer, cancellation);
+
     /// <summary>The path that a lock of the folder protects.</summary>
     public static string PathOf(string folder, Shard? shard) => Path.Combine(folder, shard is null
         ? Whole
         : string.Create(CultureInfo.InvariantCulture, $"{OfOne}{shard.Index + 1}-of-{shard.Count}"));
 
-    public void Dispose() => _locks.ForEach(held => held.Dispose());
+    /// <summary>The name of what a running shard holds, or null; what killed ones left goes.</summary>
+    private static string? Running(string folder)
+    {
+        try
+        {
+            foreach (string path in Directory.GetFiles(folder, OfOne + "*" + CrossProcessLock.Extension))
+            {
+                string name = Path.GetFileNameWithoutExtension(path);
+                using var stale = CrossProcessLock.TryAcquire(path);
+                if (stale is null)
+                {
+                    return name;
+                }
+
+                Leftovers.RemoveOf(Path.Combine(folder, name));
+            }
+
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unusable(folder, e);
+        }
+    }
 
     private static OutputLocks Acquire(string folder, string name, IJobObserver observer, CancellationToken cancellation)
     {
@@ -79,7 +111,10 @@ internal sealed class WorkFolderLocks : IDisposable
         }
         catch (ZqfpException e) when (e.Code == OutputLocks.CannotLock)
         {
-            throw new ZqfpException("ZQFP0007", $"The folder of --work cannot be used: {e.Message}", folder, e);
+            throw Unusable(folder, e);
         }
     }
+
+    private static ZqfpException Unusable(string folder, Exception e) =>
+        new("ZQFP0007", $"The folder of --work cannot be used: {e.Message}", folder, e);
 }

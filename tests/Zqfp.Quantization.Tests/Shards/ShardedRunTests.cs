@@ -168,15 +168,6 @@ public sealed class ShardedRunTests : IDisposable
             Assert.Equal("ZQFP0040", Assert.Throws<ZqfpException>(() => QuantizeJob.Check(options)).Code);
     }
 
-    [Fact]
-    public void A_run_waits_for_shards_in_its_work_folder()
-    {
-        using var stop = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
-        using ShardLocks shard = WorkFolderLocks.OfShard(Work, new Shard(0, 2), new SilentObserver(), CancellationToken.None);
-        using ShardLocks other = WorkFolderLocks.OfShard(Work, new Shard(1, 2), new SilentObserver(), CancellationToken.None);
-        Assert.ThrowsAny<OperationCanceledException>(() => WorkFolderLocks.OfRun(Work, new SilentObserver(), stop.Token));
-    }
-
     private byte[] Alone()
     {
         QuantizeJob.Run(Options with { WorkFolder = null }, new SilentObserver(), CancellationToken.None);

@@ -1,0 +1,64 @@
+namespace Zqfp.Quantization.Tests;
+
+public sealed class WorkFolderLocksTests : IDisposable
+{
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(300);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void A_run_waits_for_shards_in_its_work_folder()
+    {
+        using var stop = new CancellationTokenSource(Moment);
+        using ShardLocks shard = OfShard(0);
+        using ShardLocks other = OfShard(1);
+        Assert.ThrowsAny<OperationCanceledException>(() => OfRun(stop.Token));
+    }
+
+    [Fact]
+    public void A_shard_waits_for_the_run_that_has_its_work_folder()
+    {
+        using var stop = new CancellationTokenSource(Moment);
+        using OutputLocks run = OfRun(CancellationToken.None);
+        Assert.ThrowsAny<OperationCanceledException>(() => OfShard(0, stop.Token));
+    }
+
+    [Fact]
+    public async Task A_shard_begins_while_a_second_copy_of_another_and_a_run_wait_for_that_one()
+    {
+        using var stop = new CancellationTokenSource();
+        ShardLocks first = OfShard(0);
+        Task<ShardLocks> copy = Task.Run(() => OfShard(0, stop.Token));
+        Task<OutputLocks> run = Task.Run(() => OfRun(stop.Token));
+        await Task.Delay(Moment);
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        OfShard(1, soon.Token).Dispose();
+        Assert.False(copy.IsCompleted || run.IsCompleted);
+
+        first.Dispose();
+        (await copy).Dispose();
+        (await run).Dispose();
+        Assert.Empty(Directory.GetFileSystemEntries(_folder));
+    }
+
+    [Fact]
+    public void What_killed_shards_left_goes_with_the_next_run()
+    {
+        string killed = WorkFolderLocks.PathOf(_folder, new Shard(2, 4));
+        string[] left =
+        [
+            killed + ".lock", killed + "-windows.lock", killed + ".run", NewFile.TemporaryName(killed),
+            NewFile.TemporaryName(killed + ".run"),
+        ];
+        Array.ForEach(left, file => File.WriteAllText(file, "x"));
+        OfRun(CancellationToken.None).Dispose();
+        Assert.Empty(Directory.GetFileSystemEntries(_folder));
+    }
+
+    private ShardLocks OfShard(int index, CancellationToken cancellation = default) =>
+        WorkFolderLocks.OfShard(_folder, new Shard(index, 2), new SilentObserver(), cancellation);
+
+    private OutputLocks OfRun(CancellationToken cancellation) => WorkFolderLocks.OfRun(_folder, new SilentObserver(), cancellation);
+}
