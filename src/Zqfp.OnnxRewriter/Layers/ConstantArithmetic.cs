@@ -41,7 +41,36 @@ internal sealed record ConstantArithmetic(NodeProto Node, IReadOnlyList<Constant
         return Shape(node.OpType, inputs, axis) is { } dims ? new ConstantArithmetic(node, inputs, (int)axis, dims) : null;
     }
 
-    public override float[] Numbers(OnnxFile file)
+    /// <remarks>What is joined along the first dimension, such as experts to a stack, lies one behind the other.</remarks>
+    public override bool IsReadInParts => Node.OpType == "Concat" && Axis == 0 && Inputs.All(input => input.IsReadInParts);
+
+    public override float[] Numbers(OnnxFile file, long first, int count)
+    {
+        if (!IsReadInParts)
+        {
+            float[] all = All(file);
+            return first == 0 && count == all.Length ? all : all.AsSpan((int)first, count).ToArray();
+        }
+
+        float[] numbers = new float[count];
+        long start = 0;
+        foreach (ConstantValue input in Inputs)
+        {
+            long from = Math.Max(first, start);
+            long to = Math.Min(first + count, start + input.Count);
+            if (from < to)
+            {
+                input.Numbers(file, from - start, (int)(to - from)).CopyTo(numbers.AsSpan((int)(from - first)));
+            }
+
+            start += input.Count;
+        }
+
+        RoundedConstant.Round(numbers, Type);
+        return numbers;
+    }
+
+    private float[] All(OnnxFile file)
     {
         float[] numbers = Node.OpType switch
         {

@@ -23,9 +23,19 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
     /// <summary>The products among the nodes that compute it.</summary>
     public abstract IEnumerable<NodeProto> Products { get; }
 
-    /// <summary>The numbers in float32, row-major.</summary>
+    /// <summary>Whether a part of the numbers is read without the others; others of 2^31 elements or more are not read at all.</summary>
+    public virtual bool IsReadInParts => false;
+
+    /// <summary>All numbers in float32, row-major.</summary>
     /// <exception cref="ZqfpException">As <see cref="OnnxFile.Read"/>.</exception>
-    public abstract float[] Numbers(OnnxFile file);
+    public float[] Numbers(OnnxFile file) => Numbers(file, 0, checked((int)Count));
+
+    /// <summary>Some of the numbers in float32.</summary>
+    /// <param name="file">The model.</param>
+    /// <param name="first">The first, in row-major order.</param>
+    /// <param name="count">How many.</param>
+    /// <exception cref="ZqfpException">As <see cref="OnnxFile.Read"/>.</exception>
+    public abstract float[] Numbers(OnnxFile file, long first, int count);
 
     /// <summary>
     /// What <paramref name="value"/> is, or null where it depends on what the model reads, on operators that are not known here, or on
@@ -44,7 +54,7 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
             var type = (DataType)tensor.DataType;
             bool isRead = !QuantizedNames.IsPart(value) && type != DataType.Double
                 && (TensorTypes.IsFloat(type) || TensorTypes.IsCode(type));
-            return isRead && Fits([.. tensor.Dims]) ? new StoredConstant(value, tensor) : null;
+            return isRead && tensor.Dims.All(dim => dim > 0) ? new StoredConstant(value, tensor) : null;
         }
 
         if (graph.Producer(value) is not { Domain.Length: 0 } node || nodes-- <= 0)
@@ -58,7 +68,7 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
             : ConstantArithmetic.IsKnown(node) && All(graph, node, ref nodes) is { } inputs
                 ? ConstantArithmetic.Of(node, inputs)
                 : null;
-        return made is not null && Fits(made.Dims) ? made : null;
+        return made is not null && Fits(made) ? made : null;
     }
 
     private static ConstantValue[]? All(GraphIndex graph, NodeProto node, ref int nodes)
@@ -77,8 +87,8 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
         return [.. inputs];
     }
 
-    private static bool Fits(IReadOnlyList<long> dims) =>
-        dims.All(dim => dim > 0) && dims.Aggregate(Int128.One, (product, dim) => product * dim) <= Array.MaxLength;
+    private static bool Fits(ConstantValue value) => value.Dims.All(dim => dim > 0)
+        && value.Dims.Aggregate(Int128.One, (product, dim) => product * dim) <= (value.IsReadInParts ? long.MaxValue : Array.MaxLength);
 
     /// <summary>A constant as it is stored.</summary>
     private sealed record StoredConstant(string Name, TensorProto Tensor) : ConstantValue([.. Tensor.Dims], (DataType)Tensor.DataType)
@@ -87,10 +97,12 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
 
         public override IEnumerable<NodeProto> Products => [];
 
-        public override float[] Numbers(OnnxFile file)
+        public override bool IsReadInParts => true;
+
+        public override float[] Numbers(OnnxFile file, long first, int count)
         {
-            float[] numbers = new float[Count];
-            file.Read(Tensor).ReadFloats(0, numbers);
+            float[] numbers = new float[count];
+            file.Read(Tensor).ReadFloats(first, numbers);
             return numbers;
         }
     }

@@ -48,27 +48,69 @@ internal sealed record ConstantView(ConstantValue Source, long First, IReadOnlyL
     public static ConstantView? Broadcast(ConstantValue value, IReadOnlyList<long> shape) =>
         Whole(value, value.Dims).ExpandedTo(shape) is { } view && view.Dims.SequenceEqual(shape) ? view : null;
 
-    public override float[] Numbers(OnnxFile file)
+    public override bool IsReadInParts => Source.IsReadInParts;
+
+    /// <remarks>
+    /// What is read of the source is what lies between the first and the last of its numbers that are wanted; of rows that lie far apart
+    /// each by itself.
+    /// </remarks>
+    public override float[] Numbers(OnnxFile file, long first, int count)
     {
-        float[] source = Source.Numbers(file);
-        float[] numbers = new float[Count];
-        int next = 0;
-        Copy(0, First);
+        const int Sparse = 8;
+        float[] numbers = new float[count];
+        int width = Places.Count == 0 ? 1 : Places[^1].Length;
+        long[] within = Places.Count == 0 ? [0] : Places[^1];
+        (long low, long high) = (within.Min(), within.Max());
+        long firstRow = first / width;
+        long rows = ((first + count - 1) / width) - firstRow + 1;
+        long[] starts = count == 0 ? [] : [.. Enumerable.Range(0, checked((int)rows)).Select(row => RowStart(firstRow + row))];
+        if (count == 0)
+        {
+            return numbers;
+        }
+
+        (long least, long most) = (starts.Min() + low, starts.Max() + high);
+        if (most - least < (long)Sparse * count && most - least < Array.MaxLength)
+        {
+            float[] source = Source.Numbers(file, least, (int)(most - least + 1));
+            Fill((row, index) => source[starts[row] + within[index] - least]);
+            return numbers;
+        }
+
+        float[] ofRow = [];
+        int known = -1;
+        Fill((row, index) =>
+        {
+            if (row != known)
+            {
+                (ofRow, known) = (Source.Numbers(file, starts[row] + low, checked((int)(high - low + 1))), row);
+            }
+
+            return ofRow[within[index] - low];
+        });
         return numbers;
 
-        void Copy(int axis, long place)
+        void Fill(Func<int, int, float> number)
         {
-            if (axis == Places.Count)
+            for (int i = 0; i < count; i++)
             {
-                numbers[next++] = source[place];
-                return;
-            }
-
-            foreach (long step in Places[axis])
-            {
-                Copy(axis + 1, place + step);
+                (long row, long index) = Math.DivRem(first + i, width);
+                numbers[i] = number((int)(row - firstRow), (int)index);
             }
         }
+    }
+
+    /// <summary>Where a row of the last dimension begins in the source, but for what its own places add.</summary>
+    private long RowStart(long row)
+    {
+        long start = First;
+        for (int axis = Places.Count - 2; axis >= 0; axis--)
+        {
+            (row, long index) = Math.DivRem(row, Places[axis].Length);
+            start += Places[axis][index];
+        }
+
+        return start;
     }
 
     /// <summary>All of <paramref name="source"/>, as if it had the shape <paramref name="dims"/>.</summary>

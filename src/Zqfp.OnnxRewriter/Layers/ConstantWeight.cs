@@ -43,6 +43,9 @@ internal sealed record ConstantWeight(
     /// <summary>As <see cref="Trace"/>, for a stack of matrices.</summary>
     public static ConstantWeight? TraceStack(GraphIndex graph, string value) => Readable(TraceShape(graph, value, dimensions: 3));
 
+    /// <summary>As <see cref="Trace"/>, of any number of dimensions.</summary>
+    public static ConstantWeight? TraceNumbers(GraphIndex graph, string value) => Readable(TraceAny(graph, value));
+
     private static ConstantWeight? Readable(ConstantWeight? weight) =>
         weight is { IsRead: true, Type: not DataType.Double } && TensorTypes.IsFloat(weight.Type) ? weight : null;
 

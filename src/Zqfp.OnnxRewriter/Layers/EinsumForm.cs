@@ -63,7 +63,7 @@ internal static class EinsumForm
     /// Puts labels in the place of an ellipsis. Where the rank of the input is not known, that takes a <paramref name="isSimple"/>
     /// equation, which a product of any rank says: its contracted label comes last, and the weight's own in its place.
     /// </summary>
-    private static bool Expand(GraphIndex graph, string input, ref string activation, ref string output, bool isSimple)
+    public static bool Expand(GraphIndex graph, string input, ref string activation, ref string output, bool isSimple)
     {
         if (!activation.Contains(EinsumEquation.Ellipsis))
         {
@@ -93,7 +93,7 @@ internal static class EinsumForm
     }
 
     /// <summary>The value with its dimensions in another order.</summary>
-    private static string Reorder(LinearFormBuilder form, string value, string from, string to) =>
+    public static string Reorder(LinearFormBuilder form, string value, string from, string to) =>
         from == to ? value : form.Transpose(value, [.. to.Select(label => (long)from.IndexOf(label, StringComparison.Ordinal))]);
 
     /// <summary>The dimensions of a constant weight as the node sees it, or null where the value is none.</summary>

@@ -1,12 +1,11 @@
 using Zqfp.OnnxRewriter.Protos;
-using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// Says the products of a mixture of experts, whose weights are one constant [E, N, K] or [E, K, N], as <c>ExpertMatMul</c> of domain
 /// <c>zqfp</c>: rows, the expert of each, and the constant. The forms are a product of each row with a matrix that Gather or GatherND
-/// picks for it, with the weight on either side; a product of all experts at once; and the operators MoE and QMoE.
+/// picks for it, with the weight on either side; a product of all experts at once; both as Einsum; and the operators MoE and QMoE.
 /// </summary>
 internal static class ExpertForms
 {
@@ -14,9 +13,42 @@ internal static class ExpertForms
     public static LinearFormBuilder? Spell(GraphIndex graph, NodeProto node, LinearFormBuilder form) => (node.Domain, node.OpType) switch
     {
         ("", "MatMul") => Picked(graph, node, form) ?? AllAtOnce(graph, node, form),
+        ("", "Einsum") => ExpertEinsum.Spell(graph, node, form),
         (OperatorNames.MicrosoftDomain, "MoE" or "QMoE") => MoeExpansion.Spell(graph, node, form),
         _ => null,
     };
+
+    /// <summary>
+    /// The number of experts where <paramref name="value"/> is a stack of their matrices, perhaps with dimensions of 1 in front; else null.
+    /// </summary>
+    public static int? ExpertsOf(GraphIndex graph, string value) =>
+        ConstantWeight.TraceNumbers(graph, value) is { Dims: { Count: > 2 } dims } && dims[^3] is > 1 and < int.MaxValue
+            && dims.SkipLast(3).All(dim => dim == 1)
+                ? (int)dims[^3]
+                : null;
+
+    /// <summary>The expert of each row where rows [.., E, T, K] go to all experts in order.</summary>
+    /// <param name="form">The nodes.</param>
+    /// <param name="experts">E.</param>
+    /// <param name="x">The rows.</param>
+    /// <param name="rank">How many dimensions they have.</param>
+    /// <param name="behind">Dimensions between E and K.</param>
+    public static string InOrder(LinearFormBuilder form, int experts, string x, int rank, int behind)
+    {
+        string leading = form.Apply("Slice", [form.Apply("Shape", [x]), form.Integers(0), form.Integers(rank - 1)]);
+        string numbers = form.Integers(
+            [experts, .. Enumerable.Repeat(1L, behind)], [.. Enumerable.Range(0, experts).Select(expert => (long)expert)]);
+        return form.Apply("Expand", [numbers, leading]);
+    }
+
+    /// <summary>Brings rows and indices to the dimensions that they have together.</summary>
+    public static (string X, string Index) Broadcast(LinearFormBuilder form, string x, string index)
+    {
+        string leading = form.Apply("Slice", [form.Apply("Shape", [x]), form.Integers(0), form.Integers(-1)]);
+        string all = form.Apply("Expand", [index, leading]);
+        string shape = form.Apply("Concat", [form.Apply("Shape", [all]), form.Integers(1)], Attributes.Make("axis", 0));
+        return (form.Apply("Expand", [x, shape]), all);
+    }
 
     /// <summary>Each row with the matrix that is picked for it: [.., N, K] x [.., K, 1], or [.., 1, K] x [.., K, N].</summary>
     private static LinearFormBuilder? Picked(GraphIndex graph, NodeProto node, LinearFormBuilder form)
@@ -32,19 +64,14 @@ internal static class ExpertForms
 
             string axis = form.Integers(single);
             string x = form.Apply("Squeeze", [rows, axis]);
-            string index = pick.HasLastDimension ? form.Apply("Squeeze", [pick.Index, form.Integers(-1)]) : pick.Index;
-            if (graph.TypeOf(pick.Index)?.TensorType?.ElemType != (int)DataType.Int64)
-            {
-                index = form.Apply("Cast", [index], Attributes.Make("to", (long)DataType.Int64));
-            }
-
+            string index = pick.SpellIndex(graph, form);
             if (!HaveSameLeading(graph, rows, pick))
             {
                 (x, index) = Broadcast(form, x, index);
             }
 
             bool isInputMajor = (side == 1) != pick.IsTransposed;
-            string product = form.ExpertProduct("", [x, index, pick.Weight], isInputMajor);
+            string product = form.ExpertProduct("", [x, index, pick.SpellStack(graph, form)], isInputMajor);
             form.Apply("Unsqueeze", [product, axis]);
             return form.End();
         }
@@ -55,30 +82,21 @@ internal static class ExpertForms
     /// <summary>All rows with the matrix of every expert: [.., E or 1, T, K] x [E, K, N].</summary>
     private static LinearFormBuilder? AllAtOnce(GraphIndex graph, NodeProto node, LinearFormBuilder form)
     {
-        bool isRight = IsStack(graph, node.Input[1]);
-        bool isLeft = !isRight && IsStack(graph, node.Input[0]);
-        if (!(isRight || isLeft))
+        bool isRight = ExpertsOf(graph, node.Input[1]) is not null;
+        (string stack, string rows) = isRight ? (node.Input[1], node.Input[0]) : (node.Input[0], node.Input[1]);
+        if (ExpertsOf(graph, stack) is not { } experts || ExpertsOf(graph, rows) is not null
+            || graph.RankOf(rows) is not { } rank || rank < 2)
         {
             return null;
         }
 
-        string stack = node.Input[isRight ? 1 : 0];
-        string rows = node.Input[isRight ? 0 : 1];
-        long experts = ConstantWeight.TraceStack(graph, stack)!.Dims[0];
-        if (graph.RankOf(rows) is not { } rank || rank < 2 || ConstantWeight.TraceStack(graph, rows) is not null)
-        {
-            return null;
-        }
-
-        rank = Math.Max(rank, 3);
-        string x = form.Apply("Expand", [rows, form.Integers(experts, 1, 1)]);
-        x = isLeft ? form.TransposeLast(x, rank) : x;
-        string leading = form.Apply("Slice",
-            [form.Apply("Shape", [x]), form.Integers(0), form.Integers(rank - 1)]);
-        string numbers = form.Integers([experts, 1], [.. Enumerable.Range(0, (int)experts).Select(expert => (long)expert)]);
-        string index = form.Apply("Expand", [numbers, leading]);
-        string product = form.ExpertProduct("", [x, index, stack], isRight);
-        if (isLeft)
+        IReadOnlyList<long> dims = ConstantWeight.TraceNumbers(graph, stack)!.Dims;
+        rank = Math.Max(rank, dims.Count);
+        string x = form.Apply("Expand", [rows, form.Integers([.. Enumerable.Repeat(1L, dims.Count - 3), experts, 1, 1])]);
+        x = isRight ? x : form.TransposeLast(x, rank);
+        string index = InOrder(form, experts, x, rank, behind: 1);
+        string product = form.ExpertProduct("", [x, index, dims.Count == 3 ? stack : AsStack(graph, stack, form)], isRight);
+        if (!isRight)
         {
             form.TransposeLast(product, rank);
         }
@@ -86,17 +104,13 @@ internal static class ExpertForms
         return form.End();
     }
 
-    /// <summary>Brings rows and indices to the dimensions that they have together.</summary>
-    private static (string X, string Index) Broadcast(LinearFormBuilder form, string x, string index)
+    /// <summary>A stack without the dimensions of 1 in front of it.</summary>
+    private static string AsStack(GraphIndex graph, string stack, LinearFormBuilder form)
     {
-        string leading = form.Apply("Slice", [form.Apply("Shape", [x]), form.Integers(0), form.Integers(-1)]);
-        string all = form.Apply("Expand", [index, leading]);
-        string shape = form.Apply("Concat", [form.Apply("Shape", [all]), form.Integers(1)], Attributes.Make("axis", 0));
-        return (form.Apply("Expand", [x, shape]), all);
+        ConstantWeight weight = ConstantWeight.TraceNumbers(graph, stack)!;
+        long[] dims = [.. weight.Dims.TakeLast(3)];
+        return form.Reshape(stack, weight.Transposed ? [dims[0], dims[2], dims[1]] : dims);
     }
-
-    private static bool IsStack(GraphIndex graph, string value) =>
-        ConstantWeight.TraceStack(graph, value) is { Dims: [> 1 and < int.MaxValue, _, _] };
 
     /// <summary>Whether a dimension, counted from the end, is known to be 1.</summary>
     private static bool IsOne(GraphIndex graph, string value, int fromEnd)
@@ -112,6 +126,7 @@ internal static class ExpertForms
                 && IntTensor.Read(axes) is [var axis] && (axis == fromEnd || axis == graph.RankOf(node.Input[0]) + 1 + fromEnd),
             { OpType: "Reshape", Input.Count: > 1 } node => graph.Constant(node.Input[1]) is { } shape
                 && IntTensor.Read(shape) is { } wanted && wanted.Length >= -fromEnd && wanted[wanted.Length + fromEnd] == 1,
+            { OpType: "Cast" or "Identity" } node => IsOne(graph, node.Input[0], fromEnd),
             _ => false,
         };
     }
@@ -121,7 +136,7 @@ internal static class ExpertForms
     {
         TensorShapeProto? left = graph.TypeOf(rows)?.TensorType?.Shape;
         TensorShapeProto? right = graph.TypeOf(pick.Index)?.TensorType?.Shape;
-        return left is not null && right is not null
+        return left is not null && right is not null && pick.Leading is null
             && left.Dim.SkipLast(2).Select(Say).SequenceEqual(right.Dim.SkipLast(pick.HasLastDimension ? 1 : 0).Select(Say))
             && left.Dim.SkipLast(2).All(dim => dim.DimValue > 0 || dim.DimParam.Length > 0);
 

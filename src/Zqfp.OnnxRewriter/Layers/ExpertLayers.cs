@@ -9,7 +9,10 @@ namespace Zqfp.OnnxRewriter;
 internal static class ExpertLayers
 {
     /// <summary>The experts of <paramref name="node"/>, or null where it is no such product.</summary>
-    public static IReadOnlyList<LinearLayer>? Match(GraphIndex graph, NodeProto node)
+    /// <param name="graph">The graph.</param>
+    /// <param name="node">The node.</param>
+    /// <param name="live">The nodes that the logits depend on: what picked matrices for a product is none of them any more.</param>
+    public static IReadOnlyList<LinearLayer>? Match(GraphIndex graph, NodeProto node, HashSet<NodeProto> live)
     {
         if (node.Domain != OperatorNames.Domain || node.OpType != OperatorNames.ExpertMatMul
             || ConstantWeight.TraceStack(graph, node.Input[2]) is not { Dims: [var count, var first, var second] } weight
@@ -19,7 +22,8 @@ internal static class ExpertLayers
         }
 
         bool isInputMajor = (Attributes.Int(node, OperatorNames.InputMajor, 0) != 0) != weight.Transposed;
-        bool isTied = graph.SameData(weight.Name).Any(name => graph.Consumers(name).Any(IsEmbedding));
+        bool isTied = graph.SameData(weight.Name).Any(name => graph.Consumers(name).Any(
+            reader => reader.OpType == "Gather" && reader.Domain.Length == 0 && live.Contains(reader)));
         return
         [
             .. Enumerable.Range(0, (int)count).Select(number => new LinearLayer
@@ -71,6 +75,4 @@ internal static class ExpertLayers
                 : layer)
         ];
     }
-
-    private static bool IsEmbedding(NodeProto reader) => reader.OpType == "Gather" && reader.Domain.Length == 0;
 }

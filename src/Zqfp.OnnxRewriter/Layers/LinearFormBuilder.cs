@@ -21,6 +21,9 @@ internal sealed class LinearFormBuilder(NodeProto node, FreshNames names)
     /// <summary>The initializers that they read beside those of the graph.</summary>
     public List<TensorProto> Initializers { get; } = [];
 
+    /// <summary>What the last node makes.</summary>
+    public string LastValue => _nodes[^1].Output[0];
+
     /// <summary>The product itself, under the node's own name; <paramref name="op"/> is MatMul or Gemm.</summary>
     public string Product(string op, IEnumerable<string> inputs, params AttributeProto[] attributes) =>
         Named(op, "", inputs, attributes);

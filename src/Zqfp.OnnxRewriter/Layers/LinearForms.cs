@@ -132,20 +132,32 @@ internal static class LinearForms
         return form.End();
     }
 
-    /// <summary>A weight [1, .., K, N] multiplies like [K, N] with an activation of as many dimensions.</summary>
+    /// <summary>A weight [1, .., K, N], on either side, multiplies like [K, N] with an activation of as many dimensions.</summary>
     private static LinearFormBuilder? WeightWithLeadingOnes(GraphIndex graph, NodeProto node, LinearFormBuilder form)
     {
-        TensorProto? tensor = graph.Initializer(node.Input[1]);
-        if (tensor is null || tensor.Dims.Count < 3 || tensor.Dims.SkipLast(2).Any(dim => dim != 1)
-            || !TensorTypes.IsFloat((DataType)tensor.DataType)
-            || graph.RankOf(node.Input[0]) is not { } rank || rank < tensor.Dims.Count)
+        int side = HasLeadingOnes(graph, node.Input[1]) ? 1 : 0;
+        string other = node.Input[1 - side];
+        if (!HasLeadingOnes(graph, node.Input[side]) || graph.RankOf(other) is not { } rank || rank < 2
+            || ConstantWeight.TraceNumbers(graph, other) is not null)
         {
             return null;
         }
 
-        form.Product("MatMul", [node.Input[0], form.Reshape(node.Input[1], [.. tensor.Dims.TakeLast(2)])]);
+        ConstantWeight weight = ConstantWeight.TraceNumbers(graph, node.Input[side])!;
+        long[] dims = [.. weight.Dims.TakeLast(2)];
+        string matrix = form.Reshape(node.Input[side], weight.Transposed ? [dims[1], dims[0]] : dims);
+        form.Product("MatMul", side == 1 ? [other, matrix] : [matrix, other]);
+        if (rank < weight.Dims.Count)
+        {
+            form.Apply("Unsqueeze", [form.LastValue,
+                form.Integers([.. Enumerable.Range(0, weight.Dims.Count - rank).Select(axis => (long)axis)])]);
+        }
+
         return form.End();
     }
+
+    private static bool HasLeadingOnes(GraphIndex graph, string value) =>
+        ConstantWeight.TraceNumbers(graph, value) is { Dims: { Count: > 2 } dims } && dims.SkipLast(2).All(dim => dim == 1);
 
     /// <summary>A convolution whose kernel has one position: [B, C, L..] times [O, C, 1..].</summary>
     private static LinearFormBuilder? Conv(GraphIndex graph, NodeProto node, LinearFormBuilder form)

@@ -17,7 +17,7 @@ internal static class LinearLayerFinder
         HashSet<string> names = new(StringComparer.Ordinal);
         foreach (NodeProto node in graph.Nodes.Where(live.Contains))
         {
-            if (ExpertLayers.Match(graph, node) is { } experts)
+            if (ExpertLayers.Match(graph, node, live) is { } experts)
             {
                 found.AddRange(experts);
             }

@@ -17,13 +17,16 @@ internal static class MoeExpansion
     /// <summary>Whether <paramref name="node"/> is one of these operators.</summary>
     public static bool Is(NodeProto node) => node.Domain == OperatorNames.MicrosoftDomain && node.OpType is "MoE" or "QMoE";
 
+    /// <summary>Whether its two experts are chosen one after the other, as Phi-3.5-MoE does.</summary>
+    public static bool IsSparse(NodeProto node) => Attributes.Int(node, "use_sparse_mixer", 0) != 0;
+
     /// <summary>The nodes, or null where the node has attributes or inputs whose meaning is not known.</summary>
     public static LinearFormBuilder? Spell(GraphIndex graph, NodeProto node, LinearFormBuilder form)
     {
         string activation = Attributes.Text(node, "activation_type") ?? "relu";
         long fusion = Attributes.Int(node, "swiglu_fusion", 0);
         bool isGated = activation == "swiglu" && fusion is 1 or 2;
-        if (!Is(node) || Attributes.Int(node, "use_sparse_mixer", 0) != 0
+        if (!Is(node) || (IsSparse(node) && (node.OpType != "MoE" || Attributes.Int(node, "k", 1) != 2))
             || Weights(1) is not { } first || Weights(2) is not { } second
             || first.Experts != second.Experts || first.Columns != second.Rows
             || first.Rows != second.Columns * (isGated ? 2 : 1)
@@ -46,7 +49,7 @@ internal static class MoeExpansion
             return null;
         }
 
-        (string weights, string index) = Route(node, form);
+        (string weights, string index) = IsSparse(node) ? RouteSparse(node, form, first.Type) : Route(node, form);
         string x = form.Reshape(node.Input[0], -1, first.Columns);
         string hidden = Product("/fc1", x, first);
         string? other = third is null ? null : Product("/fc3", x, third);
@@ -89,6 +92,37 @@ internal static class MoeExpansion
         return (isNormalized ? Normalized(gathered) : gathered, largest[1]);
 
         string Normalized(string weights) => form.Apply("Div", [weights, form.Apply("ReduceSum", [weights, form.Integers(-1)])]);
+    }
+
+    /// <summary>
+    /// The largest logit and the second, each weighted by its softmax among those that are near it: of the second the largest is none.
+    /// </summary>
+    private static (string Weights, string Index) RouteSparse(NodeProto node, LinearFormBuilder form, DataType type)
+    {
+        const float Jitter = 0.01f;
+        AttributeProto last = Attributes.Make("axis", -1);
+        string logits = node.Input[Router];
+        string[] top = form.Apply("TopK", 2, [logits, form.Integers(2)], last);
+        string lowest = form.Number(-65504, type);
+        string firstIndex = Part(form, top[1], 0, 1);
+        string firstLogit = Part(form, top[0], 0, 1);
+        string lowestOf = form.Apply("Expand", [lowest, form.Apply("Shape", [firstIndex])]);
+        string others = form.Apply("ScatterElements", [logits, firstIndex, lowestOf], last);
+        string first = Weight(logits, firstLogit, firstIndex);
+        string second = Weight(others, Part(form, top[0], 1, 2), Part(form, top[1], 1, 2));
+        return (form.Apply("Concat", [first, second], last), top[1]);
+
+        // Far is what lies below the largest by more than a share of itself.
+        string Weight(string candidates, string largest, string index)
+        {
+            string far = form.Apply("Greater",
+            [
+                form.Apply("Sub", [largest, logits]),
+                form.Scale(form.Apply("Max", [form.Apply("Abs", [logits]), largest]), 2 * Jitter, type),
+            ]);
+            string near = form.Apply("Softmax", [form.Apply("Where", [far, lowest, candidates])], last);
+            return form.Apply("GatherElements", [near, index], last);
+        }
     }
 
     /// <summary>What the operator makes of the first product, and of the third where it has one: [T, k, I].</summary>

@@ -12,9 +12,11 @@ internal sealed record RoundedConstant(ConstantValue Source, DataType Type) : Co
 
     public override IEnumerable<NodeProto> Products => Source.Products;
 
-    public override float[] Numbers(OnnxFile file)
+    public override bool IsReadInParts => Source.IsReadInParts;
+
+    public override float[] Numbers(OnnxFile file, long first, int count)
     {
-        float[] numbers = Source.Numbers(file);
+        float[] numbers = Source.Numbers(file, first, count);
         Round(numbers, Type);
         return numbers;
     }

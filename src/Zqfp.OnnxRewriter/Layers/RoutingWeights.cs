@@ -22,17 +22,22 @@ internal static class RoutingWeights
         "BiasGelu", "FastGelu", "QuickGelu", "Silu",
     ];
 
+    /// <summary>Whether a node makes each number of one number, or of one of each input.</summary>
+    public static bool IsElementWise(NodeProto node) => TokenWise.Contains(node.OpType);
+
     /// <summary>Sets <see cref="LinearLayer.RoutedBy"/>.</summary>
     public static IReadOnlyList<LinearLayer> Mark(GraphIndex graph, IReadOnlyList<LinearLayer> layers)
     {
         Dictionary<string, string?> found = new(StringComparer.Ordinal);
+        HashSet<string> single = [.. layers.Where(layer => layer.OutFeatures == 1).Select(layer => layer.Output)];
         return
         [
             .. layers.Select(layer =>
             {
                 if (!found.TryGetValue(layer.Output, out string? weight))
                 {
-                    found.Add(layer.Output, weight = Find(graph, layer.Output));
+                    weight = Find(graph, layer.Output, layer.Expert is not null);
+                    found.Add(layer.Output, weight = weight is not null && IsGate(graph, weight, single) ? null : weight);
                 }
 
                 return weight is null ? layer : layer with { RoutedBy = weight };
@@ -64,8 +69,29 @@ internal static class RoutingWeights
         ];
     }
 
+    /// <summary>
+    /// Whether a weight is what an activation makes of a layer with one output, as the gate of an expert that all tokens go to.
+    /// </summary>
+    private static bool IsGate(GraphIndex graph, string weight, HashSet<string> single)
+    {
+        for (int i = 0; i < Limit && !single.Contains(weight); i++)
+        {
+            if (graph.Producer(weight) is not { OpType: "Cast" or "Identity" or "Reshape" or "Sigmoid" } node)
+            {
+                return false;
+            }
+
+            weight = node.Input[0];
+        }
+
+        return single.Contains(weight);
+    }
+
     /// <summary>The weight of what is made of <paramref name="output"/>, or null.</summary>
-    private static string? Find(GraphIndex graph, string output)
+    /// <param name="graph">The graph.</param>
+    /// <param name="output">What a layer makes.</param>
+    /// <param name="isStacked">Whether each row is one expert's already, so that an Expand to all experts changes nothing.</param>
+    private static string? Find(GraphIndex graph, string output, bool isStacked)
     {
         string? weight = null;
         Stack<string> open = new([output]);
@@ -83,7 +109,8 @@ internal static class RoutingWeights
                 return null;
             }
 
-            foreach (NodeProto reader in readers)
+            // Who asks for the shape alone sees no token.
+            foreach (NodeProto reader in readers.Where(reader => reader.OpType != "Shape"))
             {
                 if (Weight(graph, reader, value) is { } found)
                 {
@@ -94,7 +121,7 @@ internal static class RoutingWeights
 
                     weight = found;
                 }
-                else if (IsTokenWise(graph, reader, value))
+                else if (IsTokenWise(graph, reader, value) || (isStacked && reader.OpType == "Expand"))
                 {
                     reader.Output.Where(made => made.Length > 0).ToList().ForEach(open.Push);
                 }
@@ -131,27 +158,48 @@ internal static class RoutingWeights
         { OpType: "Slice" } => node.Input.ElementAtOrDefault(3) is { Length: > 0 } axes && graph.Constant(axes) is { } constant
             && IntTensor.Read(constant) is [var axis] && (axis == -1 || axis == graph.RankOf(value) - 1),
         { OpType: "Concat" } => Attributes.Int(node, "axis", 0) == -1,
-        _ => TokenWise.Contains(node.OpType),
+        _ => IsElementWise(node),
     };
 
-    private static bool LastIsOne(GraphIndex graph, string value)
+    private static bool LastIsOne(GraphIndex graph, string value, int depth = 0)
     {
         if (graph.TypeOf(value)?.TensorType?.Shape?.Dim is { Count: > 0 } dims)
         {
             return dims[^1].DimValue == 1;
         }
 
-        return graph.Producer(value) switch
+        return depth < Limit && graph.Producer(value) switch
         {
-            { OpType: "Unsqueeze", Input.Count: > 1 } node => graph.Constant(node.Input[1]) is { } axes && IntTensor.Read(axes) is [-1],
-            { OpType: "Slice", Input.Count: > 3 } node => Ints(graph, node, 3) is [-1 or 1] && Ints(graph, node, 1) is [var start]
-                && Ints(graph, node, 2) is [var end] && end - start == 1,
-            { OpType: "Gather" } node => graph.Constant(node.Input[1]) is { Dims: [1] } && Attributes.Int(node, "axis", 0) == -1,
+            { OpType: "Unsqueeze" } node => Axes(graph, node) is { } axes
+                && axes.Any(axis => axis == -1 || axis + 1 == graph.RankOf(node.Input[0]) + axes.Length),
+            { OpType: "Slice", Input.Count: > 3 } node => Ints(graph, node, 3) is [var axis] && IsLast(graph, node, axis)
+                && Ints(graph, node, 1) is [var start] && Ints(graph, node, 2) is [var end] && end - start == 1,
+            { OpType: "Gather" } node => graph.Constant(node.Input[1]) is { Dims: [1] }
+                && IsLast(graph, node, Attributes.Int(node, "axis", 0)),
+            { OpType: "Split" } node => IsLast(graph, node, Attributes.Int(node, "axis", 0)) && PartOf(graph, node, value) == 1,
             { OpType: "Reshape", Input.Count: > 1 } node => Ints(graph, node, 1) is [.., 1],
-            { OpType: "Cast" or "Sigmoid" or "Identity" } node => LastIsOne(graph, node.Input[0]),
+            { OpType: "Cast" or "Sigmoid" or "Identity" } node => LastIsOne(graph, node.Input[0], depth + 1),
+            { OpType: "Mul" or "Div" or "Add" or "Where" } node => node.Input.All(input =>
+                graph.Constant(input) is { } constant
+                    ? constant.Dims.LastOrDefault(1) == 1
+                    : LastIsOne(graph, input, depth + 1)),
+            { OpType: "ReduceSum" or "ReduceMax" } node => Attributes.Int(node, "keepdims", 1) != 0
+                && Axes(graph, node)?.Any(axis => IsLast(graph, node, axis)) == true,
             _ => false,
         };
     }
+
+    /// <summary>Whether an axis of the first input is its last, as far as the graph says.</summary>
+    private static bool IsLast(GraphIndex graph, NodeProto node, long axis) =>
+        axis == -1 || (axis >= 0 && axis + 1 == graph.RankOf(node.Input[0]));
+
+    /// <summary>The length of a part, or null where the graph does not say.</summary>
+    private static long? PartOf(GraphIndex graph, NodeProto node, string value) =>
+        (node.Input.Count > 1 ? Ints(graph, node, 1) : Attributes.Ints(node, "split")?.ToArray())
+            ?.Cast<long?>().ElementAtOrDefault(node.Output.IndexOf(value));
+
+    private static long[]? Axes(GraphIndex graph, NodeProto node) =>
+        node.Input.Count > 1 ? Ints(graph, node, 1) : Attributes.Ints(node, "axes")?.ToArray();
 
     private static long[]? Ints(GraphIndex graph, NodeProto node, int input) =>
         graph.Constant(node.Input[input]) is { } tensor ? IntTensor.Read(tensor) : null;

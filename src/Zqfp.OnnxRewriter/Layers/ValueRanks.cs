@@ -8,12 +8,12 @@ internal static class ValueRanks
     /// <summary>Operators whose first output has as many dimensions as their first input.</summary>
     private static readonly HashSet<string> Keeping =
     [
-        "Abs", "BiasGelu", "Cast", "CastLike", "Ceil", "Clip", "Conv", "Cos", "CumSum", "DequantizeLinear", "Dropout", "Erf", "Exp",
-        "FastGelu", "Floor", "Gelu", "GroupQueryAttention", "HardSigmoid", "HardSwish", "Identity", "IsNaN", "LayerNormalization",
-        "LeakyRelu", "Log", "LogSoftmax", "MatMulBnb4", "MatMulNBits", "MoE", "MultiHeadAttention", "Neg", "Not", "PRelu", "Pad", "QMoE",
-        "QuickGelu", "QuantizeLinear", "RMSNormalization", "Reciprocal", "Relu", "RotaryEmbedding", "Round", "ScatterElements", "ScatterND",
-        "Selu", "Sigmoid", "Sign", "SimplifiedLayerNormalization", "Sin", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
-        "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Tanh", "Tile", "Transpose", "Trilu", "Concat",
+        "Abs", "BiasGelu", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Conv", "Cos", "CumSum", "DequantizeLinear", "Dropout", "Erf",
+        "Exp", "FastGelu", "Floor", "GatherElements", "Gelu", "GroupQueryAttention", "HardSigmoid", "HardSwish", "Identity", "IsNaN",
+        "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "MatMulBnb4", "MatMulNBits", "MoE", "MultiHeadAttention", "Neg", "Not",
+        "PRelu", "Pad", "QMoE", "QuantizeLinear", "QuickGelu", "RMSNormalization", "Reciprocal", "Relu", "RotaryEmbedding", "Round",
+        "ScatterElements", "ScatterND", "Selu", "Sigmoid", "Sign", "SimplifiedLayerNormalization", "Sin", "SkipLayerNormalization",
+        "SkipSimplifiedLayerNormalization", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Tanh", "Tile", "TopK", "Transpose", "Trilu",
     ];
 
     private static readonly HashSet<string> Broadcasting =
@@ -47,7 +47,7 @@ internal static class ValueRanks
             }
 
             // Of the other operators more outputs than one have the same rank, or nobody asks.
-            foreach (string output in node.OpType == "Split" ? node.Output : node.Output.Take(1))
+            foreach (string output in node.OpType is "Split" or "TopK" ? node.Output : node.Output.Take(1))
             {
                 ranks.TryAdd(output, made);
             }

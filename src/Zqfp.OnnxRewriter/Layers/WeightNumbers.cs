@@ -2,11 +2,16 @@ using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>The numbers of a constant weight in the order they are stored.</summary>
-internal sealed class WeightNumbers(OnnxFile file, ConstantWeight weight)
+/// <summary>The numbers of a constant weight in the order they are stored, or of one of its matrices.</summary>
+/// <param name="file">The model.</param>
+/// <param name="weight">The weight.</param>
+/// <param name="first">The first number that is read.</param>
+/// <param name="count">How many are read at most; null for all.</param>
+internal sealed class WeightNumbers(OnnxFile file, ConstantWeight weight, long first = 0, int? count = null)
 {
     private readonly TensorData? _data = weight.Computed is null ? file.Read(weight.Tensor) : null;
-    private readonly float[]? _computed = weight.Computed?.Numbers(file);
+    private readonly float[]? _computed = 
+        weight.Computed?.Numbers(file, first, count ?? checked((int)(weight.Computed.Count - first)));
     private readonly float[] _scales = weight.Dequantization is { Scale: var scale } ? WeightReader.ReadAll(file, scale) : [];
     private readonly float[] _zeroPoints = All(file, weight.Dequantization?.ZeroPoint);
 
@@ -15,7 +20,7 @@ internal sealed class WeightNumbers(OnnxFile file, ConstantWeight weight)
     {
         if (_computed is not null)
         {
-            _computed.AsSpan((int)start, destination.Length).CopyTo(destination);
+            _computed.AsSpan((int)(start - first), destination.Length).CopyTo(destination);
         }
         else
         {

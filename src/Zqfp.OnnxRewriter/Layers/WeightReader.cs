@@ -31,8 +31,8 @@ internal static class WeightReader
                 file.Path);
         }
 
-        var numbers = new WeightNumbers(file, layer.Source);
         long first = (layer.Expert?.Number ?? 0) * count;
+        var numbers = new WeightNumbers(file, layer.Source, first, (int)count);
         float[] weight = new float[count];
         if (!layer.StoredInputMajor)
         {

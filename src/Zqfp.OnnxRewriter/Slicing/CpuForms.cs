@@ -4,7 +4,8 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// Mixtures of experts that ONNX Runtime's CPU library has no kernel for (third weights, gates and values one behind the other, experts in
-/// FP4 and FP8), as nodes that it runs. They are what the operator computes; the written model keeps the operator.
+/// FP4 and FP8), or one that takes no notice of the routing (the sparse mixer), as nodes that it runs. They are what the operator computes;
+/// the written model keeps the operator.
 /// </summary>
 internal sealed class CpuForms
 {
@@ -46,7 +47,7 @@ internal sealed class CpuForms
     public IReadOnlyList<NodeProto> Of(NodeProto node) => _nodes.GetValueOrDefault(node) ?? [node];
 
     private static bool IsMissing(NodeProto node) => MoeExpansion.Is(node)
-        && (MoeWeights.IsGiven(node, 3)
+        && (MoeWeights.IsGiven(node, 3) || MoeExpansion.IsSparse(node)
             || (Attributes.Text(node, "activation_type") == "swiglu" && Attributes.Int(node, "swiglu_fusion", 0) != 1)
             || (Attributes.Text(node, "quant_type") ?? "int") != "int");
 }

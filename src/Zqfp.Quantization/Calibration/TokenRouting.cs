@@ -15,13 +15,16 @@ internal sealed class TokenRouting(CalibrationStage stage, IReadOnlyList<TokenBa
 {
     private readonly int _columns = stage.Layers[0].InFeatures;
 
-    /// <summary>The rows that a layer reads in one batch.</summary>
+    /// <summary>
+    /// The rows that a layer reads in one batch. Rows of zeros are those that a mixture dispatches to other experts: they say nothing.
+    /// </summary>
     /// <param name="layer">A layer of the stage.</param>
     /// <param name="values">What the stage's slice gave.</param>
     /// <param name="batch">The batch.</param>
     public RoutedRows Of(LinearLayer layer, StageValues values, int batch)
     {
-        int rows = values.Floats(stage.Input, batch).Length / _columns;
+        ReadOnlySpan<float> read = values.Floats(stage.Input, batch);
+        int rows = read.Length / _columns;
         int tokens = batches[batch].Windows * batches[batch].Length;
         ReadOnlySpan<float> weights = layer.RoutedBy is { } routedBy ? values.Floats(routedBy, batch) : [];
         List<int> found = [];
@@ -43,7 +46,8 @@ internal sealed class TokenRouting(CalibrationStage stage, IReadOnlyList<TokenBa
             bool hasAll = weights.Length != index.Length;
             for (int i = 0; i < index.Length; i++)
             {
-                if ((index[i] < 0 ? index[i] + place.Count : index[i]) == place.Number && (hasAll || weights[i] != 0))
+                if ((index[i] < 0 ? index[i] + place.Count : index[i]) == place.Number && (hasAll || weights[i] != 0)
+                    && read.Slice(i / perRow * _columns, _columns).ContainsAnyExcept(0f))
                 {
                     found.Add(i / perRow);
                 }
