@@ -145,6 +145,12 @@ internal static class LinearForms
 
         ConstantWeight weight = ConstantWeight.TraceNumbers(graph, node.Input[side])!;
         long[] dims = [.. weight.Dims.TakeLast(2)];
+        if (side == 0 && dims.Contains(1))
+        {
+            // An outer product, such as that of positions and frequencies.
+            return null;
+        }
+
         string matrix = form.Reshape(node.Input[side], weight.Transposed ? [dims[1], dims[0]] : dims);
         form.Product("MatMul", side == 1 ? [other, matrix] : [matrix, other]);
         if (rank < weight.Dims.Count)

@@ -10,7 +10,7 @@ namespace Zqfp.OnnxRewriter;
 internal sealed class WeightNumbers(OnnxFile file, ConstantWeight weight, long first = 0, int? count = null)
 {
     private readonly TensorData? _data = weight.Computed is null ? file.Read(weight.Tensor) : null;
-    private readonly float[]? _computed = 
+    private readonly float[]? _computed =
         weight.Computed?.Numbers(file, first, count ?? checked((int)(weight.Computed.Count - first)));
     private readonly float[] _scales = weight.Dequantization is { Scale: var scale } ? WeightReader.ReadAll(file, scale) : [];
     private readonly float[] _zeroPoints = All(file, weight.Dequantization?.ZeroPoint);
