@@ -13,6 +13,7 @@ internal static class QuantizeJob
     /// <exception cref="ZqfpException">The model, the text or the options cannot be used; the code says why.</exception>
     public static void Check(QuantizeOptions options)
     {
+        QuantizeOptionRules.RequireDivision(options);
         QuantizeOptions model = options.Target == OutputTarget.GenAi ? GenAiFolderJob.Check(options) : options.InGenAiFolder();
         using OnnxFile file = OnnxFile.Open(model.ModelPath);
         Check(model, file);

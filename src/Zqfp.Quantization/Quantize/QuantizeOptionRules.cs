@@ -187,6 +187,19 @@ internal static class QuantizeOptionRules
         }
     }
 
+    /// <summary>Refuses a number of shards where no work would be divided by it.</summary>
+    /// <exception cref="ZqfpException">ZQFP0040.</exception>
+    public static void RequireDivision(QuantizeOptions options)
+    {
+        if (options.Shards is { } count && !options.MergesOnly && options.Shard?.Count != count)
+        {
+            throw new ZqfpException("ZQFP0040", options.Shard is { } shard
+                ? $"--shard {shard} and --shards {count} name different numbers of shards. Leave --shards out."
+                : $"--shards {count} alone divides nothing: each process quantizes one shard. Start {count} of them, from --shard "
+                    + $"1/{count} on, or let 'submit' write a script that does; 'plan' takes --shards alone.");
+        }
+    }
+
     private static void CheckBudget(QuantizeOptions options, Budget budget)
     {
         int given = (budget.Bits is null ? 0 : 1) + (budget.Bytes is null ? 0 : 1) + (budget.MaxIncrease is null ? 0 : 1);

@@ -22,9 +22,10 @@ internal static class KubernetesManifest
         string count = commands.Count.ToString(CultureInfo.InvariantCulture);
         string name = commands.Name;
         return $"""
-            # Shards, then the merge, which is suspended until they are done:
+            # Shards, then the merge, which is suspended until they are done. The shell waits until the Job has ended, well or not:
             #   kubectl apply -f FILE
-            #   kubectl wait --for=condition=complete --timeout=-1s job/{name}-shards
+            #   until kubectl get job/{name}-shards -o jsonpath='{Ended}' | grep -E 'Complete|Failed'; do sleep 10; done
+            #   kubectl wait --for=condition=complete --timeout=0 job/{name}-shards &&
             #   kubectl patch job/{name}-merge --type=strategic --patch '{Resume}'
             apiVersion: batch/v1
             kind: Job
@@ -59,6 +60,7 @@ internal static class KubernetesManifest
             """.ReplaceLineEndings("\n").TrimEnd() + "\n";
     }
 
+    private const string Ended = "{.status.conditions[?(@.status==\"True\")].type}";
     private const string Resume = "{\"spec\":{\"suspend\":false}}";
 
     private static string Pod(
@@ -87,9 +89,20 @@ internal static class KubernetesManifest
             .. commands.Options.Threads > 0 ? [Request($"cpu: \"{commands.Options.Threads}\"")] : (string[])[],
             .. commands.Options.Memory is { } memory ? [Request($"memory: \"{memory}\"")] : (string[])[],
         ];
+        if (requests.Length > 0 || commands.NeedsGpu)
+        {
+            text.Append("          resources:\n");
+        }
+
         if (requests.Length > 0)
         {
-            text.Append("          resources:\n            requests:\n").AppendJoin("", requests);
+            text.Append("            requests:\n").AppendJoin("", requests);
+        }
+
+        if (commands.NeedsGpu)
+        {
+            // Of a GPU the request is the limit.
+            text.Append("            limits:\n").Append(Request($"nvidia.com/gpu: \"1\""));
         }
 
         return text.Append(CultureInfo.InvariantCulture, $"""

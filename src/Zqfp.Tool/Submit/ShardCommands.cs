@@ -1,4 +1,5 @@
 using System.Globalization;
+using Zqfp.CudaOps;
 using Zqfp.Quantization;
 
 namespace Zqfp.Tool;
@@ -23,6 +24,9 @@ internal sealed record ShardCommands
     /// <summary>A name for jobs: lower-case letters, digits and hyphens, as Kubernetes wants it.</summary>
     public required string Name { get; init; }
 
+    /// <summary>Whether each of them computes on a GPU, which a task is given as the only one it sees.</summary>
+    public bool NeedsGpu => Options.Device is ZqfpDevice.Cuda or ZqfpDevice.CudaProducts;
+
     /// <summary>Divides a command of <c>quantize</c>.</summary>
     /// <param name="arguments">What would stand behind <c>quantize</c>.</param>
     /// <param name="count">How many shards there are.</param>
@@ -39,6 +43,12 @@ internal sealed record ShardCommands
 
         QuantizeOptions options = QuantizeCommand.Parse(RecipeOptions.Expand(["quantize", .. arguments])) with { Shards = count };
         QuantizeOptionRules.CheckShards(options with { Shard = new Shard(0, count) });
+        if (options.Gpu != 0)
+        {
+            throw new ZqfpException("ZQFP0042",
+                $"'--gpu {options.Gpu}' counts the GPUs of one machine, and each task is given one of its own: leave it out.");
+        }
+
         string job = name ?? Label(Path.GetFileNameWithoutExtension(options.OutputPath));
         return new ShardCommands
         {

@@ -20,6 +20,7 @@ internal static class SlurmScript
         [
             .. commands.Options.Threads > 0 ? [Text($"--cpus-per-task={commands.Options.Threads}")] : (string[])[],
             .. commands.Options.Memory is { } memory ? [Text($"--mem={(memory + MiB - 1) / MiB}M")] : (string[])[],
+            .. commands.NeedsGpu && !options.Any(NamesGpus) ? ["--gres=gpu:1"] : (string[])[],
             .. options,
         ];
         string array = Text($"--array=0-{commands.Count - 1}");
@@ -55,6 +56,11 @@ internal static class SlurmScript
         return text.Append(" <<'").Append(End).Append("'\n#!/bin/sh\nset -eu\nexec ").Append(tool).Append(' ')
             .AppendJoin(' ', arguments.Select(ShellText.Quote)).Append('\n').Append(End).ToString();
     }
+
+    /// <summary>Whether an option of sbatch says what GPUs a task gets.</summary>
+    private static bool NamesGpus(string option) =>
+        option.StartsWith("--gres", StringComparison.Ordinal) || option.StartsWith("--gpus", StringComparison.Ordinal)
+            || option.StartsWith("-G", StringComparison.Ordinal);
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

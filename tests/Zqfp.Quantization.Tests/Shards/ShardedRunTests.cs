@@ -162,6 +162,8 @@ public sealed class ShardedRunTests : IDisposable
         Refused(Options with { WorkFolder = null, MergesOnly = true });
         Refused(Options with { MergesOnly = true, Shard = new Shard(0, 2) });
         Refused(Options with { CalibrateOn = CalibrationSource.Quantized, Shards = 2 });
+        Refused(Options with { Shards = 2 });
+        Refused(Options with { Shard = new Shard(0, 2), Shards = 3 });
         Refused(Options with { Budget = new Budget { Bits = 5 }, Shard = new Shard(0, 2) });
 
         static void Refused(QuantizeOptions options) =>

@@ -38,6 +38,29 @@ public sealed class SubmitTests
     }
 
     [Fact]
+    public void On_a_GPU_each_task_asks_for_one_in_a_manifest_and_in_a_script()
+    {
+        string[] kubernetes = ["--kubernetes", "--shards", "8", "--image", "i", "--claim", "c"];
+        foreach (string device in (string[])["cuda", "cuda-products"])
+        {
+            string yaml = WrittenOf([.. Quantize, "--device", device], kubernetes);
+            Assert.All(KubernetesYaml.LoadAllFromString(yaml, strict: true).Cast<V1Job>(), job =>
+            {
+                Assert.Equal("1", Container(job).Resources.Limits["nvidia.com/gpu"].ToString());
+                Assert.Equal("16", Container(job).Resources.Requests["cpu"].ToString());
+            });
+        }
+
+        string[] onGpu = [.. Quantize, "--device", "cuda"];
+        Assert.Equal(3, WrittenOf(onGpu, "--slurm", "--shards", "8").Split("--gres=gpu:1").Length);
+        Assert.DoesNotContain("--gres=gpu:1 ", WrittenOf(onGpu, "--slurm", "--shards", "8", "--sbatch=--gres=gpu:h100:1"),
+            StringComparison.Ordinal);
+        Assert.DoesNotContain("--gres", WrittenOf(onGpu, "--slurm", "--shards", "8", "--sbatch=--gpus-per-task=1"),
+            StringComparison.Ordinal);
+        Assert.DoesNotContain("--gres", Written("--slurm", "--shards", "8"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_check_of_the_manifest_sees_a_field_that_is_wrong() => Assert.ThrowsAny<Exception>(() =>
         KubernetesYaml.LoadAllFromString(Kubernetes().Replace("completions:", "completion:", StringComparison.Ordinal), strict: true));
 
@@ -68,6 +91,7 @@ public sealed class SubmitTests
     [InlineData("ZQFP0042", "--shard", "1/4")]
     [InlineData("ZQFP0042", "--merge")]
     [InlineData("ZQFP0042", "--no-such-option")]
+    [InlineData("ZQFP0042", "--device", "cuda", "--gpu", "1")]
     [InlineData("ZQFP0040", "--bits", "4.5")]
     public void What_cannot_be_submitted_is_told(string code, params string[] more)
     {
@@ -89,9 +113,11 @@ public sealed class SubmitTests
     private static string Kubernetes() =>
         Written("--kubernetes", "--shards", "8", "--image", "registry.example/zqfp:1", "--claim", "models");
 
-    private static string Written(params string[] options)
+    private static string Written(params string[] options) => WrittenOf(Quantize, options);
+
+    private static string WrittenOf(string[] quantize, params string[] options)
     {
-        ToolProcess result = ToolProcess.Run(["submit", .. options, "--", .. Quantize]);
+        ToolProcess result = ToolProcess.Run(["submit", .. options, "--", .. quantize]);
         Assert.True(result.ExitCode == 0, result.Error);
         return result.Output;
     }
