@@ -4,6 +4,7 @@ public sealed unsafe class TileKernelTests
 {
     [Theory]
     [InlineData(8, 32, 1)]
+    [InlineData(16, 32, 9)]
     [InlineData(24, 64, 77)]
     [InlineData(128, 96, 256)]
     public void All_vector_widths_give_the_same_bits(int m, int n, int k)

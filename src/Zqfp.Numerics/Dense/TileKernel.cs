@@ -34,22 +34,24 @@ internal static unsafe class TileKernel
 
     public static void MultiplyAdd(int vectorBits, float* a, nint lda, float* b, nint ldb, float* c, nint ldc, int m, int n, int k)
     {
+        if (vectorBits == 256)
+        {
+            MultiplyAdd256(a, lda, b, ldb, c, ldc, m, n, k);
+            return;
+        }
+
         for (int j = 0; j < n; j += ColumnStep)
         {
             for (int i = 0; i < m; i += RowStep)
             {
                 float* target = c + (i * ldc) + j;
-                switch (vectorBits)
+                if (vectorBits == 512)
                 {
-                    case 512:
-                        Block512(a + i, lda, b + j, ldb, target, ldc, k);
-                        break;
-                    case 256:
-                        Block256(a + i, lda, b + j, ldb, target, ldc, k);
-                        break;
-                    default:
-                        BlockScalar(a + i, lda, b + j, ldb, target, ldc, k);
-                        break;
+                    Block512(a + i, lda, b + j, ldb, target, ldc, k);
+                }
+                else
+                {
+                    BlockScalar(a + i, lda, b + j, ldb, target, ldc, k);
                 }
             }
         }
@@ -109,19 +111,65 @@ internal static unsafe class TileKernel
         (Vector512.Load(c + 16) + second).Store(c + 16);
     }
 
-    private static void Block256(float* a, nint lda, float* b, nint ldb, float* c, nint ldc, int k)
+    private static void MultiplyAdd256(float* a, nint lda, float* b, nint ldb, float* c, nint ldc, int m, int n, int k)
     {
-        for (int i = 0; i < RowStep; i += 4)
+        // In sixes, but that the last eight or four rows are taken in fours: a multiple of eight has no other rest.
+        int sixes = (m % 6 == 2 ? m - 8 : m) / 6 * 6;
+        for (int j = 0; j < n; j += 16)
         {
-            for (int j = 0; j < ColumnStep; j += 16)
+            int i = 0;
+            for (; i < sixes; i += 6)
             {
-                Block256Quarter(a + i, lda, b + j, ldb, c + (i * ldc) + j, ldc, k);
+                Block6x16(a + i, lda, b + j, ldb, c + (i * ldc) + j, ldc, k);
+            }
+
+            for (; i < m; i += 4)
+            {
+                Block4x16(a + i, lda, b + j, ldb, c + (i * ldc) + j, ldc, k);
             }
         }
     }
 
-    // 4 x 16: eight accumulators, two lines of B and one broadcast of A fit 16 registers.
-    private static void Block256Quarter(float* a, nint lda, float* b, nint ldb, float* c, nint ldc, int k)
+    // Twelve accumulators, two lines of B and one broadcast of A fit the 16 registers.
+    private static void Block6x16(float* a, nint lda, float* b, nint ldb, float* c, nint ldc, int k)
+    {
+        Vector256<float> c00 = Vector256<float>.Zero, c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+        Vector256<float> c40 = c00, c41 = c00, c50 = c00, c51 = c00;
+        for (int p = 0; p < k; p++)
+        {
+            Vector256<float> b0 = Vector256.Load(b);
+            Vector256<float> b1 = Vector256.Load(b + 8);
+            Vector256<float> x = Vector256.Create(a[0]);
+            c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
+            c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
+            x = Vector256.Create(a[1]);
+            c10 = Vector256.FusedMultiplyAdd(x, b0, c10);
+            c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
+            x = Vector256.Create(a[2]);
+            c20 = Vector256.FusedMultiplyAdd(x, b0, c20);
+            c21 = Vector256.FusedMultiplyAdd(x, b1, c21);
+            x = Vector256.Create(a[3]);
+            c30 = Vector256.FusedMultiplyAdd(x, b0, c30);
+            c31 = Vector256.FusedMultiplyAdd(x, b1, c31);
+            x = Vector256.Create(a[4]);
+            c40 = Vector256.FusedMultiplyAdd(x, b0, c40);
+            c41 = Vector256.FusedMultiplyAdd(x, b1, c41);
+            x = Vector256.Create(a[5]);
+            c50 = Vector256.FusedMultiplyAdd(x, b0, c50);
+            c51 = Vector256.FusedMultiplyAdd(x, b1, c51);
+            a += lda;
+            b += ldb;
+        }
+
+        Add256(c, c00, c01);
+        Add256(c + ldc, c10, c11);
+        Add256(c + (2 * ldc), c20, c21);
+        Add256(c + (3 * ldc), c30, c31);
+        Add256(c + (4 * ldc), c40, c41);
+        Add256(c + (5 * ldc), c50, c51);
+    }
+
+    private static void Block4x16(float* a, nint lda, float* b, nint ldb, float* c, nint ldc, int k)
     {
         Vector256<float> c00 = Vector256<float>.Zero, c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
         for (int p = 0; p < k; p++)
