@@ -9,7 +9,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
     : TiledMatMulKernel(signature, layer, scratch, loops.Pairs?.StripWidth ?? Width, loops.Pairs?.RowUnit ?? 2, elementColumns: 2)
 {
     /// <summary>Up to so many rows the weights are decoded anew for each, where pairs are the other way.</summary>
-    private const int FewRows = 2;
+    private const int FewRows = 3;
 
     /// <summary>What the rows of a block take at most: with this they stay in a second-level cache, panel after panel.</summary>
     private const int BlockBytes = 1 << 19;
