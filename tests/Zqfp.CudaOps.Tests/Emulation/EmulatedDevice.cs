@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -14,6 +15,10 @@ namespace Zqfp.CudaOps.Tests;
 /// </summary>
 public sealed unsafe partial class EmulatedDevice : IDisposable
 {
+    private static readonly TimeSpan LongestCompilation = TimeSpan.FromMinutes(5);
+
+    private static int _launches;
+
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-emulation").FullName;
 
     public EmulatedDevice()
@@ -26,14 +31,17 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
         Layers = Open();
     }
 
-    /// <summary>Whether there is a compiler.</summary>
+    /// <summary>Whether there is a compiler, and a processor that rounds a product and a sum once, as kernels do.</summary>
     public static bool IsAvailable => Compiler.Value is not null;
+
+    /// <summary>Kernels that ran so far, of all devices.</summary>
+    public static int Launches => Volatile.Read(ref _launches);
 
     /// <summary>The device as it quantizes.</summary>
     internal CudaLayerDevice Layers { get; }
 
     private static Lazy<string?> Compiler { get; } = new(() => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-        .Select(folder => Path.Combine(folder, "g++")).FirstOrDefault(path => OperatingSystem.IsLinux() && File.Exists(path)));
+        .Select(folder => Path.Combine(folder, "g++")).FirstOrDefault(path => OperatingSystem.IsLinux() && Fma.X64.IsSupported && File.Exists(path)));
 
     /// <summary>Another device, the caller's, whose kernels are compiled once with this one's.</summary>
     internal CudaLayerDevice Open()
@@ -79,9 +87,14 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
                     library, unit,
                 ])
             { RedirectStandardError = true })!;
-            string errors = compiler.StandardError.ReadToEnd();
-            compiler.WaitForExit();
-            Assert.True(compiler.ExitCode == 0, errors);
+            Task<string> errors = compiler.StandardError.ReadToEndAsync();
+            if (!compiler.WaitForExit(LongestCompilation))
+            {
+                compiler.Kill(entireProcessTree: true);
+                Assert.Fail($"g++ compiled '{source}' for more than {LongestCompilation.TotalMinutes} minutes.");
+            }
+
+            Assert.True(compiler.ExitCode == 0, errors.Result);
         }
 
         return new CompiledKernel(Encoding.UTF8.GetBytes(library + '\0'), "", true, TimeSpan.Zero);
@@ -183,17 +196,18 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
     [UnmanagedCallersOnly]
     private static int Launch(LaunchConfiguration* size, nint function, void** arguments, void** extra)
     {
+        Interlocked.Increment(ref _launches);
         ((delegate* unmanaged<void**, uint, uint, uint, uint, uint, void>)function)(
             arguments, size->GridX, size->GridY, size->GridZ, size->BlockX, size->SharedBytes);
         return 0;
     }
 }
 
-/// <summary>A test that needs g++ on Linux; skipped, with a message, where it is not installed.</summary>
+/// <summary>A test that needs g++ on Linux and an x64 processor with FMA; skipped, with a message, elsewhere.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class EmulationFactAttribute : FactAttribute
 {
-    internal const string Missing = "There is no g++, by which kernels run on the processor (Linux only).";
+    internal const string Missing = "Kernels run on the processor by g++, on Linux and x64 with FMA: one of these is not here.";
 
     public EmulationFactAttribute() => Skip = EmulatedDevice.IsAvailable ? null : Missing;
 }

@@ -18,7 +18,9 @@ public sealed class QuantizeDeviceTests : IDisposable
         Execute(options, null);
         byte[] expected = File.ReadAllBytes(options.OutputPath + ".data");
         using var device = new EmulatedDevice();
+        int before = EmulatedDevice.Launches;
         Execute(options with { Device = ZqfpDevice.CudaProducts }, device);
+        Assert.True(EmulatedDevice.Launches - before >= TinyDecoder.Layers.Count, "Layers were quantized elsewhere.");
         Assert.Equal(expected, File.ReadAllBytes(options.OutputPath + ".data"));
     }
 

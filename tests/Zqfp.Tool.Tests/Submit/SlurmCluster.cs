@@ -8,7 +8,10 @@ namespace Zqfp.Tool.Tests;
 /// <summary>A Slurm of one node, with everything it has in a folder: it needs neither a service nor rights.</summary>
 internal sealed class SlurmCluster : IDisposable
 {
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan LongestCall = TimeSpan.FromMinutes(1);
+
+    private const int Daemons = 3;
 
     private readonly string _folder;
     private readonly List<Process> _daemons = [];
@@ -82,9 +85,14 @@ internal sealed class SlurmCluster : IDisposable
     {
         using Process process = Process.Start(Of(program, arguments))!;
         Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0 ? output : error.Result;
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        if (!process.WaitForExit(LongestCall))
+        {
+            process.Kill(entireProcessTree: true);
+            return $"{program} did not answer.";
+        }
+
+        return process.ExitCode == 0 ? output.Result : error.Result;
     }
 
     /// <summary>Waits for something, and says what the daemons wrote where it does not come.</summary>
@@ -102,6 +110,16 @@ internal sealed class SlurmCluster : IDisposable
 
     public void Dispose()
     {
+        // Jobs are no children of the daemons: without this they would outlive a test that failed.
+        if (_daemons.Count == Daemons)
+        {
+            Run("scancel", $"--user={Environment.UserName}");
+            for (var clock = Stopwatch.StartNew(); clock.Elapsed < LongestCall && Run("squeue", "--noheader").Length > 0;)
+            {
+                Thread.Sleep(200);
+            }
+        }
+
         for (int i = _daemons.Count - 1; i >= 0; i--)
         {
             _daemons[i].Kill(entireProcessTree: true);

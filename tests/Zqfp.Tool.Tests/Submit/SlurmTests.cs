@@ -31,7 +31,12 @@ public sealed class SlurmTests
             string said = cluster.Run("sh", script);
             Assert.Matches(@"^array \d+, merge \d+\n$", said);
             string array = said.Split(' ', ',')[1];
-            cluster.Until(() => State(cluster, array) == "R" && Directory.Exists(work) && Directory.GetFiles(work, "*.layer").Length > 0);
+            cluster.Until(() =>
+            {
+                string state = State(cluster, array);
+                Assert.True(state is "PD" or "CF" or "R", $"The task ended before it was requeued: '{state}'. {Logs(folder)}");
+                return state == "R" && Directory.Exists(work) && Directory.GetFiles(work, "*.layer").Length > 0;
+            });
             Assert.Empty(cluster.Run("scontrol", "requeue", $"{array}_{Requeued}"));
             cluster.Until(() =>
                 cluster.Run("scontrol", "show", "job", $"{array}_{Requeued}").Contains("Restarts=1", StringComparison.Ordinal));
