@@ -40,8 +40,10 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
     /// <summary>The device as it quantizes.</summary>
     internal CudaLayerDevice Layers { get; }
 
-    private static Lazy<string?> Compiler { get; } = new(() => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-        .Select(folder => Path.Combine(folder, "g++")).FirstOrDefault(path => OperatingSystem.IsLinux() && Fma.X64.IsSupported && File.Exists(path)));
+    private static Lazy<string?> Compiler { get; } = new(() => !OperatingSystem.IsLinux() || !Fma.X64.IsSupported
+        ? null
+        : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+            .Select(folder => Path.Combine(folder, "g++")).FirstOrDefault(File.Exists));
 
     /// <summary>Another device, the caller's, whose kernels are compiled once with this one's.</summary>
     internal CudaLayerDevice Open()
