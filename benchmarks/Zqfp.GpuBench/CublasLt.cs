@@ -23,7 +23,7 @@ internal sealed unsafe class CublasLt : IDisposable
     private readonly DeviceMemory _workspace;
 
     /// <summary>Creates a handle with a workspace of 64 MB.</summary>
-    /// <exception cref="InvalidOperationException">The library is not installed, or refuses.</exception>
+    /// <exception cref="CublasLtException">The library is not installed, or refuses.</exception>
     public CublasLt(CudaContext context)
     {
         Api = CublasLtApi.Instance;

@@ -47,17 +47,17 @@ internal sealed unsafe class CublasLtApi
     /// <summary>Whether the library can be loaded.</summary>
     public static bool IsAvailable => Loaded.Value is not null;
 
-    /// <exception cref="InvalidOperationException">The library was not found.</exception>
-    public static CublasLtApi Instance => Loaded.Value ?? throw new InvalidOperationException(
+    /// <exception cref="CublasLtException">The library was not found.</exception>
+    public static CublasLtApi Instance => Loaded.Value ?? throw new CublasLtException(
         "cuBLASLt was not found (looked for libcublasLt.so.13, libcublasLt.so.12 and libcublasLt.so).");
 
     /// <summary>Throws when a call did not return success.</summary>
-    /// <exception cref="InvalidOperationException">The call failed.</exception>
+    /// <exception cref="CublasLtException">The call failed.</exception>
     public static void Check(int result, string what)
     {
         if (result != 0)
         {
-            throw new InvalidOperationException(
+            throw new CublasLtException(
                 $"{what} failed in cuBLASLt with status {result}. Row-wise FP8 scales need cuBLASLt 12.9 or later.");
         }
     }
@@ -81,6 +81,9 @@ internal sealed unsafe class CublasLtApi
         }
     }
 }
+
+/// <summary>The library is not there, or refuses.</summary>
+internal sealed class CublasLtException(string message) : Exception(message);
 
 /// <summary>cublasLtMatmulHeuristicResult_t: an opaque algorithm and what is known of it.</summary>
 [StructLayout(LayoutKind.Sequential)]

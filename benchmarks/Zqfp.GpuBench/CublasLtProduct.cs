@@ -35,7 +35,7 @@ internal sealed unsafe class CublasLtProduct : IDisposable
     /// <param name="rows">N.</param>
     /// <param name="columns">K, a multiple of 16.</param>
     /// <param name="output">Element type of Y; of the operands too for <see cref="ProductKind.Half"/>.</param>
-    /// <exception cref="InvalidOperationException">The library has no algorithm for it.</exception>
+    /// <exception cref="CublasLtException">The library has no algorithm for it.</exception>
     public CublasLtProduct(CublasLt library, ProductKind kind, int tokens, int rows, int columns, ElementKind output)
     {
         ArgumentNullException.ThrowIfNull(library);

@@ -153,7 +153,7 @@ internal sealed class Layer : IDisposable
                 best = double.IsNaN(best) || time < best ? time : best;
             }
         }
-        catch (InvalidOperationException e)
+        catch (CublasLtException e)
         {
             Console.WriteLine(e.Message);
         }

@@ -18,7 +18,7 @@ internal static class CpuFeatures
 
     /// <summary>
     /// Which implementation of the inner loops runs here: <c>AVX-512</c>, <c>AVX2</c> or <c>portable</c>; and that of products of codes, in
-    /// integers, where it is another: <c>AVX2 and AVX-VNNI</c>.
+    /// integers for few tokens, where it is another: <c>AVX2 and AVX-VNNI</c>.
     /// </summary>
     public static string Kernels => Panels == Codes ? Panels : $"{Panels} and {Codes}";
 

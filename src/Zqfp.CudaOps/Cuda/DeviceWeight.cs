@@ -92,11 +92,14 @@ internal sealed class DeviceWeight : IDisposable
     public DeviceWeight Copy(CudaContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
-        DeviceWeight copy = OwnedMemory.For(owned => new DeviceWeight(
-            owned, Layout, Rank, Clone(owned, Blocks)!, Clone(owned, RowScales)!, Clone(owned, Bias), Clone(owned, LowRankA),
-            Clone(owned, LowRankB)));
-        context.Synchronize();
-        return copy;
+        return OwnedMemory.For(owned =>
+        {
+            var copy = new DeviceWeight(
+                owned, Layout, Rank, Clone(owned, Blocks)!, Clone(owned, RowScales)!, Clone(owned, Bias), Clone(owned, LowRankA),
+                Clone(owned, LowRankB));
+            context.Synchronize();
+            return copy;
+        });
 
         DeviceMemory? Clone(OwnedMemory owned, DeviceMemory? source)
         {

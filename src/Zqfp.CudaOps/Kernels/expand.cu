@@ -1,5 +1,5 @@
 // Packed weights to E4M3 [N, K], row after row: value = fp4(w) * 2^(6-k), exact for k <= 14. Makes
-// the expanded weights of a session; first pass of the benchmarks' two-pass product; also the witness that the decoding is exact.
+// the expanded weights of a session; also the witness that the decoding is exact.
 //
 // grid = (row blocks, column blocks), 256 threads.
 #define SCALED 0

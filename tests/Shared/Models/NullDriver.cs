@@ -9,9 +9,11 @@ namespace Zqfp.Tests;
 /// </summary>
 internal static unsafe class NullDriver
 {
+    private const int OutOfMemory = 2;
+
     private static readonly int[] Counts = new int[Enum.GetValues<Call>().Length];
     private static ulong _nextAddress = 1UL << 40;
-    private static int _allocationsLeft = int.MaxValue;
+    private static int _callsLeft = int.MaxValue;
 
     /// <summary>What is counted.</summary>
     public enum Call
@@ -27,8 +29,8 @@ internal static unsafe class NullDriver
     /// <summary>Calls so far, of all threads.</summary>
     public static int Count(Call call) => Volatile.Read(ref Counts[(int)call]);
 
-    /// <summary>How many allocations succeed from now on; those behind them find the device full.</summary>
-    public static void LimitAllocations(int count) => Volatile.Write(ref _allocationsLeft, count);
+    /// <summary>How many allocations and copies to the device succeed from now on; those behind them fail.</summary>
+    public static void LimitCalls(int count) => Volatile.Write(ref _callsLeft, count);
 
     /// <summary>A device that is an H100 by its numbers, whose kernels are empty.</summary>
     public static DeviceSession Session() => Session(_ => { });
@@ -55,6 +57,7 @@ internal static unsafe class NullDriver
         "cuDeviceGetName" => (nint)(delegate* unmanaged<byte*, int, int, int>)&GetName,
         "cuDeviceGetAttribute" => (nint)(delegate* unmanaged<int*, int, int, int>)&GetAttribute,
         "cuMemAlloc_v2" => (nint)(delegate* unmanaged<ulong*, nuint, int>)&Allocate,
+        "cuMemcpyHtoDAsync_v2" => (nint)(delegate* unmanaged<ulong, void*, nuint, nint, int>)&CopyToDevice,
         "cuMemFree_v2" => (nint)(delegate* unmanaged<ulong, int>)&Free,
         "cuStreamSynchronize" => (nint)(delegate* unmanaged<nint, int>)&Synchronize,
         "cuModuleLoadData" => (nint)(delegate* unmanaged<nint*, void*, int>)&LoadModule,
@@ -63,6 +66,8 @@ internal static unsafe class NullDriver
             (nint)(delegate* unmanaged<void*, int, uint, ulong, ulong*, ulong*, uint*, uint*, int, int, int, int, int>)&EncodeMap,
         _ => (nint)(delegate* unmanaged<nint, nint, nint, nint, int>)&Succeed,
     };
+
+    private static bool IsRefused() => Interlocked.Decrement(ref _callsLeft) < 0;
 
     private static int Counted(Call call)
     {
@@ -97,8 +102,7 @@ internal static unsafe class NullDriver
     [UnmanagedCallersOnly]
     private static int Allocate(ulong* address, nuint bytes)
     {
-        const int OutOfMemory = 2;
-        if (Interlocked.Decrement(ref _allocationsLeft) < 0)
+        if (IsRefused())
         {
             return OutOfMemory;
         }
@@ -106,6 +110,9 @@ internal static unsafe class NullDriver
         *address = Interlocked.Add(ref _nextAddress, (bytes + 511) & ~255UL);
         return Counted(Call.Allocate);
     }
+
+    [UnmanagedCallersOnly]
+    private static int CopyToDevice(ulong target, void* source, nuint bytes, nint stream) => IsRefused() ? OutOfMemory : 0;
 
     [UnmanagedCallersOnly]
     private static int Free(ulong address) => Counted(Call.Free);
