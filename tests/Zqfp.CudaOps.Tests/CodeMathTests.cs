@@ -26,7 +26,7 @@ public sealed unsafe class CodeMathTests
     [MemberData(nameof(Cases))]
     public void Every_instruction_set_gives_the_exact_sum_of_a_chunk_rounded_once(int columns, int groupSize, string content)
     {
-        const int Tokens = 7;
+        const int Tokens = 29;
         var layout = new GroupLayout(columns, groupSize);
         var random = new Random(columns);
         byte[] weights = new byte[Width * columns / 2], exponents = new byte[Width * layout.Groups], tokens = new byte[Tokens * columns];
@@ -67,9 +67,13 @@ public sealed unsafe class CodeMathTests
             }
         }
 
+        // Tiles of every height, by themselves and behind others.
         foreach (PairMath math in PairMath.All)
         {
-            Assert.Equal(expected, InPairs(math, packed, tokens, Tokens));
+            foreach (int count in (int[])[1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, Tokens])
+            {
+                Assert.Equal(expected[..(count * Width)], InPairs(math, packed, tokens, count));
+            }
         }
     }
 
