@@ -7,10 +7,10 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.SyntheticDecoder;
 
 /// <summary>
-/// One layer of a mixture of experts in the shape of DeepSeek-V4-Flash, between an embedding and a head: a router, and
-/// <c>com.microsoft.MoE</c> with gate and up projection in one.
+/// Layers of a mixture of experts in the shape of DeepSeek-V4-Flash, between an embedding and a head: in each a router, and
+/// <c>com.microsoft.MoE</c> with gate and up projection in one. The first has no number in its names.
 /// </summary>
-internal sealed class Mixture(RandomWeights weights, int experts, int hidden, int inner, int perToken)
+internal sealed class Mixture(RandomWeights weights, int experts, int hidden, int inner, int perToken, int layers)
 {
     private const int Vocabulary = 1024;
 
@@ -20,25 +20,17 @@ internal sealed class Mixture(RandomWeights weights, int experts, int hidden, in
         graph.Input.Add(Value("input_ids", DataType.Int64, "batch", "length"));
         graph.Output.Add(Value("logits", DataType.Float16, "batch", "length", Vocabulary.ToString(CultureInfo.InvariantCulture)));
         graph.Initializer.Add(weights.Tensor("embedding", "embedding", Vocabulary, hidden));
-        graph.Initializer.Add(weights.Tensor("router.weight", "router", hidden, experts));
-        graph.Initializer.Add(weights.Tensor("fc1", "fc1", experts, 2 * inner, hidden));
-        graph.Initializer.Add(weights.Tensor("fc2", "fc2", experts, hidden, inner));
         graph.Initializer.Add(weights.Tensor("lm_head.weight", "head", hidden, Vocabulary));
         graph.Initializer.Add(Integers("rows", -1, hidden));
         Node(graph, "Gather", "embedded", "embedding", "input_ids");
-        Node(graph, "Reshape", "x", "embedded", "rows");
-        Node(graph, "MatMul", "routing", "x", "router.weight");
-        NodeProto mixture = Node(graph, "MoE", "mixed", "x", "routing", "fc1", "", "fc2");
-        mixture.Domain = "com.microsoft";
-        mixture.Attribute.Add(
-        [
-            Int("k", perToken), Int("normalize_routing_weights", 1), Int("swiglu_fusion", 1),
-            new AttributeProto { Name = "activation_type", S = ByteString.CopyFromUtf8("swiglu"), Type = AttributeType.String },
-        ]);
         Node(graph, "Shape", "shape", "embedded");
-        Node(graph, "Reshape", "mixed_rows", "mixed", "shape");
-        Node(graph, "Add", "stream", "embedded", "mixed_rows");
-        Node(graph, "MatMul", "logits", "stream", "lm_head.weight");
+        string stream = "embedded";
+        for (int layer = 0; layer < layers; layer++)
+        {
+            stream = Layer(graph, stream, layer == 0 ? "" : layer.ToString(CultureInfo.InvariantCulture));
+        }
+
+        Node(graph, "MatMul", "logits", stream, "lm_head.weight");
         return new ModelProto
         {
             IrVersion = 8,
@@ -48,6 +40,26 @@ internal sealed class Mixture(RandomWeights weights, int experts, int hidden, in
                 new OperatorSetIdProto { Domain = "", Version = 17 }, new OperatorSetIdProto { Domain = "com.microsoft", Version = 1 },
             },
         };
+    }
+
+    /// <summary>Adds a layer that reads <paramref name="stream"/>, and returns the stream behind it.</summary>
+    private string Layer(GraphProto graph, string stream, string number)
+    {
+        graph.Initializer.Add(weights.Tensor($"router{number}.weight", $"router{number}", hidden, experts));
+        graph.Initializer.Add(weights.Tensor($"fc1{number}", $"fc1{number}", experts, 2 * inner, hidden));
+        graph.Initializer.Add(weights.Tensor($"fc2{number}", $"fc2{number}", experts, hidden, inner));
+        Node(graph, "Reshape", $"x{number}", stream, "rows");
+        Node(graph, "MatMul", $"routing{number}", $"x{number}", $"router{number}.weight");
+        NodeProto mixture = Node(graph, "MoE", $"mixed{number}", $"x{number}", $"routing{number}", $"fc1{number}", "", $"fc2{number}");
+        mixture.Domain = "com.microsoft";
+        mixture.Attribute.Add(
+        [
+            Int("k", perToken), Int("normalize_routing_weights", 1), Int("swiglu_fusion", 1),
+            new AttributeProto { Name = "activation_type", S = ByteString.CopyFromUtf8("swiglu"), Type = AttributeType.String },
+        ]);
+        Node(graph, "Reshape", $"mixed{number}_rows", $"mixed{number}", "shape");
+        Node(graph, "Add", $"stream{number}", stream, $"mixed{number}_rows");
+        return $"stream{number}";
     }
 
     private static NodeProto Node(GraphProto graph, string op, string output, params string[] inputs)

@@ -12,7 +12,7 @@ if (args.Length is < 1 or > 6)
     Console.Error.WriteLine("With fewer stored layers than layers, several layers read the same bytes of the data file: the work is that "
         + "of all, the disk that of the stored.");
     Console.Error.WriteLine("or: dotnet run -c Release -- experts <model.onnx> [experts = 256] [hidden = 4096] [inner = 2048] [experts a "
-        + "token = 6], one layer of a mixture");
+        + "token = 6] [layers = 1], a mixture; of more than one layer the data file has the length alone, for plan");
     return 2;
 }
 
@@ -21,14 +21,14 @@ int Argument(int index, int absent) => args.Length > index ? int.Parse(args[inde
 string data = args[0] + ".data";
 if (isMixture)
 {
-    using (var weights = new RandomWeights(data))
+    using (var weights = new RandomWeights(data, isHollow: Argument(5, 1) > 1))
     {
-        var mixture = new Mixture(weights, Argument(1, 256), Argument(2, 4096), Argument(3, 2048), Argument(4, 6));
+        var mixture = new Mixture(weights, Argument(1, 256), Argument(2, 4096), Argument(3, 2048), Argument(4, 6), Argument(5, 1));
         File.WriteAllBytes(args[0], mixture.Build().ToByteArray());
     }
 
     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"{args[0]}: {Argument(1, 256)} experts, {new FileInfo(data).Length / 1e9:F2} GB of weights on disk"));
+        $"{args[0]}: {Argument(5, 1)} x {Argument(1, 256)} experts, {new FileInfo(data).Length / 1e9:F2} GB of weights"));
     return 0;
 }
 

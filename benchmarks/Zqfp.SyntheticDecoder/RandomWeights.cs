@@ -13,11 +13,16 @@ internal sealed class RandomWeights : IDisposable
 
     private readonly FileStream _file;
     private readonly string _location;
+    private readonly bool _isHollow;
     private readonly Random _random = new(7);
     private readonly Dictionary<string, long> _offsets = [];
 
-    public RandomWeights(string path)
+    /// <summary>Creates the file.</summary>
+    /// <param name="path">Its path.</param>
+    /// <param name="isHollow">Whether it has the weights' length alone: zeros, which take no disk where files may have holes.</param>
+    public RandomWeights(string path, bool isHollow = false)
     {
+        _isHollow = isHollow;
         _file = File.Create(path);
         _location = Path.GetFileName(path);
     }
@@ -50,6 +55,12 @@ internal sealed class RandomWeights : IDisposable
     {
         long offset = (_file.Position + Alignment - 1) / Alignment * Alignment;
         _file.Position = offset;
+        if (_isHollow)
+        {
+            _file.SetLength(offset + (2 * count));
+            _file.Position = _file.Length;
+            return offset;
+        }
 
         // A table of random numbers, read from random places: as fast as the disk, and no two rows alike.
         Half[] table = [.. Enumerable.Range(0, 2 * Block).Select(_ => (Half)(scale * Normal()))];

@@ -79,14 +79,17 @@ internal static class MarkdownReport
     private static void AppendLayers(StringBuilder text, QuantizeReport quantization)
     {
         double total = quantization.Layers.Sum(layer => layer.OutputError ?? 0);
+        bool hasExperts = quantization.Layers.Any(layer => layer.Tokens is not null);
         text.Append(CultureInfo.InvariantCulture,
             $"<details><summary>{quantization.Layers.Count} layers, and their shares of the output error on the calibration "
-            + $"text</summary>\n\n| layer | outputs x inputs | rank | bits | share |\n|---|---:|---:|---:|---:|\n");
+            + $"text</summary>\n\n| layer |{(hasExperts ? " tokens |" : "")} outputs x inputs | rank | bits | share |\n")
+            .Append(hasExperts ? "|---|---:|---:|---:|---:|---:|\n" : "|---|---:|---:|---:|---:|\n");
         foreach (LayerReport layer in quantization.Layers)
         {
             string share = layer.OutputError is { } error && total > 0 ? Number(100 * error / total, "F1") + " %" : "";
-            Row(text, Code(LayerNames.Of(layer)), $"{layer.Rows} x {layer.Columns}", Number(layer.Rank, "0"),
-                Number(layer.BitsPerWeight, "F2"), share);
+            string[] tokens = hasExperts ? [layer.Tokens is { } count ? Number(count, "0") : ""] : [];
+            Row(text, [Code(LayerNames.Of(layer)), .. tokens, $"{layer.Rows} x {layer.Columns}", Number(layer.Rank, "0"),
+                Number(layer.BitsPerWeight, "F2"), share]);
         }
 
         text.Append("\n</details>\n\n");

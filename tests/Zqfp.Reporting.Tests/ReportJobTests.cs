@@ -202,6 +202,20 @@ public sealed class ReportJobTests : IDisposable
     }
 
     [Fact]
+    public void The_summary_tells_the_tokens_of_experts_and_leaves_them_out_where_there_are_none()
+    {
+        LayerReport dense = new("dense", 8, 4, 2, 4.5, 3);
+        QuantizeReport mixture = Quantization with { Layers = [dense with { Name = "expert", Tokens = 7 }, dense] };
+        string[] rows =
+        [
+            .. MarkdownReport.Render(mixture, null).Split('\n').Where(line => line.Contains("| 8 x 4 |", StringComparison.Ordinal))
+        ];
+        Assert.StartsWith("| `expert` | 7 | 8 x 4 |", rows[0], StringComparison.Ordinal);
+        Assert.StartsWith("| `dense` |  | 8 x 4 |", rows[1], StringComparison.Ordinal);
+        Assert.DoesNotContain("tokens |", MarkdownReport.Render(Quantization with { Layers = [dense] }, null), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_summary_for_a_CI_job_names_layers_as_the_page_does()
     {
         string text = MarkdownReport.Render(
