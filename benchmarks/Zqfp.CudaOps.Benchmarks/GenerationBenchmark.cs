@@ -5,7 +5,7 @@ using Microsoft.ML.OnnxRuntime;
 namespace Zqfp.Benchmarks;
 
 /// <summary>Times the writing of tokens with a float model and with quantized ones, by turns in one process.</summary>
-internal sealed class GenerationBenchmark(Func<SessionOptions> options)
+internal sealed class GenerationBenchmark(Func<SessionOptions> options, RunClock clock)
 {
     private const int FirstToken = 1;
 
@@ -26,11 +26,10 @@ internal sealed class GenerationBenchmark(Func<SessionOptions> options)
             for (int i = 0; i < generators.Length; i++)
             {
                 Thread.Sleep(5);
-                long start = Stopwatch.GetTimestamp();
-                generators[i].Generate(FirstToken, tokens);
+                double taken = clock.Time(() => generators[i].Generate(FirstToken, tokens));
                 if (round > 0)
                 {
-                    rates[i].Add(tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
+                    rates[i].Add(tokens / taken);
                 }
             }
         }

@@ -8,7 +8,7 @@ namespace Zqfp.Benchmarks;
 /// Times the ways to compute a product by turns: in each round each of them runs once, so that a machine whose speed changes
 /// from second to second is equally fast or slow for all, and ratios are taken within a round.
 /// </summary>
-internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandwidth bandwidth)
+internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandwidth bandwidth, RunClock clock)
 {
     private const int WarmRounds = 2;
     private const int LeastRounds = 5;
@@ -44,11 +44,10 @@ internal sealed class ProductBenchmark(Func<SessionOptions> options, MemoryBandw
         {
             for (int i = 0; i < stacks.Length; i++)
             {
-                long start = Stopwatch.GetTimestamp();
-                stacks[i].Run();
+                double taken = clock.Time(stacks[i].Run);
                 if (round >= WarmRounds)
                 {
-                    times[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds / stacks[i].Layers);
+                    times[i].Add(taken / stacks[i].Layers);
                 }
             }
             memory.Add(bandwidth.Measure());

@@ -4,7 +4,7 @@ using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 
-// Usage: [products | loops | load | generate | prompt | int4 | evaluate | host] [--threads T] [--seconds S] [--only NAME,..]
+// Usage: [products | loops | load | generate | prompt | int4 | evaluate | host] [--threads T] [--seconds S] [--only NAME,..] [--own-time]
 //        [--library zqfp_ops.so] [--layers-megabytes MB] [M,N,K ...]      for products and load
 //        [--tokens N] FLOAT.onnx MODEL.onnx ...    for generate
 //        MODEL.onnx ...                           for prompt: the first ones to compare with
@@ -18,6 +18,7 @@ using Zqfp.Evaluation;
 //   int4      writes beside a model of the profile stock one with 4-bit MatMulNBits of level 4, to time
 //   evaluate  times an evaluation against a session that only runs the same batches
 //   host      times the host's part of the GPU operators' calls, with a driver that does nothing
+// --own-time measures the process's own time: with --threads 1, on a machine with other work.
 int tokens = 64;
 var models = new List<string>();
 int threads = Environment.ProcessorCount;
@@ -25,6 +26,7 @@ long weightBytes = 300L << 20;
 double seconds = 20;
 string mode = "products";
 string[] only = [];
+bool ownTime = false;
 string? library = null;
 string text = "";
 string tokenizer = "";
@@ -44,6 +46,9 @@ for (int i = 0; i < args.Length; i++)
             break;
         case "--seconds":
             seconds = double.Parse(args[++i], CultureInfo.InvariantCulture);
+            break;
+        case "--own-time":
+            ownTime = true;
             break;
         case "--only":
             only = args[++i].Split(',');
@@ -94,6 +99,7 @@ Candidate[] candidates =
 Console.WriteLine(
     $"{ProcessorName.Read()}, kernels for {CpuFeatures.Kernels}, "
     + $"ONNX Runtime {OrtEnv.Instance().GetVersionString()}, {threads} threads");
+var clock = new RunClock(ownTime);
 switch (mode)
 {
     case "load":
@@ -105,10 +111,10 @@ switch (mode)
         }
         break;
     case "generate":
-        new GenerationBenchmark(Options).Measure(models, tokens, seconds);
+        new GenerationBenchmark(Options, clock).Measure(models, tokens, seconds);
         break;
     case "prompt":
-        new PromptBenchmark(Options).Measure(models, seconds);
+        new PromptBenchmark(Options, clock).Measure(models, seconds);
         break;
     case "int4":
         Console.WriteLine(FourBitModel.Write(models[0]));
@@ -125,7 +131,7 @@ switch (mode)
     default:
         using (var bandwidth = new MemoryBandwidth(threads, weightBytes))
         {
-            var products = new ProductBenchmark(Options, bandwidth);
+            var products = new ProductBenchmark(Options, bandwidth, clock);
             ProductBenchmark.PrintHead();
             int[] rows = [1, 16, 256];
             (int N, int K)[] layers = [(4096, 4096), (11008, 4096), (4096, 11008)];

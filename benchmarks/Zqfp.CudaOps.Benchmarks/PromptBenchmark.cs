@@ -5,7 +5,7 @@ using Microsoft.ML.OnnxRuntime;
 namespace Zqfp.Benchmarks;
 
 /// <summary>Times whole models over prompts of some lengths, without a cache, by turns in one process.</summary>
-internal sealed class PromptBenchmark(Func<SessionOptions> options)
+internal sealed class PromptBenchmark(Func<SessionOptions> options, RunClock clock)
 {
     private static readonly int[] Lengths = [2, 16, 256];
 
@@ -24,11 +24,10 @@ internal sealed class PromptBenchmark(Func<SessionOptions> options)
             {
                 for (int i = 0; i < sessions.Length; i++)
                 {
-                    long start = Stopwatch.GetTimestamp();
-                    Run(sessions[i], length);
+                    double taken = clock.Time(() => Run(sessions[i], length));
                     if (round > 1)
                     {
-                        times[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+                        times[i].Add(taken);
                     }
                 }
             }
