@@ -157,9 +157,11 @@ internal sealed class MixtureForms(MixtureNodes nodes, Mixture mixture, string f
                 stored.Dims.Add([Experts, outputs * inputs]);
                 product = Left(nodes.Reshape(nodes.Node("Gather", [flat, index]), -1, outputs, inputs));
                 break;
-            case "identity":
-                product = Left(nodes.Node("Identity",
-                    [nodes.Node("Gather", [nodes.Node("Identity", [nodes.Weights(name, Experts, outputs, inputs)]), index])]));
+            case "joined":
+                // Weights of their own, joined to a stack.
+                string[] each = [.. Enumerable.Range(0, Experts).Select(
+                    expert => nodes.Unsqueeze(nodes.Weights($"experts.{expert}.{name}", null, outputs, inputs), 0))];
+                product = Left(nodes.Node("Gather", [nodes.Node("Concat", each, Int("axis", 0)), index]));
                 break;
             case "squeezed":
                 string four = nodes.Weights(name, Experts, outputs, inputs);
