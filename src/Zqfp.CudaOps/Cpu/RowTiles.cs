@@ -37,7 +37,17 @@ internal readonly struct RowTiles(int count, int unit)
     /// <param name="tileRows">Rows of the tile.</param>
     public static unsafe void Write(float* even, float* odd, int columns, float* place, int tileRows)
     {
-        for (int column = 0; column < columns; column++, place += tileRows)
+        const ulong Second = 0xFFFFFFFF00000000;
+        int column = 0;
+        for (; column <= columns - 2; column += 2, place += 2 * tileRows)
+        {
+            // Two columns at a time, of both rows: half the stores.
+            ulong first = *(ulong*)(even + column), second = *(ulong*)(odd + column);
+            *(ulong*)place = (uint)first | (second << 32);
+            *(ulong*)(place + tileRows) = (first >> 32) | (second & Second);
+        }
+
+        if (column < columns)
         {
             (place[0], place[1]) = (even[column], odd[column]);
         }
