@@ -54,7 +54,7 @@ internal static class QuantizeJob
         var inputs = new InputFiles();
         file.AddTo(inputs, cancellation);
         inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
-        return new QuantizationRun(options, file, model, inputs, observer, cancellation).ExecuteShard(shard, work);
+        return new ShardRun(options, file, model, inputs, shard, work, observer, cancellation).Execute();
     }
 
     /// <summary>The caller holds the locks of the outputs.</summary>
