@@ -107,8 +107,6 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
 
     private static nint Function(string name) => name switch
     {
-        "cuDeviceGetName" => (nint)(delegate* unmanaged<byte*, int, int, int>)&GetName,
-        "cuDeviceGetAttribute" => (nint)(delegate* unmanaged<int*, int, int, int>)&GetAttribute,
         "cuMemAlloc_v2" => (nint)(delegate* unmanaged<void**, nuint, int>)&Allocate,
         "cuMemFree_v2" => (nint)(delegate* unmanaged<void*, int>)&Free,
         "cuMemcpyHtoDAsync_v2" or "cuMemcpyDtoHAsync_v2" or "cuMemcpyDtoDAsync_v2" =>
@@ -118,25 +116,8 @@ public sealed unsafe partial class EmulatedDevice : IDisposable
         "cuModuleLoadData" => (nint)(delegate* unmanaged<nint*, byte*, int>)&LoadModule,
         "cuModuleGetFunction" => (nint)(delegate* unmanaged<nint*, nint, byte*, int>)&GetFunction,
         "cuLaunchKernelEx" => (nint)(delegate* unmanaged<LaunchConfiguration*, nint, void**, void**, int>)&Launch,
-        _ => (nint)(delegate* unmanaged<nint, nint, nint, nint, int>)&Succeed,
+        _ => NullDriver.Answer(name),
     };
-
-    [UnmanagedCallersOnly]
-    private static int Succeed(nint first, nint second, nint third, nint fourth) => 0;
-
-    [UnmanagedCallersOnly]
-    private static int GetName(byte* name, int length, int device)
-    {
-        name[0] = 0;
-        return 0;
-    }
-
-    [UnmanagedCallersOnly]
-    private static int GetAttribute(int* value, int id, int device)
-    {
-        *value = id switch { 16 => 132, 75 => 9, 76 => 0, 97 => 232448, _ => 0 };
-        return 0;
-    }
 
     // Never zeros: what is read before it is written shows.
     [UnmanagedCallersOnly]
