@@ -19,13 +19,16 @@ public sealed class MoeTinyTests : IDisposable
         Assert.Equal(1, loop.Perplexity / batched.Perplexity, 1e-4);
     }
 
-    /// <summary>Experts that saw few tokens differ: those of a loop know no others to blend their statistics with.</summary>
+    /// <summary>
+    /// A loop has gate and up projection apart, each with low-rank factors of its own where the batched export has those of both in one,
+    /// and is the better for it by about 1.4e-3. Experts that saw few tokens differ too: those of a loop know no others to blend with.
+    /// </summary>
     [LongReferenceFact("models/moe-tiny", "text/tinystories-calibration.txt", "text/tinystories-evaluation.txt")]
-    public void By_default_both_exports_have_the_same_perplexity_and_tell_every_experts_error_and_tokens()
+    public void By_default_both_exports_have_nearly_the_same_perplexity_and_tell_every_experts_error_and_tokens()
     {
         (QuantizeReport Report, double Perplexity) batched = Run("batched", new(), windows: 0);
         (QuantizeReport Report, double Perplexity) loop = Run("loop", new(), windows: 0);
-        Assert.Equal(1, loop.Perplexity / batched.Perplexity, 1e-3);
+        Assert.Equal(1, loop.Perplexity / batched.Perplexity, 2e-3);
         Assert.InRange(batched.Perplexity / 5.3532, 1, 1.03);
         LayerReport[] experts = [.. batched.Report.Layers.Concat(loop.Report.Layers).Where(layer => layer.Tokens is not null)];
         Assert.Equal(4 * 8 * (2 + 3), experts.Length);
