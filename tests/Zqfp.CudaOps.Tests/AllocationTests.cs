@@ -29,7 +29,15 @@ public sealed class AllocationTests
     {
         foreach (int tokens in new[] { 1, 40 })
         {
-            Assert.Equal(AllocatedBytes(name, type, rotation, tokens, nodes: 1), AllocatedBytes(name, type, rotation, tokens, nodes: 9));
+            // Between the two the runtime may compile the code that runs the session better, which then allocates less for itself.
+            (long one, long nine) = (0, 1);
+            for (int attempt = 0; attempt < 5 && one != nine; attempt++)
+            {
+                one = AllocatedBytes(name, type, rotation, tokens, nodes: 1);
+                nine = AllocatedBytes(name, type, rotation, tokens, nodes: 9);
+            }
+
+            Assert.Equal(one, nine);
         }
     }
 
