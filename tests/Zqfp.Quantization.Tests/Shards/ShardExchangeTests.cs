@@ -7,6 +7,8 @@ public sealed class ShardExchangeTests : IDisposable
 {
     private const string Side = "quantized";
 
+    // A wait without an end fails instead of holding up all tests.
+    private readonly CancellationTokenSource _limit = new(TimeSpan.FromMinutes(3));
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
 
     public ShardExchangeTests() => Options = new()
@@ -25,7 +27,11 @@ public sealed class ShardExchangeTests : IDisposable
 
     private string Work => Path.Combine(_folder, "work");
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose()
+    {
+        _limit.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
 
     [Fact]
     public async Task Of_two_shards_that_were_started_differently_the_second_says_so_and_the_first_goes_on()
@@ -143,10 +149,10 @@ public sealed class ShardExchangeTests : IDisposable
         Assert.Equal([another], Directory.GetFiles(Work));
     }
 
-    private static ShardReport Run(int index, QuantizeOptions options)
+    private ShardReport Run(int index, QuantizeOptions options)
     {
         var shard = new Shard(index, 2);
-        return QuantizeJob.RunShard(options with { Shard = shard }, shard, new SilentObserver(), default);
+        return QuantizeJob.RunShard(options with { Shard = shard }, shard, new SilentObserver(), _limit.Token);
     }
 
     private static BatchValues Value()
@@ -170,7 +176,7 @@ public sealed class ShardExchangeTests : IDisposable
     }
 
     private ShardExchange Exchange(int index, ShardLocks locks, TimeSpan patience = default, IJobObserver? observer = null) => new(
-        new Shard(index, 2), 2, Work, _ => new LayerKey("key"), locks, patience, observer ?? new SilentObserver(), default);
+        new Shard(index, 2), 2, Work, _ => new LayerKey("key"), locks, patience, observer ?? new SilentObserver(), _limit.Token);
 
     private CalibrationStage Stage()
     {
