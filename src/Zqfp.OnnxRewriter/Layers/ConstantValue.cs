@@ -54,7 +54,7 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
             var type = (DataType)tensor.DataType;
             bool isRead = !QuantizedNames.IsPart(value) && type != DataType.Double
                 && (TensorTypes.IsFloat(type) || TensorTypes.IsCode(type));
-            return isRead && tensor.Dims.All(dim => dim > 0) ? new StoredConstant(value, tensor) : null;
+            return isRead && tensor.Dims.All(IsLength) ? new StoredConstant(value, tensor) : null;
         }
 
         if (graph.Producer(value) is not { Domain.Length: 0 } node || nodes-- <= 0)
@@ -65,7 +65,7 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
         int output = node.Output.IndexOf(value);
         ConstantValue? made = ConstantView.IsKnown(node) && Of(graph, node.Input[0], ref nodes) is { } input
             ? ConstantView.Of(graph, node, output, input)
-            : ConstantArithmetic.IsKnown(node) && All(graph, node, ref nodes) is { } inputs
+            : ConstantArithmetic.IsKnown(node) && All(graph, node, ref nodes) is { } inputs && inputs.All(IsWithin)
                 ? ConstantArithmetic.Of(node, inputs)
                 : null;
         return made is not null && Fits(made) ? made : null;
@@ -87,8 +87,12 @@ internal abstract record ConstantValue(IReadOnlyList<long> Dims, DataType Type)
         return [.. inputs];
     }
 
-    private static bool Fits(ConstantValue value) => value.Dims.All(dim => dim > 0)
-        && value.Dims.Aggregate(Int128.One, (product, dim) => product * dim) <= (value.IsReadInParts ? long.MaxValue : Array.MaxLength);
+    private static bool Fits(ConstantValue value) => value.Dims.All(IsLength) && IsWithin(value);
+
+    private static bool IsLength(long dim) => dim is > 0 and <= int.MaxValue;
+
+    private static bool IsWithin(ConstantValue value) =>
+        value.Dims.Aggregate(Int128.One, (product, dim) => product * dim) <= (value.IsReadInParts ? long.MaxValue : Array.MaxLength);
 
     /// <summary>A constant as it is stored.</summary>
     private sealed record StoredConstant(string Name, TensorProto Tensor) : ConstantValue([.. Tensor.Dims], (DataType)Tensor.DataType)

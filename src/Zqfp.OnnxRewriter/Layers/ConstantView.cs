@@ -52,7 +52,7 @@ internal sealed record ConstantView(ConstantValue Source, long First, IReadOnlyL
 
     /// <remarks>
     /// What is read of the source is what lies between the first and the last of its numbers that are wanted; of rows that lie far apart
-    /// each by itself.
+    /// each by itself, where the source can be read so.
     /// </remarks>
     public override float[] Numbers(OnnxFile file, long first, int count)
     {
@@ -70,7 +70,7 @@ internal sealed record ConstantView(ConstantValue Source, long First, IReadOnlyL
         }
 
         (long least, long most) = (starts.Min() + low, starts.Max() + high);
-        if (most - least < (long)Sparse * count && most - least < Array.MaxLength)
+        if ((most - least < (long)Sparse * count || !Source.IsReadInParts) && most - least < Array.MaxLength)
         {
             float[] source = Source.Numbers(file, least, (int)(most - least + 1));
             Fill((row, index) => source[starts[row] + within[index] - least]);

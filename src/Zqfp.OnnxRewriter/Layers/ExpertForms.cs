@@ -113,8 +113,9 @@ internal static class ExpertForms
     }
 
     /// <summary>Whether a dimension, counted from the end, is known to be 1.</summary>
-    private static bool IsOne(GraphIndex graph, string value, int fromEnd)
+    private static bool IsOne(GraphIndex graph, string value, int fromEnd, int depth = 0)
     {
+        const int Deepest = 64;
         if (graph.TypeOf(value)?.TensorType?.Shape?.Dim is { } dims && dims.Count >= -fromEnd)
         {
             return dims[dims.Count + fromEnd].DimValue == 1;
@@ -126,7 +127,7 @@ internal static class ExpertForms
                 && IntTensor.Read(axes) is [var axis] && (axis == fromEnd || axis == graph.RankOf(node.Input[0]) + 1 + fromEnd),
             { OpType: "Reshape", Input.Count: > 1 } node => graph.Constant(node.Input[1]) is { } shape
                 && IntTensor.Read(shape) is { } wanted && wanted.Length >= -fromEnd && wanted[wanted.Length + fromEnd] == 1,
-            { OpType: "Cast" or "Identity" } node => IsOne(graph, node.Input[0], fromEnd),
+            { OpType: "Cast" or "Identity" } node => depth < Deepest && IsOne(graph, node.Input[0], fromEnd, depth + 1),
             _ => false,
         };
     }

@@ -72,7 +72,10 @@ internal sealed record ExpertPick(
     /// <summary>The constant as a stack [E, .., ..] of the matrices as the product reads them, but for their transposition.</summary>
     public string SpellStack(GraphIndex graph, LinearFormBuilder form)
     {
-        string stack = ConstantWeight.TraceStack(graph, Weight) is not null ? Weight : form.Reshape(Weight, [.. Stack]);
+        // What is transposed as it is stored is not reshaped; see Of.
+        bool isStack = ConstantWeight.TraceStack(graph, Weight) is not null
+            && ConstantWeight.TraceNumbers(graph, Weight) is { } stored && (stored.Transposed || stored.Dims.SequenceEqual(Stack));
+        string stack = isStack ? Weight : form.Reshape(Weight, [.. Stack]);
         return Casts.Aggregate(stack, (value, type) => form.Apply("Cast", [value], Attributes.Make("to", type)));
     }
 

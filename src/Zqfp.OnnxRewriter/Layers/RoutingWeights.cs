@@ -161,7 +161,23 @@ internal static class RoutingWeights
         _ => IsElementWise(node),
     };
 
-    private static bool LastIsOne(GraphIndex graph, string value, int depth = 0)
+    private static bool LastIsOne(GraphIndex graph, string value) => LastIsOne(graph, value, new Dictionary<string, bool>(), 0);
+
+    /// <param name="graph">The graph.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="known">What was found of others: ways part and meet again.</param>
+    /// <param name="depth">Nodes between it and the first value.</param>
+    private static bool LastIsOne(GraphIndex graph, string value, Dictionary<string, bool> known, int depth)
+    {
+        if (!known.TryGetValue(value, out bool isOne))
+        {
+            known[value] = isOne = FindLastIsOne(graph, value, known, depth);
+        }
+
+        return isOne;
+    }
+
+    private static bool FindLastIsOne(GraphIndex graph, string value, Dictionary<string, bool> known, int depth)
     {
         if (graph.TypeOf(value)?.TensorType?.Shape?.Dim is { Count: > 0 } dims)
         {
@@ -178,11 +194,11 @@ internal static class RoutingWeights
                 && IsLast(graph, node, Attributes.Int(node, "axis", 0)),
             { OpType: "Split" } node => IsLast(graph, node, Attributes.Int(node, "axis", 0)) && PartOf(graph, node, value) == 1,
             { OpType: "Reshape", Input.Count: > 1 } node => Ints(graph, node, 1) is [.., 1],
-            { OpType: "Cast" or "Sigmoid" or "Identity" } node => LastIsOne(graph, node.Input[0], depth + 1),
+            { OpType: "Cast" or "Sigmoid" or "Identity" } node => LastIsOne(graph, node.Input[0], known, depth + 1),
             { OpType: "Mul" or "Div" or "Add" or "Where" } node => node.Input.All(input =>
                 graph.Constant(input) is { } constant
                     ? constant.Dims.LastOrDefault(1) == 1
-                    : LastIsOne(graph, input, depth + 1)),
+                    : LastIsOne(graph, input, known, depth + 1)),
             { OpType: "ReduceSum" or "ReduceMax" } node => Attributes.Int(node, "keepdims", 1) != 0
                 && Axes(graph, node)?.Any(axis => IsLast(graph, node, axis)) == true,
             _ => false,

@@ -52,24 +52,37 @@ internal sealed class TokenRouting(CalibrationStage stage, IReadOnlyList<TokenBa
                     found.Add(i / perRow);
                 }
             }
+
+            if (index.Length == rows && rows == (long)tokens * place.Count && tokens > 0)
+            {
+                int[]? ofRows = TokensOfAll(index, place.Count, tokens);
+                return new RoutedRows([.. found], ofRows is null ? null : [.. found.Select(row => ofRows[row])]);
+            }
         }
 
-        return new RoutedRows([.. found], TokensOf(layer.Expert, found, rows, tokens));
+        // Rows are tokens, or as many for each token.
+        int perToken = tokens == 0 ? 0 : rows / tokens;
+        bool isKnown = tokens > 0 && rows % tokens == 0;
+        return new RoutedRows([.. found], isKnown ? [.. found.Select(row => row / perToken)] : null);
     }
 
     /// <summary>
-    /// Rows are tokens, or as many for each token; or every token is there once for each expert, those of one behind those of another.
+    /// The token of each row where every token is there once for each expert: those of a token behind each other, or those of an expert,
+    /// for all tokens or for those of one window after another. Null where the experts' order is none of these.
     /// </summary>
-    private static int[]? TokensOf(ExpertPlace? place, List<int> found, int rows, int tokens)
+    private static int[]? TokensOfAll(ReadOnlySpan<long> index, int experts, int tokens)
     {
-        if (tokens == 0 || rows % tokens != 0)
+        int run = index.IndexOfAnyExcept(index[0]) is > 0 and var end ? end : index.Length;
+        int[] ofRows = new int[index.Length];
+        for (int row = 0; row < ofRows.Length; row++)
         {
-            return null;
+            ofRows[row] = (row / (run * experts) * run) + (row % run);
+            if (run > 1 && (tokens % run != 0 || index[row] != index[row / run % experts * run]))
+            {
+                return null;
+            }
         }
 
-        bool isByExpert = place is not null && rows == (long)tokens * place.Count
-            && found.TrueForAll(row => row / tokens == place.Number);
-        int perToken = rows / tokens;
-        return [.. found.Select(row => isByExpert ? row % tokens : row / perToken)];
+        return ofRows;
     }
 }

@@ -73,7 +73,7 @@ internal sealed class ShardExchange(
                 BatchValues? value;
                 do
                 {
-                    WaitFor(stage, index, () => [.. store.Missing([name], every).Select(batch => batch % _count)]);
+                    WaitFor(stage, index, () => [.. store.Missing([name], every).Select(batch => batch % _count).Distinct()]);
                     value = store.TryRead(name, every, create);
                 }
                 while (value is null);
@@ -98,7 +98,9 @@ internal sealed class ShardExchange(
     {
         WaitFor(stage, index, () =>
         [
-            .. stage.Layers.Where(layer => layer.SharesWeightOf is null && !isThere(layer)).Select(layer => ShardOf(stage, index, layer))
+            .. stage.Layers.Where(layer => layer.SharesWeightOf is null && !isThere(layer))
+                .Select(layer => ShardOf(stage, index, layer))
+                .Distinct()
         ]);
         _left.Clear();
     }

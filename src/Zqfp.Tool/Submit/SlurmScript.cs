@@ -20,7 +20,7 @@ internal static class SlurmScript
         [
             .. commands.Options.Threads > 0 ? [Text($"--cpus-per-task={commands.Options.Threads}")] : (string[])[],
             .. commands.Options.Memory is { } memory ? [Text($"--mem={(memory + MiB - 1) / MiB}M")] : (string[])[],
-            .. commands.NeedsGpu && !options.Any(NamesGpus) ? ["--gres=gpu:1"] : (string[])[],
+            .. commands.NeedsGpu && !options.Any(NamesGpus) ? ["--gpus-per-node=1"] : (string[])[],
             .. options,
         ];
         string array = Text($"--array=0-{commands.Count - 1}");
@@ -59,8 +59,7 @@ internal static class SlurmScript
 
     /// <summary>Whether an option of sbatch says what GPUs a task gets.</summary>
     private static bool NamesGpus(string option) =>
-        option.StartsWith("--gres", StringComparison.Ordinal) || option.StartsWith("--gpus", StringComparison.Ordinal)
-            || option.StartsWith("-G", StringComparison.Ordinal);
+        option.Contains("gpu", StringComparison.Ordinal) || option.StartsWith("-G", StringComparison.Ordinal);
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

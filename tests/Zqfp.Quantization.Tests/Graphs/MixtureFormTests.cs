@@ -20,7 +20,8 @@ public sealed class MixtureFormTests : IDisposable
     public static TheoryData<string> Forms => new(
     [
         "pick left separate", "pick right interleaved", "pick turned-after", "pick turned-before", "pick cast-before", "pick cast-after",
-        "pick reshaped", "pick reshaped-after", "pick squeezed", "pick joined", "pick einsum-left", "pick einsum-right", "pick tokens",
+        "pick reshaped", "pick reshaped-after", "pick reshaped-three", "pick squeezed", "pick joined",
+        "pick einsum-left", "pick einsum-right", "pick tokens",
         "pick tokens einsum", "all repeated", "all scaled", "all left", "all turned", "all four", "all four-ones",
         "all einsum td,edf->tef", "all einsum td,efd->etf", "all einsum etd,edf->etf combined", "all einsum bnk,ekm->benm",
         "loop gemm dense", "loop matmul separate nd", "loop gather", "loop gather dense", "loop split elements", "loop slice",

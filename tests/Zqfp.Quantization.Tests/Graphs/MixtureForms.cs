@@ -149,12 +149,12 @@ internal sealed class MixtureForms(MixtureNodes nodes, Mixture mixture, string f
                 product = Left(nodes.Node("Gather",
                     [nodes.Reshape(nodes.Weights(name, null, Experts * outputs, inputs), Experts, outputs, inputs), index]));
                 break;
-            case "reshaped-after":
+            case "reshaped-after" or "reshaped-three":
                 // Stored as rows of numbers, one row an expert.
                 string flat = nodes.Weights(name, Experts, outputs, inputs);
                 TensorProto stored = nodes.Graph.Initializer.Single(tensor => tensor.Name == flat);
                 stored.Dims.Clear();
-                stored.Dims.Add([Experts, outputs * inputs]);
+                stored.Dims.Add(_words[1] == "reshaped-three" ? [Experts, 1, outputs * inputs] : [Experts, outputs * inputs]);
                 product = Left(nodes.Reshape(nodes.Node("Gather", [flat, index]), -1, outputs, inputs));
                 break;
             case "joined":

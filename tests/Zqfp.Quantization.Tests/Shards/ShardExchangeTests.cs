@@ -100,7 +100,7 @@ public sealed class ShardExchangeTests : IDisposable
         using ShardLocks own = Locks(0);
         var told = new Notes();
         CalibrationStage stage = Stage();
-        ShardExchange exchange = Exchange(0, own, TimeSpan.FromSeconds(1.5), told);
+        ShardExchange exchange = Exchange(0, own, TimeSpan.FromSeconds(5), told);
         Assert.Equal("ZQFP4010", Assert.Throws<ZqfpException>(() => exchange.Finish(stage, 1, _ => false)).Code);
         Assert.Equal("Waiting for shard 2/2, which is not running.", Assert.Single(told.Lines));
     }

@@ -28,7 +28,7 @@ public sealed class WorkFolderLocksTests : IDisposable
     [Fact]
     public async Task A_shard_begins_while_a_second_copy_of_another_and_a_run_wait_for_that_one()
     {
-        using var stop = new CancellationTokenSource();
+        using var stop = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         ShardLocks first = OfShard(0);
         Task<ShardLocks> copy = Task.Run(() => OfShard(0, stop.Token));
         Task<OutputLocks> run = Task.Run(() => OfRun(stop.Token));
@@ -38,8 +38,7 @@ public sealed class WorkFolderLocksTests : IDisposable
         Assert.False(copy.IsCompleted || run.IsCompleted);
 
         first.Dispose();
-        (await copy).Dispose();
-        (await run).Dispose();
+        await Task.WhenAll(Release(copy), Release(run));
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
     }
 
@@ -56,6 +55,10 @@ public sealed class WorkFolderLocksTests : IDisposable
         OfRun(CancellationToken.None).Dispose();
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
     }
+
+    // Each as soon as it is held: the other may wait for it.
+    private static async Task Release<T>(Task<T> locks)
+        where T : IDisposable => (await locks).Dispose();
 
     private ShardLocks OfShard(int index, CancellationToken cancellation = default) =>
         WorkFolderLocks.OfShard(_folder, new Shard(index, 2), new SilentObserver(), cancellation);

@@ -52,12 +52,12 @@ public sealed class SubmitTests
         }
 
         string[] onGpu = [.. Quantize, "--device", "cuda"];
-        Assert.Equal(3, WrittenOf(onGpu, "--slurm", "--shards", "8").Split("--gres=gpu:1").Length);
-        Assert.DoesNotContain("--gres=gpu:1 ", WrittenOf(onGpu, "--slurm", "--shards", "8", "--sbatch=--gres=gpu:h100:1"),
+        Assert.Equal(3, WrittenOf(onGpu, "--slurm", "--shards", "8").Split("--gpus-per-node=1").Length);
+        Assert.DoesNotContain("--gpus-per-node", WrittenOf(onGpu, "--slurm", "--shards", "8", "--sbatch=--gres=gpu:h100:1"),
             StringComparison.Ordinal);
-        Assert.DoesNotContain("--gres", WrittenOf(onGpu, "--slurm", "--shards", "8", "--sbatch=--gpus-per-task=1"),
+        Assert.DoesNotContain("--gpus-per-node", WrittenOf(onGpu, "--slurm", "--shards", "8", "--sbatch=--gpus-per-task=1"),
             StringComparison.Ordinal);
-        Assert.DoesNotContain("--gres", Written("--slurm", "--shards", "8"), StringComparison.Ordinal);
+        Assert.DoesNotContain("--gpus", Written("--slurm", "--shards", "8"), StringComparison.Ordinal);
     }
 
     [Fact]
