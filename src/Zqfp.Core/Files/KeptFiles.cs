@@ -69,6 +69,17 @@ internal sealed class KeptFiles(string folder, string extension)
         }
     }
 
+    /// <summary>Removes all of them, and what is half-written. Only who uses the folder alone may.</summary>
+    public void RemoveAll()
+    {
+        foreach (Entry file in Entries(extension))
+        {
+            Leftovers.TryDelete(file.Path);
+        }
+
+        RemoveLeftovers(isLocked: true);
+    }
+
     /// <summary>Bytes of the files in use.</summary>
     public long UsedBytes() => Entries(extension).Where(file => _used.Contains(file.Path)).Sum(file => file.Bytes);
 

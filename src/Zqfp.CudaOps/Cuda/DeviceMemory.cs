@@ -40,8 +40,16 @@ internal sealed unsafe class DeviceMemory : IDisposable
         where T : unmanaged
     {
         DeviceMemory memory = new(context, Math.Max(1, (long)values.Length * sizeof(T)));
-        memory.Upload(values);
-        return memory;
+        try
+        {
+            memory.Upload(values);
+            return memory;
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Copies values to the memory; returns when the copy has ended.</summary>

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace Zqfp.CudaOps;
 
 /// <summary>Device memory that goes together: all of it, also where the device runs out half-way through putting a layer there.</summary>
@@ -37,13 +35,7 @@ internal sealed class OwnedMemory : IDisposable
 
     /// <summary>Copies values to the device.</summary>
     public DeviceMemory From<T>(CudaContext context, ReadOnlySpan<T> values)
-        where T : unmanaged
-    {
-        // Owned before it is filled: filling may fail.
-        DeviceMemory memory = Add(new DeviceMemory(context, Math.Max(1, (long)values.Length * Unsafe.SizeOf<T>())));
-        memory.Upload(values);
-        return memory;
-    }
+        where T : unmanaged => Add(DeviceMemory.From(context, values));
 
     /// <summary>Copies values to the device where there are any.</summary>
     public DeviceMemory? FromAny<T>(CudaContext context, ReadOnlyMemory<T> values)

@@ -58,7 +58,7 @@ internal static class ExpertEinsum
         ordered = missing.Length == 0 ? ordered : form.Apply("Unsqueeze", [ordered, form.Integers(missing)]);
         (string repeated, string index) = ExpertForms.Broadcast(form, ordered, pick.SpellIndex(graph, form));
         string product = form.ExpertProduct(
-            "", [repeated, index, pick.SpellStack(graph, form)], labels.IsInputMajor != pick.IsTransposed);
+            "", [repeated, index, pick.SpellStack(form)], labels.IsInputMajor != pick.IsTransposed);
         EinsumForm.Reorder(form, product, $"{more}{labels.Experts}{labels.Outer}", labels.Output);
     }
 

@@ -71,7 +71,7 @@ internal static class ExpertForms
             }
 
             bool isInputMajor = (side == 1) != pick.IsTransposed;
-            string product = form.ExpertProduct("", [x, index, pick.SpellStack(graph, form)], isInputMajor);
+            string product = form.ExpertProduct("", [x, index, pick.SpellStack(form)], isInputMajor);
             form.Apply("Unsqueeze", [product, axis]);
             return form.End();
         }
@@ -112,13 +112,25 @@ internal static class ExpertForms
         return form.Reshape(stack, weight.Transposed ? [dims[0], dims[2], dims[1]] : dims);
     }
 
-    /// <summary>Whether a dimension, counted from the end, is known to be 1.</summary>
-    private static bool IsOne(GraphIndex graph, string value, int fromEnd, int depth = 0)
+    /// <summary>As <see cref="IsSaidOne"/>, also of what is cast.</summary>
+    private static bool IsOne(GraphIndex graph, string value, int fromEnd)
     {
         const int Deepest = 64;
-        if (graph.TypeOf(value)?.TensorType?.Shape?.Dim is { } dims && dims.Count >= -fromEnd)
+        for (int depth = 0; depth < Deepest && Declared(graph, value, fromEnd) is null
+            && graph.Producer(value) is { OpType: "Cast" or "Identity" } node; depth++)
         {
-            return dims[dims.Count + fromEnd].DimValue == 1;
+            value = node.Input[0];
+        }
+
+        return IsSaidOne(graph, value, fromEnd);
+    }
+
+    /// <summary>Whether a dimension, counted from the end, is declared as 1 or is made so by the node before.</summary>
+    public static bool IsSaidOne(GraphIndex graph, string value, int fromEnd)
+    {
+        if (Declared(graph, value, fromEnd) is { } length)
+        {
+            return length == 1;
         }
 
         return graph.Producer(value) switch
@@ -127,10 +139,13 @@ internal static class ExpertForms
                 && IntTensor.Read(axes) is [var axis] && (axis == fromEnd || axis == graph.RankOf(node.Input[0]) + 1 + fromEnd),
             { OpType: "Reshape", Input.Count: > 1 } node => graph.Constant(node.Input[1]) is { } shape
                 && IntTensor.Read(shape) is { } wanted && wanted.Length >= -fromEnd && wanted[wanted.Length + fromEnd] == 1,
-            { OpType: "Cast" or "Identity" } node => depth < Deepest && IsOne(graph, node.Input[0], fromEnd, depth + 1),
             _ => false,
         };
     }
+
+    /// <summary>A declared dimension, 0 where it has a name alone; null where none is declared.</summary>
+    private static long? Declared(GraphIndex graph, string value, int fromEnd) =>
+        graph.TypeOf(value)?.TensorType?.Shape?.Dim is { } dims && dims.Count >= -fromEnd ? dims[dims.Count + fromEnd].DimValue : null;
 
     /// <summary>Whether rows and indices are declared with the same leading dimensions.</summary>
     private static bool HaveSameLeading(GraphIndex graph, string rows, ExpertPick pick)

@@ -8,11 +8,12 @@ namespace Zqfp.OnnxRewriter;
 /// <param name="HasLastDimension">Whether the index has a last dimension of 1, as that of GatherND.</param>
 /// <param name="IsTransposed">Whether the matrices are transposed after they are picked.</param>
 /// <param name="Stack">E, and rows and columns of the matrices before they are transposed.</param>
+/// <param name="IsStored">Whether the constant has this shape already.</param>
 /// <param name="Leading">The shape the index gets by a Reshape of what is picked, as Reshape reads it; null where it stays.</param>
 /// <param name="Casts">Element types that the matrices are cast to after they are picked, one after the other.</param>
 internal sealed record ExpertPick(
-    string Weight, string Index, bool HasLastDimension, bool IsTransposed, IReadOnlyList<long> Stack, IReadOnlyList<long>? Leading,
-    IReadOnlyList<long> Casts)
+    string Weight, string Index, bool HasLastDimension, bool IsTransposed, IReadOnlyList<long> Stack, bool IsStored,
+    IReadOnlyList<long>? Leading, IReadOnlyList<long> Casts)
 {
     /// <summary>The pick that makes <paramref name="value"/>, or null.</summary>
     public static ExpertPick? Find(GraphIndex graph, string value)
@@ -38,7 +39,7 @@ internal sealed record ExpertPick(
                     break;
                 case "Gather" when Attributes.Int(node, "axis", 0) == 0:
                     return Of(graph, node, hasLast: false, isTransposed, shaping, casts);
-                case "GatherND" when Attributes.Int(node, "batch_dims", 0) == 0 && LastIsOne(graph, node.Input[1]):
+                case "GatherND" when Attributes.Int(node, "batch_dims", 0) == 0 && ExpertForms.IsSaidOne(graph, node.Input[1], -1):
                     return Of(graph, node, hasLast: true, isTransposed, shaping, casts);
                 default:
                     return null;
@@ -65,17 +66,14 @@ internal sealed record ExpertPick(
             _ => (Squeezed(graph, shaping, dims, rank), null),
         };
         return shaped.Stack is { Length: 3 } stack && (!weight.Transposed || shaping is null)
-            ? new ExpertPick(node.Input[0], node.Input[1], hasLast, isTransposed, stack, shaped.Leading, casts)
+            ? new ExpertPick(node.Input[0], node.Input[1], hasLast, isTransposed, stack, dims.SequenceEqual(stack), shaped.Leading, casts)
             : null;
     }
 
     /// <summary>The constant as a stack [E, .., ..] of the matrices as the product reads them, but for their transposition.</summary>
-    public string SpellStack(GraphIndex graph, LinearFormBuilder form)
+    public string SpellStack(LinearFormBuilder form)
     {
-        // What is transposed as it is stored is not reshaped; see Of.
-        bool isStack = ConstantWeight.TraceStack(graph, Weight) is not null
-            && ConstantWeight.TraceNumbers(graph, Weight) is { } stored && (stored.Transposed || stored.Dims.SequenceEqual(Stack));
-        string stack = isStack ? Weight : form.Reshape(Weight, [.. Stack]);
+        string stack = IsStored ? Weight : form.Reshape(Weight, [.. Stack]);
         return Casts.Aggregate(stack, (value, type) => form.Apply("Cast", [value], Attributes.Make("to", type)));
     }
 
@@ -111,23 +109,6 @@ internal sealed record ExpertPick(
         return places.All(axis => axis > 0 && axis < dims.Length && dims[axis] == 1)
             ? [.. dims.Where((_, axis) => !places.Contains(axis))]
             : null;
-    }
-
-    private static bool LastIsOne(GraphIndex graph, string index)
-    {
-        if (graph.TypeOf(index)?.TensorType?.Shape?.Dim is { Count: > 0 } dims)
-        {
-            return dims[^1].DimValue == 1;
-        }
-
-        return graph.Producer(index) switch
-        {
-            { OpType: "Unsqueeze", Input.Count: > 1 } node => graph.Constant(node.Input[1]) is { } axes
-                && IntTensor.Read(axes) is [var axis] && (axis == -1 || axis == graph.RankOf(node.Input[0])),
-            { OpType: "Reshape", Input.Count: > 1 } node => graph.Constant(node.Input[1]) is { } shape
-                && IntTensor.Read(shape) is [.., 1],
-            _ => false,
-        };
     }
 
     /// <summary>Whether a permutation exchanges the last two dimensions and nothing else.</summary>

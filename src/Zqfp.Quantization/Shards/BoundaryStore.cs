@@ -16,7 +16,6 @@ internal sealed class BoundaryStore(string folder, string identity)
 {
     private const string Kind = "boundary";
     private const string Extension = ".boundary";
-    private const int KeyDigits = 64;
     private const int Attempts = 5;
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
@@ -117,31 +116,13 @@ internal sealed class BoundaryStore(string folder, string identity)
     }
 
     /// <summary>Removes all of them. Only who uses the folder alone may.</summary>
-    public static void Clear(string folder)
-    {
-        try
-        {
-            foreach (string file in Directory.EnumerateFiles(folder, "*" + Extension).Where(IsOurs))
-            {
-                Leftovers.TryDelete(file);
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // There is no such folder.
-        }
-
-        RemoveLeftovers(folder, isLocked: true);
-    }
+    public static void Clear(string folder) => new KeptFiles(folder, Extension).RemoveAll();
 
     /// <summary>Removes what killed processes were writing.</summary>
     /// <param name="folder">The work folder.</param>
     /// <param name="isLocked">Whether nobody else uses it; otherwise what is older than any write goes.</param>
     public static void RemoveLeftovers(string folder, bool isLocked) =>
         new KeptFiles(folder, Extension).RemoveLeftovers(isLocked);
-
-    private static bool IsOurs(string path) =>
-        Path.GetFileNameWithoutExtension(path) is { Length: KeyDigits } name && name.All(char.IsAsciiHexDigitLower);
 
     private OrtValue? Read(string value, int batch)
     {
