@@ -8,12 +8,13 @@ using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 namespace Zqfp.SyntheticDecoder;
 
 /// <summary>
-/// A decoder of LLaMA's shape in standard operators: RMS norms, causal attention of heads of 128, gated SiLU, residual streams. It has
-/// no rotary embedding, which costs nothing and changes no shape.
+/// A decoder of LLaMA's shape in standard operators: RMS norms, causal attention of heads of 128, gated SiLU, residual streams. Several
+/// heads may read one of keys and values. It has no rotary embedding, which costs nothing and changes no shape.
 /// </summary>
-internal sealed class Decoder(RandomWeights weights, int layers, int storedLayers, int hidden, int inner, int vocabulary)
+internal sealed class Decoder(
+    RandomWeights weights, int layers, int storedLayers, int hidden, int inner, int vocabulary, int keyHeads)
 {
-    private const int HeadSize = 128;
+    public const int HeadSize = 128;
 
     private readonly GraphProto _graph = new() { Name = "synthetic decoder" };
 
@@ -46,10 +47,15 @@ internal sealed class Decoder(RandomWeights weights, int layers, int storedLayer
         Norm(x, At("attention_input"));
         foreach (string part in new[] { "q", "k", "v" })
         {
-            Project($"{part}_proj", At("attention_input"), At(part), hidden, hidden);
-            Node("Reshape", At($"{part}_split"), At(part), "heads");
-            Node("Transpose", At($"{part}_heads"), At($"{part}_split")).Attribute.Add(
-                Ints("perm", part == "k" ? [0, 2, 3, 1] : [0, 2, 1, 3]));
+            bool isShared = part != "q" && keyHeads * HeadSize < hidden;
+            string heads = isShared ? $"{part}_shared" : $"{part}_heads";
+            Project($"{part}_proj", At("attention_input"), At(part), hidden, isShared ? keyHeads * HeadSize : hidden);
+            Node("Reshape", At($"{part}_split"), At(part), isShared ? "key_heads" : "heads");
+            Node("Transpose", At(heads), At($"{part}_split")).Attribute.Add(Ints("perm", part == "k" ? [0, 2, 3, 1] : [0, 2, 1, 3]));
+            if (isShared)
+            {
+                Node("Gather", At($"{part}_heads"), At(heads), "key_head_of_head").Attribute.Add(Int("axis", 1));
+            }
         }
 
         Node("MatMul", At("products"), At("q_heads"), At("k_heads"));
@@ -102,6 +108,14 @@ internal sealed class Decoder(RandomWeights weights, int layers, int storedLayer
     private void Constants()
     {
         Constant<long>("heads", DataType.Int64, [4], [0, 0, hidden / HeadSize, HeadSize]);
+        if (keyHeads * HeadSize < hidden)
+        {
+            int heads = hidden / HeadSize;
+            Constant<long>("key_heads", DataType.Int64, [4], [0, 0, keyHeads, HeadSize]);
+            Constant<long>(
+                "key_head_of_head", DataType.Int64, [heads], [.. Enumerable.Range(0, heads).Select(head => (long)head * keyHeads / heads)]);
+        }
+
         Constant<long>("joined", DataType.Int64, [3], [0, 0, hidden]);
         Constant<long>("one", DataType.Int64, [1], [1]);
         Constant<long>("one_scalar", DataType.Int64, [], [1]);

@@ -4,11 +4,11 @@ using Zqfp.SyntheticDecoder;
 
 bool isMixture = args is ["experts", ..];
 args = isMixture ? args[1..] : args;
-if (args.Length is < 1 or > 6)
+if (args.Length is < 1 or > 7)
 {
     Console.Error.WriteLine(
         "usage: dotnet run -c Release -- <model.onnx> [layers = 32] [stored layers = layers] [hidden = 4096] [inner = 11008] "
-        + "[vocabulary = 32000]");
+        + "[vocabulary = 32000] [heads of keys and values = hidden / 128]");
     Console.Error.WriteLine("With fewer stored layers than layers, several layers read the same bytes of the data file: the work is that "
         + "of all, the disk that of the stored.");
     Console.Error.WriteLine("or: dotnet run -c Release -- experts <model.onnx> [experts = 256] [hidden = 4096] [inner = 2048] [experts a "
@@ -35,9 +35,10 @@ if (isMixture)
 int layers = Argument(1, 32);
 using (var weights = new RandomWeights(data))
 {
-    File.WriteAllBytes(
-        args[0], new Decoder(weights, layers, Argument(2, layers), Argument(3, 4096), Argument(4, 11008), Argument(5, 32000))
-            .Build().ToByteArray());
+    int hidden = Argument(3, 4096);
+    var decoder = new Decoder(
+        weights, layers, Argument(2, layers), hidden, Argument(4, 11008), Argument(5, 32000), Argument(6, hidden / Decoder.HeadSize));
+    File.WriteAllBytes(args[0], decoder.Build().ToByteArray());
 }
 
 Console.WriteLine(

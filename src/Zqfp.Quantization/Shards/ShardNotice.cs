@@ -14,7 +14,9 @@ namespace Zqfp.Quantization;
 /// <param name="Parts">The same by what people can change, to say what is different.</param>
 internal sealed record ShardNotice(string Key, IReadOnlyDictionary<string, string> Parts)
 {
-    private const string Extension = ".run";
+    /// <summary>What stands behind the name of the shard.</summary>
+    public const string Extension = ".run";
+
     private const string OptionMark = "--";
 
     /// <summary>The stage that it is at.</summary>
@@ -96,17 +98,6 @@ internal sealed record ShardNotice(string Key, IReadOnlyDictionary<string, strin
     {
         Leftovers.RemoveOf(path + Extension);
         Leftovers.TryDelete(path + Extension);
-    }
-
-    /// <summary>Removes all. Only who uses the folder alone may.</summary>
-    /// <param name="folder">The folder.</param>
-    /// <param name="name">With what their names begin.</param>
-    public static void RemoveAll(string folder, string name)
-    {
-        foreach (string file in Directory.GetFiles(folder, name + "*" + Extension))
-        {
-            Remove(file[..^Extension.Length]);
-        }
     }
 
     private static string Value(ShardNotice notice, string part) => notice.Parts.GetValueOrDefault(part) ?? "not given";

@@ -12,6 +12,7 @@ internal static class WorkFolderLocks
     private const string Whole = "zqfp";
     private const string Talk = "zqfp-shards";
     private const string OfOne = "zqfp-shard-";
+    private const string Of = "-of-";
 
     /// <summary>Waits until this process is alone in the folder.</summary>
     /// <exception cref="ZqfpException">ZQFP0007: a lock cannot be created.</exception>
@@ -23,9 +24,9 @@ internal static class WorkFolderLocks
             OutputLocks whole = Acquire(folder, Whole, observer, cancellation);
             try
             {
-                if (Running(folder) is not { } shard)
+                if (Usable(folder, () => Running(folder)) is not { } shard)
                 {
-                    ShardNotice.RemoveAll(folder, OfOne);
+                    Noticed(folder).ToList().ForEach(killed => ShardNotice.Remove(PathOf(folder, killed)));
                     return whole;
                 }
 
@@ -43,12 +44,12 @@ internal static class WorkFolderLocks
     /// <summary>
     /// Waits until no run has the folder and no other process does the same shard; from then on it counts as running its windows.
     /// </summary>
-    /// <exception cref="ZqfpException">ZQFP0007: a lock cannot be created.</exception>
+    /// <exception cref="ZqfpException">ZQFP0007: the folder or a lock cannot be created.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for meanwhile.</exception>
     public static ShardLocks OfShard(string folder, Shard shard, IJobObserver observer, CancellationToken cancellation)
     {
         // The folder stays: another shard may be about to write into it.
-        Directory.CreateDirectory(folder);
+        Usable(folder, () => Directory.CreateDirectory(folder));
         OutputLocks own = Acquire(folder, Path.GetFileName(PathOf(folder, shard)), observer, cancellation);
         try
         {
@@ -76,26 +77,47 @@ internal static class WorkFolderLocks
     /// <summary>The path that a lock of the folder protects.</summary>
     public static string PathOf(string folder, Shard? shard) => Path.Combine(folder, shard is null
         ? Whole
-        : string.Create(CultureInfo.InvariantCulture, $"{OfOne}{shard.Index + 1}-of-{shard.Count}"));
+        : string.Create(CultureInfo.InvariantCulture, $"{OfOne}{shard.Index + 1}{Of}{shard.Count}"));
+
+    /// <summary>The shards that said of themselves what they do; killed ones among them.</summary>
+    /// <exception cref="ZqfpException">ZQFP0007: the folder cannot be read.</exception>
+    public static IReadOnlyList<Shard> Noticed(string folder) =>
+    [
+        .. Usable(folder, () => Directory.GetFiles(folder, OfOne + "*" + ShardNotice.Extension)).Select(Named).OfType<Shard>(),
+    ];
+
+    private static Shard? Named(string path)
+    {
+        string[] parts = Path.GetFileNameWithoutExtension(path)[OfOne.Length..].Split(Of);
+        return parts is [var one, var all] && int.TryParse(one, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            && int.TryParse(all, NumberStyles.None, CultureInfo.InvariantCulture, out int count)
+                ? new Shard(number - 1, count)
+                : null;
+    }
 
     /// <summary>The name of what a running shard holds, or null; what killed ones left goes.</summary>
     private static string? Running(string folder)
     {
-        try
+        foreach (string path in Directory.GetFiles(folder, OfOne + "*" + CrossProcessLock.Extension))
         {
-            foreach (string path in Directory.GetFiles(folder, OfOne + "*" + CrossProcessLock.Extension))
+            string name = Path.GetFileNameWithoutExtension(path);
+            using var stale = CrossProcessLock.TryAcquire(path);
+            if (stale is null)
             {
-                string name = Path.GetFileNameWithoutExtension(path);
-                using var stale = CrossProcessLock.TryAcquire(path);
-                if (stale is null)
-                {
-                    return name;
-                }
-
-                Leftovers.RemoveOf(Path.Combine(folder, name));
+                return name;
             }
 
-            return null;
+            Leftovers.RemoveOf(Path.Combine(folder, name));
+        }
+
+        return null;
+    }
+
+    private static T Usable<T>(string folder, Func<T> use)
+    {
+        try
+        {
+            return use();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

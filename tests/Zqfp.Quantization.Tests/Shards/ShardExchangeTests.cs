@@ -57,6 +57,50 @@ public sealed class ShardExchangeTests : IDisposable
     }
 
     [Fact]
+    public void Of_two_shards_of_different_numbers_the_second_says_so_at_once()
+    {
+        using (Locks(new Shard(0, 4)))
+        {
+            ZqfpException error = Assert.Throws<ZqfpException>(() => Locks(new Shard(1, 3)));
+            Assert.Equal("ZQFP0044", error.Code);
+            Assert.Contains("Shard 1/4", error.Message, StringComparison.Ordinal);
+            Assert.Contains("another number of shards (4; here 3)", error.Message, StringComparison.Ordinal);
+        }
+
+        Locks(new Shard(1, 3)).Dispose();
+    }
+
+    [Fact]
+    public async Task What_an_array_that_was_cancelled_left_serves_one_of_another_number()
+    {
+        QuantizeJob.Run(Options with { WorkFolder = null }, new SilentObserver(), default);
+        byte[] expected = File.ReadAllBytes(Options.OutputPath + ".data");
+        await Task.WhenAll(Enumerable.Range(0, 2).Select(index => Task.Run(() => Run(index, Options))));
+        Array.ForEach([.. Directory.GetFiles(Work).Order(StringComparer.Ordinal).Skip(2)], File.Delete);
+        Assert.Equal("ZQFP4010", Assert.Throws<ZqfpException>(() => Run(0, Options with { Patience = TimeSpan.Zero })).Code);
+        new ShardNotice("of a killed one", new Dictionary<string, string>()).Write(WorkFolderLocks.PathOf(Work, new Shard(1, 2)));
+        Assert.NotEmpty(Directory.GetFiles(Work, "*.boundary"));
+
+        ShardReport[] reports = await Task.WhenAll(Enumerable.Range(0, 3).Select(index => Task.Run(() => Run(index, Options, 3))));
+        Assert.Equal(2, reports.Sum(report => report.Kept));
+        QuantizeJob.Run(Options with { MergesOnly = true }, new SilentObserver(), default);
+        Assert.Equal(expected, File.ReadAllBytes(Options.OutputPath + ".data"));
+        Assert.All(Directory.GetFiles(Work), file => Assert.EndsWith(".layer", file, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Shards_of_different_numbers_need_not_know_of_each_other_where_layers_are_independent()
+    {
+        QuantizeOptions options = Options with { CalibrateOn = CalibrationSource.Float };
+        QuantizeJob.Run(options with { WorkFolder = null }, new SilentObserver(), default);
+        byte[] expected = File.ReadAllBytes(Options.OutputPath + ".data");
+        Shard[] shards = [new Shard(1, 4), new Shard(0, 3), new Shard(1, 3), new Shard(2, 3)];
+        await Task.WhenAll(shards.Select(shard => Task.Run(() => Run(shard.Index, options, shard.Count))));
+        QuantizeJob.Run(options with { MergesOnly = true }, new SilentObserver(), default);
+        Assert.Equal(expected, File.ReadAllBytes(Options.OutputPath + ".data"));
+    }
+
+    [Fact]
     public async Task A_shard_whose_values_were_damaged_does_not_wait_for_those_who_need_them()
     {
         using ShardLocks own = Locks(0);
@@ -149,9 +193,9 @@ public sealed class ShardExchangeTests : IDisposable
         Assert.Equal([another], Directory.GetFiles(Work));
     }
 
-    private ShardReport Run(int index, QuantizeOptions options)
+    private ShardReport Run(int index, QuantizeOptions options, int count = 2)
     {
-        var shard = new Shard(index, 2);
+        var shard = new Shard(index, count);
         return QuantizeJob.RunShard(options with { Shard = shard }, shard, new SilentObserver(), _limit.Token);
     }
 
@@ -168,11 +212,21 @@ public sealed class ShardExchangeTests : IDisposable
         return new StageValues(stage.Observes.ToDictionary(name => name, _ => value), [value]);
     }
 
-    private ShardLocks Locks(int index)
+    private ShardLocks Locks(int index) => Locks(new Shard(index, 2));
+
+    private ShardLocks Locks(Shard shard)
     {
-        ShardLocks locks = WorkFolderLocks.OfShard(Work, new Shard(index, 2), new SilentObserver(), default);
-        locks.Announce(new ShardNotice("key", new Dictionary<string, string>()), new SilentObserver(), default);
-        return locks;
+        ShardLocks locks = WorkFolderLocks.OfShard(Work, shard, new SilentObserver(), default);
+        try
+        {
+            locks.Announce(new ShardNotice("key", new Dictionary<string, string>()), new SilentObserver(), default);
+            return locks;
+        }
+        catch
+        {
+            locks.Dispose();
+            throw;
+        }
     }
 
     private ShardExchange Exchange(int index, ShardLocks locks, TimeSpan patience = default, IJobObserver? observer = null) => new(

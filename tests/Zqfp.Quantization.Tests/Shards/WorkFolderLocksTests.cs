@@ -56,6 +56,31 @@ public sealed class WorkFolderLocksTests : IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
     }
 
+    [Fact]
+    public void A_file_in_the_place_of_the_folder_is_ZQFP0007()
+    {
+        string file = Path.Combine(_folder, "work");
+        File.WriteAllText(file, "x");
+        Unusable(file);
+        Unusable(Path.Combine(file, "below"));
+    }
+
+    [LinuxFact]
+    public void A_place_where_no_folder_can_be_made_is_ZQFP0007() => Unusable("/proc/zqfp-work");
+
+    private static void Unusable(string folder)
+    {
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        Refused(() => WorkFolderLocks.OfShard(folder, new Shard(0, 2), new SilentObserver(), soon.Token));
+        Refused(() => WorkFolderLocks.OfRun(folder, new SilentObserver(), soon.Token));
+
+        void Refused(Func<IDisposable> take)
+        {
+            ZqfpException error = Assert.Throws<ZqfpException>(take);
+            Assert.Equal(("ZQFP0007", folder), (error.Code, error.File));
+        }
+    }
+
     // Each as soon as it is held: the other may wait for it.
     private static async Task Release<T>(Task<T> locks)
         where T : IDisposable => (await locks).Dispose();
