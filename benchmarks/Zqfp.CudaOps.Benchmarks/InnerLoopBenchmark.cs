@@ -99,9 +99,12 @@ internal static unsafe class InnerLoopBenchmark
                 for (int row = 0; row < tiles.Rows; row++)
                 {
                     byte* token = sides.Bytes + (row * side);
-                    math.Start(*(TokenPairs.ChunkHead*)(token + TokenPairs.HeadOffset(0)),
-                        (TokenPairs.Rest*)(token + TokenPairs.RestsOffset(layout, 0)), (int*)strip.Bytes,
-                        (int*)starts.Bytes + (row * math.StripWidth));
+                    int rests = ((TokenPairs.ChunkHead*)(token + TokenPairs.HeadOffset(0)))->Rests;
+                    if (rests > 0)
+                    {
+                        math.Start((TokenPairs.Rest*)(token + TokenPairs.RestsOffset(layout, 0)), rests, (int*)strip.Bytes,
+                            (int*)starts.Bytes + (row * math.StripWidth));
+                    }
                 }
 
                 math.Multiply(rows.Floats, tiles, (int*)strip.Bytes, Columns / 2, (int*)starts.Bytes, scales.Floats + part,

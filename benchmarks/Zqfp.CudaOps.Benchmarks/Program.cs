@@ -4,10 +4,11 @@ using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 
-// Usage: [products | loops | load | generate | prompt | int4 | evaluate | host] [--threads T] [--seconds S] [--only NAME,..] [--own-time]
+// Usage: [products | loops | load | generate | prompt | operators | int4 | evaluate | host] [--threads T] [--seconds S] [--only NAME,..] [--own-time]
 //        [--library zqfp_ops.so] [--layers-megabytes MB] [M,N,K ...]      for products and load
 //        [--tokens N] FLOAT.onnx MODEL.onnx ...    for generate
 //        MODEL.onnx ...                           for prompt: the first ones to compare with
+//        [--tokens N] MODEL.onnx ...              for operators
 //        STOCK.onnx                               for int4
 //        --text FILE --tokenizer FILE FLOAT.onnx  for evaluate
 //   products  times matrix products; without shapes, those of docs/operators.md
@@ -15,6 +16,7 @@ using Zqfp.Evaluation;
 //   load      times the making of a session of one layer
 //   generate  times the writing of tokens with a whole model
 //   prompt    times whole models over prompts of 2, 16 and 256 tokens
+//   operators says where whole models spend their time over a prompt, by ONNX Runtime's profile
 //   int4      writes beside a model of the profile stock one with 4-bit MatMulNBits of level 4, to time
 //   evaluate  times an evaluation against a session that only runs the same batches
 //   host      times the host's part of the GPU operators' calls, with a driver that does nothing
@@ -35,7 +37,7 @@ for (int i = 0; i < args.Length; i++)
 {
     switch (args[i])
     {
-        case "products" or "loops" or "load" or "generate" or "prompt" or "int4" or "evaluate" or "host":
+        case "products" or "loops" or "load" or "generate" or "prompt" or "operators" or "int4" or "evaluate" or "host":
             mode = args[i];
             break;
         case "--threads":
@@ -115,6 +117,9 @@ switch (mode)
         break;
     case "prompt":
         new PromptBenchmark(Options, clock).Measure(models, seconds);
+        break;
+    case "operators":
+        new OperatorBenchmark(Options).Measure(models, tokens);
         break;
     case "int4":
         Console.WriteLine(FourBitModel.Write(models[0]));

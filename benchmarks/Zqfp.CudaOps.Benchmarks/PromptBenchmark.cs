@@ -45,7 +45,8 @@ internal sealed class PromptBenchmark(Func<SessionOptions> options, RunClock clo
         Array.ForEach(sessions, session => session.Dispose());
     }
 
-    private static void Run(InferenceSession session, int length)
+    /// <summary>Runs a prompt of some length.</summary>
+    public static void Run(InferenceSession session, int length)
     {
         long[] tokens = [.. Enumerable.Range(0, length).Select(i => 100L + (37 * i))];
         OrtValue[] inputs = [.. session.InputNames.Select(name => OrtValue.CreateTensorValueFromMemory(

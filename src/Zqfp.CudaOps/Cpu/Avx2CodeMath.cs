@@ -19,6 +19,9 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
     public static Vector256<byte> Weights => Vector256.Create(
         12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0, 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, (byte)0);
 
+    /// <summary>The same without the offset, signed.</summary>
+    public static Vector256<byte> SignedWeights => Weights - Vector256.Create((byte)TokenDigits.WeightOffset);
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
     {

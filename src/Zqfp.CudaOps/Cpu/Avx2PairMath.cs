@@ -46,17 +46,17 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Decode(uint* words, int columns, int* strip)
     {
-        Vector256<byte> table = Avx2CodeMath.Weights;
+        Vector256<byte> table = Avx2CodeMath.SignedWeights;
         for (int* end = strip + (columns / 2 * Strip); strip < end; strip += 4 * Strip, words += Width)
         {
             WeightStream.CallLine(words);
             for (nint i = 0; i < Strip; i += 8)
             {
                 Avx2CodeMath.Split(table, Vector256.Load(words + i), out Vector256<byte> even, out Vector256<byte> odd);
-                (even.AsUInt16() & Vector256.Create((ushort)0xFF)).AsInt32().Store(strip + i);
-                (odd.AsUInt16() & Vector256.Create((ushort)0xFF)).AsInt32().Store(strip + Strip + i);
-                (even.AsUInt16() >>> 8).AsInt32().Store(strip + (2 * Strip) + i);
-                (odd.AsUInt16() >>> 8).AsInt32().Store(strip + (3 * Strip) + i);
+                ((even.AsInt16() << 8) >> 8).AsInt32().Store(strip + i);
+                ((odd.AsInt16() << 8) >> 8).AsInt32().Store(strip + Strip + i);
+                (even.AsInt16() >> 8).AsInt32().Store(strip + (2 * Strip) + i);
+                (odd.AsInt16() >> 8).AsInt32().Store(strip + (3 * Strip) + i);
             }
         }
     }
@@ -83,10 +83,11 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
         }
     }
 
-    public override void Start(in TokenPairs.ChunkHead head, TokenPairs.Rest* rests, int* strip, int* starts)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Start(TokenPairs.Rest* rests, int count, int* strip, int* starts)
     {
-        Vector256<int> sum0 = Vector256.Create(head.Offset), sum1 = sum0;
-        for (TokenPairs.Rest* end = rests + head.Rests; rests < end; rests++)
+        Vector256<int> sum0 = Vector256<int>.Zero, sum1 = sum0;
+        for (TokenPairs.Rest* end = rests + count; rests < end; rests++)
         {
             Vector256<short> value = Vector256.Create(rests->Value).AsInt16();
             int* weights = strip + (rests->Pair * Strip);

@@ -19,17 +19,17 @@ internal sealed unsafe class Avx512PairMath : PairMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Decode(uint* words, int columns, int* strip)
     {
-        Vector512<byte> table = Avx512CodeMath.Weights;
+        Vector512<byte> table = Vector512.Create(Avx2CodeMath.SignedWeights, Avx2CodeMath.SignedWeights);
         for (int* end = strip + (columns / 2 * Strip); strip < end; strip += 4 * Strip, words += Width)
         {
             for (nint i = 0; i < Strip; i += Part)
             {
                 WeightStream.CallLine(words + i);
                 Avx512CodeMath.Split(table, Vector512.Load(words + i), out Vector512<byte> even, out Vector512<byte> odd);
-                (even.AsUInt16() & Vector512.Create((ushort)0xFF)).AsInt32().Store(strip + i);
-                (odd.AsUInt16() & Vector512.Create((ushort)0xFF)).AsInt32().Store(strip + Strip + i);
-                (even.AsUInt16() >>> 8).AsInt32().Store(strip + (2 * Strip) + i);
-                (odd.AsUInt16() >>> 8).AsInt32().Store(strip + (3 * Strip) + i);
+                ((even.AsInt16() << 8) >> 8).AsInt32().Store(strip + i);
+                ((odd.AsInt16() << 8) >> 8).AsInt32().Store(strip + Strip + i);
+                (even.AsInt16() >> 8).AsInt32().Store(strip + (2 * Strip) + i);
+                (odd.AsInt16() >> 8).AsInt32().Store(strip + (3 * Strip) + i);
             }
         }
     }
@@ -56,10 +56,11 @@ internal sealed unsafe class Avx512PairMath : PairMath
         }
     }
 
-    public override void Start(in TokenPairs.ChunkHead head, TokenPairs.Rest* rests, int* strip, int* starts)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Start(TokenPairs.Rest* rests, int count, int* strip, int* starts)
     {
-        Vector512<int> sum0 = Vector512.Create(head.Offset), sum1 = sum0;
-        for (TokenPairs.Rest* end = rests + head.Rests; rests < end; rests++)
+        Vector512<int> sum0 = Vector512<int>.Zero, sum1 = sum0;
+        for (TokenPairs.Rest* end = rests + count; rests < end; rests++)
         {
             Vector512<short> value = Vector512.Create(rests->Value).AsInt16();
             int* weights = strip + (rests->Pair * Strip);

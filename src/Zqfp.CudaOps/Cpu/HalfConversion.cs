@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Zqfp.CudaOps;
 
@@ -18,6 +19,13 @@ internal static unsafe class HalfConversion
     public static void ToSingle(Half* source, float* destination, int count)
     {
         int i = 0;
+        if (Avx512F.IsSupported)
+        {
+            for (; i <= count - 16; i += 16)
+            {
+                Widen(Avx512F.ConvertToVector512Int32(Vector256.Load((ushort*)source + i))).Store(destination + i);
+            }
+        }
         if (Vector256.IsHardwareAccelerated)
         {
             for (; i <= count - 8; i += 8)
@@ -36,6 +44,13 @@ internal static unsafe class HalfConversion
     public static void ToHalf(float* source, Half* destination, int count)
     {
         int i = 0;
+        if (Avx512F.IsSupported)
+        {
+            for (; i <= count - 16; i += 16)
+            {
+                Avx512F.ConvertToVector256UInt16(Narrow(Vector512.Load(source + i)).AsUInt32()).Store((ushort*)destination + i);
+            }
+        }
         if (Vector256.IsHardwareAccelerated)
         {
             for (; i <= count - 8; i += 8)
@@ -77,5 +92,34 @@ internal static unsafe class HalfConversion
         half = Vector256.ConditionalSelect(Vector256.GreaterThan(magnitude, Vector256.Create(InfinityBits)),
             Vector256.Create(0x7E00), half);
         return half | (Vector256.ShiftRightLogical(bits, 16) & Vector256.Create(0x8000));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Widen(Vector512<int> half)
+    {
+        Vector512<int> magnitude = half & Vector512.Create(0x7FFF);
+        Vector512<int> normal = Vector512.ShiftLeft(magnitude, 13) + Vector512.Create(ExponentShift);
+        Vector512<int> special = normal + Vector512.Create(ExponentShift);
+        Vector512<int> subnormal = (Vector512.ConvertToSingle(magnitude) * SubnormalUnit).AsInt32();
+        Vector512<int> value = Vector512.ConditionalSelect(Vector512.LessThan(magnitude, Vector512.Create(0x0400)), subnormal, normal);
+        value = Vector512.ConditionalSelect(Vector512.LessThan(magnitude, Vector512.Create(0x7C00)), value, special);
+        return (value | Vector512.ShiftLeft(half & Vector512.Create(0x8000), 16)).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Narrow(Vector512<float> value)
+    {
+        Vector512<int> bits = value.AsInt32();
+        Vector512<int> magnitude = bits & Vector512.Create(int.MaxValue);
+        Vector512<int> odd = Vector512.ShiftRightLogical(magnitude, 13) & Vector512<int>.One;
+        Vector512<int> normal = Vector512.ShiftRightArithmetic(magnitude - Vector512.Create(ExponentShift - 0xFFF) + odd, 13);
+        Vector512<int> subnormal = (magnitude.AsSingle() + Vector512.Create(SubnormalRounder)).AsInt32()
+            - Vector512.Create(SubnormalRounder).AsInt32();
+        Vector512<int> half = Vector512.ConditionalSelect(
+            Vector512.LessThan(magnitude, Vector512.Create(SmallestNormalBits)), subnormal,
+            Vector512.Min(normal, Vector512.Create(0x7C00)));
+        half = Vector512.ConditionalSelect(Vector512.GreaterThan(magnitude, Vector512.Create(InfinityBits)),
+            Vector512.Create(0x7E00), half);
+        return half | (Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(0x8000));
     }
 }

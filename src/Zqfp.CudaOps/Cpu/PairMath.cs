@@ -28,8 +28,8 @@ internal abstract unsafe class PairMath
     public abstract int RowUnit { get; }
 
     /// <summary>
-    /// Writes twice the weights of a strip and <see cref="TokenDigits.WeightOffset"/>: for each pair of columns, in the order of
-    /// <see cref="TokenPairs"/>, two 16-bit integers of each row.
+    /// Writes twice the weights of a strip: for each pair of columns, in the order of <see cref="TokenPairs"/>, two 16-bit integers of
+    /// each row.
     /// </summary>
     /// <param name="words">The strip's first word; words of the next columns follow at a panel's width.</param>
     /// <param name="columns">A multiple of 8.</param>
@@ -41,15 +41,15 @@ internal abstract unsafe class PairMath
     /// <param name="tiles">How their rows are divided.</param>
     /// <param name="strip">The decoded columns.</param>
     /// <param name="pairs">How many pairs of columns.</param>
-    /// <param name="starts">What each sum begins with, a strip's width of them for each row: see <see cref="Start"/>.</param>
+    /// <param name="starts">What each sum begins with, a strip's width of them for each row: zero, or see <see cref="Start"/>.</param>
     /// <param name="scales">A scale for each of the strip's rows.</param>
     /// <param name="totals">As many totals for each row of X.</param>
     public abstract void Multiply(float* x, in RowTiles tiles, int* strip, int pairs, int* starts, float* scales, float* totals);
 
-    /// <summary>What a token adds to the products of its pairs: what the weights' offset takes, and products of the rests.</summary>
-    /// <param name="head">The token's head of the chunk.</param>
-    /// <param name="rests">Its rests there.</param>
+    /// <summary>What a token's rests add to the products of its pairs.</summary>
+    /// <param name="rests">Its rests in the chunk.</param>
+    /// <param name="count">How many.</param>
     /// <param name="strip">The decoded columns.</param>
     /// <param name="starts">Receives a strip's width of integers.</param>
-    public abstract void Start(in TokenPairs.ChunkHead head, TokenPairs.Rest* rests, int* strip, int* starts);
+    public abstract void Start(TokenPairs.Rest* rests, int count, int* strip, int* starts);
 }

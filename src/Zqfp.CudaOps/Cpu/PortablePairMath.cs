@@ -19,9 +19,8 @@ internal sealed unsafe class PortablePairMath : PairMath
             for (int row = 0; row < Width; row++, strip++)
             {
                 uint word = words[(pair / 4 * Width) + row] >> (pair % 4 * 4);
-                int first = (int)((2 * values[(int)word & 15]) + TokenDigits.WeightOffset);
-                int second = (int)((2 * values[(int)(word >> 16) & 15]) + TokenDigits.WeightOffset);
-                *strip = first | (second << 16);
+                int first = (int)(2 * values[(int)word & 15]), second = (int)(2 * values[(int)(word >> 16) & 15]);
+                *strip = (first & 0xFFFF) | (second << 16);
             }
         }
     }
@@ -47,10 +46,10 @@ internal sealed unsafe class PortablePairMath : PairMath
         }
     }
 
-    public override void Start(in TokenPairs.ChunkHead head, TokenPairs.Rest* rests, int* strip, int* starts)
+    public override void Start(TokenPairs.Rest* rests, int count, int* strip, int* starts)
     {
-        new Span<int>(starts, Width).Fill(head.Offset);
-        for (int i = 0; i < head.Rests; i++)
+        new Span<int>(starts, Width).Clear();
+        for (int i = 0; i < count; i++)
         {
             Add(rests[i].Value, strip + (rests[i].Pair * Width), starts);
         }

@@ -1,3 +1,6 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
 namespace Zqfp.CudaOps;
 
 /// <summary>
@@ -22,11 +25,41 @@ internal readonly struct RowTiles(int count, int unit)
     /// <summary>Rows of each tile that follows.</summary>
     public int SmallTile => _units == 1 ? _unit : 2 * _unit;
 
+    /// <summary>Rows that are written at once.</summary>
+    public int WriteRows => Sse.IsSupported && _unit % 4 == 0 ? 4 : 2;
+
     /// <summary>The tile that has a row: its first row, and how many it has.</summary>
     public (int First, int Rows) Of(int row)
     {
         int large = LargeRows, rows = row < large ? 3 * _unit : SmallTile, before = row < large ? 0 : large;
         return (before + ((row - before) / rows * rows), rows);
+    }
+
+    /// <summary>Writes columns of <see cref="WriteRows"/> rows that follow each other into their tile.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="stride">From one to the next.</param>
+    /// <param name="columns">How many columns, a multiple of 4.</param>
+    /// <param name="place">The first row's place in the tile's first column.</param>
+    /// <param name="tileRows">Rows of the tile.</param>
+    public unsafe void Write(float* rows, int stride, int columns, float* place, int tileRows)
+    {
+        if (WriteRows == 2)
+        {
+            Write(rows, rows + stride, columns, place, tileRows);
+            return;
+        }
+
+        for (int column = 0; column < columns; column += 4, rows += 4, place += 4 * tileRows)
+        {
+            Vector128<float> first = Vector128.Load(rows), second = Vector128.Load(rows + stride);
+            Vector128<float> third = Vector128.Load(rows + (2 * stride)), fourth = Vector128.Load(rows + (3 * stride));
+            Vector128<float> low = Sse.UnpackLow(first, second), high = Sse.UnpackHigh(first, second);
+            Vector128<float> low2 = Sse.UnpackLow(third, fourth), high2 = Sse.UnpackHigh(third, fourth);
+            Sse.MoveLowToHigh(low, low2).Store(place);
+            Sse.MoveHighToLow(low2, low).Store(place + tileRows);
+            Sse.MoveLowToHigh(high, high2).Store(place + (2 * tileRows));
+            Sse.MoveHighToLow(high2, high).Store(place + (3 * tileRows));
+        }
     }
 
     /// <summary>Writes columns of two rows that follow each other into their tile.</summary>

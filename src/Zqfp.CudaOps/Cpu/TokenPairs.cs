@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Zqfp.CudaOps;
 
@@ -51,9 +52,12 @@ internal static unsafe class TokenPairs
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static bool WriteChunk(byte* codes, int columns, int* pairs, Rest* rests, ChunkHead* head)
     {
-        Vector256<int> sum = Vector256<int>.Zero, isNaN = sum;
-        int count = 0;
-        for (int column = 0; column < columns; column += 8, pairs += 4)
+        Rest* next = rests;
+        int column = 0;
+        bool hasNaN = Avx512F.IsSupported && WriteWide(codes, columns, pairs, ref next, out column);
+        Vector256<int> isNaN = Vector256<int>.Zero;
+        int* both = stackalloc int[4];
+        for (; column < columns; column += 8)
         {
             Vector128<ushort> narrow = Vector128.WidenLower(Vector128.CreateScalar(*(ulong*)(codes + column)).AsByte());
             (Vector128<uint> first, Vector128<uint> second) = Vector128.Widen(narrow);
@@ -61,31 +65,89 @@ internal static unsafe class TokenPairs
             Vector256<int> bad = Vector256.Equals(code & Vector256.Create(0x7F), Vector256.Create(0x7F));
             isNaN |= bad;
             Vector256<int> value = Vector256.ConvertToInt32(E4M3.Decode(Vector256.AndNot(code, bad)) * Vector256.Create(512f));
-            sum += value;
             Vector256<int> main = (value + Vector256.Create(Half)) >> Bits, rest = value - (main << Bits);
-            Pairs(main).Store(pairs);
+            Pairs(main).Store(pairs + (column / 2));
             if (rest != Vector256<int>.Zero)
             {
-                Vector128<int> both = Pairs(rest);
-                for (int i = 0; i < 4; i++)
-                {
-                    if (both[i] != 0)
-                    {
-                        rests[count++] = new Rest { Pair = (column / 2) + i, Value = both[i] };
-                    }
-                }
+                Pairs(rest).Store(both);
+                next = List(both, 4, column / 2, next);
             }
         }
 
-        head->Rests = count;
-        head->Offset = -TokenDigits.WeightOffset * Vector256.Sum(sum);
-        return isNaN != Vector256<int>.Zero;
+        head->Rests = (int)(next - rests);
+        return hasNaN || isNaN != Vector256<int>.Zero;
+    }
+
+    /// <summary>32 columns at a time.</summary>
+    /// <returns>Whether a NaN is among them.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static bool WriteWide(byte* codes, int columns, int* pairs, ref Rest* rests, out int done)
+    {
+        int* both = stackalloc int[16];
+        Vector512<int> isNaN = Vector512<int>.Zero;
+        Rest* next = rests;
+        int column = 0;
+        for (; column <= columns - 32; column += 32)
+        {
+            Vector512<int> low = Value(codes + column, ref isNaN), high = Value(codes + column + 16, ref isNaN);
+            Vector512<int> lowMain = (low + Vector512.Create(Half)) >> Bits, highMain = (high + Vector512.Create(Half)) >> Bits;
+            Pairs(lowMain, highMain).Store(pairs + (column / 2));
+            Vector512<int> lowRest = low - (lowMain << Bits), highRest = high - (highMain << Bits);
+            if ((lowRest | highRest) != Vector512<int>.Zero)
+            {
+                Pairs(lowRest, highRest).Store(both);
+                next = List(both, 16, column / 2, next);
+            }
+        }
+
+        rests = next;
+        done = column;
+        return isNaN != Vector512<int>.Zero;
+    }
+
+    /// <summary>Lists the pairs that have a rest.</summary>
+    /// <returns>Where the next one's place is.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Rest* List(int* both, int count, int firstPair, Rest* next)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            // Written in any case: the next one is written over it where there is none.
+            *next = new Rest { Pair = firstPair + i, Value = both[i] };
+            next += both[i] == 0 ? 0 : 1;
+        }
+
+        return next;
+    }
+
+    /// <summary>Sixteen codes times 2^9: the mantissa at the place that the exponent says.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Value(byte* codes, ref Vector512<int> isNaN)
+    {
+        Vector512<int> code = Avx512F.ConvertToVector512Int32(Vector128.Load(codes)), magnitude = code & Vector512.Create(0x7F);
+        Vector512<int> bad = Vector512.Equals(magnitude, Vector512.Create(0x7F));
+        isNaN |= bad;
+        magnitude = Vector512.AndNot(magnitude, bad);
+        Vector512<int> exponent = magnitude >>> 3, normal = Vector512.Min(exponent, Vector512<int>.One);
+        Vector512<int> value = Avx512F.ShiftLeftLogicalVariable(
+            (magnitude & Vector512.Create(7)) | (normal << 3), (exponent - normal).AsUInt32());
+        Vector512<int> sign = (code << 24) >> 31;
+        return (value ^ sign) - sign;
     }
 
     /// <summary>The first four integers in the low halves, the last four in the high ones.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<int> Pairs(Vector256<int> values) =>
         (values.GetLower() & Vector128.Create(0xFFFF)) | (values.GetUpper() << 16);
+
+    /// <summary>The same of 32 columns.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Pairs(Vector512<int> low, Vector512<int> high)
+    {
+        Vector512<long> first = Avx512F.PermuteVar8x64x2(low.AsInt64(), Vector512.Create(0L, 1, 4, 5, 8, 9, 12, 13), high.AsInt64());
+        Vector512<long> second = Avx512F.PermuteVar8x64x2(low.AsInt64(), Vector512.Create(2L, 3, 6, 7, 10, 11, 14, 15), high.AsInt64());
+        return (first.AsInt32() & Vector512.Create(0xFFFF)) | (second.AsInt32() << 16);
+    }
 
     /// <summary>What holds for a whole token.</summary>
     internal struct Head
@@ -99,9 +161,6 @@ internal static unsafe class TokenPairs
     {
         /// <summary>Pairs that have a rest.</summary>
         public int Rests;
-
-        /// <summary>What the weights' offset adds to a sum, negative: -12 times the sum of the chunk's codes.</summary>
-        public int Offset;
     }
 
     /// <summary>What a pair has below the place of its integers.</summary>

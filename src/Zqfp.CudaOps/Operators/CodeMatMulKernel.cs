@@ -67,25 +67,46 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
     protected override int SideBytes => TokenPairs.RowBytes(Layer.Weights.Layout);
 
     /// <inheritdoc/>
-    protected override int ScratchIntegers => loops.Pairs?.StripWidth ?? 0;
+    protected override int ScratchIntegers => loops.Pairs is null ? 0 : loops.Pairs.StripWidth + (sizeof(RestRow) / sizeof(int));
 
     /// <inheritdoc/>
     protected override void ReadRow(in TokenRows tokens, int row, float* elements, byte* side, float* projection) =>
         LayOut(tokens, row, (int*)elements, side, projection);
 
     /// <inheritdoc/>
-    protected override void Multiply(in Strip strip, float* x, in RowTiles tiles, int rows, byte* sides, float* decoded, float* totals)
+    protected override void BeginChunk(int chunk, in RowTiles tiles, int rows, byte* sides, float* decoded)
+    {
+        GroupLayout layout = Layer.Weights.Layout;
+        int head = TokenPairs.HeadOffset(chunk), rests = TokenPairs.RestsOffset(layout, layout.Chunks[chunk].Start), side = SideBytes;
+        new Span<int>(Starts(decoded), loops.Pairs!.StripWidth * tiles.Rows).Clear();
+        RestRow* list = RestRows(decoded, tiles);
+        for (int row = 0; row < rows; row++, sides += side)
+        {
+            int count = ((TokenPairs.ChunkHead*)(sides + head))->Rests;
+            if (count > 0)
+            {
+                *list++ = new RestRow { First = (TokenPairs.Rest*)(sides + rests), Count = count, Row = row };
+            }
+        }
+
+        if (list < RestRows(decoded, tiles) + tiles.Rows)
+        {
+            list->Count = 0;
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Multiply(in Strip strip, float* x, in RowTiles tiles, int rows, float* decoded, float* totals)
     {
         PairMath math = loops.Pairs!;
         PackedWeights weights = Layer.Weights;
         GroupLayout.Chunk chunk = weights.Layout.Chunks[strip.Chunk];
-        int* integers = (int*)decoded, starts = integers + (math.StripWidth * GroupLayout.ChunkLength);
+        int* integers = (int*)decoded, starts = Starts(decoded);
         math.Decode(weights.Codes(strip.Panel, chunk.Start) + strip.Part, chunk.Length, integers);
-        int head = TokenPairs.HeadOffset(strip.Chunk), rests = TokenPairs.RestsOffset(weights.Layout, chunk.Start);
-        for (int row = 0; row < rows; row++, sides += SideBytes)
+        RestRow* row = RestRows(decoded, tiles);
+        for (RestRow* end = row + tiles.Rows; row < end && row->Count > 0; row++)
         {
-            int* start = starts + (row * math.StripWidth);
-            math.Start(*(TokenPairs.ChunkHead*)(sides + head), (TokenPairs.Rest*)(sides + rests), integers, start);
+            math.Start(row->First, row->Count, integers, starts + (row->Row * math.StripWidth));
         }
 
         float* scales = weights.Scales(strip.Panel, chunk.Group) + strip.Part;
@@ -94,6 +115,13 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
 
     /// <inheritdoc/>
     protected override float Scale(in TokenRows tokens, int row, byte* side) => ((TokenPairs.Head*)side)->Scale;
+
+    /// <summary>What sums begin with, a strip's width for each row of a block: zero where a row has no rests in the chunk.</summary>
+    private int* Starts(float* decoded) => (int*)decoded + (loops.Pairs!.StripWidth * GroupLayout.ChunkLength);
+
+    /// <summary>The rows that have rests in the chunk, as many as have a count, and at most all.</summary>
+    private RestRow* RestRows(float* decoded, in RowTiles tiles) =>
+        (RestRow*)(Starts(decoded) + (loops.Pairs!.StripWidth * tiles.Rows));
 
     /// <summary>One token becomes digits or pairs in the layout of the weights, and its low-rank projection is taken.</summary>
     /// <param name="tokens">The call's rows.</param>
@@ -195,6 +223,14 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
             var part = new TokenChunk { Head = head, Digits = digits, Stride = rowBytes, Rows = rows, Columns = chunk.Length };
             math.Multiply(part, decoded, weights.Scales(panel, chunk.Group), totals);
         }
+    }
+
+    /// <summary>A row's rests in a chunk.</summary>
+    private struct RestRow
+    {
+        public TokenPairs.Rest* First;
+        public int Count;
+        public int Row;
     }
 
     /// <summary>One call's rows and working memory.</summary>

@@ -75,7 +75,7 @@ internal sealed unsafe class FloatMatMulKernel(MatMulSignature signature, MatMul
     }
 
     /// <inheritdoc/>
-    protected override void Multiply(in Strip strip, float* x, in RowTiles tiles, int rows, byte* sides, float* decoded, float* totals)
+    protected override void Multiply(in Strip strip, float* x, in RowTiles tiles, int rows, float* decoded, float* totals)
     {
         PackedWeights weights = Layer.Weights;
         GroupLayout.Chunk chunk = weights.Layout.Chunks[strip.Chunk];

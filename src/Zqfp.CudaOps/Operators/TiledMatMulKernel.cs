@@ -46,15 +46,24 @@ internal abstract unsafe class TiledMatMulKernel(
     /// <param name="projection">Receives its projection, where the layer has a factor for it.</param>
     protected abstract void ReadRow(in TokenRows tokens, int row, float* elements, byte* side, float* projection);
 
+    /// <summary>Makes ready what the strips of a chunk share.</summary>
+    /// <param name="chunk">Which.</param>
+    /// <param name="tiles">How the block's rows are divided.</param>
+    /// <param name="rows">How many there are.</param>
+    /// <param name="sides">What they have beside their elements.</param>
+    /// <param name="decoded">As of <see cref="Multiply(in Strip, float*, in RowTiles, int, float*, float*)"/>.</param>
+    protected virtual void BeginChunk(int chunk, in RowTiles tiles, int rows, byte* sides, float* decoded)
+    {
+    }
+
     /// <summary>Decodes a chunk of a strip and multiplies the tiles of a block of rows with it.</summary>
     /// <param name="strip">Which.</param>
     /// <param name="x">The tiles.</param>
     /// <param name="tiles">How they are divided.</param>
     /// <param name="rows">The block's rows.</param>
-    /// <param name="sides">What they have beside their elements.</param>
     /// <param name="decoded">Room for the strip's chunk, and as much as <see cref="ScratchIntegers"/> says behind it.</param>
     /// <param name="totals">Totals, a strip's width for each row.</param>
-    protected abstract void Multiply(in Strip strip, float* x, in RowTiles tiles, int rows, byte* sides, float* decoded, float* totals);
+    protected abstract void Multiply(in Strip strip, float* x, in RowTiles tiles, int rows, float* decoded, float* totals);
 
     /// <summary>Integers of room that multiplying a strip needs for each row.</summary>
     protected abstract int ScratchIntegers { get; }
@@ -132,13 +141,13 @@ internal abstract unsafe class TiledMatMulKernel(
             foreach (ref readonly GroupLayout.Chunk chunk in layout.Chunks.AsSpan())
             {
                 int length = chunk.Length / elementColumns;
-                for (int i = 0; i < rows; i += 2)
+                for (int i = 0; i < rows; i += tiles.WriteRows)
                 {
-                    float* even = buffer.Floats + ((long)i * stride) + (chunk.Start / elementColumns);
+                    float* source = buffer.Floats + ((long)i * stride) + (chunk.Start / elementColumns);
                     int row = firstRow + i - block;
                     (int first, int tileRows) = tiles.Of(row);
                     float* tile = Chunk(job, chunk.Start) + ((long)(block + first) * length);
-                    RowTiles.Write(even, even + stride, length, tile + row - first, tileRows);
+                    tiles.Write(source, stride, length, tile + row - first, tileRows);
                 }
             }
         }
@@ -167,11 +176,12 @@ internal abstract unsafe class TiledMatMulKernel(
             for (int chunk = 0; chunk < weights.Layout.Chunks.Length; chunk++)
             {
                 GroupLayout.Chunk columns = weights.Layout.Chunks[chunk];
+                BeginChunk(chunk, tiles, rows, Side(job, firstRow), decoded);
                 float* x = Chunk(job, columns.Start) + ((long)firstRow * (columns.Length / elementColumns));
                 for (int part = 0; part < panels * Width; part += stripWidth)
                 {
                     var strip = new Strip(firstPanel + (part / Width), part % Width, chunk);
-                    Multiply(strip, x, tiles, rows, Side(job, firstRow), decoded, totals + ((long)part * tiles.Rows));
+                    Multiply(strip, x, tiles, rows, decoded, totals + ((long)part * tiles.Rows));
                 }
             }
 
