@@ -1,3 +1,4 @@
+using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.OnnxRewriter.Tests;
 
@@ -42,5 +43,28 @@ public sealed class LinearFormsTests
                 "MatMul", ["a", "b"], "logits");
         var graph = new GraphIndex(builder.Graph, "m.onnx");
         Assert.Same(graph, LinearForms.Plain(graph, "m.onnx"));
+    }
+
+    /// <summary>Positions times frequencies: nothing is summed, and nothing is gained by codes.</summary>
+    [Theory]
+    [InlineData("right", "MatMul", new long[] { 4, 1 }, new long[] { 1, 6 })]
+    [InlineData("right in 3 dimensions", "MatMul", new long[] { 2, 4, 1 }, new long[] { 1, 1, 6 })]
+    [InlineData("left", "MatMul", new long[] { 1, 6 }, new long[] { 4, 1 })]
+    [InlineData("left in 3 dimensions", "MatMul", new long[] { 2, 1, 6 }, new long[] { 1, 4, 1 })]
+    [InlineData("Gemm", "Gemm", new long[] { 4, 1 }, new long[] { 1, 6 })]
+    [InlineData("Gemm on the left", "Gemm", new long[] { 1, 6 }, new long[] { 4, 1 })]
+    [InlineData("stack on the right", "MatMul", new long[] { 4, 1 }, new long[] { 3, 1, 6 })]
+    [InlineData("stack on the left", "MatMul", new long[] { 3, 1, 6 }, new long[] { 3, 4, 1 })]
+    [InlineData("scaled", "FusedMatMul", new long[] { 4, 1 }, new long[] { 1, 6 })]
+    public void A_product_of_one_input_is_no_layer(string side, string op, long[] activation, long[] weight)
+    {
+        bool isLeft = side.Contains("left", StringComparison.Ordinal);
+        GraphBuilder builder = new GraphBuilder().Input("x", activation).Output("logits", 1).Weight("w", weight)
+            .Node(op, isLeft ? ["w", "x"] : ["x", "w"], "logits", op == "FusedMatMul" ? [new() { Name = "alpha", F = 2, Type = AttributeProto.Types.AttributeType.Float }] : []);
+        builder.Graph.Node[0].Domain = op == "FusedMatMul" ? "com.microsoft" : "";
+        var graph = new GraphIndex(builder.Graph, "m.onnx");
+        GraphIndex plain = LinearForms.Plain(graph, "m.onnx");
+        Assert.Same(graph, plain);
+        Assert.Empty(LinearLayerFinder.Find(plain, "logits"));
     }
 }

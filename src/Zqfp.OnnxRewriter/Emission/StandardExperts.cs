@@ -39,9 +39,18 @@ internal sealed class StandardExperts(string output, string marker)
             Attributes.Make("axis", 0));
         string rows = Add("Reshape", "rows", [x, shape]);
         string count = Add("Slice", "count", [Add("Shape", "rows_dims", [rows]), Constant("first"), Constant("second")]);
-        string two = Add("Concat", "index_shape", [count, Constant("last")], Attributes.Make("axis", 0));
-        return (rows, Add("Reshape", "experts", [index, two]));
+        string all = Add("Reshape", "all_experts", [index, Constant("last")]);
+        string perRow = PerRow(Add("Shape", "all_count", [all]), count, Constant("one"));
+        string two = Add("Concat", "index_shape", [Constant("last"), perRow], Attributes.Make("axis", 0));
+        return (rows, Add("Reshape", "experts", [all, two]));
     }
+
+    /// <summary>How many elements of the index each row serves; 1 where there are no rows, as a router may leave a mixture.</summary>
+    /// <param name="count">Elements of the index.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="one">Name of a constant [1] of 1.</param>
+    public string PerRow(string count, string rows, string one) =>
+        Add("Max", "per_row", [Add("Div", "quotient", [count, Add("Max", "some_rows", [rows, one])]), one]);
 
     /// <summary>[R, m, N, 1]: each row times the matrix [E, N, K] of its experts.</summary>
     public string Multiply(string part, string rows, string experts, string matrices) =>

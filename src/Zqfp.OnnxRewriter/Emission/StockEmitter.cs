@@ -35,6 +35,7 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
     private const string Minus = "zqfp.minus_one";
     private const string Zero = "zqfp.zero_scalar";
     private const string One = "zqfp.one_scalar";
+    private const string OneOrMore = "zqfp.one_or_more";
 
     /// <summary>What rotations need; operator set 14 belongs to IR version 7.</summary>
     public override (long Ir, long Opset) Needs => (7, 14);
@@ -145,7 +146,7 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
         string index = nodes.Add("Reshape", "index", [experts.Index, Minus]);
         string rows = nodes.Add("Shape", "rows_dims", [x]);
         string count = nodes.Add("Shape", "index_dims", [index]);
-        string perRow = nodes.Add("Div", "per_row", [count, nodes.Add("Slice", "row_count", [rows, First, ColumnAxis])]);
+        string perRow = nodes.PerRow(count, nodes.Add("Slice", "row_count", [rows, First, ColumnAxis]), OneOrMore);
         List<string> places = [];
         List<string> products = [];
         foreach (QuantizedLayerTensors expert in experts.Experts)
@@ -194,6 +195,7 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
         yield return (Minus, Integers(-1));
         yield return (Zero, Integer(0));
         yield return (One, Integer(1));
+        yield return (OneOrMore, Integers(1));
         foreach (QuantizedLayerTensors expert in experts.Experts)
         {
             int number = expert.Layer.Expert!.Number;

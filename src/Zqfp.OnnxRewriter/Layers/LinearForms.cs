@@ -43,6 +43,20 @@ internal static class LinearForms
             return graph;
         }
 
+        GraphIndex changed = Changed(graph, file, replaced);
+        NodeProto[] outer = [.. replaced.Where(entry => entry.Value.Nodes.Any(made => OuterProduct.Is(changed, made)))
+            .Select(entry => entry.Key)];
+        if (outer.Length == 0)
+        {
+            return changed;
+        }
+
+        Array.ForEach(outer, node => replaced.Remove(node));
+        return replaced.Count == 0 ? graph : Changed(graph, file, replaced);
+    }
+
+    private static GraphIndex Changed(GraphIndex graph, string file, Dictionary<NodeProto, LinearFormBuilder> replaced)
+    {
         GraphProto changed = GraphShell.Of(graph.Graph);
         changed.Initializer.AddRange(graph.Graph.Initializer);
         changed.Initializer.AddRange(replaced.Values.SelectMany(built => built.Initializers));
@@ -145,12 +159,6 @@ internal static class LinearForms
 
         ConstantWeight weight = ConstantWeight.TraceNumbers(graph, node.Input[side])!;
         long[] dims = [.. weight.Dims.TakeLast(2)];
-        if (side == 0 && dims.Contains(1))
-        {
-            // An outer product, such as that of positions and frequencies.
-            return null;
-        }
-
         string matrix = form.Reshape(node.Input[side], weight.Transposed ? [dims[1], dims[0]] : dims);
         form.Product("MatMul", side == 1 ? [other, matrix] : [matrix, other]);
         if (rank < weight.Dims.Count)

@@ -2,7 +2,9 @@ using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.OnnxRewriter;
 
-/// <summary>Finds the linear layers of a graph: MatMul and Gemm nodes with a constant weight on the right.</summary>
+/// <summary>
+/// Finds the linear layers of a graph: MatMul and Gemm nodes with a constant weight of two inputs or more on the right.
+/// </summary>
 /// <remarks><see cref="LinearForms"/> says other products in this form.</remarks>
 internal static class LinearLayerFinder
 {
@@ -71,8 +73,9 @@ internal static class LinearLayerFinder
         bool storedInputMajor = readInputMajor != weight.Transposed;
         long inFeatures = weight.Dims[storedInputMajor ? 0 : 1];
         long outFeatures = weight.Dims[storedInputMajor ? 1 : 0];
-        if (inFeatures is 0 or > int.MaxValue || outFeatures is 0 or > int.MaxValue)
+        if (inFeatures is < 2 or > int.MaxValue || outFeatures is 0 or > int.MaxValue)
         {
+            // With one input it is an outer product.
             return null;
         }
 

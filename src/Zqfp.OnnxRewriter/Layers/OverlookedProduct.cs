@@ -193,6 +193,7 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
             "Attention" or "QAttention" or "DecoderAttention" or "LongformerAttention" => $"the projection inside a fused {node.OpType}",
             _ when type == DataType.Double => "computes in float64",
             _ when !TensorTypes.IsFloat(type) => $"already {integer}: {node.OpType}",
+            "MatMul" when weight.Tensor.Dims is { Count: > 2 } dims && dims.TakeLast(2).Contains(1) => "outer products, of one input each",
             _ when weight.Maker is { } maker => IsGather(maker)
                 ? $"experts in one constant of {weight.Tensor.Dims.Count} dimensions, picked by {maker.OpType}"
                 : $"its weight is computed from constants by {maker.OpType}",

@@ -1,6 +1,8 @@
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
+using Zqfp.CudaOps;
 using Zqfp.Evaluation;
+using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
@@ -101,6 +103,30 @@ public sealed class MixtureFormTests : IDisposable
             Profiles = [EmissionProfile.Custom, EmissionProfile.Portable, EmissionProfile.Stock],
         });
         Assert.All(report.Outputs, path => Assert.InRange(model.Compare(path).KullbackLeibler, 0, 0.02));
+    }
+
+    /// <summary>A mixture may be left without a row, as one behind a filter of tokens is.</summary>
+    [Theory]
+    [InlineData("pick left")]
+    [InlineData("pick tokens")]
+    [InlineData("loop gather")]
+    public void No_row_at_all_gives_no_logits_in_every_profile(string form)
+    {
+        GraphCase model = Model(form, new Mixture());
+        QuantizeReport report = model.Quantize(model.Options with
+        {
+            Quantization = new() { Method = QuantizationMethod.Rtn },
+            Profiles = [EmissionProfile.Custom, EmissionProfile.Portable, EmissionProfile.Stock],
+        });
+        RuntimeLibrary.Start();
+        foreach (string path in report.Outputs)
+        {
+            using var options = new SessionOptions();
+            using var session = new InferenceSession(path, options.AddZqfpOperators());
+            using OrtValue tokens = OrtValue.CreateTensorValueFromMemory(Array.Empty<long>(), [1, 0]);
+            using OrtValue logits = session.Run(["input_ids"], [tokens], ["logits"])[0];
+            Assert.Equal(0, logits.GetTensorTypeAndShape().ElementCount);
+        }
     }
 
     [Theory]

@@ -88,7 +88,7 @@ internal sealed class MixtureGraph
             made = _nodes.Node("Add", [made, _nodes.Node("Mul", [share, down])]);
         }
 
-        return _nodes.Node("Reshape", [made, _nodes.Node("Shape", [x])]);
+        return _nodes.Node("Reshape", [made, _nodes.Node("Shape", [x])], Int("allowzero", 1));
     }
 
     /// <summary>Moves the nodes from <paramref name="before"/> on into an If whose other branch has the rows as they are.</summary>
