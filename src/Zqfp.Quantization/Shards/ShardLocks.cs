@@ -38,7 +38,8 @@ internal sealed class ShardLocks(string folder, Shard shard, OutputLocks own, Ou
             {
                 throw new ZqfpException("ZQFP0044",
                     $"Shard {other}, which runs in the same work folder, was started with {difference}. Start all shards with the same "
-                    + "options, model, text and build of this tool, end those of an earlier attempt, or use another --work folder.", folder);
+                    + "options, model, text and build of this tool, end those of an earlier attempt, or use another --work folder.",
+                    folder);
             }
         }
 

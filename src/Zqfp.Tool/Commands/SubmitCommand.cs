@@ -45,7 +45,7 @@ internal static class SubmitCommand
                 string text = given.Flag("--slurm")
                     ? SlurmScript.Of(commands, given.Required("--tool"), given.List("--sbatch"))
                     : KubernetesManifest.Of(commands, given.Required("--tool"), given.Required("--image"), given.Required("--claim"),
-                        given.Required("--mount"));
+                        given.Required("--mount"), given.Text("--output") ?? "FILE");
                 Write(given.Text("--output"), text);
                 return ExitCodes.Success;
             });

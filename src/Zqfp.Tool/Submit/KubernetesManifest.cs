@@ -9,6 +9,8 @@ namespace Zqfp.Tool;
 /// <summary>Writes an Indexed Job whose pods are shards, and a Job for the merge, which is suspended until somebody resumes it.</summary>
 internal static class KubernetesManifest
 {
+    private const int Tries = 30;
+
     private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The manifest, as YAML.</summary>
@@ -17,16 +19,15 @@ internal static class KubernetesManifest
     /// <param name="image">The image.</param>
     /// <param name="claim">The claim of the volume that all of them share.</param>
     /// <param name="mount">Where the volume is mounted.</param>
-    public static string Of(ShardCommands commands, string tool, string image, string claim, string mount)
+    /// <param name="file">Where the manifest is written to.</param>
+    public static string Of(ShardCommands commands, string tool, string image, string claim, string mount, string file)
     {
         string count = commands.Count.ToString(CultureInfo.InvariantCulture);
         string name = commands.Name;
         return $"""
-            # Shards, then the merge, which is suspended until they are done. The shell waits until the Job has ended, well or not:
-            #   kubectl apply -f FILE
-            #   until kubectl get job/{name}-shards -o jsonpath='{Ended}' | grep -E 'Complete|Failed'; do sleep 10; done
-            #   kubectl wait --for=condition=complete --timeout=0 job/{name}-shards &&
-            #   kubectl patch job/{name}-merge --type=strategic --patch '{Resume}'
+            # Shards, then the merge, which is suspended until they are done. What is indented here starts both, one after the other:
+            # sh -c "$(sed -n 's/^#   //p' {ShellText.Quote(file)})"
+            {Commands(name, ShellText.Quote(file))}
             apiVersion: batch/v1
             kind: Job
             metadata:
@@ -60,8 +61,25 @@ internal static class KubernetesManifest
             """.ReplaceLineEndings("\n").TrimEnd() + "\n";
     }
 
-    private const string Ended = "{.status.conditions[?(@.status==\"True\")].type}";
-    private const string Resume = "{\"spec\":{\"suspend\":false}}";
+    /// <summary>
+    /// Starts the shards, waits until their Job has ended, well or not, and starts the merge. A Job of which nothing is known is not waited
+    /// for without end; one that is known may take its time.
+    /// </summary>
+    private static string Commands(string name, string file) => $$$"""
+        kubectl apply -f {{{file}}} || exit 1
+        tries={{{Tries}}}
+        while [ $tries -gt 0 ]; do
+          if state=$(kubectl get job/{{{name}}}-shards -o jsonpath='{.status.conditions[?(@.status=="True")].type}')
+          then tries={{{Tries}}}; else tries=$((tries - 1)); fi
+          case $state in
+            *Complete*) exec kubectl patch job/{{{name}}}-merge --type=strategic --patch '{"spec":{"suspend":false}}';;
+            *Failed*) echo "job/{{{name}}}-shards has failed, the merge was not started: kubectl describe job/{{{name}}}-shards" >&2; exit 1;;
+          esac
+          sleep 10
+        done
+        echo "kubectl told nothing of job/{{{name}}}-shards in {{{Tries}}} tries, the merge was not started" >&2
+        exit 1
+        """.ReplaceLineEndings("\n#   ").Insert(0, "#   ");
 
     private static string Pod(
         ShardCommands commands, string container, IReadOnlyList<string> arguments, string tool, string image, string claim, string mount)

@@ -38,8 +38,12 @@ internal static class SlurmScript
             array=$({shard}
             )
             array=$(printf '%s' "$array" | cut -d ';' -f 1)
-            merge=$({merge}
+            if ! merge=$({merge}
             )
+            then
+                echo "array $array was submitted, its merge was not; to end the array: scancel $array" >&2
+                exit 1
+            fi
             echo "array $array, merge $merge"
 
             """.ReplaceLineEndings("\n");

@@ -128,6 +128,21 @@ internal sealed class SlurmCluster : IDisposable
         }
     }
 
+    /// <summary>Deletes the folder of one that was ended: a daemon may still write for a moment.</summary>
+    public static void Delete(string folder)
+    {
+        for (var clock = Stopwatch.StartNew(); Directory.Exists(folder); Thread.Sleep(100))
+        {
+            try
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+            catch (IOException) when (clock.Elapsed < TimeSpan.FromSeconds(10))
+            {
+            }
+        }
+    }
+
     private static string Tail(string file)
     {
         string[] lines = File.ReadAllLines(file);

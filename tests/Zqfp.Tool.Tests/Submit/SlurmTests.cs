@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace Zqfp.Tool.Tests;
 
 public sealed class SlurmTests
@@ -48,7 +46,7 @@ public sealed class SlurmTests
         }
         finally
         {
-            Delete(folder);
+            SlurmCluster.Delete(folder);
         }
     }
 
@@ -57,19 +55,4 @@ public sealed class SlurmTests
 
     private static string Logs(string folder) =>
         string.Join('\n', Directory.GetFiles(folder, "slurm-*.out").Select(file => $"{Path.GetFileName(file)}: {File.ReadAllText(file)}"));
-
-    // A daemon that was ended may still write for a moment.
-    private static void Delete(string folder)
-    {
-        for (var clock = Stopwatch.StartNew(); Directory.Exists(folder); Thread.Sleep(100))
-        {
-            try
-            {
-                Directory.Delete(folder, recursive: true);
-            }
-            catch (IOException) when (clock.Elapsed < TimeSpan.FromSeconds(10))
-            {
-            }
-        }
-    }
 }
