@@ -73,7 +73,8 @@ internal static class KubernetesManifest
           then tries={{{Tries}}}; else tries=$((tries - 1)); fi
           case $state in
             *Complete*) exec kubectl patch job/{{{name}}}-merge --type=strategic --patch '{"spec":{"suspend":false}}';;
-            *Failed*) echo "job/{{{name}}}-shards has failed, the merge was not started: kubectl describe job/{{{name}}}-shards" >&2; exit 1;;
+            *Failed*) echo "job/{{{name}}}-shards has failed, the merge was not started: kubectl describe job/{{{name}}}-shards" >&2
+                exit 1;;
           esac
           sleep 10
         done

@@ -49,7 +49,8 @@ public sealed class KubernetesShellTests : IDisposable
     {
         (int code, string[] calls, string error) = Shell("exit 1");
         Assert.Equal((1, 30), (code, calls.Count(call => call == GetState)));
-        Assert.EndsWith("kubectl told nothing of job/model-shards in 30 tries, the merge was not started\n", error, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "kubectl told nothing of job/model-shards in 30 tries, the merge was not started\n", error, StringComparison.Ordinal);
     }
 
     [UnixFact]
