@@ -46,7 +46,7 @@ internal sealed class CachedRun : IDisposable
         }
 
         _device = onGpu
-            ? new OrtMemoryInfo("Cuda", OrtAllocatorType.DeviceAllocator, 0, OrtMemType.Default)
+            ? new OrtMemoryInfo(ModelSession.GpuMemory, OrtAllocatorType.DeviceAllocator, 0, OrtMemType.Default)
             : new OrtMemoryInfo(OrtMemoryInfo.allocatorCPU, OrtAllocatorType.DeviceAllocator, 0, OrtMemType.Default);
         _binding = session.CreateBinding();
     }

@@ -8,6 +8,9 @@ namespace Zqfp.Evaluation;
 /// <summary>A model or a slice of one, ready to run. Weights stay where they are: in the mapped file, or in memory.</summary>
 internal sealed class ModelSession : IDisposable
 {
+    /// <summary>What ONNX Runtime calls the memory of a GPU.</summary>
+    public const string GpuMemory = "Cuda";
+
     private readonly InferenceSession _session;
     private readonly string _name;
     private readonly MappedWeights? _weights;
@@ -104,6 +107,39 @@ internal sealed class ModelSession : IDisposable
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     public OrtValue[] Run(IReadOnlyList<OrtValue> inputs, IReadOnlyList<string> outputs, CancellationToken cancellation) =>
         Run<OrtValue[]>(run => [.. _session.Run(run, _session.InputNames, inputs, outputs)], cancellation);
+
+    /// <summary>Runs the model, and leaves what comes out on the GPU that it runs on.</summary>
+    /// <param name="inputs">A value for each of <see cref="Inputs"/>; they are only read.</param>
+    /// <param name="outputs">Names of the outputs wanted.</param>
+    /// <param name="gpu">Number of the GPU.</param>
+    /// <param name="cancellation">Ends a run that is under way at its next operator.</param>
+    /// <returns>A value of the device for each output, finished, which the caller disposes.</returns>
+    /// <exception cref="ZqfpException">As the other run.</exception>
+    public IDisposableReadOnlyCollection<OrtValue> RunOnGpu(
+        IReadOnlyList<OrtValue> inputs, IReadOnlyList<string> outputs, int gpu, CancellationToken cancellation)
+    {
+        using OrtIoBinding binding = _session.CreateIoBinding();
+        using var place = new OrtMemoryInfo(GpuMemory, OrtAllocatorType.DeviceAllocator, gpu, OrtMemType.Default);
+        return Run(
+            run =>
+            {
+                for (int i = 0; i < inputs.Count; i++)
+                {
+                    binding.BindInput(_session.InputNames[i], inputs[i]);
+                }
+
+                foreach (string output in outputs)
+                {
+                    binding.BindOutputToDevice(output, place);
+                }
+
+                binding.SynchronizeBoundInputs();
+                _session.RunWithBinding(run, binding);
+                binding.SynchronizeBoundOutputs();
+                return binding.GetOutputValues();
+            },
+            cancellation);
+    }
 
     /// <summary>Runs the model on what is bound.</summary>
     /// <exception cref="ZqfpException">As the other run.</exception>

@@ -1,14 +1,17 @@
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
+using Zqfp.CudaOps;
+using Zqfp.Evaluation;
 
 namespace Zqfp.Quantization;
 
 /// <summary>One value of all batches: in memory, or in a scratch file that a batch is read from while it is looked at.</summary>
 /// <param name="count">Number of batches.</param>
 /// <param name="scratch">Where scratch files lie; null to keep the values in memory.</param>
-internal sealed class BatchValues(int count, ScratchPlace? scratch) : IDisposable
+/// <param name="pinned">Memory for values of a GPU; null where there are none.</param>
+internal sealed class BatchValues(int count, ScratchPlace? scratch, PinnedPool? pinned = null) : IDisposable
 {
-    private readonly OrtValue?[] _values = new OrtValue?[count];
+    private readonly Kept?[] _values = new Kept?[count];
     private readonly Entry[] _entries = new Entry[count];
     private readonly ScratchFile? _file = scratch?.Create();
 
@@ -27,20 +30,29 @@ internal sealed class BatchValues(int count, ScratchPlace? scratch) : IDisposabl
     /// <summary>The last dimension in a batch; 1 of a scalar.</summary>
     public long RowLength(int batch) => _entries[batch].Shape.LastOrDefault(1);
 
-    /// <summary>Takes a batch's value over; each is set once, by any thread.</summary>
+    /// <summary>Takes a batch's value over, of the processor or of the GPU; each is set once, by any thread.</summary>
     public void Set(int batch, OrtValue value)
     {
-        OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
-        if (_file is null)
+        Kept kept = Fetch(value);
+        try
         {
-            _entries[batch] = new Entry(info.ElementDataType, info.Shape, 0);
-            _values[batch] = value;
-            return;
+            Span<byte> bytes = kept.Value.GetTensorMutableRawData();
+            OrtTensorTypeAndShapeInfo info = kept.Value.GetTensorTypeAndShape();
+            _entries[batch] = new Entry(info.ElementDataType, info.Shape, bytes.Length, _file?.Write(bytes) ?? 0);
+        }
+        catch
+        {
+            kept.Dispose();
+            throw;
         }
 
-        using (value)
+        if (_file is null)
         {
-            _entries[batch] = new Entry(info.ElementDataType, info.Shape, _file.Write(value.GetTensorMutableRawData()));
+            _values[batch] = kept;
+        }
+        else
+        {
+            kept.Dispose();
         }
     }
 
@@ -53,10 +65,12 @@ internal sealed class BatchValues(int count, ScratchPlace? scratch) : IDisposabl
         }
 
         Entry entry = _entries[batch];
-        var value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, entry.Type, entry.Shape);
+        Kept value = pinned is null
+            ? new Kept(OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, entry.Type, entry.Shape))
+            : Kept.In(pinned.Rent(entry.Bytes), entry);
         try
         {
-            _file.Read(entry.Place, value.GetTensorMutableRawData());
+            _file.Read(entry.Place, value.Value.GetTensorMutableRawData());
             return new Loan(value, isOwned: true);
         }
         catch
@@ -72,21 +86,70 @@ internal sealed class BatchValues(int count, ScratchPlace? scratch) : IDisposabl
         _file?.Dispose();
     }
 
-    /// <summary>A value that is looked at.</summary>
-    /// <param name="value">The value.</param>
-    /// <param name="isOwned">Whether it ends with the loan.</param>
-    internal sealed class Loan(OrtValue value, bool isOwned) : IDisposable
+    /// <summary>The value in the processor's memory.</summary>
+    private Kept Fetch(OrtValue value)
     {
-        public OrtValue Value => value;
+        if (pinned is null || value.GetTensorMemoryInfo().Name != ModelSession.GpuMemory)
+        {
+            return new Kept(value);
+        }
+
+        using (value)
+        {
+            OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
+            Span<byte> onDevice = value.GetTensorMutableRawData();
+            return Kept.In(pinned.Fetch(onDevice), new Entry(info.ElementDataType, info.Shape, onDevice.Length, 0));
+        }
+    }
+
+    /// <summary>A value that is looked at.</summary>
+    internal sealed class Loan : IDisposable
+    {
+        private readonly Kept _kept;
+        private readonly bool _isOwned;
+
+        /// <summary>Lends a value.</summary>
+        /// <param name="kept">The value.</param>
+        /// <param name="isOwned">Whether it ends with the loan.</param>
+        public Loan(Kept kept, bool isOwned) => (_kept, _isOwned) = (kept, isOwned);
+
+        public OrtValue Value => _kept.Value;
 
         public void Dispose()
         {
-            if (isOwned)
+            if (_isOwned)
             {
-                value.Dispose();
+                _kept.Dispose();
             }
         }
     }
 
-    private readonly record struct Entry(TensorElementType Type, long[] Shape, long Place);
+    /// <summary>A value with the memory it lies in, where that is not its own.</summary>
+    internal sealed record Kept(OrtValue Value, PinnedBlock? Block = null) : IDisposable
+    {
+        /// <summary>A value in a block, which goes back with it.</summary>
+        public static Kept In(PinnedBlock block, Entry entry)
+        {
+            try
+            {
+                return new Kept(
+                    OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, entry.Type, entry.Shape, block.Address, entry.Bytes),
+                    block);
+            }
+            catch
+            {
+                block.Dispose();
+                throw;
+            }
+        }
+
+        public void Dispose()
+        {
+            Value.Dispose();
+            Block?.Dispose();
+        }
+    }
+
+    /// <summary>What is known of a batch's value.</summary>
+    internal readonly record struct Entry(TensorElementType Type, long[] Shape, long Bytes, long Place);
 }

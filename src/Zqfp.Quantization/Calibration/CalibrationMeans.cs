@@ -17,7 +17,7 @@ internal sealed class CalibrationMeans(
     CancellationToken cancellation)
 {
     private readonly TokenFeeds _feeds = new(facts);
-    private readonly int? _gpu = options.Device == ZqfpDevice.Cuda ? options.Gpu : null;
+    private readonly SliceGpu? _gpu = options.Device == ZqfpDevice.Cuda ? new SliceGpu(options.Gpu, device!.HostMemory) : null;
 
     /// <summary>The windows.</summary>
     public IReadOnlyList<TokenBatch> Batches => batches;
@@ -29,6 +29,9 @@ internal sealed class CalibrationMeans(
     public ScratchPlace? Scratch { get; } = !use.SpillsBoundaries
         ? null
         : new ScratchPlace(options.WorkFolder is { } work ? WorkFolderLocks.PathOf(work, options.Shard) : options.OutputPath);
+
+    /// <summary>An empty value of so many batches.</summary>
+    public BatchValues NewValues(int count) => new(count, Scratch, _gpu?.HostMemory);
 
     /// <summary>A runner of a model over some of the batches.</summary>
     /// <param name="model">The model.</param>

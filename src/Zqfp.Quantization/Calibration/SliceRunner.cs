@@ -19,10 +19,10 @@ namespace Zqfp.Quantization;
 /// <param name="workers">Who computes; cancellation stops between two operators.</param>
 /// <param name="tokensAtOnce">Tokens that are computed at a time.</param>
 /// <param name="scratch">Where kept values lie; null to keep them in memory.</param>
-/// <param name="gpu">Number of the GPU that computes, one batch at a time; null for the processor.</param>
+/// <param name="gpu">The GPU that computes, one batch at a time; null for the processor.</param>
 internal sealed class SliceRunner(
     ModelRewriter rewriter, IReadOnlyList<TokenBatch> batches, TokenFeeds feeds, Workers workers,
-    int tokensAtOnce = SliceRunner.TokensAtOnce, ScratchPlace? scratch = null, int? gpu = null)
+    int tokensAtOnce = SliceRunner.TokensAtOnce, ScratchPlace? scratch = null, SliceGpu? gpu = null)
     : IDisposable
 {
     /// <summary>Tokens that are computed at a time, in all batches that run at once; more only where a single window is longer.</summary>
@@ -70,7 +70,7 @@ internal sealed class SliceRunner(
     public IReadOnlyDictionary<string, BatchValues> Kept => _kept;
 
     /// <summary>An empty value of all batches.</summary>
-    public BatchValues New() => new(batches.Count, scratch);
+    public BatchValues New() => new(batches.Count, scratch, gpu?.HostMemory);
 
     /// <summary>Begins behind slices that were run by another process.</summary>
     /// <param name="value">One of the values that they kept.</param>
@@ -87,8 +87,9 @@ internal sealed class SliceRunner(
 
     private void Run(Slice slice, int batch, Dictionary<string, BatchValues> made)
     {
-        OrtValue[] outputs = slice.Run(batches[batch], value => _kept.GetValueOrDefault(value)?.Open(batch), feeds, workers.Cancellation);
-        for (int o = 0; o < outputs.Length; o++)
+        IReadOnlyList<OrtValue> outputs =
+            slice.Run(batches[batch], value => _kept.GetValueOrDefault(value)?.Open(batch), feeds, workers.Cancellation);
+        for (int o = 0; o < outputs.Count; o++)
         {
             if (made.TryGetValue(slice.OutputNames[o], out BatchValues? values))
             {
@@ -139,16 +140,18 @@ internal sealed class SliceRunner(
             value => value,
             value => ((DataType)_kept[value].Type, _kept[value].Rank),
             StringComparer.Ordinal);
-        return new Slice(rewriter.Slice(stage, types), Math.Max(1, workers.Threads / _lanes), gpu);
+        return new Slice(rewriter.Slice(stage, types), Math.Max(1, workers.Threads / _lanes), gpu?.Number);
     }
 
     /// <summary>A session on one slice.</summary>
     private sealed class Slice : IDisposable
     {
         private readonly ModelSession _session;
+        private readonly int? _gpu;
 
         public Slice(SliceModel model, int threads, int? gpu)
         {
+            _gpu = gpu;
             _session = ModelSession.Open(
                 model, new SessionSettings(threads, Gpu: gpu ?? 0), gpu is null ? ZqfpDevice.Cpu : ZqfpDevice.Cuda);
             OutputNames = [.. model.Outputs];
@@ -156,7 +159,7 @@ internal sealed class SliceRunner(
 
         public List<string> OutputNames { get; }
 
-        public OrtValue[] Run(TokenBatch batch, Func<string, BatchValues.Loan?> kept, TokenFeeds feeds, CancellationToken cancellation)
+        public IReadOnlyList<OrtValue> Run(TokenBatch batch, Func<string, BatchValues.Loan?> kept, TokenFeeds feeds, CancellationToken cancellation)
         {
             List<IDisposable> made = [];
             try
@@ -176,7 +179,9 @@ internal sealed class SliceRunner(
                     made.Add(inputs[i]);
                 }
 
-                return _session.Run(inputs, OutputNames, cancellation);
+                return _gpu is { } gpu
+                    ? _session.RunOnGpu(inputs, OutputNames, gpu, cancellation)
+                    : _session.Run(inputs, OutputNames, cancellation);
             }
             finally
             {

@@ -90,7 +90,7 @@ internal sealed class ShardRun(
             plan, isQuantized => means.Runner(isQuantized ? Rewriter : FloatModel(), exchange.Own), batches, means.Workers)
         {
             Exchange = exchange,
-            Create = () => new BatchValues(batches.Count, means.Scratch),
+            Create = () => means.NewValues(batches.Count),
         };
         for (int i = 0; i < plan.Stages.Count; i++)
         {

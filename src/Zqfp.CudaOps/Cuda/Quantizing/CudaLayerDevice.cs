@@ -17,6 +17,7 @@ internal sealed class CudaLayerDevice : ILayerDevice, IDisposable
         _kernels = kernels;
         Stream = new CudaStream(context);
         Products = new ExactProducts(kernels, Stream);
+        HostMemory = new PinnedPool(context);
     }
 
     /// <summary>Opens a device of this machine.</summary>
@@ -53,6 +54,9 @@ internal sealed class CudaLayerDevice : ILayerDevice, IDisposable
 
     /// <summary>Its matrix products.</summary>
     public ExactProducts Products { get; }
+
+    /// <summary>Memory of the host that is copied to and from it.</summary>
+    public PinnedPool HostMemory { get; }
 
     /// <inheritdoc/>
     public bool Serves(QuantizationOptions options) => options.BlockSize == DeviceMatrix.Tile;
@@ -99,6 +103,7 @@ internal sealed class CudaLayerDevice : ILayerDevice, IDisposable
     public void Dispose()
     {
         Context.MakeCurrent();
+        HostMemory.Dispose();
         Stream.Dispose();
         _kernels.Dispose();
         Context.Dispose();
