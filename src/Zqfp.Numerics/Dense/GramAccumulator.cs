@@ -12,7 +12,7 @@ namespace Zqfp.Numerics;
 internal sealed unsafe class GramAccumulator : IDisposable
 {
     private const int Tile = TokenTiles.Tile;
-    private const int TokensAtOnce = 32;
+    private const int TokensAtOnce = 16;
     private readonly TokenTiles _tokens;
     private readonly AlignedBuffer _sums;
     private readonly TokenTiles[] _beside;

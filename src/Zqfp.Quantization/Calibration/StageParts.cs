@@ -59,16 +59,16 @@ internal sealed class StageParts : IDisposable
     /// <param name="held">How many of its first tokens are held out; without targets none is.</param>
     public void Add(int batch, int held)
     {
-        int count = _source.Read.Read(_source.Stage.Input, batch, ref _tokens).Length / _columns;
+        int count = _source.Read.Read(_source.Stage.Input, batch, ref _tokens, _source.Workers).Length / _columns;
         if (_hasShift)
         {
-            (_source.Exact ?? _source.Read).Read(_source.Stage.Input, batch, ref _exact);
+            (_source.Exact ?? _source.Read).Read(_source.Stage.Input, batch, ref _exact, _source.Workers);
         }
 
         for (int i = 0; i < _joins.Length; i++)
         {
-            _source.Read.Read(_joins[i].Place.Stream, batch, ref _streams[i]);
-            _source.Exact!.Read(_joins[i].Place.Sum, batch, ref _targets[i]);
+            _source.Read.Read(_joins[i].Place.Stream, batch, ref _streams[i], _source.Workers);
+            _source.Exact!.Read(_joins[i].Place.Sum, batch, ref _targets[i], _source.Workers);
         }
 
         int first = _held is null ? 0 : held;

@@ -2,6 +2,7 @@ using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
+using Zqfp.Numerics;
 
 namespace Zqfp.Quantization;
 
@@ -10,6 +11,8 @@ namespace Zqfp.Quantization;
 /// <param name="leaving">Those of them that nothing reads later: they end with this.</param>
 internal sealed class StageValues(IReadOnlyDictionary<string, BatchValues> values, IReadOnlyList<BatchValues> leaving) : IDisposable
 {
+    private const int Piece = 1 << 18;
+
     /// <summary>All of them by name.</summary>
     public IReadOnlyDictionary<string, BatchValues> All => values;
 
@@ -20,8 +23,9 @@ internal sealed class StageValues(IReadOnlyDictionary<string, BatchValues> value
     /// <param name="name">The value.</param>
     /// <param name="batch">The batch.</param>
     /// <param name="buffer">Where they are put; it grows where it is too short.</param>
+    /// <param name="workers">Who converts them; null for the thread that asks.</param>
     /// <exception cref="ZqfpException">ZQFP1012: they are neither float nor float16.</exception>
-    public Span<float> Read(string name, int batch, scoped ref float[] buffer)
+    public Span<float> Read(string name, int batch, scoped ref float[] buffer, Workers? workers = null)
     {
         using BatchValues.Loan loan = values[name].Open(batch);
         OrtValue value = loan.Value;
@@ -31,21 +35,29 @@ internal sealed class StageValues(IReadOnlyDictionary<string, BatchValues> value
             buffer = new float[length];
         }
 
-        Span<float> floats = buffer.AsSpan(0, length);
-        switch (value.GetTensorTypeAndShape().ElementDataType)
+        float[] floats = buffer;
+        bool isHalf = values[name].Type == TensorElementType.Float16;
+        if (!isHalf && values[name].Type != TensorElementType.Float)
         {
-            case TensorElementType.Float:
-                value.GetTensorDataAsSpan<float>().CopyTo(floats);
-                break;
-            case TensorElementType.Float16:
-                TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(value.GetTensorMutableRawData()), floats);
-                break;
-            case var type:
-                throw new ZqfpException("ZQFP1012",
-                    $"A layer reads activations of type {type}; calibration knows float and float16. Export the model in one of these.");
+            throw new ZqfpException("ZQFP1012",
+                $"A layer reads activations of type {values[name].Type}; calibration knows float and float16. Export the model in one of "
+                + "these.");
         }
 
-        return floats;
+        (workers ?? new Workers(1, CancellationToken.None)).For((length + Piece - 1) / Piece, piece =>
+        {
+            int start = piece * Piece, count = Math.Min(Piece, length - start);
+            ReadOnlySpan<byte> raw = value.GetTensorMutableRawData();
+            if (isHalf)
+            {
+                TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(raw).Slice(start, count), floats.AsSpan(start));
+            }
+            else
+            {
+                MemoryMarshal.Cast<byte, float>(raw).Slice(start, count).CopyTo(floats.AsSpan(start));
+            }
+        });
+        return floats.AsSpan(0, length);
     }
 
     /// <summary>The numbers of <paramref name="name"/> in one batch, where they are if they are floats in memory.</summary>
