@@ -23,8 +23,6 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<ulong, ulong, nuint, nint, int> CopyOnDevice;
     public readonly delegate* unmanaged<ulong, byte, nuint, nint, int> Fill;
     public readonly delegate* unmanaged<RowCopy*, nint, int> CopyRows;
-    public readonly delegate* unmanaged<void**, nuint, uint, int> HostAllocate;
-    public readonly delegate* unmanaged<void*, int> HostFree;
     public readonly delegate* unmanaged<void*, nuint, uint, int> HostRegister;
     public readonly delegate* unmanaged<void*, int> HostUnregister;
     public readonly delegate* unmanaged<nuint*, nuint*, int> MemoryInfo;
@@ -73,8 +71,6 @@ internal sealed unsafe class DriverApi
         CopyOnDevice = (delegate* unmanaged<ulong, ulong, nuint, nint, int>)Export("cuMemcpyDtoDAsync_v2");
         Fill = (delegate* unmanaged<ulong, byte, nuint, nint, int>)Export("cuMemsetD8Async");
         CopyRows = (delegate* unmanaged<RowCopy*, nint, int>)Export("cuMemcpy2DAsync_v2");
-        HostAllocate = (delegate* unmanaged<void**, nuint, uint, int>)Export("cuMemHostAlloc");
-        HostFree = (delegate* unmanaged<void*, int>)Export("cuMemFreeHost");
         HostRegister = (delegate* unmanaged<void*, nuint, uint, int>)Export("cuMemHostRegister_v2");
         HostUnregister = (delegate* unmanaged<void*, int>)Export("cuMemHostUnregister");
         MemoryInfo = (delegate* unmanaged<nuint*, nuint*, int>)Export("cuMemGetInfo_v2");

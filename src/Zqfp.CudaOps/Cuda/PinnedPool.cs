@@ -10,13 +10,11 @@ namespace Zqfp.CudaOps;
 /// <param name="context">The device; must outlive the pool.</param>
 internal sealed unsafe class PinnedPool(CudaContext context) : IDisposable
 {
-    private const long Step = 1 << 16;
-    private const uint Portable = 1; // page-locked for all devices
+    private const int Step = 1 << 16, Page = 1 << 12, Alignment = 1 << 21;
 
     private readonly Lock _lock = new();
     private readonly List<PinnedBlock> _all = [];
     private readonly SortedList<long, Stack<PinnedBlock>> _idle = [];
-    private bool _isRefused;
 
     /// <summary>Blocks so far, lent and idle.</summary>
     public int Blocks => _all.Count;
@@ -93,29 +91,29 @@ internal sealed unsafe class PinnedPool(CudaContext context) : IDisposable
         {
             if (block.IsLocked)
             {
-                context.Driver.HostFree((void*)block.Address);
+                context.Driver.HostUnregister((void*)block.Address);
             }
-            else
-            {
-                NativeMemory.AlignedFree((void*)block.Address);
-            }
+
+            NativeMemory.AlignedFree((void*)block.Address);
         }
 
         _all.Clear();
         _idle.Clear();
     }
 
+    // Pages are touched by all cores before they are locked: the driver alone would have them made one after another.
     private PinnedBlock Allocate(long bytes)
     {
-        void* address = null;
-        context.MakeCurrent();
-        if (!_isRefused && context.Driver.HostAllocate(&address, (nuint)bytes, Portable) == 0 && address is not null)
+        byte* address = (byte*)NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
+        Parallel.For(0, bytes / Step, step =>
         {
-            return new PinnedBlock(this, (nint)address, bytes, isLocked: true);
-        }
-
-        _isRefused = true;
-        return new PinnedBlock(this, (nint)NativeMemory.AlignedAlloc((nuint)bytes, (nuint)Step), bytes, isLocked: false);
+            for (int page = 0; page < Step; page += Page)
+            {
+                address[(step * Step) + page] = 0;
+            }
+        });
+        context.MakeCurrent();
+        return new PinnedBlock(this, (nint)address, bytes, isLocked: context.Driver.HostRegister(address, (nuint)bytes, 0) == 0);
     }
 }
 

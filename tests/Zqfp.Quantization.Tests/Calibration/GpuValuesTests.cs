@@ -90,7 +90,7 @@ public sealed unsafe class GpuValuesTests : IDisposable
     [InlineData(false)]
     public void Where_pages_cannot_be_locked_ordinary_memory_serves(bool isLocked)
     {
-        using var context = new CudaContext(new DriverApi(name => name == "cuMemHostAlloc" && !isLocked ? Refusing() : Function(name)), 0);
+        using var context = new CudaContext(new DriverApi(name => name == "cuMemHostRegister_v2" && !isLocked ? Refusing() : Function(name)), 0);
         using var pool = new PinnedPool(context);
         using PinnedBlock block = pool.Rent(100);
         Assert.Equal(isLocked, block.IsLocked);
@@ -105,32 +105,16 @@ public sealed unsafe class GpuValuesTests : IDisposable
 
     private static OrtMemoryInfo Place() => new(ModelSession.GpuMemory, OrtAllocatorType.DeviceAllocator, 0, OrtMemType.Default);
 
-    private static nint Refusing() => (nint)(delegate* unmanaged<void**, nuint, uint, int>)&Refuse;
+    private static nint Refusing() => (nint)(delegate* unmanaged<void*, nuint, uint, int>)&Refuse;
 
     private static nint Function(string name) => name switch
     {
-        "cuMemHostAlloc" => (nint)(delegate* unmanaged<void**, nuint, uint, int>)&Allocate,
-        "cuMemFreeHost" => (nint)(delegate* unmanaged<void*, int>)&Free,
         "cuMemcpyDtoHAsync_v2" => (nint)(delegate* unmanaged<void*, void*, nuint, nint, int>)&Copy,
         _ => NullDriver.Answer(name),
     };
 
     [UnmanagedCallersOnly]
-    private static int Refuse(void** address, nuint bytes, uint flags) => 2;
-
-    [UnmanagedCallersOnly]
-    private static int Allocate(void** address, nuint bytes, uint flags)
-    {
-        *address = NativeMemory.Alloc(bytes);
-        return 0;
-    }
-
-    [UnmanagedCallersOnly]
-    private static int Free(void* address)
-    {
-        NativeMemory.Free(address);
-        return 0;
-    }
+    private static int Refuse(void* address, nuint bytes, uint flags) => 2;
 
     [UnmanagedCallersOnly]
     private static int Copy(void* target, void* source, nuint bytes, nint stream)
