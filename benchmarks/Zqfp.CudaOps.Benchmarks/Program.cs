@@ -4,7 +4,8 @@ using Zqfp.Benchmarks;
 using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 
-// Usage: [products | loops | load | generate | prompt | operators | int4 | evaluate | host] [--threads T] [--seconds S] [--only NAME,..] [--own-time]
+// Usage: [products | loops | tokens | load | generate | prompt | operators | int4 | evaluate | host]
+//        [--threads T] [--seconds S] [--only NAME,..] [--own-time]
 //        [--library zqfp_ops.so] [--layers-megabytes MB] [M,N,K ...]      for products and load
 //        [--tokens N] FLOAT.onnx MODEL.onnx ...    for generate
 //        MODEL.onnx ...                           for prompt: the first ones to compare with
@@ -13,6 +14,7 @@ using Zqfp.Evaluation;
 //        --text FILE --tokenizer FILE FLOAT.onnx  for evaluate
 //   products  times matrix products; without shapes, those of docs/operators.md
 //   loops     times the inner loops of products with many tokens, on one thread
+//   tokens    times the quantizing of tokens, with and without a rotation, on one thread
 //   load      times the making of a session of one layer
 //   generate  times the writing of tokens with a whole model
 //   prompt    times whole models over prompts of 2, 16 and 256 tokens
@@ -37,7 +39,7 @@ for (int i = 0; i < args.Length; i++)
 {
     switch (args[i])
     {
-        case "products" or "loops" or "load" or "generate" or "prompt" or "operators" or "int4" or "evaluate" or "host":
+        case "products" or "loops" or "tokens" or "load" or "generate" or "prompt" or "operators" or "int4" or "evaluate" or "host":
             mode = args[i];
             break;
         case "--threads":
@@ -129,6 +131,9 @@ switch (mode)
         break;
     case "loops":
         InnerLoopBenchmark.Measure(seconds);
+        break;
+    case "tokens":
+        TokenBenchmark.Measure(seconds);
         break;
     case "host":
         HostPathBenchmark.Measure(seconds);

@@ -177,6 +177,21 @@ public sealed class QuantizeTokensTests
             Assert.True(Half.IsNaN(expected) ? Half.IsNaN(narrowed[i]) : expected.Equals(narrowed[i]), $"{values[i]:R}");
         }
 
+        // In vectors of every width, and one by one.
+        foreach (int length in (int[])[values.Length, 8, 1])
+        {
+            float[] rounded = [.. values];
+            fixed (float* place = rounded)
+            {
+                for (int i = 0; i < rounded.Length; i += length)
+                {
+                    HalfConversion.Round(place + i, length);
+                }
+            }
+
+            Assert.Equal(values.Select(value => (float)(Half)value), rounded);
+        }
+
         static float Middle(float value) => BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(value) + 0x1000);
     }
 

@@ -7,8 +7,14 @@ public class BlockHadamardTests
 {
     private delegate void Path(ReadOnlySpan<float> source, Span<float> target, int block);
 
+    private delegate float Measuring(ReadOnlySpan<float> source, Span<float> target, int block);
+
     private static readonly Path[] Paths =
         [BlockHadamard.Apply, BlockHadamard.ApplyScalar, BlockHadamard.ApplyVector256, BlockHadamard.ApplyVector512];
+
+    private static readonly Measuring[] AnyBlock = [BlockHadamard.ApplyAndMeasure, BlockHadamard.ApplyThenMeasure];
+
+    private static readonly Measuring[] LargeBlock = [WideBlocks.Apply256, WideBlocks.Apply512];
 
     public static TheoryData<int, int> Sizes => new()
     {
@@ -56,6 +62,26 @@ public class BlockHadamardTests
             float[] inPlace = [.. row];
             path(inPlace, inPlace, block);
             Assert.Equal(Bits(expected), Bits(inPlace));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public void Every_path_finds_the_largest_magnitude_of_what_it_rotates(int columns, int block)
+    {
+        float[] row = Values(columns, seed: columns - block), expected = new float[columns];
+        for (int last = 0; last < 2; last++)
+        {
+            BlockHadamard.ApplyScalar(row, expected, block);
+            float largest = expected.Any(float.IsNaN) ? float.NaN : expected.Max(Math.Abs);
+            foreach (Measuring path in (Measuring[])[.. AnyBlock, .. block < WideBlocks.Smallest ? [] : LargeBlock])
+            {
+                float[] rotated = new float[columns];
+                Assert.Equal(largest, path(row, rotated, block));
+                Assert.Equal(expected, rotated);
+            }
+
+            row[columns / 2] = float.NaN;
         }
     }
 

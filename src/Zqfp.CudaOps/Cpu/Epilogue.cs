@@ -27,11 +27,6 @@ internal static unsafe class Epilogue
             ApplyPortably(totals, count, rowScales, bias, tokenScale, projected, b, rank, results);
             return;
         }
-        if (Vector512.IsHardwareAccelerated)
-        {
-            ApplyWide(totals, count, rowScales, bias, tokenScale, projected, b, rank, results);
-            return;
-        }
         Vector256<float> scale = Vector256.Create(tokenScale);
         for (int i = 0; i < count; i += Part)
         {
@@ -54,24 +49,6 @@ internal static unsafe class Epilogue
     {
         Vector256<float> sum = Vector256.FusedMultiplyAdd(Vector256.Load(totals), Vector256.Load(rowScales), low);
         return Vector256.FusedMultiplyAdd(sum, tokenScale, Vector256.Load(bias));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void ApplyWide(
-        float* totals, int count, float* rowScales, float* bias, float tokenScale, float* projected, float* b, int rank, float* results)
-    {
-        Vector512<float> scale = Vector512.Create(tokenScale);
-        for (int i = 0; i < count; i += Part)
-        {
-            Vector512<float> low = Vector512<float>.Zero;
-            float* column = b + i;
-            for (int r = 0; r < rank; r++, column += Width)
-            {
-                low = Vector512.FusedMultiplyAdd(Vector512.Create(projected[r]), Vector512.Load(column), low);
-            }
-            Vector512<float> sum = Vector512.FusedMultiplyAdd(Vector512.Load(totals + i), Vector512.Load(rowScales + i), low);
-            Vector512.FusedMultiplyAdd(sum, scale, Vector512.Load(bias + i)).Store(results + i);
-        }
     }
 
     private static void ApplyPortably(

@@ -8,6 +8,10 @@ namespace Zqfp.CudaOps;
 internal static unsafe class HalfConversion
 {
     private const int InfinityBits = 0x7F800000;
+    private const int NaNBits = 0x7FC00000;
+
+    // 65504.
+    private const int LargestBits = 0x477FE000;
     private const int ExponentShift = (127 - 15) << 23;
     private const int SmallestNormalBits = (127 - 14) << 23;
     private const float SubnormalUnit = 1f / (1 << 24);
@@ -48,7 +52,7 @@ internal static unsafe class HalfConversion
         {
             for (; i <= count - 16; i += 16)
             {
-                Avx512F.ConvertToVector256UInt16(Narrow(Vector512.Load(source + i)).AsUInt32()).Store((ushort*)destination + i);
+                ToHalf(Vector512.Load(source + i)).Store((ushort*)destination + i);
             }
         }
         if (Vector256.IsHardwareAccelerated)
@@ -64,6 +68,34 @@ internal static unsafe class HalfConversion
             destination[i] = (Half)source[i];
         }
     }
+
+    /// <summary>Makes of <paramref name="count"/> values what they are when they are narrowed and widened again.</summary>
+    public static void Round(float* values, int count)
+    {
+        int i = 0;
+        if (Vector512.IsHardwareAccelerated)
+        {
+            for (; i <= count - 16; i += 16)
+            {
+                Rounded(Vector512.Load(values + i)).Store(values + i);
+            }
+        }
+        if (Vector256.IsHardwareAccelerated)
+        {
+            for (; i <= count - 8; i += 8)
+            {
+                Rounded(Vector256.Load(values + i)).Store(values + i);
+            }
+        }
+        for (; i < count; i++)
+        {
+            values[i] = (float)(Half)values[i];
+        }
+    }
+
+    /// <summary>Narrows sixteen values as <see cref="ToHalf(float*, Half*, int)"/> does.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<ushort> ToHalf(Vector512<float> values) => Avx512F.ConvertToVector256UInt16(Narrow(values).AsUInt32());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Widen(Vector256<int> half)
@@ -121,5 +153,41 @@ internal static unsafe class HalfConversion
         half = Vector512.ConditionalSelect(Vector512.GreaterThan(magnitude, Vector512.Create(InfinityBits)),
             Vector512.Create(0x7E00), half);
         return half | (Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(0x8000));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Rounded(Vector256<float> value)
+    {
+        Vector256<int> bits = value.AsInt32();
+        Vector256<int> magnitude = bits & Vector256.Create(int.MaxValue);
+        Vector256<int> odd = Vector256.ShiftRightLogical(magnitude, 13) & Vector256<int>.One;
+        Vector256<int> normal = (magnitude + Vector256.Create(0xFFF) + odd) & Vector256.Create(~0x1FFF);
+        Vector256<float> rounder = Vector256.Create(SubnormalRounder);
+        Vector256<int> subnormal = (magnitude.AsSingle() + rounder - rounder).AsInt32();
+        Vector256<int> rounded = Vector256.ConditionalSelect(
+            Vector256.LessThan(magnitude, Vector256.Create(SmallestNormalBits)), subnormal,
+            Vector256.ConditionalSelect(
+                Vector256.GreaterThan(normal, Vector256.Create(LargestBits)), Vector256.Create(InfinityBits), normal));
+        rounded = Vector256.ConditionalSelect(
+            Vector256.GreaterThan(magnitude, Vector256.Create(InfinityBits)), Vector256.Create(NaNBits), rounded);
+        return (rounded | (bits & Vector256.Create(int.MinValue))).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Rounded(Vector512<float> value)
+    {
+        Vector512<int> bits = value.AsInt32();
+        Vector512<int> magnitude = bits & Vector512.Create(int.MaxValue);
+        Vector512<int> odd = Vector512.ShiftRightLogical(magnitude, 13) & Vector512<int>.One;
+        Vector512<int> normal = (magnitude + Vector512.Create(0xFFF) + odd) & Vector512.Create(~0x1FFF);
+        Vector512<float> rounder = Vector512.Create(SubnormalRounder);
+        Vector512<int> subnormal = (magnitude.AsSingle() + rounder - rounder).AsInt32();
+        Vector512<int> rounded = Vector512.ConditionalSelect(
+            Vector512.LessThan(magnitude, Vector512.Create(SmallestNormalBits)), subnormal,
+            Vector512.ConditionalSelect(
+                Vector512.GreaterThan(normal, Vector512.Create(LargestBits)), Vector512.Create(InfinityBits), normal));
+        rounded = Vector512.ConditionalSelect(
+            Vector512.GreaterThan(magnitude, Vector512.Create(InfinityBits)), Vector512.Create(NaNBits), rounded);
+        return (rounded | (bits & Vector512.Create(int.MinValue))).AsSingle();
     }
 }

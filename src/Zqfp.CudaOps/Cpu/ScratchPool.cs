@@ -9,6 +9,9 @@ internal sealed class ScratchPool
     private readonly Lock _lock = new();
     private readonly NativeBuffer?[] _idle = new NativeBuffer?[64];
 
+    /// <summary>Idle buffers, which are the first of the array: a borrowing looks at no more.</summary>
+    private int _count;
+
     /// <summary>Borrows at least <paramref name="byteLength"/> bytes, whose content is arbitrary.</summary>
     public NativeBuffer Rent(long byteLength)
     {
@@ -16,9 +19,10 @@ internal sealed class ScratchPool
         {
             // The smallest that is large enough, so that small borrowings do not take the large buffers away.
             int best = -1;
-            for (int i = 0; i < _idle.Length; i++)
+            for (int i = 0; i < _count; i++)
             {
-                if (_idle[i] is { } buffer && buffer.ByteLength >= byteLength && (best < 0 || buffer.ByteLength < _idle[best]!.ByteLength))
+                long length = _idle[i]!.ByteLength;
+                if (length >= byteLength && (best < 0 || length < _idle[best]!.ByteLength))
                 {
                     best = i;
                 }
@@ -26,7 +30,8 @@ internal sealed class ScratchPool
             if (best >= 0)
             {
                 NativeBuffer found = _idle[best]!;
-                _idle[best] = null;
+                _idle[best] = _idle[--_count];
+                _idle[_count] = null;
                 return found;
             }
         }
@@ -40,15 +45,15 @@ internal sealed class ScratchPool
         NativeBuffer? surplus = buffer;
         lock (_lock)
         {
-            int smallest = -1;
-            for (int i = 0; i < _idle.Length; i++)
+            if (_count < _idle.Length)
             {
-                if (_idle[i] is null)
-                {
-                    _idle[i] = buffer;
-                    return;
-                }
-                if (smallest < 0 || _idle[i]!.ByteLength < _idle[smallest]!.ByteLength)
+                _idle[_count++] = buffer;
+                return;
+            }
+            int smallest = 0;
+            for (int i = 1; i < _count; i++)
+            {
+                if (_idle[i]!.ByteLength < _idle[smallest]!.ByteLength)
                 {
                     smallest = i;
                 }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Zqfp.CudaOps;
@@ -42,6 +43,9 @@ internal static unsafe class TokenDigits
     private static readonly Entry[] Entries = MakeEntries();
 
     private static readonly sbyte[] Tables = MakeTables();
+
+    /// <summary>Whether loops of this machine look at masks, as those of Arm do; elsewhere they name all groups.</summary>
+    private static bool NeedsMasks => AdvSimd.IsSupported;
 
     private static Vector128<byte> EvenFirst => Vector128.Create((byte)0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
 
@@ -113,9 +117,6 @@ internal static unsafe class TokenDigits
                 high.Store(highs + column);
                 middle.Store(middles + column);
                 low.Store(lows + column);
-                part.Highs |= Groups(high) << (column / 4);
-                part.Middles |= Groups(middle) << (column / 4);
-                part.Lows |= Groups(low) << (column / 4);
                 sums += PairsOfPairs(high, 1 << (2 * Bits)) + PairsOfPairs(middle, 1 << Bits) + PairsOfPairs(low, 1);
             }
 
@@ -124,11 +125,6 @@ internal static unsafe class TokenDigits
             return column;
         }
     }
-
-    /// <summary>A bit for each four digits that are not all zero.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Groups(Vector512<sbyte> digits) =>
-        Vector512.Equals(digits.AsInt32(), Vector512<int>.Zero).ExtractMostSignificantBits() ^ 0xFFFF;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<int> PairsOfPairs(Vector512<sbyte> digits, short place) => Avx512BW.MultiplyAddAdjacent(
@@ -158,10 +154,13 @@ internal static unsafe class TokenDigits
                 *(uint*)(highs + column) = high;
                 *(uint*)(middles + column) = middle;
                 *(uint*)(lows + column) = low;
-                int group = column / 4;
-                highGroups |= (high == 0 ? 0UL : 1) << group;
-                middleGroups |= (middle == 0 ? 0UL : 1) << group;
-                lowGroups |= (low == 0 ? 0UL : 1) << group;
+                if (NeedsMasks)
+                {
+                    int group = column / 4;
+                    highGroups |= (high == 0 ? 0UL : 1) << group;
+                    middleGroups |= (middle == 0 ? 0UL : 1) << group;
+                    lowGroups |= (low == 0 ? 0UL : 1) << group;
+                }
             }
         }
 
@@ -208,7 +207,7 @@ internal static unsafe class TokenDigits
     ];
 
     private static ulong Most(ulong groups, int count) =>
-        ulong.PopCount(groups) * 8 >= (ulong)(count * AlmostAll) ? ulong.MaxValue >> (64 - count) : groups;
+        !NeedsMasks || ulong.PopCount(groups) * 8 >= (ulong)(count * AlmostAll) ? ulong.MaxValue >> (64 - count) : groups;
 
     /// <summary>A code.</summary>
     private struct Entry

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -10,16 +11,60 @@ internal static unsafe class TokenQuantizer
     /// <summary>From this scale on <see cref="Quotient"/> is exact for all values that are not far below the smallest code.</summary>
     private const float LeastFastScale = 1f / (1L << 60);
 
+    /// <summary>Quantizes one token.</summary>
+    /// <param name="x">The tokens, float or float16.</param>
+    /// <param name="isHalf">Whether they are float16.</param>
+    /// <param name="start">Elements before the token.</param>
+    /// <param name="rotation">Values of a block that are rotated, or 0.</param>
+    /// <param name="place">Room for its values.</param>
+    /// <param name="codes">Their E4M3 codes.</param>
+    /// <param name="count">How many.</param>
+    /// <returns>The scale.</returns>
+    public static float Quantize(nint x, bool isHalf, long start, int rotation, float* place, byte* codes, int count)
+    {
+        if (!isHalf && rotation == 0)
+        {
+            return Quantize((float*)x + start, codes, count);
+        }
+
+        if (isHalf)
+        {
+            HalfConversion.ToSingle((Half*)x + start, place, count);
+        }
+
+        return Rotated(isHalf ? place : (float*)x + start, rotation, place, codes, count);
+    }
+
+    /// <summary>Rotates one row, and quantizes it.</summary>
+    /// <param name="row">The values.</param>
+    /// <param name="rotation">Values of a block that are rotated, or 0.</param>
+    /// <param name="place">Receives them rotated; may be the row.</param>
+    /// <param name="codes">Their E4M3 codes.</param>
+    /// <param name="count">How many.</param>
+    /// <returns>The scale.</returns>
+    public static float Rotated(float* row, int rotation, float* place, byte* codes, int count)
+    {
+        if (rotation == 0)
+        {
+            return Quantize(row, codes, count);
+        }
+
+        float largest = BlockHadamard.ApplyAndMeasure(new ReadOnlySpan<float>(row, count), new Span<float>(place, count), rotation);
+        return Quantize(place, largest, codes, count);
+    }
+
     /// <summary>Quantizes one row.</summary>
     /// <param name="row">The values.</param>
     /// <param name="codes">Their E4M3 codes.</param>
     /// <param name="count">How many.</param>
     /// <returns>The scale: max|x| / 448, or 1 where that is zero. NaN in the row makes it NaN, and with it all the row.</returns>
+    public static float Quantize(float* row, byte* codes, int count) => Quantize(row, LargestMagnitude(row, count), codes, count);
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static float Quantize(float* row, byte* codes, int count)
+    private static float Quantize(float* row, float largest, byte* codes, int count)
     {
         // Divided by, not multiplied with a reciprocal: the definition's rounding.
-        float scale = Scale(LargestMagnitude(row, count), E4M3.Max);
+        float scale = Scale(largest, E4M3.Max);
         int i = 0;
         if (Avx512BW.IsSupported && scale >= LeastFastScale && float.IsFinite(scale))
         {

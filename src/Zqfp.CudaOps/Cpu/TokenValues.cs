@@ -1,4 +1,4 @@
-using Zqfp.Numerics;
+using System.Runtime.Intrinsics;
 
 namespace Zqfp.CudaOps;
 
@@ -17,13 +17,32 @@ internal static unsafe class TokenValues
         new ReadOnlySpan<float>((float*)tensor + start, count).CopyTo(new Span<float>(row, count));
     }
 
-    /// <summary>Writes a row to a tensor, and rounds the row itself as it did.</summary>
+    /// <summary>row += other, rounded to float16 where tensors are of that type.</summary>
+    public static void Add(float* row, float* other, bool isHalf, int count)
+    {
+        int i = 0;
+        for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
+        {
+            (Vector512.Load(row + i) + Vector512.Load(other + i)).Store(row + i);
+        }
+
+        for (; i < count; i++)
+        {
+            row[i] += other[i];
+        }
+
+        if (isHalf)
+        {
+            HalfConversion.Round(row, count);
+        }
+    }
+
+    /// <summary>Writes a row to a tensor; of float16 tensors it is rounded already.</summary>
     public static void Write(float* row, nint tensor, bool isHalf, long start, int count)
     {
         if (isHalf)
         {
             HalfConversion.ToHalf(row, (Half*)tensor + start, count);
-            HalfConversion.ToSingle((Half*)tensor + start, row, count);
             return;
         }
 
@@ -32,24 +51,18 @@ internal static unsafe class TokenValues
 
     /// <summary>Rounds a row to float16 where tensors are of that type; then rotates it and makes its codes.</summary>
     /// <param name="row">The values, which are changed.</param>
-    /// <param name="place">Room for as many halves.</param>
     /// <param name="isHalf">Whether values are float16.</param>
     /// <param name="rotation">Values of a block that are rotated, or 0.</param>
     /// <param name="codes">Receives the codes.</param>
     /// <param name="count">How many.</param>
     /// <returns>The scale.</returns>
-    public static float Quantize(float* row, Half* place, bool isHalf, int rotation, byte* codes, int count)
+    public static float Quantize(float* row, bool isHalf, int rotation, byte* codes, int count)
     {
         if (isHalf)
         {
-            Write(row, (nint)place, true, 0, count);
+            HalfConversion.Round(row, count);
         }
 
-        if (rotation > 0)
-        {
-            BlockHadamard.Apply(new ReadOnlySpan<float>(row, count), new Span<float>(row, count), rotation);
-        }
-
-        return TokenQuantizer.Quantize(row, codes, count);
+        return TokenQuantizer.Rotated(row, rotation, row, codes, count);
     }
 }

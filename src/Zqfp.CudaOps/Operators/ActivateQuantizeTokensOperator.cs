@@ -82,7 +82,7 @@ internal sealed class ActivateQuantizeTokensOperator(string name, ScratchPool sc
                 }
 
                 TokenActivations.Apply(Activation, row, Up == 0 ? null : up, Columns);
-                Scales[index] = TokenValues.Quantize(row, (Half*)up, IsHalf, Rotation, Codes + ((long)index * Columns), Columns);
+                Scales[index] = TokenValues.Quantize(row, IsHalf, Rotation, Codes + ((long)index * Columns), Columns);
                 Scratch.Return(buffer);
                 Projector?.Project(Codes + ((long)index * Columns), Projections, index);
             }

@@ -76,6 +76,53 @@ internal abstract unsafe class MatMulKernel(MatMulSignature signature, MatMulLay
         }
     }
 
+    /// <summary>The same for the totals of rows that follow each other.</summary>
+    /// <param name="tokens">The call's rows.</param>
+    /// <param name="projections">A x of each of them, where there is a low-rank branch.</param>
+    /// <param name="scales">Sx of each of these rows.</param>
+    /// <param name="firstRow">The first of them.</param>
+    /// <param name="rows">How many there are.</param>
+    /// <param name="column">The first element of each, of which the others are in the same panel.</param>
+    /// <param name="count">How many, a multiple of 16.</param>
+    /// <param name="totals">The totals, which may be changed.</param>
+    protected void Finish(
+        in TokenRows tokens, float* projections, float* scales, int firstRow, int rows, int column, int count, float* totals)
+    {
+        PackedWeights weights = layer.Weights;
+        if (!StripEpilogue.IsSupported || column + count > weights.Rows)
+        {
+            for (int row = 0; row < rows; row++)
+            {
+                Finish(tokens, projections, scales[row], firstRow + row, column, count, totals + (row * count));
+            }
+
+            return;
+        }
+
+        LowRankBranch? branch = layer.LowRank;
+        (int panel, int part) = (column / PackedWeights.PanelWidth, column % PackedWeights.PanelWidth);
+        bool isHalf = layer.OutputType == OrtElementType.Float16;
+        int elementBytes = isHalf ? sizeof(Half) : sizeof(float);
+        long rowBytes = (long)weights.Rows * elementBytes, start = (long)column * elementBytes;
+        new StripEpilogue
+        {
+            Totals = totals,
+            Rows = rows,
+            Count = count,
+            RowScales = weights.RowScales(panel) + part,
+            Bias = layer.Bias.Floats + column,
+            TokenScales = scales,
+            Projections = branch is null ? null : projections + ((long)firstRow * branch.ProjectionStride),
+            ProjectionStride = branch?.ProjectionStride ?? 0,
+            B = branch is null ? null : branch.B(panel) + part,
+            Rank = branch?.Rank ?? 0,
+            Y = tokens.Y + (nint)start + (tokens.Targets is null ? (nint)(firstRow * rowBytes) : 0),
+            RowBytes = rowBytes,
+            Targets = tokens.Targets is null ? null : tokens.Targets + firstRow,
+            IsHalf = isHalf,
+        }.Apply();
+    }
+
     protected override void Dispose(bool disposing)
     {
         if (disposing)

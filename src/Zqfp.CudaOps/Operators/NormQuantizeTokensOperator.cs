@@ -95,20 +95,16 @@ internal sealed class NormQuantizeTokensOperator(ScratchPool scratch, PanelMath 
                 if (Skip != 0)
                 {
                     TokenValues.Read(Skip, IsHalf, start, other, Columns);
-                    for (int i = 0; i < Columns; i++)
-                    {
-                        row[i] += other[i];
-                    }
-
-                    TokenValues.Write(row, Sum != 0 ? Sum : (nint)other, IsHalf, Sum != 0 ? start : 0, Columns);
+                    TokenValues.Add(row, other, IsHalf, Columns);
                 }
-                else if (Sum != 0)
+
+                if (Sum != 0)
                 {
                     TokenValues.Write(row, Sum, IsHalf, start, Columns);
                 }
 
                 TokenNorm.Apply(row, Columns, Gain, Node.HasShift ? Gain + Columns : null, Node.Epsilon, Node.IsCentered);
-                Scales[index] = TokenValues.Quantize(row, (Half*)other, IsHalf, Node.Rotation.Block, Codes + start, Columns);
+                Scales[index] = TokenValues.Quantize(row, IsHalf, Node.Rotation.Block, Codes + start, Columns);
                 Scratch.Return(buffer);
                 Projector?.Project(Codes + start, Projections, index);
             }

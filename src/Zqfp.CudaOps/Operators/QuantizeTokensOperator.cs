@@ -60,14 +60,8 @@ internal sealed class QuantizeTokensOperator(ScratchPool scratch, PanelMath math
             private void Quantize(int index)
             {
                 long start = (long)index * columns;
-                if (!isHalf && block == 0)
-                {
-                    scales[index] = TokenQuantizer.Quantize((float*)x + start, codes + start, columns);
-                    return;
-                }
                 NativeBuffer buffer = scratch.Rent((long)columns * sizeof(float));
-                TokenRotator.Read(x, isHalf, start, buffer.Floats, columns, block);
-                scales[index] = TokenQuantizer.Quantize(buffer.Floats, codes + start, columns);
+                scales[index] = TokenQuantizer.Quantize(x, isHalf, start, block, buffer.Floats, codes + start, columns);
                 scratch.Return(buffer);
             }
         }

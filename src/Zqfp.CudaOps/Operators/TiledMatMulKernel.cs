@@ -185,14 +185,17 @@ internal abstract unsafe class TiledMatMulKernel(
                 }
             }
 
+            // Nothing is decoded any more.
+            float* scales = decoded;
             for (int row = 0; row < rows; row++)
             {
-                float scale = Scale(job.Tokens, firstRow + row, Side(job, firstRow + row));
-                for (int part = 0; part < panels * Width; part += stripWidth)
-                {
-                    float* source = totals + ((long)part * tiles.Rows) + (row * stripWidth);
-                    Finish(job.Tokens, job.Projections, scale, firstRow + row, (firstPanel * Width) + part, stripWidth, source);
-                }
+                scales[row] = Scale(job.Tokens, firstRow + row, Side(job, firstRow + row));
+            }
+
+            for (int part = 0; part < panels * Width; part += stripWidth)
+            {
+                float* source = totals + ((long)part * tiles.Rows);
+                Finish(job.Tokens, job.Projections, scales, firstRow, rows, (firstPanel * Width) + part, stripWidth, source);
             }
         }
         finally

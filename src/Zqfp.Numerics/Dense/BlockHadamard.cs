@@ -39,11 +39,7 @@ internal static class BlockHadamard
     /// <exception cref="ArgumentException">The block does not fit the row, or the lengths differ.</exception>
     public static void Apply(ReadOnlySpan<float> source, Span<float> target, int block)
     {
-        if (!Fits(source.Length, block) || target.Length != source.Length)
-        {
-            throw new ArgumentException($"Blocks of {block} do not fit rows of {source.Length} and {target.Length}.", nameof(block));
-        }
-
+        Require(source, target, block);
         if (Vector512.IsHardwareAccelerated)
         {
             ApplyVector512(source, target, block);
@@ -56,6 +52,33 @@ internal static class BlockHadamard
         {
             ApplyScalar(source, target, block);
         }
+    }
+
+    /// <summary>The same, and says what the largest magnitude of the rotated values is; NaN where one is among them.</summary>
+    /// <param name="source">The values; a whole number of blocks.</param>
+    /// <param name="target">Receives them rotated; as long as the source, and apart from it or the same.</param>
+    /// <param name="block">A power of two from 2 to 256.</param>
+    /// <exception cref="ArgumentException">The block does not fit the row, or the lengths differ.</exception>
+    public static float ApplyAndMeasure(ReadOnlySpan<float> source, Span<float> target, int block)
+    {
+        Require(source, target, block);
+        return Vector512.IsHardwareAccelerated && block >= WideBlocks.Smallest ? WideBlocks.Apply512(source, target, block)
+            : Vector256.IsHardwareAccelerated && block >= WideBlocks.Smallest ? WideBlocks.Apply256(source, target, block)
+            : ApplyThenMeasure(source, target, block);
+    }
+
+    /// <summary>In two steps, for small blocks.</summary>
+    internal static float ApplyThenMeasure(ReadOnlySpan<float> source, Span<float> target, int block)
+    {
+        Apply(source, target, block);
+        int largest = 0;
+        foreach (float value in target)
+        {
+            // Without their signs floats order as their bit patterns do, and NaN stands above infinity.
+            largest = Math.Max(largest, BitConverter.SingleToInt32Bits(value) & int.MaxValue);
+        }
+
+        return BitConverter.Int32BitsToSingle(largest);
     }
 
     /// <summary>The definition, and the path of machines without wide vectors.</summary>
@@ -80,36 +103,26 @@ internal static class BlockHadamard
         }
     }
 
+    private static void Require(ReadOnlySpan<float> source, ReadOnlySpan<float> target, int block)
+    {
+        if (!Fits(source.Length, block) || target.Length != source.Length)
+        {
+            throw new ArgumentException($"Blocks of {block} do not fit rows of {source.Length} and {target.Length}.", nameof(block));
+        }
+    }
+
     /// <summary>Sixteen values at a time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void ApplyVector512(ReadOnlySpan<float> source, Span<float> target, int block)
     {
-        const int Lanes = 16, Group = 4 * Lanes;
+        const int Lanes = 16;
         Vector512<float> factor = Vector512.Create(Normalization(block));
         ref float from = ref MemoryMarshal.GetReference(source);
         ref float to = ref MemoryMarshal.GetReference(target);
         nuint i = 0, end = (nuint)source.Length;
-        if (block >= Group)
+        if (block >= WideBlocks.Smallest)
         {
-            Vector512<float> groupFactor = block == Group ? factor : Vector512<float>.One;
-            for (; i < end; i += Group)
-            {
-                Vector512<float> a = Within(Vector512.LoadUnsafe(ref from, i)), b = Within(Vector512.LoadUnsafe(ref from, i + Lanes));
-                Vector512<float> c = Within(Vector512.LoadUnsafe(ref from, i + (2 * Lanes)));
-                Vector512<float> d = Within(Vector512.LoadUnsafe(ref from, i + (3 * Lanes)));
-                (a, b, c, d) = (a + b, a - b, c + d, c - d);
-                ((a + c) * groupFactor).StoreUnsafe(ref to, i);
-                ((b + d) * groupFactor).StoreUnsafe(ref to, i + Lanes);
-                ((a - c) * groupFactor).StoreUnsafe(ref to, i + (2 * Lanes));
-                ((b - d) * groupFactor).StoreUnsafe(ref to, i + (3 * Lanes));
-            }
-
-            for (int stride = Group; stride < block; stride *= 2)
-            {
-                Vector512<float> strideFactor = 2 * stride == block ? factor : Vector512<float>.One;
-                Across(MemoryMarshal.Cast<float, Vector512<float>>(target), stride / Lanes, strideFactor);
-            }
-
+            WideBlocks.Apply512(source, target, block);
             return;
         }
 
@@ -142,25 +155,24 @@ internal static class BlockHadamard
         ref float from = ref MemoryMarshal.GetReference(source);
         ref float to = ref MemoryMarshal.GetReference(target);
         nuint i = 0, end = (nuint)source.Length;
-        if (block >= Group)
+        if (block >= WideBlocks.Smallest)
         {
-            Vector256<float> groupFactor = block == Group ? factor : Vector256<float>.One;
+            WideBlocks.Apply256(source, target, block);
+            return;
+        }
+
+        if (block == Group)
+        {
             for (; i < end; i += Group)
             {
                 Vector256<float> a = Within(Vector256.LoadUnsafe(ref from, i)), b = Within(Vector256.LoadUnsafe(ref from, i + Lanes));
                 Vector256<float> c = Within(Vector256.LoadUnsafe(ref from, i + (2 * Lanes)));
                 Vector256<float> d = Within(Vector256.LoadUnsafe(ref from, i + (3 * Lanes)));
                 (a, b, c, d) = (a + b, a - b, c + d, c - d);
-                ((a + c) * groupFactor).StoreUnsafe(ref to, i);
-                ((b + d) * groupFactor).StoreUnsafe(ref to, i + Lanes);
-                ((a - c) * groupFactor).StoreUnsafe(ref to, i + (2 * Lanes));
-                ((b - d) * groupFactor).StoreUnsafe(ref to, i + (3 * Lanes));
-            }
-
-            for (int stride = Group; stride < block; stride *= 2)
-            {
-                Vector256<float> strideFactor = 2 * stride == block ? factor : Vector256<float>.One;
-                Across(MemoryMarshal.Cast<float, Vector256<float>>(target), stride / Lanes, strideFactor);
+                ((a + c) * factor).StoreUnsafe(ref to, i);
+                ((b + d) * factor).StoreUnsafe(ref to, i + Lanes);
+                ((a - c) * factor).StoreUnsafe(ref to, i + (2 * Lanes));
+                ((b - d) * factor).StoreUnsafe(ref to, i + (3 * Lanes));
             }
 
             return;
@@ -190,7 +202,7 @@ internal static class BlockHadamard
     /// Strides 1 to 8. A lane whose stride bit is set takes the other's value less its own; the product with -1 is exact.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Within(Vector512<float> v)
+    internal static Vector512<float> Within(Vector512<float> v)
     {
         v = Vector512.FusedMultiplyAdd(
             v, Vector512.Create(1f, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1),
@@ -223,7 +235,7 @@ internal static class BlockHadamard
 
     /// <summary>Strides 1 to 4.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Within(Vector256<float> v)
+    internal static Vector256<float> Within(Vector256<float> v)
     {
         v = Vector256.FusedMultiplyAdd(
             v, Vector256.Create(1f, -1, 1, -1, 1, -1, 1, -1), Vector256.Shuffle(v, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6)));
@@ -246,33 +258,5 @@ internal static class BlockHadamard
         }
 
         return v;
-    }
-
-    /// <summary>One stride of whole vectors.</summary>
-    private static void Across(Span<Vector512<float>> vectors, int stride, Vector512<float> factor)
-    {
-        for (int start = 0; start < vectors.Length; start += 2 * stride)
-        {
-            for (int i = start; i < start + stride; i++)
-            {
-                (Vector512<float> a, Vector512<float> b) = (vectors[i], vectors[i + stride]);
-                vectors[i] = (a + b) * factor;
-                vectors[i + stride] = (a - b) * factor;
-            }
-        }
-    }
-
-    /// <summary>One stride of whole vectors.</summary>
-    private static void Across(Span<Vector256<float>> vectors, int stride, Vector256<float> factor)
-    {
-        for (int start = 0; start < vectors.Length; start += 2 * stride)
-        {
-            for (int i = start; i < start + stride; i++)
-            {
-                (Vector256<float> a, Vector256<float> b) = (vectors[i], vectors[i + stride]);
-                vectors[i] = (a + b) * factor;
-                vectors[i + stride] = (a - b) * factor;
-            }
-        }
     }
 }
