@@ -4,8 +4,8 @@ using Zqfp.CudaOps;
 namespace Zqfp.Benchmarks;
 
 /// <summary>
-/// Times the quantizing of tokens on one thread, with and without a rotation, by turns. What counts is the process's own time, so that other
-/// work on the machine takes little from it.
+/// Times the quantizing of tokens on one thread, with and without a rotation, by turns. What counts is the process's own time, so that
+/// other work on the machine takes little from it.
 /// </summary>
 internal static unsafe class TokenBenchmark
 {

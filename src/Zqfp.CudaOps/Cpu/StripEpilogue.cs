@@ -4,7 +4,8 @@ using System.Runtime.Intrinsics;
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// What <see cref="Epilogue"/> does, for a strip of W and many rows at once with vectors of 512 bits: what all rows share stays in registers.
+/// What <see cref="Epilogue"/> does, for a strip of W and many rows at once with vectors of 512 bits: what all rows share stays in
+/// registers.
 /// </summary>
 internal unsafe struct StripEpilogue
 {
