@@ -25,11 +25,12 @@ internal sealed class Checks(Bench bench, TextWriter report)
         Attempt("projecting", Projecting);
         Attempt("dense", Dense);
         Attempt("large", Large);
+        Attempt("packed experts", () => new PackedExpertChecks(bench).Run(Report));
         Attempt("operators", () =>
         {
             OperatorChecks operators = new(bench, Report);
             operators.Run();
-            new ExpertChecks(bench, operators).Run(Report);
+            new ExpertChecks(operators).Run(Report);
         });
         Summarize();
     }
@@ -44,7 +45,8 @@ internal sealed class Checks(Bench bench, TextWriter report)
     /// <summary>The checks of products for experts alone.</summary>
     public void RunExperts()
     {
-        Attempt("experts", () => new ExpertChecks(bench, new OperatorChecks(bench, Report)).Run(Report));
+        Attempt("packed experts", () => new PackedExpertChecks(bench).Run(Report));
+        Attempt("experts", () => new ExpertChecks(new OperatorChecks(bench, Report)).Run(Report));
         Summarize();
     }
 

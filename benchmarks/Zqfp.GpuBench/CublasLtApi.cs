@@ -16,6 +16,7 @@ internal sealed unsafe class CublasLtApi
     public readonly delegate* unmanaged<nint, int, void*, nuint, int> DescriptionSet;
     public readonly delegate* unmanaged<nint*, int, ulong, ulong, long, int> LayoutCreate;
     public readonly delegate* unmanaged<nint, int> LayoutDestroy;
+    public readonly delegate* unmanaged<nint, int, void*, nuint, int> LayoutSet;
     public readonly delegate* unmanaged<nint*, int> PreferenceCreate;
     public readonly delegate* unmanaged<nint, int> PreferenceDestroy;
     public readonly delegate* unmanaged<nint, int, void*, nuint, int> PreferenceSet;
@@ -34,6 +35,7 @@ internal sealed unsafe class CublasLtApi
         DescriptionSet = (delegate* unmanaged<nint, int, void*, nuint, int>)Export("cublasLtMatmulDescSetAttribute");
         LayoutCreate = (delegate* unmanaged<nint*, int, ulong, ulong, long, int>)Export("cublasLtMatrixLayoutCreate");
         LayoutDestroy = (delegate* unmanaged<nint, int>)Export("cublasLtMatrixLayoutDestroy");
+        LayoutSet = (delegate* unmanaged<nint, int, void*, nuint, int>)Export("cublasLtMatrixLayoutSetAttribute");
         PreferenceCreate = (delegate* unmanaged<nint*, int>)Export("cublasLtMatmulPreferenceCreate");
         PreferenceDestroy = (delegate* unmanaged<nint, int>)Export("cublasLtMatmulPreferenceDestroy");
         PreferenceSet = (delegate* unmanaged<nint, int, void*, nuint, int>)Export("cublasLtMatmulPreferenceSetAttribute");

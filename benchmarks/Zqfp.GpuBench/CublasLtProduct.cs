@@ -14,6 +14,8 @@ internal sealed unsafe class CublasLtProduct : IDisposable
     private const int ScaleModeB = 32;
     private const int OuterVector = 3;
     private const int MaxWorkspace = 1;
+    private const int BatchCount = 5;
+    private const int BatchStride = 6;
     private const int TypeFloat = 0;
     private const int TypeHalf = 2;
     private const int TypeBFloat = 14;
@@ -35,8 +37,10 @@ internal sealed unsafe class CublasLtProduct : IDisposable
     /// <param name="rows">N.</param>
     /// <param name="columns">K, a multiple of 16.</param>
     /// <param name="output">Element type of Y; of the operands too for <see cref="ProductKind.Half"/>.</param>
+    /// <param name="batch">So many products of different W, X and Y, each right behind the one before.</param>
     /// <exception cref="CublasLtException">The library has no algorithm for it.</exception>
-    public CublasLtProduct(CublasLt library, ProductKind kind, int tokens, int rows, int columns, ElementKind output)
+    public CublasLtProduct(
+        CublasLt library, ProductKind kind, int tokens, int rows, int columns, ElementKind output, int batch = 1)
     {
         ArgumentNullException.ThrowIfNull(library);
         _library = library;
@@ -48,6 +52,17 @@ internal sealed unsafe class CublasLtProduct : IDisposable
         _layoutW = Create(h => api.LayoutCreate(h, inputType, (ulong)columns, (ulong)rows, columns));
         _layoutX = Create(h => api.LayoutCreate(h, inputType, (ulong)columns, (ulong)tokens, columns));
         _layoutY = Create(h => api.LayoutCreate(h, outputType, (ulong)rows, (ulong)tokens, rows));
+        if (batch > 1)
+        {
+            foreach ((nint layout, long stride) in
+                ((nint, long)[])[(_layoutW, (long)rows * columns), (_layoutX, (long)tokens * columns), (_layoutY, (long)tokens * rows)])
+            {
+                long apart = stride;
+                CublasLtApi.Check(api.LayoutSet(layout, BatchCount, &batch, sizeof(int)), "Setting the number of products");
+                CublasLtApi.Check(api.LayoutSet(layout, BatchStride, &apart, sizeof(long)), "Setting how far apart products are");
+            }
+        }
+
         Set(TransposeA, 1);
         if (kind != ProductKind.Half)
         {

@@ -1,11 +1,10 @@
-using System.Globalization;
 using Zqfp.CudaOps;
 using Zqfp.Tests;
 
 namespace Zqfp.GpuBench;
 
-/// <summary>Products for experts on the GPU: against the processor's, and timed.</summary>
-internal sealed class ExpertChecks(Bench bench, OperatorChecks operators)
+/// <summary>Products for experts on the GPU against the processor's.</summary>
+internal sealed class ExpertChecks(OperatorChecks operators)
 {
     private sealed record Shape(string Operator, int Experts, int Tokens, int PerToken, int Rows, int Columns, int Group, int Rank);
 
@@ -13,6 +12,7 @@ internal sealed class ExpertChecks(Bench bench, OperatorChecks operators)
     [
         new(OperatorNames.MatMulW4A8, 4, 5, 2, 96, 160, 32, 8), new(OperatorNames.MatMulW4A8, 3, 4, 1, 33, 75, 25, 3),
         new(OperatorNames.MatMulW4A8, 64, 1, 8, 1024, 2048, 256, 8), new(OperatorNames.MatMulW4A8, 8, 300, 2, 256, 512, 256, 0),
+        new(OperatorNames.MatMulW4A8, 8, 50, 2, 256, 528, 256, 3), new(OperatorNames.MatMulW4A8Scaled, 4, 60, 2, 100, 512, 128, 8),
         new(OperatorNames.MatMulW4A8Scaled, 4, 5, 2, 96, 160, 32, 8), new(OperatorNames.MatMulW8A8, 4, 5, 2, 96, 160, 160, 8),
         new(OperatorNames.MatMulW4A16, 4, 5, 2, 96, 160, 32, 0), new(OperatorNames.MatMulW8A16, 2, 3, 1, 7, 13, 13, 0),
     ];
@@ -23,35 +23,11 @@ internal sealed class ExpertChecks(Bench bench, OperatorChecks operators)
         {
             double error = operators.Difference(
                 Model(shape), Inputs(shape), ("y", OrtElementType.Float, [shape.Tokens * shape.PerToken, shape.Rows]));
-            report($"operator Expert{shape}", error <= 1e-5, $"{error:E1} from the processor's");
+            // Sums of FP8 products on tensor cores are rounded within a group (docs/hopper.md).
+            bool isPacked = shape.Operator is OperatorNames.MatMulW4A8 or OperatorNames.MatMulW4A8Scaled
+                && PackedLayout.Supports(shape.Rows, shape.Columns, shape.Group, shape.Operator == OperatorNames.MatMulW4A8Scaled);
+            report($"operator Expert{shape}", error <= (isPacked ? 3e-4 : 1e-5), $"{error:E1} from the processor's");
         }
-    }
-
-    /// <summary>Microseconds of 64 experts of 2048 x 4096 by tokens an expert, and the share of the bandwidth they read at.</summary>
-    public void Time(TextWriter report, double bandwidth)
-    {
-        const int Experts = 64, Rows = 2048, Columns = 4096;
-        Problem problem = new(Rows, Columns, 256, seed: 1);
-        var one = new LinearConstants(
-            Rows, Columns, 256, problem.Codes, problem.Exponents, problem.RowScales, default, default, default, default, 0);
-        using DeviceExperts experts = DeviceExperts.Create(
-            bench.Context, bench.Kernels, [.. Enumerable.Repeat(one, Experts)], ElementKind.Float16);
-        report.WriteLine("| tokens an expert | us | % of read bw |");
-        report.WriteLine("|--:|--:|--:|");
-        foreach (int tokens in (int[])[1, 2, 4, 16, 64])
-        {
-            int count = tokens * Experts;
-            using Batch batch = new(bench.Context, count, Columns, Rows, 0);
-            using DeviceMemory index = DeviceMemory.From<long>(
-                bench.Context, [.. Enumerable.Range(0, count).Select(i => (long)(i / tokens))]);
-            batch.Poison(bench.Stream.Handle);
-            double time = bench.Microseconds(4, _ => experts.Multiply(
-                bench.Stream.Handle, batch.Tokens, index.Address, count, 0, batch.Output.Address, kind: null));
-            double share = Experts * (Rows * Columns / 2.0) / (time * 1e-6) / bandwidth * 100;
-            report.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {tokens} | {time:F1} | {share:F1} |"));
-        }
-
-        report.WriteLine();
     }
 
     private static byte[] Model(Shape shape)

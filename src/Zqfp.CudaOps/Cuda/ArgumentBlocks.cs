@@ -51,6 +51,14 @@ internal struct ExpertArguments
     public int PerToken, Experts;
 }
 
+/// <summary>The struct GemmArguments of grouped_gemm.cu.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct GroupedArguments
+{
+    public ulong Weights, RowScales, TokenScales, Bias, LowRankB, LowRankX, Output, Codes, Index, Tiles, Order;
+    public int Rank, Rows, RowBlocks, ColumnBlocks, Columns, Count, PerToken, Experts;
+}
+
 /// <summary>The struct of the same name in source.cuh: device addresses, 0 for what is absent.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct SourceArguments

@@ -1,14 +1,18 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>The layers of a product's experts on the device, one behind another, with the kernels that know each row's expert.</summary>
-internal sealed unsafe class DeviceExperts : IDisposable
+/// <summary>
+/// The layers of a product's experts on the device, one behind another, with the kernels that know each row's expert: packed where the
+/// device and the layers suit, else as the model stores them.
+/// </summary>
+internal sealed class DeviceExperts : IDisposable
 {
-    private const int RowsOfBlock = 8, Threads = 256, MostBlocksOfRows = 32768, Run = 16;
+    private const int RowsOfBlock = 8, Threads = 256, MostBlocksOfRows = 32768, Run = 16, RunOfProjection = 8, PlaceAlignment = 16;
 
     private readonly OwnedMemory _owned;
+    private readonly PackedExperts? _packed;
 
     // One of each for codes, or for tokens in float and in float16.
-    private readonly (ElementKind? Tokens, CudaKernel Product, CudaKernel? Projection)[] _forTokens;
+    private readonly (ElementKind? Tokens, CudaKernel? Product, CudaKernel? Projection)[] _forTokens;
     private readonly SimpleWeight _first;
     private readonly ulong _factorA;
     private readonly int _experts;
@@ -21,35 +25,47 @@ internal sealed unsafe class DeviceExperts : IDisposable
         _experts = experts.Count;
         int rank = (one.Rank + 7) / 8 * 8;
         bool isScaled = !one.GroupScales.IsEmpty;
-        DeviceMemory codes = Join(owned, context, experts, expert => expert.RowCodes());
-        DeviceMemory groupScales = isScaled
-            ? Join(owned, context, experts, expert => expert.GroupScales)
-            : Join(owned, context, experts, expert => expert.Exponents);
-        DeviceMemory? rowScales = isScaled ? null : Join(owned, context, experts, expert => expert.RowScales);
-        DeviceMemory? bias = one.Bias.IsEmpty ? null : Join(owned, context, experts, expert => expert.Bias);
-        DeviceMemory? a = rank == 0 ? null : Join<Half>(owned, context, experts, expert =>
+        var memory = new ExpertMemory(owned, context, experts);
+        _factorA = rank == 0 ? 0 : memory.Join<Half>(expert =>
             DeviceWeight.PadRows(expert.LowRankA.Span, expert.Rank, one.Columns, rank, one.Columns));
-        DeviceMemory? b = rank == 0 ? null : Join<Half>(owned, context, experts, expert =>
+        ulong b = rank == 0 ? 0 : memory.Join<Half>(expert =>
             DeviceWeight.PadRows(expert.LowRankB.Span, one.Rows, expert.Rank, one.Rows, rank));
-        _factorA = a?.Address ?? 0;
-        _first = new SimpleWeight(
-            codes.Address, groupScales.Address, rowScales?.Address ?? 0, bias?.Address ?? 0, b?.Address ?? 0, rank, one.Rows, one.Columns,
-            one.GroupSize);
+        ulong bias = one.Bias.IsEmpty ? 0 : memory.Join(expert => expert.Bias);
+        _packed = PackedExperts.Fit(kernels, experts)
+            ? new PackedExperts(
+                memory, context, kernels, one, experts.Count, new GroupedArguments { Bias = bias, LowRankB = b, Rank = rank }, output)
+            : null;
+        _first = _packed is not null
+            ? new SimpleWeight(0, 0, 0, bias, b, rank, one.Rows, one.Columns, one.GroupSize)
+            : new SimpleWeight(
+                memory.Join(expert => expert.RowCodes()),
+                isScaled ? memory.Join(expert => expert.GroupScales) : memory.Join(expert => expert.Exponents),
+                isScaled ? 0 : memory.Join(expert => expert.RowScales), bias, b, rank, one.Rows, one.Columns, one.GroupSize);
         bool isWhole = one.Columns % Run == 0 && (one.GroupSize % Run == 0 || one.GroupSize >= one.Columns);
         ElementKind?[] kinds = one.HasQuantizedTokens ? [null] : [ElementKind.Float32, ElementKind.Float16];
         _forTokens =
         [
             .. kinds.Select(kind => (
                 kind,
-                kernels.Kernel("expert_gemm", "expert_gemm.cu", 0, Definitions(isScaled, isWhole, kind, one.Format, output)),
-                rank == 0 ? null : kernels.Kernel("project_experts", "project_experts.cu", 0, [$"INPUT={kind?.ToString() ?? "Fp8"}"]))),
+                _packed is null
+                    ? kernels.Kernel("expert_gemm", "expert_gemm.cu", 0, Definitions(isScaled, isWhole, kind, one.Format, output))
+                    : null,
+                rank == 0
+                    ? null
+                    : kernels.Kernel("project_experts", "project_experts.cu", 0, ProjectionDefinitions(kind, one.Columns)))),
         ];
     }
 
+    /// <summary>The experts as the product of one launch has them; null where they do not suit it.</summary>
+    public PackedExperts? Packed => _packed;
+
     /// <summary>Working memory of a call, in bytes.</summary>
     /// <param name="count">Rows of Y.</param>
-    public long ScratchBytes(int count) =>
-        _first.Rank == 0 ? 0 : Projection.CounterBytes + ((long)count * _first.Rank * sizeof(float));
+    public long ScratchBytes(int count)
+    {
+        long sorted = _packed?.ScratchBytes(count) ?? 0;
+        return _first.Rank == 0 && sorted == 0 ? 0 : SortedOffset(count) + sorted;
+    }
 
     /// <summary>Puts the experts on the device, and compiles what they need.</summary>
     /// <param name="context">The device, current on this thread.</param>
@@ -61,13 +77,17 @@ internal sealed unsafe class DeviceExperts : IDisposable
         CudaContext context, HopperKernels kernels, IReadOnlyList<LinearConstants> experts, ElementKind output) =>
         OwnedMemory.For(owned => new DeviceExperts(owned, context, kernels, experts, output));
 
-    /// <summary>The macros that compile the product.</summary>
+    /// <summary>The macros that compile the product of unpacked weights.</summary>
     public static IReadOnlyList<string> Definitions(
         bool isScaled, bool isWhole, ElementKind? tokens, WeightFormat format, ElementKind output) =>
     [
         $"SCALED={(isScaled ? 1 : 0)}", $"WHOLE={(isWhole ? 1 : 0)}", $"INPUT={tokens?.ToString() ?? "Fp8"}",
         $"WEIGHT_BITS={(format == WeightFormat.E4M3 ? 8 : 4)}", $"OUTPUT={output}",
     ];
+
+    /// <summary>The macros that compile what takes A x.</summary>
+    public static IReadOnlyList<string> ProjectionDefinitions(ElementKind? tokens, int columns) =>
+        [$"INPUT={tokens?.ToString() ?? "Fp8"}", $"RUN={(columns % RunOfProjection == 0 ? RunOfProjection : 1)}"];
 
     /// <summary>Y [count, N], put into the stream.</summary>
     /// <param name="stream">Stream handle.</param>
@@ -77,9 +97,12 @@ internal sealed unsafe class DeviceExperts : IDisposable
     /// <param name="scratch">Working memory of <see cref="ScratchBytes"/>, whose counters of other products are left alone.</param>
     /// <param name="output">Y. Rows whose index names no expert come out as NaN.</param>
     /// <param name="kind">Element type of the tokens; null for codes.</param>
-    public void Multiply(nint stream, in DeviceTokens tokens, ulong index, int count, ulong scratch, ulong output, ElementKind? kind)
+    /// <param name="plan">How packed experts are multiplied; null for the usual way.</param>
+    public void Multiply(
+        nint stream, in DeviceTokens tokens, ulong index, int count, ulong scratch, ulong output, ElementKind? kind,
+        GroupedPlan? plan = null)
     {
-        (_, CudaKernel product, CudaKernel? projection) = _forTokens[0].Tokens == kind ? _forTokens[0] : _forTokens[1];
+        (_, CudaKernel? product, CudaKernel? projection) = _forTokens[0].Tokens == kind ? _forTokens[0] : _forTokens[1];
         var values = new ExpertArguments
         {
             Layer = new SimpleArguments
@@ -104,28 +127,26 @@ internal sealed unsafe class DeviceExperts : IDisposable
             projection.Launch(stream, new LaunchSize(blocks, _first.Rank / 8, 1, Threads), ref projected, overlap: true);
         }
 
+        if (_packed is not null)
+        {
+            (plan ?? _packed.For(count)).Launch(
+                stream, tokens with { LowRank = values.Projected }, index, count, scratch + (ulong)SortedOffset(count), output);
+            return;
+        }
+
         KernelArguments arguments = default;
         arguments.Add(values);
         LaunchSize size = new((_first.Rows + RowsOfBlock - 1) / RowsOfBlock, blocks, 1, Threads);
-        product.Launch(stream, size, ref arguments, overlap: true);
+        product!.Launch(stream, size, ref arguments, overlap: true);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _owned.Dispose();
 
-    private static DeviceMemory Join<T>(
-        OwnedMemory owned, CudaContext context, IReadOnlyList<LinearConstants> experts, Func<LinearConstants, ReadOnlyMemory<T>> part)
-        where T : unmanaged
+    /// <summary>Behind the counters that other products leave at zero, and A x.</summary>
+    private long SortedOffset(int count)
     {
-        ReadOnlyMemory<T> next = part(experts[0]);
-        long bytes = (long)next.Length * sizeof(T);
-        DeviceMemory all = owned.Add(new DeviceMemory(context, Math.Max(1, bytes * experts.Count)));
-        all.Upload(next.Span);
-        for (int e = 1; e < experts.Count; e++)
-        {
-            all.Upload(part(experts[e]).Span, offset: e * bytes);
-        }
-
-        return all;
+        long bytes = Projection.CounterBytes + ((long)count * _first.Rank * sizeof(float));
+        return (bytes + PlaceAlignment - 1) / PlaceAlignment * PlaceAlignment;
     }
 }

@@ -68,12 +68,7 @@ internal sealed class DeviceWeight : IDisposable
         ArgumentNullException.ThrowIfNull(data);
         PackedLayout layout = data.Layout;
         byte[] packed = layout.FloatScales ? layout.Pack(data.Codes, data.GroupScales) : layout.Pack(data.Codes, data.Exponents);
-        float[] rowScales = new float[layout.RowBlocks * PackedLayout.BlockRows];
-        for (int row = 0; row < layout.Rows; row++)
-        {
-            rowScales[row] = PackedLayout.RowScaleFactor * (layout.FloatScales ? 1 : data.RowScales.Span[row]);
-        }
-
+        float[] rowScales = PadRowScales(layout, data.RowScales.Span);
         int rank = (data.Rank + 7) / 8 * 8;
         return OwnedMemory.For(owned => new DeviceWeight(
             owned,
@@ -116,6 +111,17 @@ internal sealed class DeviceWeight : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _owned.Dispose();
+
+    internal static float[] PadRowScales(PackedLayout layout, ReadOnlySpan<float> scales)
+    {
+        float[] padded = new float[layout.RowBlocks * PackedLayout.BlockRows];
+        for (int row = 0; row < layout.Rows; row++)
+        {
+            padded[row] = PackedLayout.RowScaleFactor * (layout.FloatScales ? 1 : scales[row]);
+        }
+
+        return padded;
+    }
 
     internal static Half[] PadRows(ReadOnlySpan<float> source, int rows, int columns, int paddedRows, int paddedColumns)
     {

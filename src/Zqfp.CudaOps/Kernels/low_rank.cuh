@@ -1,4 +1,4 @@
-// The low-rank branch of w4a8_gemm.cu, whose constants and arguments it uses: B (A xq) added to the sums of a warp.
+// The low-rank branch of the fused products, whose constants and arguments it uses: B (A xq) added to the sums of a warp.
 #pragma once
 
 // The constants of the low-rank branch where few tokens leave room for them: fetched into shared memory while the tile is
@@ -39,33 +39,15 @@ DEVICE void fetch_low_rank_tokens(const GemmArguments& g, const LowRankPlace& pl
 
 // Adds B[rows, :] . (A xq)[tokens, :] to a warp's 16 rows, in its fragment order, by tf32 products of 8 ranks each. A sum
 // does not care for the order of its terms, so lane j of four takes the ranks j r/4 .. (j + 1) r/4 - 1, two a product.
-// The ranks of a cluster take turns.
-DEVICE void add_low_rank(const GemmArguments& g, const LowRankPlace& place, int warpRow, int rank, int lane, int firstToken, int tokenEnd, float (&total)[Accumulators])
+// The ranks of a cluster take turns. `tokens` has A xq of the lane's
+// token of the i-th 8, from the lane's ranks on.
+template <class Tokens>
+DEVICE void add_low_rank_from_memory(const GemmArguments& g, int warpRow, int rank, int lane, const Tokens& tokens, float (&total)[Accumulators])
 {
-    lane = keep_here(lane);
     int quarter = g.rank >> 2, part = (lane & 3) * quarter, local = lane >> 2;
-    if (STAGED)
-    {
-        u32 b = place.b + local * place.stride + part * 2;
-        u32 x = place.x + local * (2 * place.stride - 16) + part * 4;
-        for (int r = 2 * rank; r < quarter; r += 2 * CLUSTER)
-        {
-            u32 a[4];
-            from_half_pair(load_shared(b + r * 2), a[0], a[2]);
-            from_half_pair(load_shared(b + 8 * place.stride + r * 2), a[1], a[3]);
-#pragma unroll
-            for (int i = 0; i < TOKENS / 8; i++)
-            {
-                float2 pair = load_pair<1>(x + i * 8 * (2 * place.stride - 16) + r * 4, 0);
-                multiply_tf32(&total[4 * i], a, to_tf32(pair.x), to_tf32(pair.y));
-            }
-        }
-        return;
-    }
-    int upper = warpRow + local, lower = upper + 8, token = firstToken + local;
+    int upper = warpRow + local, lower = upper + 8;
     const u16* upperB = g.lowRankB + (u64)(upper < g.rows ? upper : 0) * g.rank + part;
     const u16* lowerB = g.lowRankB + (u64)(lower < g.rows ? lower : 0) * g.rank + part;
-    const float* x = g.lowRankX + (u64)token * g.rank + part;
 #pragma unroll 2
     for (int r = 2 * rank; r < quarter; r += 2 * CLUSTER)
     {
@@ -75,7 +57,43 @@ DEVICE void add_low_rank(const GemmArguments& g, const LowRankPlace& place, int 
 #pragma unroll
         for (int i = 0; i < TOKENS / 8; i++)
         {
-            float2 pair = token + i * 8 < tokenEnd ? *(const float2*)(x + (u64)i * 8 * g.rank + r) : float2{ 0, 0 };
+            float2 pair = tokens.has(i) ? *(const float2*)(tokens.of(i) + r) : float2{ 0, 0 };
+            multiply_tf32(&total[4 * i], a, to_tf32(pair.x), to_tf32(pair.y));
+        }
+    }
+}
+
+// Tokens that follow each other.
+struct TokenRange
+{
+    const float* x;         // of the lane's first token
+    int token, end, rank;
+    DEVICE bool has(int i) const { return token + i * 8 < end; }
+    DEVICE const float* of(int i) const { return x + (u64)i * 8 * rank; }
+};
+
+DEVICE void add_low_rank(const GemmArguments& g, const LowRankPlace& place, int warpRow, int rank, int lane, int firstToken, int tokenEnd, float (&total)[Accumulators])
+{
+    lane = keep_here(lane);
+    if (!STAGED)
+    {
+        int token = firstToken + (lane >> 2);
+        const float* x = g.lowRankX + (u64)token * g.rank + (lane & 3) * (g.rank >> 2);
+        add_low_rank_from_memory(g, warpRow, rank, lane, TokenRange{ x, token, tokenEnd, g.rank }, total);
+        return;
+    }
+    int quarter = g.rank >> 2, part = (lane & 3) * quarter, local = lane >> 2;
+    u32 b = place.b + local * place.stride + part * 2;
+    u32 x = place.x + local * (2 * place.stride - 16) + part * 4;
+    for (int r = 2 * rank; r < quarter; r += 2 * CLUSTER)
+    {
+        u32 a[4];
+        from_half_pair(load_shared(b + r * 2), a[0], a[2]);
+        from_half_pair(load_shared(b + 8 * place.stride + r * 2), a[1], a[3]);
+#pragma unroll
+        for (int i = 0; i < TOKENS / 8; i++)
+        {
+            float2 pair = load_pair<1>(x + i * 8 * (2 * place.stride - 16) + r * 4, 0);
             multiply_tf32(&total[4 * i], a, to_tf32(pair.x), to_tf32(pair.y));
         }
     }

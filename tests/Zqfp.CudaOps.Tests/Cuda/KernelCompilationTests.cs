@@ -88,7 +88,8 @@ public sealed class KernelCompilationTests : IDisposable
 
         foreach (ElementKind? tokens in (ElementKind?[])[null, ElementKind.Float32, ElementKind.Float16])
         {
-            data.Add("project_experts.cu", $"INPUT={tokens?.ToString() ?? "Fp8"}");
+            data.Add("project_experts.cu", string.Join(' ', DeviceExperts.ProjectionDefinitions(tokens, 4096)));
+            data.Add("project_experts.cu", string.Join(' ', DeviceExperts.ProjectionDefinitions(tokens, 75)));
             foreach (bool whole in (bool[])[false, true])
             {
                 data.Add("expert_gemm.cu", string.Join(' ', DeviceExperts.Definitions(

@@ -1,0 +1,29 @@
+namespace Zqfp.CudaOps;
+
+/// <summary>Which tile the product for experts on Hopper runs with (docs/hopper.md).</summary>
+internal static class GroupedTuning
+{
+    /// <summary>Rows of Y of an item, from narrow to wide.</summary>
+    public static IReadOnlyList<int> Widths { get; } = [8, 16, 32, 64];
+
+    /// <summary>The width for a call: that of the rows an expert has on average, since only the device knows how many each has.</summary>
+    /// <param name="count">Rows of Y.</param>
+    /// <param name="experts">Experts.</param>
+    public static int WidthOf(int count, int experts) =>
+        Widths.FirstOrDefault(width => (long)width * experts >= count, Widths[^1]);
+
+    /// <summary>The tile of a width.</summary>
+    /// <param name="layout">The weight of one expert.</param>
+    /// <param name="width">One of <see cref="Widths"/>.</param>
+    /// <param name="sharedPerBlock">Largest dynamic shared memory of a block, in bytes.</param>
+    public static GroupedTile Choose(PackedLayout layout, int width, int sharedPerBlock)
+    {
+        GroupedTile tile = width switch
+        {
+            <= 16 => new GroupedTile(width, 1, 1, 1, 3),
+            32 => new GroupedTile(width, 2, 1, 1, 2),
+            _ => new GroupedTile(width, 2, 2, 1, 1),
+        };
+        return tile.WithDeepestRing(layout, sharedPerBlock);
+    }
+}
