@@ -20,9 +20,8 @@ internal static class GroupedTuning
     {
         GroupedTile tile = width switch
         {
-            <= 16 => new GroupedTile(width, 1, 1, 1, 3),
-            32 => new GroupedTile(width, 2, 1, 1, 2),
-            _ => new GroupedTile(width, 2, 2, 1, 1),
+            <= 32 => new GroupedTile(width, 2, 2, 1, 2),
+            _ => new GroupedTile(width, 2, 4, 1, 1),
         };
         return tile.WithDeepestRing(layout, sharedPerBlock);
     }

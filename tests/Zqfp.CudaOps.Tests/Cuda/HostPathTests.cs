@@ -32,6 +32,62 @@ public sealed class HostPathTests
         }
     }
 
+    /// <summary>Few rows are sorted by the product itself, more by a kernel before it; what does not suit it stays in one kernel of its own.</summary>
+    [Theory]
+    [InlineData(0, 256, 1, 2)]
+    [InlineData(8, 256, 2, 3)]
+    [InlineData(3, 24, 2, 2)]
+    public void A_product_of_all_experts_is_one_launch_and_another_that_sorts_many_rows(int rank, int group, int few, int many)
+    {
+        using SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(Domain());
+        using var session = new InferenceSession(Experts(rank, group), options);
+        foreach ((int tokens, int perToken) in new[] { (1, 2), (16, 2), (11, 3), (300, 4), (1, 2) })
+        {
+            Run(tokens, perToken);
+            int[] before = Counts();
+            Run(tokens, perToken);
+            int[] asked = [.. Counts().Zip(before, (after, first) => after - first)];
+            Assert.Equal([1 + (tokens * perToken <= SortedRows.FewRows ? few : many), 0, 0, 0, 0, 0], asked);
+        }
+
+        void Run(int tokens, int perToken)
+        {
+            using OrtValue x = OrtValue.CreateTensorValueFromMemory(new float[tokens * Columns], [tokens, Columns]);
+            using OrtValue index = OrtValue.CreateTensorValueFromMemory(new long[tokens * perToken], [tokens * perToken]);
+            using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(new RunOptions(), ["x", "i"], [x, index], ["y"]);
+        }
+    }
+
+    [Theory]
+    [InlineData(256)]
+    [InlineData(24)]
+    public void Experts_that_the_device_refuses_half_way_give_back_what_they_had(int group)
+    {
+        int before = Count(Call.Allocate) - Count(Call.Free), refused = 0;
+        for (bool fits = false; !fits; refused++)
+        {
+            using SessionOptions options = new SessionOptions { IntraOpNumThreads = 1 }.Add(Domain());
+            LimitCalls(refused);
+            try
+            {
+                using var session = new InferenceSession(Experts(8, group), options);
+                fits = true;
+            }
+            catch (OnnxRuntimeException e)
+            {
+                Assert.Contains("ZQFP4104", e.Message, StringComparison.Ordinal);
+            }
+            finally
+            {
+                LimitCalls(int.MaxValue);
+            }
+
+            Assert.Equal(before, Count(Call.Allocate) - Count(Call.Free));
+        }
+
+        Assert.True(refused > 12);
+    }
+
     [Theory]
     [InlineData(ZqfpWeights.Both, 2)]
     [InlineData(ZqfpWeights.Expanded, 3)]
@@ -140,6 +196,29 @@ public sealed class HostPathTests
     {
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(x, [tokens, Columns]);
         using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(new RunOptions(), ["x0"], [input], ["y"]);
+    }
+
+    private static byte[] Experts(int rank, int group)
+    {
+        const int Count = 4;
+        int groups = (Columns + group - 1) / group;
+        byte[][] constants =
+        [
+            Onnx.Tensor("w", Onnx.Float4E2M1, [Count, Columns, Columns], new byte[Count * Columns * Columns / 2]),
+            Onnx.Tensor("e", Onnx.UInt8, [Count, Columns, groups], new byte[Count * Columns * groups]),
+            Onnx.Tensor("s", Onnx.Float, [Count, Columns], new byte[Count * Columns * 4]),
+            Onnx.Tensor("a", Onnx.Float, [Count, rank, Columns], new byte[Count * rank * Columns * 4]),
+            Onnx.Tensor("b", Onnx.Float, [Count, Columns, rank], new byte[Count * rank * Columns * 4]),
+        ];
+        string[] branch = rank > 0 ? ["", "a", "b"] : [];
+        return Onnx.Model(
+            [
+                Onnx.Node("zqfp", OperatorNames.QuantizeTokens, ["x"], ["q", "t"], Onnx.Attribute("rotation", 0)),
+                Onnx.Node("zqfp", OperatorNames.ExpertPrefix + OperatorNames.MatMulW4A8, ["q", "t", "i", "w", "e", "s", .. branch], ["y"],
+                    Onnx.Attribute("group_size", group), Onnx.Attribute("dtype", Onnx.Float)),
+            ],
+            [Onnx.Value("x", Onnx.Float, "m", Columns), Onnx.Value("i", Onnx.Int64, "t")], [Onnx.Value("y", Onnx.Float, "t", Columns)],
+            constants);
     }
 
     private static byte[] Chain(string name, int rank, int group, int nodes)

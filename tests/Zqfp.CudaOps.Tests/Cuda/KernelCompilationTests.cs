@@ -99,6 +99,19 @@ public sealed class KernelCompilationTests : IDisposable
             }
         }
 
+        foreach (int width in GroupedTuning.Widths)
+        {
+            data.Add("sort_experts.cu", $"TOKENS={width}");
+            foreach ((int group, int rank, bool floats, ElementKind kind) in ((int, int, bool, ElementKind)[])
+                [(256, 0, false, ElementKind.Float16), (256, 8, false, ElementKind.Float32), (32, 64, false, ElementKind.Float32),
+                    (128, 8, true, ElementKind.Float32)])
+            {
+                PackedLayout layout = new(2048, 4096, group, floats);
+                GroupedTile tile = GroupedTuning.Choose(layout, width, HopperSharedMemory);
+                data.Add("grouped_gemm.cu", string.Join(' ', tile.Definitions(layout, rank, rank == 8, kind)));
+            }
+        }
+
         foreach (DenseTile tile in DenseTuning.All)
         {
             foreach (ElementKind kind in Enum.GetValues<ElementKind>())
