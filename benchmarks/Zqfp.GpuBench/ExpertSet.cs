@@ -2,7 +2,7 @@ using Zqfp.CudaOps;
 
 namespace Zqfp.GpuBench;
 
-/// <summary>Experts of random weights on the device, with memory for their products. A few problems repeat, which costs no time to make.</summary>
+/// <summary>Experts of random weights on the device, with memory for their products. A few problems repeat: made soon.</summary>
 internal sealed class ExpertSet : IDisposable
 {
     private const int Distinct = 4;

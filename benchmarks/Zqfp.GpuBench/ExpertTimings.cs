@@ -54,7 +54,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
         {
             int count = tokens * set.Count;
             using Batch batch = NewBatch(count, set);
-            using DeviceMemory index = DeviceMemory.From<long>(bench.Context, [.. Enumerable.Range(0, count).Select(i => (long)(i / tokens))]);
+            using DeviceMemory index = Even(count, tokens);
             double[] widths =
             [
                 .. GroupedTuning.Widths.Select(width => tokens <= 8 * width ? Time(set, batch, index, count, set.Tile(width)) : double.NaN),
@@ -112,12 +112,14 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
                 return all.Take(perToken).ToArray();
             })])];
             using Batch batch = NewBatch(count, set);
-            using DeviceMemory index = DeviceMemory.From<long>(bench.Context, [.. chosen.SelectMany(experts => experts.Select(e => (long)e))]);
+            using DeviceMemory index = DeviceMemory.From<long>(
+                bench.Context, [.. chosen.SelectMany(experts => experts.Select(e => (long)e))]);
             double time = bench.Microseconds(Calls, i =>
                 set.Multiply(batch, index.Address + ((ulong)i * (ulong)count * sizeof(long)), count, batch.Output.Address));
             double read = chosen.Average(experts => experts.Distinct().Count());
             double other = tokens == 1 ? expanded.Chosen(batch, chosen) : double.NaN;
-            Row($"{tokens} x {perToken}", read, time, read * set.Packed.Layout.Bytes / (time * 1e-6) / bandwidth * 100, other, other / time);
+            double share = read * set.Packed.Layout.Bytes / (time * 1e-6) / bandwidth * 100;
+            Row($"{tokens} x {perToken}", read, time, share, other, other / time);
         }
 
         report.WriteLine();
@@ -131,7 +133,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
         {
             int count = tokens * set.Count;
             using Batch batch = NewBatch(count, set);
-            using DeviceMemory index = DeviceMemory.From<long>(bench.Context, [.. Enumerable.Range(0, count).Select(i => (long)(i / tokens))]);
+            using DeviceMemory index = Even(count, tokens);
             Row($"{tokens}", Time(set, batch, index, count, null));
         }
 
@@ -159,7 +161,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             Parallel.ForEach(tiles, tile => Compiled(set, tile));
             int count = width * Experts;
             using Batch batch = NewBatch(count, set);
-            using DeviceMemory index = DeviceMemory.From<long>(bench.Context, [.. Enumerable.Range(0, count).Select(i => (long)(i / width))]);
+            using DeviceMemory index = Even(count, width);
             foreach ((GroupedTile tile, double time) in tiles.Where(tile => Compiled(set, tile))
                 .Select(tile => (tile, Time(set, batch, index, count, tile))).OrderBy(one => one.Item2).Take(9))
             {
@@ -173,6 +175,10 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
 
         report.WriteLine();
     }
+
+    /// <summary>As many rows of each expert, one expert behind another.</summary>
+    private DeviceMemory Even(int count, int tokens) =>
+        DeviceMemory.From<long>(bench.Context, [.. Enumerable.Range(0, count).Select(i => (long)(i / tokens))]);
 
     private bool Compiled(ExpertSet set, GroupedTile tile)
     {

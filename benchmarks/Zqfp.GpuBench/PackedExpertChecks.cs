@@ -2,7 +2,7 @@ using Zqfp.CudaOps;
 
 namespace Zqfp.GpuBench;
 
-/// <summary>The product of packed experts in one launch against float64: all widths, whatever the routing, the same bits on every run.</summary>
+/// <summary>The product of packed experts in one launch against float64: all widths, any routing, the same bits on every run.</summary>
 internal sealed class PackedExpertChecks(Bench bench)
 {
     private sealed record Shape(
@@ -12,7 +12,8 @@ internal sealed class PackedExpertChecks(Bench bench)
     private static readonly Shape[] Shapes =
     [
         new(4, 5, 2, 96, 160, 32, 8, Bias: true), new(3, 40, 1, 64, 272, 128, 3), new(8, 75, 3, 200, 528, 256, 8, Bias: true),
-        new(5, 200, 1, 130, 1024, 256, 64, Bias: true, Floats: true), new(16, 33, 2, 320, 2064, 64), new(1, 300, 1, 64, 256, 256, Bias: true),
+        new(5, 200, 1, 130, 1024, 256, 64, Bias: true, Floats: true), new(16, 33, 2, 320, 2064, 64),
+        new(1, 300, 1, 64, 256, 256, Bias: true),
         new(300, 64, 1, 192, 512, 256, 8), new(6, 32, 1, 129, 512, 128, 16, Bias: true, Floats: true), new(2, 4, 1, 33, 64, 32),
         new(7, 250, 2, 256, 768, 256, All: true), new(9, 1, 8, 512, 4096, 256, 8, Output: ElementKind.Float16),
         new(1024, 500, 6, 64, 256, 256), new(12, 1, 1, 64, 3856, 512, 24, Bias: true),
@@ -95,7 +96,7 @@ internal sealed class PackedExpertChecks(Bench bench)
         return Array.ConvertAll(halves, value => (double)value);
     }
 
-    /// <summary>Random experts, the first of them often, from the end now and then, and where there are enough rows a few that are none.</summary>
+    /// <summary>Random experts, the first often, from the end now and then, and where there are enough rows a few that are none.</summary>
     private static long[] Index(Shape shape, int count)
     {
         Random random = new(count);

@@ -1,6 +1,6 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>The product for experts on Hopper cut into one kind of tile: compiled kernels and what does not change from call to call.</summary>
+/// <summary>The product for experts on Hopper cut into one kind of tile, with what does not change from call to call.</summary>
 /// <param name="context">The device.</param>
 /// <param name="sort">Sorts many rows for this width.</param>
 /// <param name="product">The kernel, compiled for these experts and this tile.</param>

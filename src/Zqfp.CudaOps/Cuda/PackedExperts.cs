@@ -1,6 +1,6 @@
 namespace Zqfp.CudaOps;
 
-/// <summary>Experts whose weights lie packed on a Hopper, one behind another, with the product that takes all of them in one launch.</summary>
+/// <summary>Experts whose weights lie packed on a Hopper, one behind another, and the product of all of them in one launch.</summary>
 internal sealed class PackedExperts
 {
     private readonly CudaContext _context;

@@ -6,7 +6,7 @@ namespace Zqfp.CudaOps;
 /// <param name="width">Rows of a tile.</param>
 internal readonly struct SortedRows(int count, int experts, int width)
 {
-    /// <summary>So many rows at most are sorted by the product's blocks themselves, each for itself, rather than by a kernel before.</summary>
+    /// <summary>So many rows at most are sorted by each of the product's blocks for itself, rather than by a kernel before.</summary>
     public const int FewRows = 32;
 
     /// <summary>More experts than this do not fit the sorting block's shared memory and threads.</summary>
@@ -20,7 +20,7 @@ internal readonly struct SortedRows(int count, int experts, int width)
     /// <summary>Whether a kernel sorts before the product.</summary>
     public bool HaveKernel => count > FewRows;
 
-    /// <summary>Tiles at most, whatever the indices are: each expert's last one may be nearly empty, and so may that of rows without one.</summary>
+    /// <summary>Tiles at most, for any indices: each expert's last one may be nearly empty, also that of rows without one.</summary>
     public int MostTiles => (int)((count + ((long)Math.Min(count, experts + 1) * (width - 1))) / width);
 
     /// <summary>Bytes in working memory.</summary>

@@ -32,7 +32,7 @@ public sealed class HostPathTests
         }
     }
 
-    /// <summary>Few rows are sorted by the product itself, more by a kernel before it; what does not suit it stays in one kernel of its own.</summary>
+    /// <summary>Few rows are sorted by the product itself, more by a kernel before it; what does not suit has another kernel.</summary>
     [Theory]
     [InlineData(0, 256, 1, 2)]
     [InlineData(8, 256, 2, 3)]
