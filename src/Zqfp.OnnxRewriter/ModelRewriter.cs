@@ -53,6 +53,9 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         _running.Add(embedding);
     }
 
+    /// <summary>Lets slices compute an expert that is a node of its own as they compute experts of one constant.</summary>
+    public void ComputeAsExpert(LinearLayer layer) => _running.AddFloatExpert(layer);
+
     /// <summary>Checks that the model can be written in <paramref name="profile"/>, before any work goes into it.</summary>
     /// <exception cref="ZqfpException">ZQFP1010: the profile needs a newer operator set than the model can be raised to.</exception>
     public void Require(EmissionProfile profile)
@@ -127,7 +130,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
             ? new ValueInfoProto { Name = cut.Hidden + Exact }
             : new ValueInfoProto { Name = cut.Hidden, Type = graph.TypeOf(cut.Hidden) });
         body.Output.AddRange(graph.Graph.Output.Where(output => also.Contains(output.Name)));
-        return Runnable(body, read, Float32Graph.UsesBfloat16(graph.Graph));
+        return Runnable(body, read, Float32Graph.IsNeededBy(graph.Graph));
     }
 
     /// <summary>The head, as a model of its own that reads <see cref="HeadCut.Hidden"/> and gives <see cref="HeadCut.Logits"/>.</summary>
@@ -142,7 +145,7 @@ internal sealed class ModelRewriter(OnnxFile file, GraphIndex graph, EmissionPro
         head.Node.AddRange(nodes);
         head.Input.Add(Declare(cut.Hidden, hidden));
         head.Output.Add(new ValueInfoProto { Name = cut.Logits, Type = TypeWithoutShape(cut.Logits) });
-        return Runnable(head, read, cut.IsPlain || Float32Graph.UsesBfloat16(graph.Graph));
+        return Runnable(head, read, cut.IsPlain || Float32Graph.IsNeededBy(graph.Graph));
     }
 
     private bool IsZero(string value)

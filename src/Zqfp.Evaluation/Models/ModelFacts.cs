@@ -77,7 +77,7 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
         // The fused operator takes one window at a time where there is a cache.
         bool isFused = graph.Nodes.Any(node => node.OpType == "GroupQueryAttention");
         return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph),
-            Float32Graph.UsesBfloat16(graph.Graph) || LowFloatWeights.AreIn(graph.Graph)
+            Float32Graph.IsNeededBy(graph.Graph) || LowFloatWeights.AreIn(graph.Graph)
                 || CpuForms.AreIn(graph.Graph))
         {
             Stamp = file.Stamp,

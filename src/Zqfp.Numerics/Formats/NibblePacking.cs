@@ -55,6 +55,30 @@ internal static class NibblePacking
         }
     }
 
+    /// <summary>Some of the codes, packed by themselves.</summary>
+    public static byte[] Slice(ReadOnlySpan<byte> packed, long first, long count)
+    {
+        byte[] slice = new byte[(count + 1) / 2];
+        if (first % 2 == 0)
+        {
+            packed.Slice((int)(first / 2), slice.Length).CopyTo(slice);
+            if (count % 2 != 0)
+            {
+                slice[^1] &= 15;
+            }
+
+            return slice;
+        }
+
+        for (long i = 0; i < count; i++)
+        {
+            int code = (packed[(int)((first + i) / 2)] >> (int)(4 * ((first + i) % 2))) & 15;
+            slice[i / 2] |= (byte)(code << (int)(4 * (i % 2)));
+        }
+
+        return slice;
+    }
+
     /// <summary>Packs 32 codes to 16 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static Vector128<byte> Pack(Vector256<byte> codes)

@@ -16,6 +16,17 @@ internal sealed class QuantizedMatrix
         GroupScales = scales.RowScales is null ? scales.Effective : null;
     }
 
+    private QuantizedMatrix(QuantizedMatrix all, int first, int rows)
+    {
+        (Rows, Columns, Format, GroupSize, Groups) = (rows, all.Columns, all.Format, all.GroupSize, all.Groups);
+        Codes = Format.Bits == 8
+            ? all.Codes.AsSpan(first * Columns, rows * Columns).ToArray()
+            : NibblePacking.Slice(all.Codes, (long)first * Columns, rows * Columns);
+        RowScales = all.RowScales?[first..(first + rows)];
+        Exponents = all.Exponents?[(first * Groups)..((first + rows) * Groups)];
+        GroupScales = all.GroupScales?[(first * Groups)..((first + rows) * Groups)];
+    }
+
     /// <summary>N: output channels.</summary>
     public int Rows { get; }
 
@@ -50,6 +61,9 @@ internal sealed class QuantizedMatrix
     public float Scale(int row, int group) => RowScales is null
         ? GroupScales![(row * Groups) + group]
         : RowScales[row] * PowerOfTwo(-Exponents![(row * Groups) + group]);
+
+    /// <summary>Some rows as a matrix of their own.</summary>
+    public QuantizedMatrix Rowwise(int first, int rows) => new(this, first, rows);
 
     /// <summary>Writes the values of the whole matrix.</summary>
     /// <param name="values">Receives Rows * Columns values, row-major.</param>

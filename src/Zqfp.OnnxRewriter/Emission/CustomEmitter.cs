@@ -116,7 +116,7 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
         yield return (Part(linear, "scales"), new TensorData(DataType.Float, scaleDims, Bytes(layer.Scales)));
         if (layer.Rank > 0)
         {
-            yield return (Part(linear, "down"), new TensorData(DataType.Float16, [layer.Rank, columns], Bytes(layer.Down)));
+            yield return (Down(linear), new TensorData(DataType.Float16, [layer.Rank, columns], Bytes(layer.Down)));
             yield return (Part(linear, "up"), new TensorData(DataType.Float16, [rows, layer.Rank], Bytes(layer.Up)));
         }
     }
@@ -135,7 +135,7 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
         yield return (Part(linear, "scales"), experts.Scales(groups));
         if (all.Rank > 0)
         {
-            yield return (Part(linear, "down"), experts.Down());
+            yield return (Down(linear), experts.Down());
             yield return (Part(linear, "up"), experts.Up());
         }
     }
@@ -148,7 +148,7 @@ internal class CustomEmitter(DataType fourBitType) : LayerEmitter
     {
         (null, 0) => [],
         ({ } bias, 0) => [bias],
-        var (bias, _) => [bias ?? "", Part(layer.Layer, "down"), Part(layer.Layer, "up")],
+        var (bias, _) => [bias ?? "", Down(layer.Layer), Part(layer.Layer, "up")],
     };
 
     /// <summary>The bias the operator adds; null where there is none or it is added behind.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.OnnxRewriter;
@@ -85,6 +86,57 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
         LinearLayer fitted = layer.Layer with { Bias = $"{layer.Layer.Name}{emitter.Marker}fitted_bias" };
         _initializers[fitted.Bias] = TensorData.Of(fitted.Type, [fitted.OutFeatures], bias.Span);
         return layer with { Layer = fitted };
+    }
+
+    /// <summary>
+    /// Lets an expert that is a node of its own be computed in floating point as experts of one constant are, so that both have the same
+    /// bits.
+    /// </summary>
+    public void AddFloatExpert(LinearLayer layer)
+    {
+        string At(string part) => $"{layer.Output}{emitter.Marker}{part}";
+        NodeProto product = layer.Nodes[0];
+        bool isInputMajor = product.OpType == "MatMul" || Attributes.Int(product, "transB", 0) == 0;
+        long[] dims = isInputMajor ? [1, layer.InFeatures, layer.OutFeatures] : [1, layer.OutFeatures, layer.InFeatures];
+        string result = layer.Bias is null ? layer.Output : At("unbiased");
+        NodeProto[] nodes =
+        [
+            Node("", "Reshape", [product.Input[1], At("stack_shape")], At("stack")),
+            Node("", "Shape", [layer.Input], At("dims")),
+            Node("", "Slice", [At("dims"), At("first"), At("last")], At("leading")),
+            Node("", "ConstantOfShape", [At("leading")], At("index"), ZeroIndex()),
+            Node(OperatorNames.Domain, OperatorNames.ExpertMatMul, [layer.Input, At("index"), At("stack")], result,
+                [.. isInputMajor ? [Attributes.Make(OperatorNames.InputMajor, 1)] : (AttributeProto[])[]]),
+            .. layer.Bias is { } bias ? [Node("", "Add", [result, bias], layer.Output)] : (NodeProto[])[],
+        ];
+        _initializers[At("stack_shape")] = Integers(dims);
+        _initializers[At("first")] = Integers(0);
+        _initializers[At("last")] = Integers(-1);
+        _replacements[product] = nodes;
+        foreach (NodeProto node in layer.Nodes.Skip(1))
+        {
+            _replacements[node] = [];
+        }
+
+        static NodeProto Node(string domain, string op, string[] inputs, string output, params AttributeProto[] attributes) => new()
+        {
+            Domain = domain,
+            OpType = op,
+            Name = $"{output}.{op}",
+            Input = { inputs },
+            Output = { output },
+            Attribute = { attributes },
+        };
+
+        static AttributeProto ZeroIndex() => new()
+        {
+            Name = "value",
+            Type = AttributeProto.Types.AttributeType.Tensor,
+            T = new TensorProto { DataType = (int)TensorProto.Types.DataType.Int64, Dims = { 1 }, Int64Data = { 0 } },
+        };
+
+        static TensorData Integers(params long[] values) =>
+            new(TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values).ToArray());
     }
 
     /// <summary>Adds an embedding.</summary>

@@ -29,7 +29,12 @@ internal sealed class ExpertTensors
 
         All = first with
         {
-            Layer = first.Layer with { Name = place.Group, SharesWeightOf = GroupOf(first.Layer.SharesWeightOf) },
+            Layer = first.Layer with
+            {
+                Name = place.Group,
+                SharesWeightOf = GroupOf(first.Layer.SharesWeightOf),
+                JoinedTo = GroupOf(first.Layer.JoinedTo),
+            },
             Codes = default,
             Scales = default,
         };

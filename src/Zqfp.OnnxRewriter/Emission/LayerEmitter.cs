@@ -97,6 +97,9 @@ internal abstract class LayerEmitter
     /// </summary>
     protected string Part(LinearLayer layer, string part) => $"{layer.SharesWeightOf ?? layer.Name}{Marker}{part}";
 
+    /// <summary>Name of the layer's first low-rank factor, which layers of one expert may have together.</summary>
+    protected string Down(LinearLayer layer) => $"{layer.JoinedTo ?? layer.SharesWeightOf ?? layer.Name}{Marker}down";
+
     /// <summary>Name of a value derived from what layers read, such as <c>x.zqfp.fp8</c>.</summary>
     protected string Derived(string value, string part) => $"{value}{Marker}{part}";
 

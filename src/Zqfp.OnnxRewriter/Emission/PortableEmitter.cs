@@ -36,7 +36,7 @@ internal sealed class PortableEmitter() : CustomEmitter(DataType.Uint4)
         return layer.Rank > 0 ? all :
         [
             .. all,
-            (Part(layer.Layer, "down"), new TensorData(DataType.Float16, [1, columns], new byte[2 * columns])),
+            (Down(layer.Layer), new TensorData(DataType.Float16, [1, columns], new byte[2 * columns])),
             (Part(layer.Layer, "up"), new TensorData(DataType.Float16, [rows, 1], new byte[2 * rows])),
         ];
     }
@@ -58,11 +58,11 @@ internal sealed class PortableEmitter() : CustomEmitter(DataType.Uint4)
 
         if (all.Rank == 0)
         {
-            yield return (Part(all.Layer, "down"), new TensorData(DataType.Float16, [count, 1, columns], new byte[2 * count * columns]));
+            yield return (Down(all.Layer), new TensorData(DataType.Float16, [count, 1, columns], new byte[2 * count * columns]));
             yield return (Part(all.Layer, "up"), new TensorData(DataType.Float16, [count, rows, 1], new byte[2 * count * rows]));
         }
     }
 
     protected override IEnumerable<string> Optional(QuantizedLayerTensors layer) =>
-        [OperatorBias(layer.Layer) ?? Part(layer.Layer, "bias"), Part(layer.Layer, "down"), Part(layer.Layer, "up")];
+        [OperatorBias(layer.Layer) ?? Part(layer.Layer, "bias"), Down(layer.Layer), Part(layer.Layer, "up")];
 }

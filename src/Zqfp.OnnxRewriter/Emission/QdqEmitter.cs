@@ -79,7 +79,7 @@ internal sealed class QdqEmitter : LayerEmitter
         if (layer.Rank > 0)
         {
             (string down, string up) = (Derived(linear.Output, "down_float"), Derived(linear.Output, "up_float"));
-            yield return Cast(Part(linear, "down"), down, DataType.Float);
+            yield return Cast(Down(linear), down, DataType.Float);
             yield return Cast(Part(linear, "up"), up, DataType.Float);
             yield return Standard("MatMul", [x, down], Derived(linear.Output, "inner"));
             yield return Standard("MatMul", [Derived(linear.Output, "inner"), up], Derived(linear.Output, "correction"));
@@ -110,7 +110,7 @@ internal sealed class QdqEmitter : LayerEmitter
 
         if (layer.Rank > 0)
         {
-            yield return (Part(linear, "down"), Turned(layer.Down.Span, layer.Rank, (int)columns));
+            yield return (Down(linear), Turned(layer.Down.Span, layer.Rank, (int)columns));
             yield return (Part(linear, "up"), Turned(layer.Up.Span, (int)rows, layer.Rank));
         }
     }
@@ -129,7 +129,7 @@ internal sealed class QdqEmitter : LayerEmitter
         if (all.Rank > 0)
         {
             string inner = nodes.Multiply("inner", rows, picked,
-                nodes.Add("Cast", "down_float", [Part(linear, "down")], Attributes.Make("to", (long)DataType.Float)));
+                nodes.Add("Cast", "down_float", [Down(linear)], Attributes.Make("to", (long)DataType.Float)));
             string up = nodes.Add("Gather", "up_matrices",
                 [nodes.Add("Cast", "up_float", [Part(linear, "up")], Attributes.Make("to", (long)DataType.Float)), picked]);
             value = nodes.Add("Add", "corrected", [value, nodes.Add("MatMul", "correction", [up, inner])]);
@@ -164,7 +164,7 @@ internal sealed class QdqEmitter : LayerEmitter
         yield return (Part(linear, "outputs"), Integers(rows));
         if (all.Rank > 0)
         {
-            yield return (Part(linear, "down"), experts.Down());
+            yield return (Down(linear), experts.Down());
             yield return (Part(linear, "up"), experts.Up());
         }
 

@@ -52,7 +52,7 @@ internal sealed class SimulatedEmitter : LayerEmitter
         {
             string inner = Derived(linear.Output, "inner");
             string correction = Derived(linear.Output, "correction");
-            yield return Standard("MatMul", [x, Part(linear, "down")], inner);
+            yield return Standard("MatMul", [x, Down(linear)], inner);
             yield return Standard("MatMul", [inner, Part(linear, "up")], correction);
             yield return Standard("Add", [value, correction], value = Derived(linear.Output, "corrected"));
         }
@@ -72,7 +72,7 @@ internal sealed class SimulatedEmitter : LayerEmitter
         yield return Turned(Part(linear, "values"), layer.Values!.Value.Span, linear.OutFeatures, linear.InFeatures);
         if (layer.Rank > 0)
         {
-            yield return Turned(Part(linear, "down"), Floats(layer.Down.Span), layer.Rank, linear.InFeatures);
+            yield return Turned(Down(linear), Floats(layer.Down.Span), layer.Rank, linear.InFeatures);
             yield return Turned(Part(linear, "up"), Floats(layer.Up.Span), linear.OutFeatures, layer.Rank);
         }
     }
@@ -88,7 +88,7 @@ internal sealed class SimulatedEmitter : LayerEmitter
         {
             string inner = Derived(linear.Output, "inner");
             string correction = Derived(linear.Output, "correction");
-            yield return Product([x, experts.Index, Part(linear, "down")], inner);
+            yield return Product([x, experts.Index, Down(linear)], inner);
             yield return Product([inner, experts.Index, Part(linear, "up")], correction);
             yield return Standard("Add", [value, correction], value = Derived(linear.Output, "corrected"));
         }
@@ -111,7 +111,7 @@ internal sealed class SimulatedEmitter : LayerEmitter
             expert => MemoryMarshal.AsBytes(expert.Values!.Value.Span).ToArray(), sizeof(float) * rows * columns));
         if (all.Rank > 0)
         {
-            yield return (Part(all.Layer, "down"), experts.Down());
+            yield return (Down(all.Layer), experts.Down());
             yield return (Part(all.Layer, "up"), experts.Up());
         }
     }

@@ -88,7 +88,7 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
             (string down, string up) = (Derived(linear.Output, "down_float"), Derived(linear.Output, "up_float"));
             (string inner, string correction) = (Derived(linear.Output, "inner"), Derived(linear.Output, "correction"));
             string corrected = linear.Type == DataType.Float ? linear.Output : Derived(linear.Output, "corrected");
-            yield return Cast(Part(linear, "down"), down, DataType.Float);
+            yield return Cast(Down(linear), down, DataType.Float);
             yield return Cast(Part(linear, "up"), up, DataType.Float);
             yield return Standard("MatMul", [x, down], inner);
             yield return Standard("MatMul", [inner, up], correction);
@@ -129,7 +129,7 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
 
         if (layer.Rank > 0)
         {
-            yield return (Part(linear, "down"), Turned(layer.Down.Span, layer.Rank, layout.Columns));
+            yield return (Down(linear), Turned(layer.Down.Span, layer.Rank, layout.Columns));
             yield return (Part(linear, "up"), Turned(layer.Up.Span, layout.Rows, layer.Rank));
         }
     }

@@ -64,8 +64,20 @@ internal sealed record LinearLayer
     /// </summary>
     public string? RoutedBy { get; init; }
 
+    /// <summary>
+    /// The name of the first layer of the same expert that reads the same rows, as a gate projection before its up projection: they are
+    /// quantized as one matrix, whose first low-rank factor both read. Null where it has its own.
+    /// </summary>
+    public string? JoinedTo { get; init; }
+
+    /// <summary>Whether what it reads is made by other layers of its expert.</summary>
+    public bool IsInner { get; init; }
+
     /// <summary>Whether a router decides which tokens go through it.</summary>
     public bool IsExpert => Expert is not null || RoutedBy is not null;
+
+    /// <summary>The name of the layer that decides which tokens go through it; null where none or several do.</summary>
+    public string? Router { get; init; }
 
     /// <summary>Whether it decides which expert a token goes to.</summary>
     public bool IsRouter { get; init; }

@@ -159,9 +159,10 @@ internal static class LinearLayerFinder
         outputs.UnionWith(graph.Nodes.Where(node => !products.Contains(node) && ProductNode.Outputs(graph, node) is not null)
             .SelectMany(node => node.Output));
         HashSet<NodeProto> afterLastLayer = Reachability.Ancestors(graph, [logits], outputs.Contains);
-        return RoutingWeights.MarkRouters(graph, RoutingWeights.Mark(graph, ExpertLayers.NameModules([.. layers.Select(layer => layer with
+        IReadOnlyList<LinearLayer> named = ExpertLayers.NameModules([.. layers.Select(layer => layer with
         {
             IsHead = layer.Output == logits || graph.Consumers(layer.Output).Any(afterLastLayer.Contains),
-        })])));
+        })]);
+        return RoutingWeights.MarkInner(graph, RoutingWeights.MarkRouters(graph, RoutingWeights.Mark(graph, named)));
     }
 }

@@ -15,6 +15,9 @@ internal static class RoutingWeights
     /// <summary>Nodes looked at before the search for one layer is given up.</summary>
     private const int Limit = 64;
 
+    /// <summary>The same where rows may be divided among all experts and put together again.</summary>
+    private const int ManyExperts = 2048;
+
     private static readonly HashSet<string> TokenWise =
     [
         "Abs", "Add", "Cast", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Mul", "Neg",
@@ -45,28 +48,78 @@ internal static class RoutingWeights
         ];
     }
 
-    /// <summary>Sets <see cref="LinearLayer.IsRouter"/>: no layer stands between it and what tells the experts.</summary>
+    /// <summary>Sets <see cref="LinearLayer.IsInner"/>.</summary>
+    public static IReadOnlyList<LinearLayer> MarkInner(GraphIndex graph, IReadOnlyList<LinearLayer> layers)
+    {
+        HashSet<NodeProto> inner = new(ReferenceEqualityComparer.Instance);
+        foreach (string output in layers.Where(layer => layer.IsExpert).Select(layer => layer.Output).Distinct())
+        {
+            inner.UnionWith(NextProducts(graph, output));
+        }
+
+        return [.. layers.Select(layer => layer.IsExpert && inner.Contains(layer.Nodes[0]) ? layer with { IsInner = true } : layer)];
+    }
+
+    /// <summary>The products that read, token by token, what is made of <paramref name="output"/>.</summary>
+    private static IEnumerable<NodeProto> NextProducts(GraphIndex graph, string output)
+    {
+        Stack<string> open = new([output]);
+        HashSet<string> seen = new(StringComparer.Ordinal);
+        while (open.TryPop(out string? value))
+        {
+            if (!seen.Add(value) || seen.Count > ManyExperts)
+            {
+                continue;
+            }
+
+            foreach (NodeProto reader in graph.Consumers(value).Where(
+                reader => IsTokenWise(graph, reader, value) && Weight(graph, reader, value) is null))
+            {
+                if (reader.OpType is "MatMul" or "Gemm" or OperatorNames.ExpertMatMul)
+                {
+                    yield return reader;
+                }
+                else
+                {
+                    reader.Output.Where(made => made.Length > 0).ToList().ForEach(open.Push);
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// Sets <see cref="LinearLayer.Router"/> and <see cref="LinearLayer.IsRouter"/>: no layer stands between it and what tells the experts.
+    /// </summary>
     public static IReadOnlyList<LinearLayer> MarkRouters(GraphIndex graph, IReadOnlyList<LinearLayer> layers)
     {
-        HashSet<string> outputs = [.. layers.Select(layer => layer.Output)];
-        HashSet<string> last = new(StringComparer.Ordinal);
-        Reachability.Ancestors(
-            graph,
-            layers.SelectMany(layer => (string?[])[layer.RoutedBy, layer.Expert?.Index]).OfType<string>().Distinct(),
-            value =>
-            {
-                bool isLayer = outputs.Contains(value);
-                if (isLayer)
-                {
-                    last.Add(value);
-                }
-
-                return isLayer;
-            });
+        ILookup<string, LinearLayer> made = layers.ToLookup(layer => layer.Output, StringComparer.Ordinal);
+        Dictionary<(string?, string?), LinearLayer[]> known = [];
+        LinearLayer[][] routers = [.. layers.Select(layer => layer.IsExpert ? Of(layer.RoutedBy, layer.Expert?.Index) : [])];
+        HashSet<string> all = [.. routers.SelectMany(found => found).Select(router => router.Name)];
         return
         [
-            .. layers.Select(layer => last.Contains(layer.Output) && !layer.IsExpert ? layer with { IsRouter = true } : layer)
+            .. layers.Zip(routers, (layer, found) => layer with
+            {
+                IsRouter = !layer.IsExpert && all.Contains(layer.Name),
+                Router = found is [{ IsExpert: false, Name: var name }] ? name : null,
+            })
         ];
+
+        LinearLayer[] Of(string? weight, string? index)
+        {
+            if (!known.TryGetValue((weight, index), out LinearLayer[]? found))
+            {
+                List<LinearLayer> last = [];
+                Reachability.Ancestors(graph, new[] { weight, index }.OfType<string>(), value =>
+                {
+                    last.AddRange(made[value]);
+                    return made.Contains(value);
+                });
+                known.Add((weight, index), found = [.. last.DistinctBy(layer => layer.Name)]);
+            }
+
+            return found;
+        }
     }
 
     /// <summary>
@@ -94,17 +147,18 @@ internal static class RoutingWeights
     private static string? Find(GraphIndex graph, string output, bool isStacked)
     {
         string? weight = null;
-        Stack<string> open = new([output]);
-        HashSet<string> seen = new(StringComparer.Ordinal);
-        while (open.TryPop(out string? value))
+        Stack<(string Value, bool IsTurned)> open = new([(output, false)]);
+        HashSet<(string, bool)> seen = [];
+        while (open.TryPop(out (string Value, bool IsTurned) at))
         {
-            if (!seen.Add(value))
+            if (!seen.Add(at))
             {
                 continue;
             }
 
+            (string value, bool isTurned) = at;
             IReadOnlyList<NodeProto> readers = graph.Consumers(value);
-            if (seen.Count > Limit || readers.Count == 0 || graph.IsOutput(value))
+            if (seen.Count > ManyExperts || readers.Count == 0 || graph.IsOutput(value))
             {
                 return null;
             }
@@ -112,7 +166,7 @@ internal static class RoutingWeights
             // Who asks for the shape alone sees no token.
             foreach (NodeProto reader in readers.Where(reader => reader.OpType != "Shape"))
             {
-                if (Weight(graph, reader, value) is { } found)
+                if (!isTurned && Weight(graph, reader, value) is { } found)
                 {
                     if (weight is not null && weight != found)
                     {
@@ -121,9 +175,14 @@ internal static class RoutingWeights
 
                     weight = found;
                 }
-                else if (IsTokenWise(graph, reader, value) || (isStacked && reader.OpType == "Expand"))
+                else if (Turns(reader))
                 {
-                    reader.Output.Where(made => made.Length > 0).ToList().ForEach(open.Push);
+                    open.Push((reader.Output[0], !isTurned));
+                }
+                else if ((isStacked && reader.OpType == "Expand")
+                    || (isTurned ? IsTokenWiseTurned(graph, reader) : IsTokenWise(graph, reader, value)))
+                {
+                    reader.Output.Where(made => made.Length > 0).ToList().ForEach(made => open.Push((made, isTurned)));
                 }
                 else
                 {
@@ -133,6 +192,25 @@ internal static class RoutingWeights
         }
 
         return weight;
+    }
+
+    /// <summary>Whether tokens become columns, or rows again.</summary>
+    private static bool Turns(NodeProto node) => node.OpType == "Transpose" && Attributes.Ints(node, "perm") is { } order
+        && (order is [1, 0] || ExpertPick.ExchangesLast(order));
+
+    /// <summary>Whether a node treats tokens apart that are columns.</summary>
+    private static bool IsTokenWiseTurned(GraphIndex graph, NodeProto node)
+    {
+        return node switch
+        {
+            { OpType: "Reshape" or "Squeeze" or "Unsqueeze" } => false,
+            { OpType: "Split" or "Concat" } => IsRows(Attributes.Int(node, "axis", 0)),
+            { OpType: "Slice" } => node.Input.ElementAtOrDefault(3) is { Length: > 0 } axes && graph.Constant(axes) is { } constant
+                && IntTensor.Read(constant) is [var axis] && IsRows(axis),
+            _ => IsElementWise(node),
+        };
+
+        bool IsRows(long axis) => axis == -2 || (axis >= 0 && axis == graph.RankOf(node.Input[0]) - 2);
     }
 
     /// <summary>The other factor of a Mul, where its last dimension is 1 and that of <paramref name="value"/> is not.</summary>
@@ -154,10 +232,13 @@ internal static class RoutingWeights
         { OpType: "MatMul" or "Gemm" } => node.Input[0] == value && ConstantWeight.TraceShape(graph, node.Input[1]) is not null
             && Attributes.Int(node, "transA", 0) == 0,
         { OpType: OperatorNames.ExpertMatMul, Domain: OperatorNames.Domain } => node.Input[0] == value,
-        { OpType: "Split" } => Attributes.Int(node, "axis", 0) is var axis && (axis == -1 || axis == graph.RankOf(value) - 1),
+
+        // Rows of one expert under those of another stay rows, together or apart.
+        { OpType: "Split" } => Attributes.Int(node, "axis", 0) is var axis && (axis is -1 or 0 || axis == graph.RankOf(value) - 1),
         { OpType: "Slice" } => node.Input.ElementAtOrDefault(3) is { Length: > 0 } axes && graph.Constant(axes) is { } constant
             && IntTensor.Read(constant) is [var axis] && (axis == -1 || axis == graph.RankOf(value) - 1),
-        { OpType: "Concat" } => Attributes.Int(node, "axis", 0) == -1,
+
+        { OpType: "Concat" } => Attributes.Int(node, "axis", 0) is -1 or 0,
         _ => IsElementWise(node),
     };
 

@@ -82,6 +82,8 @@ internal static class ValueRanks
                 return Larger([First(), rankOf(node.Input[1])]);
             case "Gemm" or "Flatten":
                 return 2;
+            case OperatorNames.ExpertMatMul:
+                return rankOf(node.Input[1]) + 1;
             case "Einsum":
                 return EinsumEquation.Of(node) is { } equation && !equation.Output.Contains(EinsumEquation.Ellipsis)
                     ? equation.Output.Length
@@ -111,6 +113,13 @@ internal static class ValueRanks
             return (int)declared;
         }
 
+        if (graph.Producer(shape) is { OpType: "Slice", Input.Count: 3 } slice && graph.Producer(slice.Input[0]) is { OpType: "Shape" }
+            && graph.Constant(slice.Input[1]) is { } first && IntTensor.Read(first) is [0]
+            && graph.Constant(slice.Input[2]) is { } end && IntTensor.Read(end) is [> 0 and < 64 and var leading])
+        {
+            return (int)leading;
+        }
+
         if (graph.Producer(shape) is not { OpType: "Concat" } concat)
         {
             return null;
@@ -124,7 +133,7 @@ internal static class ValueRanks
                 ({ Dims: [var count] }, _) => (int)count,
                 (_, { OpType: "Unsqueeze" }) => 1,
                 (_, { OpType: "Shape" } node) when Attributes.Int(node, "start", 0) is >= 0 and var start
-                    && Attributes.Int(node, "end", -1) is var end && end > start => (int)(end - start),
+                    && Attributes.Int(node, "end", -1) is var stop && stop > start => (int)(stop - start),
                 (_, { OpType: "Slice" or "Gather" }) when graph.TypeOf(part)?.TensorType?.Shape?.Dim is [{ HasDimValue: true } one] =>
                     (int)one.DimValue,
                 _ => null,

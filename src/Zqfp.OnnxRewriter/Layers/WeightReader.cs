@@ -58,6 +58,28 @@ internal static class WeightReader
         return weight;
     }
 
+    /// <summary>The weights of layers with the same inputs, one behind the other.</summary>
+    /// <exception cref="ZqfpException">As for one layer.</exception>
+    public static float[] Read(OnnxFile file, IEnumerable<LinearLayer> layers)
+    {
+        LinearLayer[] all = [.. layers];
+        if (all.Length == 1)
+        {
+            return Read(file, all[0]);
+        }
+
+        float[] joined = new float[all.Sum(layer => (long)layer.OutFeatures * layer.InFeatures)];
+        int done = 0;
+        foreach (LinearLayer layer in all)
+        {
+            float[] weight = Read(file, layer);
+            weight.CopyTo(joined.AsSpan(done));
+            done += weight.Length;
+        }
+
+        return joined;
+    }
+
     /// <summary>All numbers of a constant in float32, in the order they are stored.</summary>
     public static float[] ReadAll(OnnxFile file, ConstantWeight weight)
     {

@@ -19,6 +19,16 @@ internal static class Float32Graph
     /// <summary>Whether anything in <paramref name="graph"/> is bfloat16, for which ONNX Runtime's CPU library has no kernels.</summary>
     public static bool UsesBfloat16(GraphProto graph) => Uses(graph, type => type == (long)DataType.Bfloat16);
 
+    /// <summary>
+    /// Whether ONNX Runtime's CPU library runs <paramref name="graph"/> in float32 alone: it has no kernels for bfloat16, and none that add
+    /// float16 to scattered rows, as loops over experts do.
+    /// </summary>
+    public static bool IsNeededBy(GraphProto graph) => UsesBfloat16(graph) || (AddsScattered(graph) && UsesFloat16(graph));
+
+    private static bool AddsScattered(GraphProto graph) => graph.Node.Any(node =>
+        (node.OpType is "ScatterND" or "ScatterElements" && Attributes.Text(node, "reduction") is not (null or "none"))
+        || Subgraphs.Of(node).Any(AddsScattered));
+
     /// <summary>Whether anything in <paramref name="graph"/> is float16.</summary>
     public static bool UsesFloat16(GraphProto graph) => Uses(graph, type => type == (long)DataType.Float16);
 

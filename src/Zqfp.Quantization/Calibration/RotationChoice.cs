@@ -39,10 +39,11 @@ internal static class RotationChoice
     /// <param name="options">The options of the run.</param>
     /// <param name="stage">The stage.</param>
     /// <param name="recipes">How each of its layers is quantized.</param>
-    /// <param name="weights">Reads a layer's weight [N, K].</param>
+    /// <param name="weights">Reads the weights [N, K] of layers, one behind the other.</param>
     /// <param name="sums">What the layers read.</param>
     public static int Of(
-        QuantizeOptions options, CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
+        QuantizeOptions options, CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes,
+        Func<IReadOnlyList<LinearLayer>, float[]> weights,
         ITokenSample sums)
     {
         int block = Block(options, stage.Layers[0].InFeatures);
@@ -59,9 +60,9 @@ internal static class RotationChoice
         int columns = stage.Layers[0].InFeatures;
         (float[] Rows, QuantizationOptions Recipe)[] tried =
         [
-            .. stage.Layers.Where(layer => layer.SharesWeightOf is null).Select(layer => (
-                RowSample.Of(weights(layer), RowSample.Evenly(layer.OutFeatures, Rows), layer.InFeatures),
-                recipes(layer) with { Rank = 0, RefineSweeps = 0, MaxThreads = sums.Workers.Threads }))
+            .. stage.Layers.Where(layer => layer.SharesWeightOf is null).GroupBy(layer => layer.JoinedTo ?? layer.Name).Select(joined => (
+                RowSample.Of(weights([.. joined]), RowSample.Evenly(joined.Sum(layer => layer.OutFeatures), Rows), columns),
+                recipes(joined.First()) with { Rank = 0, RefineSweeps = 0, MaxThreads = sums.Workers.Threads }))
         ];
         using var sample = new Sample(options, columns, block, sums);
         double plain = tried.Sum(layer => sample.Error(layer.Rows, layer.Recipe));

@@ -9,8 +9,9 @@ namespace Zqfp.Quantization;
 /// <remarks>
 /// <para>Memory: the moments of one expert, and those of all rows where some expert has few.</para>
 /// <para>
-/// An expert that saw n of fewer than 4 K tokens has a Hessian that says little about most directions. It is blended with that of all
-/// experts of its product: n / (4 K) of its own, the rest of all. With 4 K tokens or more it is its own.
+/// An expert that saw n of fewer than 4 K tokens has a Hessian that says little about most directions. It is blended: n / (4 K) of its own,
+/// the rest of the rows of all experts that read the same value, where there are others. What an expert itself makes for its last layer is
+/// like nothing that others make: there the rest is the diagonal of its own. With 4 K tokens or more it is its own.
 /// </para>
 /// <para>
 /// Where weights are moved to what the float model makes, only tokens count that go to the expert in both, the float model and the one
@@ -33,6 +34,11 @@ internal sealed class RoutedSums(
 
     private readonly int _columns = stage.Layers[0].InFeatures;
     private readonly TokenRouting _routing = new(stage, batches);
+
+    /// <summary>A layer of each expert that reads the value.</summary>
+    private readonly LinearLayer[] _experts =
+        [.. stage.Layers.Where(layer => layer.IsExpert).DistinctBy(layer => (layer.RoutedBy, layer.Expert?.Number))];
+
     private Hessian? _pooled;
 
     /// <summary>Who computes.</summary>
@@ -49,22 +55,20 @@ internal sealed class RoutedSums(
         return tokens > 0 && rows > 0 && rows % tokens == 0;
     });
 
-    /// <summary>Looks at some of the rows, evenly spread, whatever expert reads them.</summary>
+    /// <summary>Looks at some of the rows, evenly spread, whatever expert reads them; of those of one token at one.</summary>
     public void Sample(int count, Action<float[], bool> look)
     {
-        int total = Enumerable.Range(0, batches.Count).Sum(i => read.Floats(stage.Input, i).Length / _columns);
-        int step = Math.Max(1, total / count);
-        for (int i = 0, window = 0, before = 0; i < batches.Count; window += batches[i].Windows, i++)
+        int[][] all = [.. Enumerable.Range(0, batches.Count).Select(i => _routing.OfTokens(stage.Layers[0], read, i))];
+        int step = Math.Max(1, all.Sum(rows => rows.Length) / count);
+        for (int i = 0, window = 0, before = 0; i < batches.Count; window += batches[i].Windows, before += all[i].Length, i++)
         {
             ReadOnlySpan<float> rows = read.Floats(stage.Input, i);
-            int ofBatch = rows.Length / _columns;
-            int held = (int)((long)ofBatch * Math.Clamp(HeldWindows - window, 0, batches[i].Windows) / batches[i].Windows);
+            int held = (int)((long)all[i].Length * Math.Clamp(HeldWindows - window, 0, batches[i].Windows) / batches[i].Windows);
             int first = (step - (before % step)) % step;
-            int[] taken = [.. Enumerable.Range(0, ofBatch).Where(row => row >= first && (row - first) % step == 0)];
-            before += ofBatch;
+            int[] taken = [.. Enumerable.Range(0, all[i].Length).Where(token => token >= first && (token - first) % step == 0)];
             foreach (bool isHeld in (bool[])[true, false])
             {
-                int[] some = [.. taken.Where(row => (row < held) == isHeld)];
+                int[] some = [.. taken.Where(token => (token < held) == isHeld).Select(token => all[i][token])];
                 if (some.Length > 0)
                 {
                     look(Gather(rows, some), isHeld);
@@ -105,7 +109,15 @@ internal sealed class RoutedSums(
         StageInput input = moments.Take() with { Tokens = seen };
         if (seen < (long)EnoughTokens * _columns && input.Hessian is { } hessian)
         {
-            Blend(hessian, Pooled(rotation), (float)seen / ((float)EnoughTokens * _columns));
+            float share = (float)seen / ((float)EnoughTokens * _columns);
+            if (_experts.Length > 1 && !layer.IsInner)
+            {
+                Blend(hessian, Pooled(rotation), share);
+            }
+            else
+            {
+                KeepDiagonal(hessian, share);
+            }
         }
 
         return input;
@@ -161,16 +173,22 @@ internal sealed class RoutedSums(
         return ([.. ofHere], [.. ofThere], heldRows);
     }
 
-    /// <summary>The Hessian of all rows of the stage.</summary>
+    /// <summary>
+    /// The Hessian of the rows of all experts, one expert after the other, so that it is the same where a row is there once for each of its
+    /// experts as where experts read what they need of it.
+    /// </summary>
     private Hessian Pooled(int rotation)
     {
         if (_pooled is null)
         {
             using var moments = new Moments(this, rotation, hasTargets: false);
-            for (int i = 0; i < batches.Count; i++)
+            foreach (LinearLayer expert in _experts)
             {
-                workers.Cancellation.ThrowIfCancellationRequested();
-                moments.Add(read.Floats(stage.Input, i).ToArray(), exact: null, held: 0);
+                for (int i = 0; i < batches.Count; i++)
+                {
+                    workers.Cancellation.ThrowIfCancellationRequested();
+                    moments.Add(Gather(read.Floats(stage.Input, i), _routing.Of(expert, read, i).Rows), exact: null, held: 0);
+                }
             }
 
             _pooled = moments.Take().Hessian!;
@@ -186,6 +204,17 @@ internal sealed class RoutedSums(
             Span<float> row = own.MutableRow(i);
             TensorPrimitives.Multiply(row, share, row);
             TensorPrimitives.MultiplyAdd(all.Row(i), 1 - share, row, row);
+        }
+    }
+
+    private static void KeepDiagonal(Hessian own, float share)
+    {
+        for (int i = 0; i < own.Size; i++)
+        {
+            Span<float> row = own.MutableRow(i);
+            float diagonal = row[i];
+            TensorPrimitives.Multiply(row, share, row);
+            row[i] = diagonal;
         }
     }
 

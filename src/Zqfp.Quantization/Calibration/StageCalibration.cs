@@ -49,12 +49,13 @@ internal sealed class StageCalibration : IDisposable
     /// <summary>Runs the next stage.</summary>
     /// <param name="index">The stage, in order.</param>
     /// <param name="recipes">How each of its layers is quantized.</param>
-    /// <param name="weights">Reads a layer's weight [N, K].</param>
+    /// <param name="weights">Reads the weights [N, K] of layers, one behind the other.</param>
     /// <param name="isMeasured">Whether its layers are still to be quantized.</param>
     /// <param name="knownRotation">The rotation of the stage's input where it is decided already; null to choose it.</param>
     /// <param name="isLeft">Whether other processes are still to quantize layers of it.</param>
     /// <returns>What its layers read, to be disposed before the next stage runs; null where that is not measured.</returns>
-    public StageInputs? Run(int index, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights, bool isMeasured,
+    public StageInputs? Run(int index, Func<LinearLayer, QuantizationOptions> recipes,
+        Func<IReadOnlyList<LinearLayer>, float[]> weights, bool isMeasured,
         int? knownRotation, bool isLeft = false)
     {
         CalibrationStage stage = _plan.Stages[index];
@@ -130,7 +131,8 @@ internal sealed class StageCalibration : IDisposable
                 _plan.Float is null ? null : Exchange.Gather(stage, index, FloatSide, _plan.Float[index].Observes, Create!));
     }
 
-    private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
+    private StageInputs Routed(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes,
+        Func<IReadOnlyList<LinearLayer>, float[]> weights,
         StageValues read, StageValues? exact, int? knownRotation)
     {
         var sums = new RoutedSums(_plan.OptionsOf(stage), stage, _batches, read, exact, _workers);
@@ -154,17 +156,66 @@ internal sealed class StageCalibration : IDisposable
     /// Chooses by the weights of all layers that read the value, of experts by those of some; where layers of a later stage read it too,
     /// they will have the same.
     /// </summary>
-    private int Rotation(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes, Func<LinearLayer, float[]> weights,
-        ITokenSample sums)
+    /// <remarks>
+    /// Exports that write experts one by one, and those whose experts are one constant, come to the same: a router and its experts choose
+    /// together, whether they read one value or copies of its rows; and what an expert makes for a layer of its own is always rotated.
+    /// </remarks>
+    private int Rotation(CalibrationStage stage, Func<LinearLayer, QuantizationOptions> recipes,
+        Func<IReadOnlyList<LinearLayer>, float[]> weights, ITokenSample sums)
     {
-        LinearLayer[] all = [.. _plan.Stages.Where(other => other.Input == stage.Input).SelectMany(other => other.Layers)];
-        LinearLayer[] routed = [.. all.Where(layer => layer.IsExpert)];
-        int step = Math.Max(1, routed.Length / MostTried);
-        LinearLayer[] tried = [.. all.Where(layer => !layer.IsExpert), .. routed.Where((_, i) => i % step == 0)];
         QuantizeOptions options = _plan.OptionsOf(stage);
-        return options.Rotation == QuantizeOptions.AutoRotation && _plan.SharesWeights(stage)
-            ? QuantizeOptions.NoRotation
-            : RotationChoice.Of(options, stage with { Layers = tried }, recipes, weights, sums);
+        bool isAutomatic = options.Rotation == QuantizeOptions.AutoRotation;
+        if (isAutomatic && _plan.SharesWeights(stage))
+        {
+            return QuantizeOptions.NoRotation;
+        }
+
+        LinearLayer[] all = [.. ReadersLike(stage)];
+        if (isAutomatic && options.Activations != ActivationFormat.None && Array.TrueForAll(all, layer => layer.IsInner))
+        {
+            return RotationChoice.Block(options, all[0].InFeatures);
+        }
+
+        string[] routed = [.. all.Where(layer => layer.IsExpert && layer.JoinedTo is null).Select(layer => layer.Name)];
+        int step = Math.Max(1, routed.Length / MostTried);
+        HashSet<string> some = [.. routed.Where((_, i) => i % step == 0)];
+        LinearLayer[] tried =
+        [
+            .. all.Where(layer => !layer.IsExpert), .. all.Where(layer => layer.IsExpert && some.Contains(layer.JoinedTo ?? layer.Name)),
+        ];
+        return RotationChoice.Of(options, stage with { Layers = tried }, recipes, weights, sums);
+    }
+
+    /// <summary>
+    /// The layers that read a stage's input and, of a mixture whose experts are one constant, those that read its rows beside them: the
+    /// router's stage and the experts'; in the order of stages.
+    /// </summary>
+    private IEnumerable<LinearLayer> ReadersLike(CalibrationStage stage)
+    {
+        LinearLayer[] own = [.. _plan.Stages.Where(other => other.Input == stage.Input).SelectMany(other => other.Layers)];
+        HashSet<string> routers =
+        [
+            .. own.Where(layer => layer.IsRouter).Select(layer => layer.Name),
+            .. own.Where(HasRowsOfRouter).Select(layer => layer.Router!),
+        ];
+        if (routers.Count == 0)
+        {
+            return own;
+        }
+
+        HashSet<string> inputs = [stage.Input];
+        foreach (CalibrationStage other in _plan.Stages.Where(other => other.Layers[0].InFeatures == own[0].InFeatures))
+        {
+            if (other.Layers.Any(layer => routers.Contains(layer.Name)
+                || (HasRowsOfRouter(layer) && routers.Contains(layer.Router!))))
+            {
+                inputs.Add(other.Input);
+            }
+        }
+
+        return _plan.Stages.Where(other => inputs.Contains(other.Input)).SelectMany(other => other.Layers);
+
+        static bool HasRowsOfRouter(LinearLayer layer) => layer is { Expert: not null, IsInner: false, Router: not null };
     }
 
     public void Dispose()

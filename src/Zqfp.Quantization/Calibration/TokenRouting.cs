@@ -66,6 +66,28 @@ internal sealed class TokenRouting(CalibrationStage stage, IReadOnlyList<TokenBa
         return new RoutedRows([.. found], isKnown ? [.. found.Select(row => row / perToken)] : null);
     }
 
+    /// <summary>One row of each token in one batch, whatever experts read it; all rows where their tokens are not known.</summary>
+    public int[] OfTokens(LinearLayer layer, StageValues values, int batch)
+    {
+        int rows = values.Floats(stage.Input, batch).Length / _columns;
+        int tokens = batches[batch].Windows * batches[batch].Length;
+        if (tokens == 0 || rows == 0 || rows % tokens != 0)
+        {
+            return [.. Enumerable.Range(0, rows)];
+        }
+
+        int perToken = rows / tokens;
+        ReadOnlySpan<long> index = layer.Expert is { } place ? values.Integers(place.Index, batch) : [];
+        int[]? ofRows = index.Length == rows && perToken == layer.Expert?.Count ? TokensOfAll(index, perToken, tokens) : null;
+        int[] first = new int[tokens];
+        for (int row = rows - 1; row >= 0; row--)
+        {
+            first[ofRows is null ? row / perToken : ofRows[row]] = row;
+        }
+
+        return first;
+    }
+
     /// <summary>
     /// The token of each row where every token is there once for each expert: those of a token behind each other, or those of an expert,
     /// for all tokens or for those of one window after another. Null where the experts' order is none of these.

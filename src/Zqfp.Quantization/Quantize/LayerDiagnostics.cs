@@ -39,7 +39,8 @@ internal static class LayerDiagnostics
             };
             if (what is null || entries.Length == 1)
             {
-                foreach ((_, Diagnostic warning) in entries)
+                // What is said of layers that were quantized as one matrix is said once.
+                foreach (Diagnostic warning in entries.Select(entry => entry.Warning).Distinct())
                 {
                     yield return warning;
                 }

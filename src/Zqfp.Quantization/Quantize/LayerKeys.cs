@@ -43,7 +43,7 @@ internal static class LayerKeys
             byte[][] stageKeys =
             [
                 .. stage.Layers.Select(layer => SHA256.HashData(
-                    [.. before, .. Encoding.UTF8.GetBytes(Describe(layer, weights(layer)) + reading)]))
+                    [.. before, .. Encoding.UTF8.GetBytes(Describe(layer, weights(layer)) + reading + Joined(stage, layer))]))
             ];
             keys.AddRange(stageKeys.Select(key => new LayerKey(Convert.ToHexStringLower(key))));
             if (isSequential)
@@ -64,8 +64,14 @@ internal static class LayerKeys
         QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows, InputFiles inputs, CancellationToken cancellation) =>
         Convert.ToHexStringLower(Start(options, file, windows, inputs, cancellation));
 
+    /// <summary>The layers that are quantized as one matrix with the first of them.</summary>
+    private static string Joined(CalibrationStage stage, LinearLayer first) => !first.IsExpert || first.JoinedTo is not null
+        ? ""
+        : string.Concat(stage.Layers.Where(layer => layer.JoinedTo == first.Name && layer.SharesWeightOf is null)
+            .Select(layer => $"|{layer.Name}"));
+
     private static string Describe(LinearLayer layer, QuantizationOptions options) =>
-        $"{layer.Name}|{layer.SharesWeightOf}|{options with { MaxThreads = 0 }}|{options.Format.Name}";
+        $"{layer.Name}|{layer.SharesWeightOf}|{layer.JoinedTo}|{options with { MaxThreads = 0 }}|{options.Format.Name}";
 
     private static byte[] Start(
         QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows, InputFiles inputs, CancellationToken cancellation)

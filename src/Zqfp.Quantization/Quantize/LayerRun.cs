@@ -13,6 +13,7 @@ internal abstract class LayerRun
 {
     private readonly Dictionary<string, LayerChoice> _chosen;
     private CudaLayerDevice? _device;
+    private ILookup<string, LayerWork>? _mates;
 
     /// <summary>Prepares a run.</summary>
     /// <param name="options">What to do.</param>
@@ -123,7 +124,8 @@ internal abstract class LayerRun
 
         LinearLayer[] ordered =
             [.. StageOrder.Group(Model.Graph, Model.Chosen.Select(choice => choice.Layer)).SelectMany(stage => stage)];
-        return SharedWeights.Mark(Model.Graph, ordered, (one, other) => OptionsOf(one) == OptionsOf(other));
+        return ExpertMates.Mark(
+            SharedWeights.Mark(Model.Graph, ordered, (one, other) => OptionsOf(one) == OptionsOf(other)), OptionsOf);
     }
 
     /// <summary>How a layer is quantized.</summary>
@@ -158,7 +160,7 @@ internal abstract class LayerRun
             using StageInputs? input = Clock.Measure(
                 "calibrate",
                 () => calibration.Run(
-                    i, OptionsOf, layer => WeightReader.Read(File, layer), !isKept, RotationOf(stage.Input)));
+                    i, OptionsOf, layers => WeightReader.Read(File, layers), !isKept, RotationOf(stage.Input)));
             make(stage, input);
         }
     }
@@ -168,7 +170,17 @@ internal abstract class LayerRun
         SliceRunner.Batches(windows.Windows, Model.Facts.FixedBatch, Options.Device == ZqfpDevice.Cuda);
 
     /// <summary>The model as it was.</summary>
-    protected ModelRewriter FloatModel() => new(File, Model.Graph);
+    protected ModelRewriter FloatModel()
+    {
+        var model = new ModelRewriter(File, Model.Graph);
+        foreach (LinearLayer layer in Layers.Values.Select(work => work.Layer)
+            .Where(layer => layer.RoutedBy is not null && layer.Expert is null))
+        {
+            model.ComputeAsExpert(layer);
+        }
+
+        return model;
+    }
 
     /// <summary>How calibration divides its work within the memory allowed; refused here, before it begins, where it cannot.</summary>
     protected MemoryUse Divide(TargetPlan plan, TokenWindowSet windows, ShardPart? part)
@@ -206,12 +218,40 @@ internal abstract class LayerRun
         {
             Cancellation.ThrowIfCancellationRequested();
             Observer.Report(new JobProgress("Quantizing", index(layer), count, "layers", layer.Layer.DisplayName));
-            layer.Result = layer.IsOwner
-                ? Vocabulary.Shared(layer.Result ?? Keep(layer, Clock.Measure("quantize", () => input is null
-                    ? Quantize(layer, input: null)
-                    : input.Use(layer.Layer, read => Quantize(layer, read, isLast: layer == last))), store))
-                : Layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
+            if (!layer.IsOwner)
+            {
+                layer.Result = Layers[layer.Layer.SharesWeightOf!].Result!.SharedWith(layer.Layer);
+                continue;
+            }
+
+            if (layer.Result is null)
+            {
+                LayerWork[] mates = MatesOf(layer);
+                QuantizedLayerResult[] made = Clock.Measure("quantize", () => input is null
+                    ? Quantize(mates, input: null)
+                    : input.Use(layer.Layer, read => Quantize(mates, read, isLast: mates.Contains(last))));
+                foreach ((LayerWork mate, QuantizedLayerResult result) in mates.Zip(made).Where(
+                    pair => pair.First.Result is null && Array.IndexOf(layers, pair.First) >= 0))
+                {
+                    mate.Result = Keep(mate, result, store);
+                }
+            }
+
+            layer.Result = Vocabulary.Shared(layer.Result!);
         }
+    }
+
+    /// <summary>The layers that are quantized as one matrix with a layer, in order; those of another shard too.</summary>
+    private LayerWork[] MatesOf(LayerWork layer)
+    {
+        if (!layer.Layer.IsExpert)
+        {
+            return [layer];
+        }
+
+        _mates ??= Layers.Values.Where(work => work.IsOwner && work.Layer.IsExpert)
+            .ToLookup(work => work.Layer.JoinedTo ?? work.Layer.Name, StringComparer.Ordinal);
+        return [.. _mates[layer.Layer.JoinedTo ?? layer.Layer.Name]];
     }
 
     /// <summary>Gives a warning, and keeps it for the report.</summary>
@@ -237,38 +277,55 @@ internal abstract class LayerRun
         return store.Write(layer.Key, result);
     }
 
-    /// <summary>Quantizes a layer; after the last of a stage nothing needs the moments of its targets.</summary>
-    private QuantizedLayerResult Quantize(LayerWork work, StageInput? input, bool isLast = false)
+    /// <summary>
+    /// Quantizes a layer, or several as one matrix; after the last of a stage nothing needs the moments of its targets.
+    /// </summary>
+    private QuantizedLayerResult[] Quantize(LayerWork[] mates, StageInput? input, bool isLast = false)
     {
-        LinearLayer layer = work.Layer;
-        float[] weight = WeightReader.Read(File, layer);
-        QuantizationOptions options = work.Options with { MaxThreads = Options.Threads };
-        QuantizeOptions stage = Model.OptionsFor(layer.Input, Options);
-        int rotation = input?.Rotation ?? RotationChoice.Block(stage, layer.InFeatures);
+        LinearLayer first = mates[0].Layer;
+        string name = string.Join("' and '", mates.Select(mate => mate.Layer.DisplayName));
+        float[] weight = WeightReader.Read(File, mates.Select(mate => mate.Layer));
+        int rows = mates.Sum(mate => mate.Layer.OutFeatures);
+        QuantizationOptions options = mates[0].Options with { MaxThreads = Options.Threads };
+        QuantizeOptions stage = Model.OptionsFor(first.Input, Options);
+        int rotation = input?.Rotation ?? RotationChoice.Block(stage, first.InFeatures);
         if (rotation > 0)
         {
             BlockHadamard.Apply(weight, rotation);
         }
 
-        double[]? goal = input?.Targets?.Means?.Target(layer.Name, weight);
+        double[]? goal = input?.Targets?.Means?.Target(first.Name, weight);
         options = input is { IsUnseen: true } ? QuantizeOptionRules.WithoutCalibration(options) : options;
-        double ridge = input?.Targets?.Move(layer.Name, weight, layer.OutFeatures, isLast,
+        double ridge = input?.Targets?.Move(first.Name, weight, rows, isLast,
             Workers.Of(Options.Threads, Cancellation)) ?? double.PositiveInfinity;
         Hessian? hessian = input?.Targets?.TakeAll(isLast) ?? input?.Hessian;
-        QuantizedLayer quantized = LayerQuantizer.Quantize(layer.DisplayName, weight, layer.OutFeatures, layer.InFeatures,
-            hessian, options, _device, Cancellation);
-        QuantizedLayerResult result = QuantizedLayerResult.Of(layer, quantized, input?.Range, stage.Activations,
-            rotation, Options.IsSimulated, File.Path)
-            with
-        { Ridge = double.IsFinite(ridge) ? ridge : null, Tokens = input?.Tokens };
+        QuantizedLayer all = LayerQuantizer.Quantize(name, weight, rows, first.InFeatures, hessian, options, _device, Cancellation);
+        QuantizedLayer[] parts = mates.Length == 1
+            ? [all]
+            : all.Split([.. mates.Select(mate => mate.Layer.OutFeatures)], weight, hessian, Options.Threads, Cancellation);
+        QuantizedLayerResult[] results = [.. mates.Zip(parts, (mate, part) => Describe(mate.Layer, part))];
         if (goal is not null)
         {
-            float[] bias = WeightReader.ReadBias(File, Model.Graph, layer);
-            result = result with { Tensors = result.Tensors with { Bias = input!.Targets!.Means!.Fit(bias, goal, quantized) } };
+            float[] bias = WeightReader.ReadBias(File, Model.Graph, first);
+            results[0] = results[0] with
+            {
+                Tensors = results[0].Tensors with { Bias = input!.Targets!.Means!.Fit(bias, goal, all) },
+            };
         }
 
-        return input is { IsUnseen: true }
-            ? result with { Warnings = [LayerDiagnostics.Unseen(layer, File.Path), .. result.Warnings] }
-            : result;
+        return results;
+
+        QuantizedLayerResult Describe(LinearLayer layer, QuantizedLayer quantized)
+        {
+            var result = QuantizedLayerResult.Of(
+                layer, quantized, input?.Range, stage.Activations, rotation, Options.IsSimulated, File.Path);
+            return result with
+            {
+                Ridge = double.IsFinite(ridge) ? ridge : null,
+                Tokens = input?.Tokens,
+                Warnings = [.. input is { IsUnseen: true } ? [LayerDiagnostics.Unseen(layer, File.Path)] : (Diagnostic[])[],
+                    .. result.Warnings],
+            };
+        }
     }
 }

@@ -87,9 +87,9 @@ internal sealed record ModelLayers
         return layers with
         {
             Vocabulary = vocabulary,
-            Choices = [.. layers.Choices.Select(choice => ReferenceEquals(choice.Layer, vocabulary.TiedHead)
+            Choices = ExpertMates.Mark([.. layers.Choices.Select(choice => ReferenceEquals(choice.Layer, vocabulary.TiedHead)
                 ? choice with { Options = VocabularyPlan.TiedOptions(choice.Options) }
-                : choice)],
+                : choice)]),
         };
     }
 

@@ -37,7 +37,7 @@ internal sealed record QuantizedLayerResult(
 
     private LayerBytes Bytes(EmissionProfile profile)
     {
-        long factors = 2L * (Tensors.Down.Length + Tensors.Up.Length);
+        long factors = 2L * ((Tensors.Layer.JoinedTo is null ? Tensors.Down.Length : 0) + Tensors.Up.Length);
         if (profile == EmissionProfile.Stock)
         {
             var layout = StockLayout.Of(Tensors);

@@ -7,7 +7,8 @@ namespace Zqfp.Quantization;
 internal static class QuantizedSize
 {
     /// <summary>Bytes that replace a layer's weight in the operators' own form, as they are held while quantizing.</summary>
-    public static long Bytes(LayerChoice choice) => Bytes(choice.Options, choice.Layer.OutFeatures, choice.Layer.InFeatures);
+    public static long Bytes(LayerChoice choice) =>
+        Bytes(choice.Options, choice.Layer.OutFeatures, choice.Layer.InFeatures) - SharedBytes(choice);
 
     /// <summary>Bytes that replace a layer's weight in a file of <paramref name="profile"/>.</summary>
     public static long Bytes(LayerChoice choice, EmissionProfile profile)
@@ -20,7 +21,7 @@ internal static class QuantizedSize
 
         WeightCodes codes = options.Format == NumberFormat.E2M1 ? WeightCodes.Fp4E2M1 : WeightCodes.Fp8E4M3;
         var layout = StockLayout.Of(codes, rows, columns, options.GroupSize <= 0 ? columns : options.GroupSize);
-        return layout.CodeBytes + layout.ScaleBytes + FactorBytes(options, rows, columns);
+        return layout.CodeBytes + layout.ScaleBytes + FactorBytes(options, rows, columns) - SharedBytes(choice);
     }
 
     /// <summary>Bytes of codes, exponents, scales and low-rank factors of a weight [rows, columns].</summary>
@@ -37,5 +38,12 @@ internal static class QuantizedSize
 
     /// <summary>Bytes of the low-rank factors, in float16.</summary>
     private static long FactorBytes(QuantizationOptions options, int rows, int columns) =>
-        2L * Math.Min(options.Rank, Math.Min(rows, columns)) * ((long)rows + columns);
+        2L * Rank(options, rows, columns) * ((long)rows + columns);
+
+    /// <summary>Of these, bytes of a factor that another layer of the expert has too.</summary>
+    private static long SharedBytes(LayerChoice choice) => choice.Layer.JoinedTo is null
+        ? 0
+        : 2L * Rank(choice.Options, choice.Layer.OutFeatures, choice.Layer.InFeatures) * choice.Layer.InFeatures;
+
+    private static int Rank(QuantizationOptions options, int rows, int columns) => Math.Min(options.Rank, Math.Min(rows, columns));
 }

@@ -109,8 +109,8 @@ internal sealed class ShardExchange(
     public void Remove(CalibrationStage stage, string side, IReadOnlyList<string> names) => Store(stage, side).Remove(names, Own);
 
     private int ShardOf(CalibrationStage stage, int index, LinearLayer layer) =>
-        (index + stage.Layers.Where(other => other.SharesWeightOf is null).ToList().FindIndex(other => other.Name == layer.Name))
-            % _count;
+        (index + stage.Layers.Where(other => other.SharesWeightOf is null && other.JoinedTo is null).ToList()
+            .FindIndex(other => other.Name == (layer.JoinedTo ?? layer.Name))) % _count;
 
     private BoundaryStore Store(CalibrationStage stage, string side) => new(folder, $"{keyOf(stage.Layers[0]).Hash}|{side}");
 

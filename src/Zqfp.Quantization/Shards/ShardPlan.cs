@@ -34,7 +34,7 @@ internal static class ShardPlan
         }
 
         return [.. Divide(items, high, count)!.Select(part => new ShardPart(
-            [.. part.Select(item => item.Layer)],
+            [.. part.SelectMany(item => item.Layers)],
             part.Count == 0 ? -1 : part[0].Index,
             part.Count == 0 ? -1 : part[^1].Index))];
     }
@@ -74,20 +74,22 @@ internal static class ShardPlan
             // The slice of a stage runs the layers of the one before.
             double stage = i == 0 ? 0 : 2.0 * tokens / MachineRates.ForwardShare
                 * stages[i - 1].Layers.Sum(layer => ExpertShare.Of(graph, layer) * layer.OutFeatures * layer.InFeatures);
-            foreach (LinearLayer layer in stages[i].Layers.Where(layer => layer.SharesWeightOf is null))
+            foreach (IGrouping<string, LinearLayer> joined in stages[i].Layers.Where(layer => layer.SharesWeightOf is null)
+                .GroupBy(layer => layer.JoinedTo ?? layer.Name))
             {
-                double sums = MachineRates.GramWork(tokens, layer.InFeatures);
-                yield return new Item(layer, i, stage + (layer.IsExpert ? 0 : sums),
-                    (QuantizeWeight * MachineRates.WorkOf(layer.OutFeatures, layer.InFeatures))
-                        + (layer.IsExpert ? ExpertShare.Of(graph, layer) * sums : 0));
+                LinearLayer first = joined.First();
+                double sums = MachineRates.GramWork(tokens, first.InFeatures);
+                yield return new Item([.. joined], i, stage + (first.IsExpert ? 0 : sums),
+                    (QuantizeWeight * MachineRates.WorkOf(joined.Sum(layer => layer.OutFeatures), first.InFeatures))
+                        + (first.IsExpert ? ExpertShare.Of(graph, first) * sums : 0));
             }
         }
     }
 
-    /// <summary>A layer and its costs, in operations.</summary>
-    /// <param name="Layer">The layer.</param>
+    /// <summary>A layer, or those quantized as one matrix, and the costs in operations.</summary>
+    /// <param name="Layers">The layers.</param>
     /// <param name="Index">Its stage.</param>
     /// <param name="Stage">Of running the slice of its stage and summing up what that gives, once for all layers of a stage.</param>
     /// <param name="Own">Of quantizing it.</param>
-    private sealed record Item(LinearLayer Layer, int Index, double Stage, double Own);
+    private sealed record Item(IReadOnlyList<LinearLayer> Layers, int Index, double Stage, double Own);
 }

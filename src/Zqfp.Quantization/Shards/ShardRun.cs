@@ -102,7 +102,7 @@ internal sealed class ShardRun(
             int index = i;
             locks.Reach(index);
             using (StageInputs? input = Clock.Measure("calibrate", () => calibration.Run(
-                index, OptionsOf, layer => WeightReader.Read(File, layer), mine.Any(layer => !layer.IsKept), RotationOf(stage.Input),
+                index, OptionsOf, layers => WeightReader.Read(File, layers), mine.Any(layer => !layer.IsKept), RotationOf(stage.Input),
                 isLeft: !isFinished)))
             {
                 Make(mine, layer => Layers.IndexOf(layer.Layer.Name), Layers.Count, input, store);

@@ -24,6 +24,8 @@ internal sealed class MixtureForms(MixtureNodes nodes, Mixture mixture, string f
         "pick" => SpellPicked(rows, Route(router)),
         "all" => SpellAll(rows, Route(router)),
         "loop" => SpellLoop(rows, Route(router)),
+        "body" => SpellBody(rows, Route(router)),
+        "sorted" => SpellSorted(rows, Route(router)),
         _ => SpellOperator(rows, router),
     };
 
@@ -345,6 +347,71 @@ internal sealed class MixtureForms(MixtureNodes nodes, Mixture mixture, string f
                 return matrices[number];
             }
         }
+    }
+
+    /// <summary>Rows sorted by expert, divided among the experts, and their outputs one under another, as Granite and JetMoE do.</summary>
+    private string SpellSorted(string rows, (string Weights, string Index) route)
+    {
+        string flat = nodes.Reshape(route.Index, -1);
+        string order = nodes.Nodes("TopK", 2, [flat, nodes.Node("Shape", [flat])], Int("axis", -1), Int("largest", 0))[1];
+        string tokens = nodes.Node("Div", [order, nodes.Integer(PerToken)]);
+        string onOff = nodes.Add(new TensorProto { DataType = (int)DataType.Int64, Dims = { 2 }, Int64Data = { 0, 1 } }, "on_off");
+        string counts = nodes.Sum(nodes.Node("OneHot", [flat, nodes.Integer(Experts), onOff], Int("axis", -1)), 0);
+        string[] parts = nodes.Nodes("Split", Experts, [nodes.Node("Gather", [rows, tokens]), counts], Int("axis", 0));
+        string[] gated = [.. parts.Select((x, i) => Multiply(x, "gate_up", 2 * Inner, Width, i))];
+        string both = nodes.Node("Concat", gated, Int("axis", 0));
+        string[] halves = nodes.Nodes("Split", 2, [both], Int("axis", -1), Int("num_outputs", 2));
+        string active = nodes.Node("Mul", [nodes.Silu(halves[0]), halves[1]]);
+        string[] inner = nodes.Nodes("Split", Experts, [active, counts], Int("axis", 0));
+        string made = nodes.Node("Concat", [.. inner.Select((x, i) => Multiply(x, "down", Width, Inner, i))], Int("axis", 0));
+        string weights = nodes.Unsqueeze(nodes.Node("Gather", [nodes.Reshape(route.Weights, -1), order]), -1);
+        return nodes.Node("ScatterND",
+            [nodes.Node("Mul", [rows, nodes.Number(0)]), nodes.Unsqueeze(tokens, -1), nodes.Node("Mul", [made, weights])],
+            Text("reduction", "add"));
+
+        string Multiply(string x, string name, int outputs, int inputs, int number) => nodes.Node("MatMul",
+            [x, nodes.Weights($"experts.{number}.{name}", null, outputs, inputs, isInputMajor: true)]);
+    }
+
+    /// <summary>A Loop whose body picks the matrices of one expert after another.</summary>
+    private string SpellBody(string rows, (string Weights, string Index) route)
+    {
+        GraphProto body = new() { Name = "expert" };
+        string start = nodes.Node("Mul", [rows, nodes.Number(0)]);
+        string[] stacks = [nodes.Weights("gate_up", Experts, 2 * Inner, Width), nodes.Weights("down", Experts, Width, Inner)];
+        int before = nodes.Graph.Node.Count;
+        const string Number = "expert_number", Sum = "sum_before", Goes = "goes_on";
+        string mine = nodes.Cast(nodes.Node("Equal", [route.Index, Number]), nodes.Type);
+        string share = nodes.Node("ReduceSum", [nodes.Node("Mul", [mine, route.Weights]), nodes.Integers(-1)], Int("keepdims", 1));
+        string[] parts = nodes.Nodes("Split", 2, [Multiply(rows, stacks[0])], Int("axis", -1), Int("num_outputs", 2));
+        string made = Multiply(nodes.Node("Mul", [nodes.Silu(parts[0]), parts[1]]), stacks[1]);
+        string sum = nodes.Node("Add", [Sum, nodes.Node("Mul", [made, share])]);
+        string on = nodes.Node("Identity", [Goes]);
+        body.Node.AddRange(nodes.Graph.Node.Skip(before));
+        while (nodes.Graph.Node.Count > before)
+        {
+            nodes.Graph.Node.RemoveAt(before);
+        }
+
+        body.Input.Add([Declare(Number, DataType.Int64), Declare(Goes, DataType.Bool), Declare(Sum, nodes.Type)]);
+        body.Output.Add([Declare(on, DataType.Bool), Declare(sum, nodes.Type)]);
+        return nodes.Node("Loop", [nodes.Integer(Experts), "", start],
+            new AttributeProto { Name = "body", G = body, Type = AttributeProto.Types.AttributeType.Graph });
+
+        string Multiply(string x, string stack) => nodes.Node("MatMul", [x, Turned(nodes.Node("Gather", [stack, Number]))]);
+
+        static ValueInfoProto Declare(string name, DataType type) => new()
+        {
+            Name = name,
+            Type = new TypeProto
+            {
+                TensorType = new TypeProto.Types.Tensor
+                {
+                    ElemType = (int)type,
+                    Shape = name is Number or Goes ? new TensorShapeProto() : null,
+                },
+            },
+        };
     }
 
     private string Turned(string matrix) => nodes.Node("Transpose", [matrix], Perm(1, 0));

@@ -44,6 +44,35 @@ public sealed class MixtureTests : IDisposable
         Assert.Equal(Tokens("moe_batched", 2), Tokens("moe_loop", 3));
     }
 
+    /// <summary>
+    /// By default, with targets, rotation and low-rank factors, though the loop has gate and up projections apart; in every profile.
+    /// </summary>
+    [Fact]
+    public void Batched_experts_and_a_loop_over_them_quantize_to_the_same_numbers()
+    {
+        (QuantizeReport Report, double[] Perplexities) Run(string name)
+        {
+            GraphCase model = Case(name);
+            QuantizeReport report = model.Quantize(model.Options with
+            {
+                OutputPath = Path.Combine(_folder, name, "model.onnx"),
+                Profiles = [EmissionProfile.Custom, EmissionProfile.Portable, EmissionProfile.Stock],
+                AccuracyLevel = 1,
+            });
+            return (report, [.. report.Outputs.Select(output => model.Perplexity(output))]);
+        }
+
+        (QuantizeReport batched, double[] ofBatched) = Run("moe_batched");
+        (QuantizeReport loop, double[] ofLoop) = Run("moe_loop");
+        Assert.Equal(ofBatched[0], ofLoop[0], 1e-9);
+        Assert.All(ofBatched.Zip(ofLoop), pair => Assert.Equal(1, pair.Second / pair.First, 1e-5));
+        Assert.Equal(batched.BitsPerWeight, loop.BitsPerWeight, 1e-9);
+        using OnnxFile written = OnnxFile.Open(loop.Output);
+        int factors = written.Graph.Initializer.Count(tensor => loop.Layers.Any(
+            layer => layer.Tokens is not null && tensor.Name == $"{layer.Name}.zqfp.down"));
+        Assert.Equal(2 * Experts * 2, factors);
+    }
+
     [Theory]
     [InlineData("moe_batched", nameof(EmissionProfile.Stock))]
     [InlineData("moe_operator", nameof(EmissionProfile.Stock))]
@@ -112,6 +141,26 @@ public sealed class MixtureTests : IDisposable
             using OnnxFile file = OnnxFile.Open(options.ModelPath);
             return ModelLayers.Of(file, options);
         }
+    }
+
+    /// <summary>Only what is written apart is joined: the up projections of the loop, to their gates.</summary>
+    [Theory]
+    [InlineData("moe_batched", 0)]
+    [InlineData("moe_operator", 0)]
+    [InlineData("moe_loop", 2 * Experts)]
+    public void Layers_of_an_expert_know_their_router_what_is_inside_and_what_they_are_joined_to(string name, int joined)
+    {
+        using OnnxFile file = OnnxFile.Open(Case(name).Options.ModelPath);
+        LinearLayer[] layers = [.. ModelLayers.Of(file, Case(name).Options).Chosen.Select(choice => choice.Layer)];
+        string[] routers = [.. layers.Where(layer => layer.IsRouter).Select(layer => layer.Name)];
+        Assert.Equal(2, routers.Length);
+        LinearLayer[] experts = [.. layers.Where(layer => layer.IsExpert)];
+        Assert.Equal(2 * Experts, experts.Count(layer => layer.IsInner));
+        Assert.All(experts, layer => Assert.Contains(layer.Router, routers));
+        Assert.All(layers.Where(layer => !layer.IsExpert), layer => Assert.True(layer is { IsInner: false, Router: null, JoinedTo: null }));
+        Assert.Equal(joined, layers.Count(layer => layer.JoinedTo is not null));
+        Assert.All(layers.Where(layer => layer.JoinedTo is not null), layer => Assert.Equal(
+            layer.Input, layers.Single(other => other.Name == layer.JoinedTo && other.RoutedBy == layer.RoutedBy).Input));
     }
 
     [Fact]

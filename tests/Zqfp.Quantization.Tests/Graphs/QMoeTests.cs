@@ -96,6 +96,44 @@ public sealed class QMoeTests : IDisposable
         Assert.InRange(quantized.Compare(report.Output).KullbackLeibler, 0, 0.2);
     }
 
+    /// <summary>
+    /// The second router says what the first does, as its probabilities: normalized, they are the softmax of the k largest.
+    /// </summary>
+    [Theory]
+    [InlineData("int", 4, 32)]
+    [InlineData("fp4", 4, 0)]
+    public void A_second_router_weights_what_the_first_chose(string kind, int bits, int block)
+    {
+        (GraphCase quantized, string twin) = Model(new QMoeForm(kind, bits, block));
+        string path = quantized.Options.ModelPath;
+        var model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(path));
+        for (int i = 0; i < model.Graph.Node.Count; i++)
+        {
+            NodeProto node = model.Graph.Node[i];
+            if (node.OpType == "QMoE")
+            {
+                node.Input.Add(Enumerable.Repeat("", Math.Max(0, 15 - node.Input.Count)));
+                node.Input[14] = $"{node.Name}_shares";
+                NodeProto shares = new()
+                {
+                    OpType = "Softmax",
+                    Name = node.Input[14],
+                    Input = { node.Input[1] },
+                    Output = { node.Input[14] },
+                };
+                model.Graph.Node.Insert(i++, shares);
+            }
+        }
+
+        File.WriteAllBytes(path, model.ToByteArray());
+        Assert.All(Logits(twin).Zip(Logits(path)), pair => Assert.Equal(pair.First, pair.Second, 2e-5f));
+        var reference = new GraphCase(twin, Data("cal.i16"), Data("eval.i16"), _folder);
+        Assert.Equal(1, quantized.Perplexity() / reference.Perplexity(), kind == "int" ? 5e-3 : 1e-5);
+        QuantizeReport report = quantized.Quantize(quantized.Options);
+        Assert.All(report.Layers.Where(layer => layer.Name.Contains("/experts.", StringComparison.Ordinal)),
+            layer => Assert.True(layer.Tokens > 0));
+    }
+
     [Fact]
     public void Weights_packed_for_one_provider_stay_as_they_are_and_are_named()
     {

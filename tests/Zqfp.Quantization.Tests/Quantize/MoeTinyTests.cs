@@ -16,19 +16,19 @@ public sealed class MoeTinyTests : IDisposable
         QuantizationOptions nearest = new() { Method = QuantizationMethod.Rtn, Rank = 0 };
         (QuantizeReport Report, double Perplexity) batched = Run("batched", nearest, windows: 2);
         (QuantizeReport Report, double Perplexity) loop = Run("loop", nearest, windows: 2);
-        Assert.Equal(1, loop.Perplexity / batched.Perplexity, 1e-4);
+        Assert.Equal(1, loop.Perplexity / batched.Perplexity, 1e-9);
     }
 
     /// <summary>
-    /// A loop has gate and up projection apart, each with low-rank factors of its own where the batched export has those of both in one,
-    /// which may be why it measured better by 1.4e-3. Experts that saw few tokens differ too: those of a loop know no others to blend with.
+    /// Each token goes to two experts, whose sum is the same in any order: all that is computed has the same bits in both exports.
     /// </summary>
     [LongReferenceFact("models/moe-tiny", "text/tinystories-calibration.txt", "text/tinystories-evaluation.txt")]
-    public void By_default_both_exports_have_nearly_the_same_perplexity_and_tell_every_experts_error_and_tokens()
+    public void By_default_both_exports_have_the_same_perplexity_and_size_and_tell_every_experts_error_and_tokens()
     {
         (QuantizeReport Report, double Perplexity) batched = Run("batched", new(), windows: 0);
         (QuantizeReport Report, double Perplexity) loop = Run("loop", new(), windows: 0);
-        Assert.Equal(1, loop.Perplexity / batched.Perplexity, 2e-3);
+        Assert.Equal(1, loop.Perplexity / batched.Perplexity, 1e-9);
+        Assert.Equal(batched.Report.BitsPerWeight, loop.Report.BitsPerWeight, 1e-9);
         Assert.InRange(batched.Perplexity / 5.3532, 1, 1.03);
         LayerReport[] experts = [.. batched.Report.Layers.Concat(loop.Report.Layers).Where(layer => layer.Tokens is not null)];
         Assert.Equal(4 * 8 * (2 + 3), experts.Length);

@@ -59,6 +59,35 @@ public sealed class ShardedRunTests : IDisposable
         Assert.Equal(expected, TakeOutput());
     }
 
+    /// <summary>Shards divide the experts; those of a loop are joined in pairs, and a router chooses a rotation with its experts.</summary>
+    [Theory]
+    [InlineData("moe_batched", 5)]
+    [InlineData("moe_loop", 5)]
+    [InlineData("moe_loop", 2)]
+    public async Task Shards_of_a_mixture_give_the_bytes_of_one_run(string name, int count)
+    {
+        bool isTogether = count == 2;
+        QuantizeOptions options = Options with
+        {
+            ModelPath = Repository.Path($"tests/Cases/{name}/model.onnx"),
+            TokenizerPath = null,
+            CalibrationPath = Repository.Path($"tests/Cases/{name}/cal.i16"),
+            Window = 32,
+            CalibrateOn = isTogether ? CalibrationSource.Quantized : CalibrationSource.Float,
+            Patience = TimeSpan.FromMinutes(1),
+        };
+        QuantizeJob.Run(options with { WorkFolder = null }, new SilentObserver(), CancellationToken.None);
+        byte[] expected = TakeOutput();
+        ShardReport Run(int index) => QuantizeJob.RunShard(
+            options with { Shard = new Shard(index, count) }, new Shard(index, count), new SilentObserver(), CancellationToken.None);
+        ShardReport[] reports = isTogether
+            ? await Task.WhenAll(Enumerable.Range(0, count).Select(index => Task.Run(() => Run(index))))
+            : [.. Enumerable.Range(0, count).Select(Run)];
+        Assert.Equal(name == "moe_loop" ? 34 : 26, reports.SelectMany(report => report.Layers).Distinct().Count());
+        QuantizeJob.Run(options with { MergesOnly = true }, new SilentObserver(), CancellationToken.None);
+        Assert.Equal(expected, TakeOutput());
+    }
+
     [Fact]
     public async Task A_shard_that_is_killed_and_started_again_catches_up_with_the_others()
     {
