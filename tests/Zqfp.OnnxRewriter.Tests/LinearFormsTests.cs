@@ -60,8 +60,14 @@ public sealed class LinearFormsTests
     {
         bool isLeft = side.Contains("left", StringComparison.Ordinal);
         GraphBuilder builder = new GraphBuilder().Input("x", activation).Output("logits", 1).Weight("w", weight)
-            .Node(op, isLeft ? ["w", "x"] : ["x", "w"], "logits", op == "FusedMatMul" ? [new() { Name = "alpha", F = 2, Type = AttributeProto.Types.AttributeType.Float }] : []);
-        builder.Graph.Node[0].Domain = op == "FusedMatMul" ? "com.microsoft" : "";
+            .Node(op, isLeft ? ["w", "x"] : ["x", "w"], "logits");
+        if (op == "FusedMatMul")
+        {
+            builder.Graph.Node[0].Domain = "com.microsoft";
+            builder.Graph.Node[0].Attribute.Add(
+                new AttributeProto { Name = "alpha", F = 2, Type = AttributeProto.Types.AttributeType.Float });
+        }
+
         var graph = new GraphIndex(builder.Graph, "m.onnx");
         GraphIndex plain = LinearForms.Plain(graph, "m.onnx");
         Assert.Same(graph, plain);
