@@ -89,11 +89,11 @@ internal static class PlanJob
     private static string[] Basis(MachineRates rates, bool calibrates) =>
     [
         string.Create(CultureInfo.InvariantCulture,
-            $"measured now on this machine, a layer of 512 x 512: {rates.QuantizeOperations / 1e9:0.0} GFLOP/s quantizing with these "
-            + $"options, by GPTQ's count"),
+            $"measured now on this machine, layers of 512 x 512 and 512 x 2048, with these options: {Operations(rates)}"
+            + $"{rates.WeightSeconds * 1e9:0} ns for each weight"),
         .. calibrates
             ? [string.Create(CultureInfo.InvariantCulture, $"measured now: {rates.GramOperations / 1e9:0.0} GFLOP/s summing what layers "
-                + $"read; assumed: the model itself at {MachineRates.ForwardShare} of that")]
+                + $"read; assumed: the model itself at half of that where layers have {MachineRates.HalfSpeed:0} inputs, faster with more")]
             : (string[])[],
         .. rates.Waiting > BusyFrom
             ? [string.Create(CultureInfo.InvariantCulture, $"the machine is busy: the measured work took {rates.Waiting:0.0} times its "
@@ -102,6 +102,11 @@ internal static class PlanJob
         string.Create(CultureInfo.InvariantCulture, $"assumed: {MachineRates.WarmUpSeconds:0} s until the code is optimized; "
             + $"{MachineRates.DiskBytes / 1e6:0} MB/s of disk; {MemoryEstimate.Base / 1e6:0} MB for the process"),
     ];
+
+    // Rounding to nearest has none.
+    private static string Operations(MachineRates rates) => double.IsFinite(rates.QuantizeOperations)
+        ? string.Create(CultureInfo.InvariantCulture, $"{rates.QuantizeOperations / 1e9:0.0} GFLOP/s by GPTQ's count, and ")
+        : "";
 
     private static IEnumerable<Diagnostic> Warnings(QuantizeOptions options, Requirement memory, Requirement disk)
     {

@@ -25,16 +25,19 @@ internal static class WorkEstimate
     {
         // A shard runs its share of the windows through all layers, and all windows through the layers before each of its stages.
         double Forward(IEnumerable<LinearLayer> layers) =>
-            2.0 * tokens * layers.Sum(layer => ExpertShare.Of(graph, layer) * layer.OutFeatures * layer.InFeatures);
+            layers.Sum(layer => MachineRates.ForwardWork(
+                tokens * ExpertShare.Of(graph, layer), layer.OutFeatures, layer.InFeatures));
         double whole = Forward(chosen.Select(choice => choice.Layer));
+
+        // Layers of the last stage are run by the float model alone, where their outputs are what is aimed at.
         double forward = part is null
-            ? whole
+            ? whole - Forward(plan.Stages.TakeLast(1).SelectMany(stage => stage.Layers))
             : (whole / shards) + Forward(plan.Stages.Take(Math.Max(0, part.LastStage)).Skip(Math.Max(0, part.FirstStage - 1))
                 .SelectMany(stage => stage.Layers));
         CalibrationStage[] stages = [.. plan.Stages.Where(stage => part is null || stage.Layers.Any(part.Has))];
         chosen = part is null ? chosen : [.. chosen.Where(choice => part.Has(choice.Layer))];
         double sums = stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
-        double quantize = chosen.Sum(choice => MachineRates.WorkOf(choice.Layer.OutFeatures, choice.Layer.InFeatures));
+        double quantize = chosen.Sum(choice => rates.LayerSeconds(choice.Layer.OutFeatures, choice.Layer.InFeatures));
         double moves = 0;
         if (tokens > 0 && options.LayerTarget != LayerTarget.None)
         {
@@ -46,14 +49,14 @@ internal static class WorkEstimate
         {
             sums += stages.Sum(stage => MachineRates.GramWork(
                 Math.Min(tokens, RotationChoice.SampledTokens(stage.Layers[0].InFeatures)), stage.Layers[0].InFeatures));
-            quantize += chosen.Sum(choice => 2 * MachineRates.WorkOf(
+            quantize += chosen.Sum(choice => 2 * rates.LayerSeconds(
                 Math.Min(RotationChoice.Rows, choice.Layer.OutFeatures), choice.Layer.InFeatures));
         }
 
-        int passes = plan.Float is null ? 1 : 2;
+        forward += plan.Float is null ? 0 : part is null ? whole : forward;
         return new PlannedSeconds(
-            (passes * forward / (MachineRates.ForwardShare * rates.GramOperations)) + (sums / rates.GramOperations),
-            MachineRates.WarmUpSeconds + (moves / rates.GramOperations) + (quantize / rates.QuantizeOperations),
+            (forward + sums) / rates.GramOperations,
+            MachineRates.WarmUpSeconds + (moves / rates.GramOperations) + quantize,
             diskBytes / MachineRates.DiskBytes);
     }
 

@@ -74,7 +74,8 @@ public sealed class PlanJobTests
         try
         {
             MachineRates busy = MachineRates.Measure(Options.Quantization, threads: 1, CancellationToken.None);
-            Assert.True(busy.QuantizeOperations > before.QuantizeOperations / 2, $"{before} became {busy}.");
+            Assert.True(busy.LayerSeconds(512, 512) < 2 * before.LayerSeconds(512, 512), $"{before} became {busy}.");
+            Assert.True(busy.LayerSeconds(4096, 4096) < 2 * before.LayerSeconds(4096, 4096), $"{before} became {busy}.");
             Assert.True(busy.Waiting > 1.25, $"{before} became {busy}.");
         }
         finally
@@ -88,6 +89,17 @@ public sealed class PlanJobTests
     }
 
     [Fact]
+    public void What_grows_with_the_weights_is_told_from_what_grows_faster()
+    {
+        var known = new MachineRates(100e9, 8e9, 100e-9, 1);
+        var gptq = MachineRates.Of(100e9, known.LayerSeconds(512, 512), known.LayerSeconds(512, 2048), 1);
+        Assert.Equal(1, gptq.LayerSeconds(8192, 28672) / known.LayerSeconds(8192, 28672), 1e-9);
+
+        var nearest = MachineRates.Of(100e9, 512 * 512 * 20e-9, 512 * 2048 * 16e-9, 1);
+        Assert.Equal(4096 * 4096 * 16e-9, nearest.LayerSeconds(4096, 4096), 1e-9);
+    }
+
+    [Fact]
     public void The_float_models_pass_targets_and_rotation_trials_take_time()
     {
         PlannedSeconds Seconds(LayerTarget target, int rotation)
@@ -96,7 +108,7 @@ public sealed class PlanJobTests
             using OnnxFile file = OnnxFile.Open(options.ModelPath);
             ModelLayers model = ModelLayers.Of(file, options);
             var plan = new TargetPlan(options, file, model, [.. model.Chosen.Select(choice => choice.Layer)]);
-            return WorkEstimate.Seconds(options, model.Graph, plan, model.Chosen, 50_000, 0, new MachineRates(100e9, 50e9, 1));
+            return WorkEstimate.Seconds(options, model.Graph, plan, model.Chosen, 50_000, 0, new MachineRates(100e9, 50e9, 0, 1));
         }
 
         PlannedSeconds plain = Seconds(LayerTarget.None, QuantizeOptions.NoRotation);
