@@ -153,7 +153,8 @@ internal static class OptionTable
         new("--device", null, Quantizing, Choice,
             "Where quantizing computes: on the CPU, on a GPU, the model too with ONNX Runtime's CUDA provider (cuda), only what quantizes layers on it " +
             "(cuda-products), or on the GPU if there is one (auto)", "[what is the same](hopper.md#quantizing)", words: "cpu|cuda|cuda-products|auto"),
-        new("--gpu", null, Quantizing, Whole, "Number of the GPU, of those that the process sees", byDefault: "0"),
+        new("--gpu", null, Quantizing, Whole, "Number of the GPU, of those that the process sees",
+            otherwise: "0; shards take one after the other"),
 
         // Files of a run, and what a command shows.
         new("--work", null, Quantizing, Place, "A folder for finished layers, from which an interrupted run continues",

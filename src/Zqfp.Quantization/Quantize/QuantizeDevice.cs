@@ -6,6 +6,25 @@ namespace Zqfp.Quantization;
 /// <summary>The device that a run quantizes on.</summary>
 internal static class QuantizeDevice
 {
+    private const int MostGpus = 64;
+
+    /// <summary>
+    /// The GPU of a run where none is named: the first, and of shards one after the other of those that serve, so that shards of one machine
+    /// share them. A task of an array that is given one GPU sees no other.
+    /// </summary>
+    /// <param name="options">The run.</param>
+    /// <param name="isServed">Whether a GPU of a number is there and serves.</param>
+    public static int GpuOf(QuantizeOptions options, Func<int, bool> isServed)
+    {
+        if (options.Device == ZqfpDevice.Cpu || options.Shard is not { } shard)
+        {
+            return 0;
+        }
+
+        int[] gpus = [.. Enumerable.Range(0, MostGpus).Where(isServed)];
+        return gpus.Length == 0 ? 0 : gpus[shard.Index % gpus.Length];
+    }
+
     /// <summary>Opens what quantizes layers; null for the processor.</summary>
     /// <exception cref="ZqfpException">ZQFP4101 to ZQFP4104: driver, kernel compiler or a GPU that serves is missing.</exception>
     public static CudaLayerDevice? Open(QuantizeOptions options) =>

@@ -63,6 +63,7 @@ internal static class QuantizeCommand
             return Job.Run(given, (observer, cancellation) =>
             {
                 QuantizeOptions quantize = plansOnly ? asked : asked with { Shard = given.Shard(), MergesOnly = given.Flag("--merge") };
+                quantize = quantize with { Gpu = given.OptionalWhole("--gpu") ?? QuantizeDevice.GpuOf(quantize, CudaContext.IsServed) };
                 if (!plansOnly)
                 {
                     ResultFile.RequireWritable(given.Text("--result"));
@@ -121,7 +122,7 @@ internal static class QuantizeCommand
             Memory = given.Text("--memory") is { } memory ? ByteSize.Parse(memory) : null,
             Shards = given.OptionalWhole("--shards"),
             Device = given.Choice<ZqfpDevice>("--device"),
-            Gpu = given.Whole("--gpu"),
+            Gpu = given.OptionalWhole("--gpu") ?? 0,
             Threads = given.Whole("--threads"),
             Quantization = given.Weights(),
         });

@@ -42,6 +42,29 @@ public sealed class QuantizeDeviceTests : IDisposable
         Assert.Equal(ZqfpDevice.Cpu, QuantizeDevice.Resolve(options, new SilentObserver()));
     }
 
+    [Fact]
+    public void Shards_of_one_machine_share_its_GPUs_and_a_task_that_sees_one_takes_that()
+    {
+        static int[] Of(int shards, params int[] served) => [.. Enumerable.Range(0, shards).Select(index => QuantizeDevice.GpuOf(
+            new QuantizeOptions { ModelPath = "m", OutputPath = "o", Device = ZqfpDevice.Cuda, Shard = new Shard(index, shards) },
+            served.Contains))];
+
+        Assert.Equal([0, 1, 2, 3], Of(4, 0, 1, 2, 3));
+        Assert.Equal([0, 1, 0, 1, 0], Of(5, 0, 1));
+        Assert.Equal([1, 3, 1, 3], Of(4, 1, 3));
+        Assert.Equal([0, 0, 0], Of(3, 0));
+        Assert.Equal([0, 0], Of(2));
+    }
+
+    [Fact]
+    public void No_GPU_is_looked_for_where_none_is_used_and_one_process_takes_the_first()
+    {
+        static bool NotAsked(int gpu) => throw new InvalidOperationException();
+        QuantizeOptions options = Options();
+        Assert.Equal(0, QuantizeDevice.GpuOf(options with { Shard = new Shard(1, 2) }, NotAsked));
+        Assert.Equal(0, QuantizeDevice.GpuOf(options with { Device = ZqfpDevice.Cuda }, NotAsked));
+    }
+
     private static void Execute(QuantizeOptions options, EmulatedDevice? device)
     {
         using OnnxFile file = OnnxFile.Open(options.ModelPath);
