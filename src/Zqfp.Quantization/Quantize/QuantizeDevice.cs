@@ -9,8 +9,8 @@ internal static class QuantizeDevice
     private const int MostGpus = 64;
 
     /// <summary>
-    /// The GPU of a run where none is named: the first, and of shards one after the other of those that serve, so that shards of one machine
-    /// share them. A task of an array that is given one GPU sees no other.
+    /// The GPU of a run where none is named: the first, and of shards one after the other of those that serve, so that shards of one
+    /// machine share them. A task of an array that is given one GPU sees no other.
     /// </summary>
     /// <param name="options">The run.</param>
     /// <param name="isServed">Whether a GPU of a number is there and serves.</param>
