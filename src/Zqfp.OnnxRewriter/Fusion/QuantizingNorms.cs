@@ -5,7 +5,8 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// A norm whose only reader is QuantizeTokens becomes NormQuantizeTokens: SimplifiedLayerNormalization, RMSNormalization,
-/// LayerNormalization, SkipSimplifiedLayerNormalization, SkipLayerNormalization, and an RMS norm spelled in float32 arithmetic.
+/// LayerNormalization, SkipSimplifiedLayerNormalization, SkipLayerNormalization, and an RMS norm spelled in float32 arithmetic, where the
+/// model is float16 between casts.
 /// </summary>
 /// <param name="nodes">The nodes.</param>
 /// <param name="constant">An initializer's content, or null.</param>
@@ -69,24 +70,43 @@ internal sealed class QuantizingNorms(FusedNodes nodes, Func<string, TensorData?
         return null;
     }
 
-    /// <summary>gain * (x / sqrt(mean(x^2) + epsilon)), or with a reciprocal in place of the quotient.</summary>
+    /// <summary>
+    /// gain * (x / sqrt(mean(x^2) + epsilon)), or with a reciprocal in place of the quotient; a float16 x is cast first, and what the float16
+    /// gain is multiplied with is cast back.
+    /// </summary>
     private Norm? Spelled(string value)
     {
-        if (nodes.Producer(value, "Mul") is not { } scale || Constant(scale) is not { } scaled || scaled.Data.Dims.Count != 1
-            || scaled.Data.Type != DataType.Float)
+        if (nodes.Producer(value, "Mul") is not { } scale || Constant(scale) is not { } scaled || scaled.Data.Dims.Count != 1)
         {
             return null;
         }
 
         string x;
         string root;
+        string unit = scaled.Other;
         List<NodeProto> inner = [];
-        if (nodes.Once(scaled.Other, "Div") is { } quotient)
+        bool isHalf = scaled.Data.Type == DataType.Float16;
+        if (isHalf)
+        {
+            if (nodes.Once(unit, "Cast") is not { } narrowed || !IsCastTo(narrowed, DataType.Float16))
+            {
+                return null;
+            }
+
+            inner.Add(narrowed);
+            unit = narrowed.Input[0];
+        }
+        else if (scaled.Data.Type != DataType.Float)
+        {
+            return null;
+        }
+
+        if (nodes.Once(unit, "Div") is { } quotient)
         {
             (x, root) = (quotient.Input[0], quotient.Input[1]);
             inner.Add(quotient);
         }
-        else if (nodes.Once(scaled.Other, "Mul") is { } product
+        else if (nodes.Once(unit, "Mul") is { } product
             && product.Input.Select(input => nodes.Once(input, "Reciprocal")).FirstOrDefault(node => node is not null) is { } reciprocal)
         {
             (x, root) = (product.Input[0] == reciprocal.Output[0] ? product.Input[1] : product.Input[0], reciprocal.Input[0]);
@@ -105,10 +125,29 @@ internal sealed class QuantizingNorms(FusedNodes nodes, Func<string, TensorData?
             return null;
         }
 
+        if (isHalf)
+        {
+            if (nodes.Producer(x, "Cast") is not { } widened || !IsCastTo(widened, DataType.Float)
+                || typeOf(widened.Input[0]) != DataType.Float16)
+            {
+                return null;
+            }
+
+            // By the quotient and the square.
+            if (nodes.Reads(x) == 1 + square.Input.Count(input => input == x))
+            {
+                inner.Add(widened);
+            }
+
+            x = widened.Input[0];
+        }
+
         return new Norm(
             scale, [.. inner, squareRoot, added, mean, square], x, scale.Input.First(input => input != scaled.Other), null, null, null,
             number, IsCentered: false);
     }
+
+    private static bool IsCastTo(NodeProto node, DataType type) => Attributes.Int(node, "to", 0) == (int)type;
 
     private bool IsSquareOf(NodeProto node, string x) => node.Input[0] == x
         && (node.OpType == "Mul" ? node.Input[1] == x : constant(node.Input[1]) is { } two && SingleNumber.Of(two) == 2);

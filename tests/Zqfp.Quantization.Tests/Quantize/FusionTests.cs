@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
 using Zqfp.CudaOps;
@@ -58,6 +59,24 @@ public sealed class FusionTests : IDisposable
         string[] outputs = spelling.StartsWith("Skip", StringComparison.Ordinal) ? ["y", "sum"] : ["y"];
         (string[] types, float[][] plain, float[][] fused) = Run(graph, outputs, rank: 0, rotation);
         Assert.Equal(["MatMulW4A8", "NormQuantizeTokens"], types);
+        Near(plain, fused);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_norm_between_casts_of_a_float16_model_quantizes_what_it_makes(bool castIsReadElsewhere)
+    {
+        Graph graph = new Graph().HalfNorm("normal").HalfLinear("normal", "half", 24).Cast("half", "y", DataType.Float);
+        if (castIsReadElsewhere)
+        {
+            graph.Node("Neg", ["wide"], "negative");
+        }
+
+        string[] outputs = castIsReadElsewhere ? ["y", "negative"] : ["y"];
+        (string[] types, float[][] plain, float[][] fused) = Run(graph, outputs, rank: 0);
+        string[] others = castIsReadElsewhere ? ["Cast", "Cast", "Cast", "MatMulW4A8", "Neg"] : ["Cast", "Cast", "MatMulW4A8"];
+        Assert.Equal([.. others, "NormQuantizeTokens"], types);
         Near(plain, fused);
     }
 
@@ -334,6 +353,27 @@ public sealed class FusionTests : IDisposable
             return this;
         }
 
+        /// <summary>As exporters write the norm of a float16 model.</summary>
+        public Graph HalfNorm(string output)
+        {
+            Half("gain", [Columns], Random(Columns, seed: 11)).Constant("two", [], [2]).Constant("epsilon", [], [1e-3f]);
+            Cast("x", "narrow", DataType.Float16).Cast("narrow", "wide", DataType.Float).Node("Pow", ["wide", "two"], "squares");
+            Node("ReduceMean", ["squares"], "mean", new AttributeProto { Name = "axes", Ints = { -1 }, Type = AttributeType.Ints });
+            Node("Add", ["mean", "epsilon"], "positive").Node("Sqrt", ["positive"], "root").Node("Reciprocal", ["root"], "inverse");
+            return Node("Mul", ["wide", "inverse"], "unit").Cast("unit", "half unit", DataType.Float16)
+                .Node("Mul", ["gain", "half unit"], output);
+        }
+
+        public Graph HalfLinear(string input, string output, int rows) =>
+            Half($"{output}.weight", [Columns, rows], new float[Columns * rows]).Node("MatMul", [input, $"{output}.weight"], output);
+
+        public Graph Cast(string input, string output, DataType type)
+        {
+            Node("Cast", [input], output, new AttributeProto { Name = "to", I = (int)type, Type = AttributeType.Int });
+            Model.Graph.ValueInfo.Add(Value(output, 3, type));
+            return this;
+        }
+
         public Graph Activation(string spelling, string x, string output, float half = 0.5f, float root = 1.41421356f)
         {
             switch (spelling)
@@ -387,9 +427,22 @@ public sealed class FusionTests : IDisposable
             return this;
         }
 
-        private static ValueInfoProto Value(string name, int rank)
+        private Graph Half(string name, long[] dims, float[] values)
         {
-            var tensor = new TypeProto.Types.Tensor { ElemType = (int)DataType.Float, Shape = new TensorShapeProto() };
+            Half[] halves = Array.ConvertAll(values, value => (Half)value);
+            Model.Graph.Initializer.Add(new TensorProto
+            {
+                Name = name,
+                DataType = (int)DataType.Float16,
+                Dims = { dims },
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(halves.AsSpan())),
+            });
+            return this;
+        }
+
+        private static ValueInfoProto Value(string name, int rank, DataType type = DataType.Float)
+        {
+            var tensor = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = new TensorShapeProto() };
             tensor.Shape.Dim.Add(Enumerable.Range(0, rank).Select(i => new TensorShapeProto.Types.Dimension { DimParam = $"{name}{i}" }));
             return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };
         }
