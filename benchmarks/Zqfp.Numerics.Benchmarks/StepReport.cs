@@ -13,7 +13,8 @@ internal static class StepReport
         using var matMul = new OrtMatMul(size, Environment.ProcessorCount);
         using Hessian hessian = SyntheticLayer.Hessian(size, 2);
         float[] weights = SyntheticLayer.Uniform(size * size, 1);
-        Action Quantize(QuantizationOptions options) => () => LayerQuantizer.Quantize(weights, size, size, hessian, options);
+        Action Quantize(QuantizationOptions options) => () => LayerQuantizer.Quantize(
+            weights, size, size, options.Method == QuantizationMethod.Rtn ? null : hessian, options);
         var gptq = new QuantizationOptions { Rank = 0 };
         (string Name, int Less, Action Run)[] recipes =
         [
