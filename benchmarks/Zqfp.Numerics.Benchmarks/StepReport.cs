@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Zqfp.Numerics.Benchmarks;
 
 /// <summary>
-/// What each step of quantizing a square layer takes, by the process's own time, which other work on the machine disturbs little: recipes by
-/// turns, a step being what a recipe takes more than the one without it.
+/// What each step of quantizing a square layer takes, by the process's own time, which other work on the machine disturbs little: recipes
+/// by turns, a step being what a recipe takes more than the one without it.
 /// </summary>
 internal static class StepReport
 {

@@ -71,8 +71,8 @@ internal sealed class QuantizingNorms(FusedNodes nodes, Func<string, TensorData?
     }
 
     /// <summary>
-    /// gain * (x / sqrt(mean(x^2) + epsilon)), or with a reciprocal in place of the quotient; a float16 x is cast first, and what the float16
-    /// gain is multiplied with is cast back.
+    /// gain * (x / sqrt(mean(x^2) + epsilon)), or with a reciprocal in place of the quotient; a float16 x is cast first, and what the
+    /// float16 gain is multiplied with is cast back.
     /// </summary>
     private Norm? Spelled(string value)
     {
