@@ -8,9 +8,13 @@ namespace Zqfp.GpuBench;
 /// </summary>
 internal sealed class ExpandedExperts(Bench bench, ExpertSet set) : IDisposable
 {
+    /// <summary>The library multiplies fewer than 4 tokens by scales of rows not at all; it gets 16.</summary>
+    private const int LeastTokens = 16;
+
     private readonly PackedLayout _layout = set.Packed.Layout;
     private readonly DeviceMemory _expanded = new(bench.Context, (long)set.Count * set.Rows * set.Columns);
     private readonly DeviceMemory _scales = new(bench.Context, (long)set.Rows * sizeof(float));
+    private readonly Batch _padded = new(bench.Context, (set.Count + 1) * LeastTokens, set.Columns, set.Rows, 0);
 
     private ulong Expert(int expert) => _expanded.Address + ((ulong)expert * (ulong)set.Rows * (ulong)set.Columns);
 
@@ -18,14 +22,18 @@ internal sealed class ExpandedExperts(Bench bench, ExpertSet set) : IDisposable
     public double Expansion() => bench.Microseconds(2, _ => Expand(0, set.Count), samples: 5);
 
     /// <summary>Microseconds of the expansion and of one product an expert, FP8 with a scale a row.</summary>
-    public double OneByOne(Batch batch, int tokens) => Best(ProductKind.Fp8RowWise, tokens, ElementKind.BFloat16, 1, product =>
+    public double OneByOne(Batch batch, int tokens)
     {
-        Expand(0, set.Count);
-        for (int expert = 0; expert < set.Count; expert++)
+        int each = tokens < 4 ? LeastTokens : tokens;
+        return Best(ProductKind.Fp8RowWise, each, ElementKind.BFloat16, 1, product =>
         {
-            Run(product, batch, expert, expert, tokens);
-        }
-    });
+            Expand(0, set.Count);
+            for (int expert = 0; expert < set.Count; expert++)
+            {
+                Run(product, tokens < 4 ? _padded : batch, expert, expert, each);
+            }
+        });
+    }
 
     /// <summary>Microseconds of the expansion and of one product of all experts, FP8 with a scale a tensor.</summary>
     public double AllAtOnce(Batch batch, int tokens) => Best(ProductKind.Fp8PerTensor, tokens, ElementKind.Float16, set.Count, product =>
@@ -35,19 +43,18 @@ internal sealed class ExpandedExperts(Bench bench, ExpertSet set) : IDisposable
     });
 
     /// <summary>Microseconds of some experts with a token each, expanded and multiplied one by one.</summary>
-    /// <param name="batch">The tokens.</param>
     /// <param name="chosen">The experts of each call.</param>
-    public double Chosen(Batch batch, int[][] chosen)
+    public double Chosen(int[][] chosen)
     {
         const int Calls = 8;
         int call = 0;
-        return Best(ProductKind.Fp8RowWise, 1, ElementKind.BFloat16, 1, product =>
+        return Best(ProductKind.Fp8RowWise, LeastTokens, ElementKind.BFloat16, 1, product =>
         {
             int[] experts = chosen[call++ % chosen.Length];
             for (int i = 0; i < experts.Length; i++)
             {
                 Expand(experts[i], 1);
-                Run(product, batch, experts[i], i, 1);
+                Run(product, _padded, experts[i], i, LeastTokens);
             }
         }, Calls);
     }
@@ -56,6 +63,7 @@ internal sealed class ExpandedExperts(Bench bench, ExpertSet set) : IDisposable
     {
         _expanded.Dispose();
         _scales.Dispose();
+        _padded.Dispose();
     }
 
     private void Run(CublasLtProduct product, Batch batch, int expert, int place, int tokens) => product.Run(

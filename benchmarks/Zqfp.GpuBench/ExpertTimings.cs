@@ -117,7 +117,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             double time = bench.Microseconds(Calls, i =>
                 set.Multiply(batch, index.Address + ((ulong)i * (ulong)count * sizeof(long)), count, batch.Output.Address));
             double read = chosen.Average(experts => experts.Distinct().Count());
-            double other = tokens == 1 ? expanded.Chosen(batch, chosen) : double.NaN;
+            double other = tokens == 1 ? expanded.Chosen(chosen) : double.NaN;
             double share = read * set.Packed.Layout.Bytes / (time * 1e-6) / bandwidth * 100;
             Row($"{tokens} x {perToken}", read, time, share, other, other / time);
         }
@@ -152,7 +152,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
                 .. from warpgroups in (int[])[1, 2, 3]
                    from copyWarps in (int[])[1, 2, 4]
                    from blocks in (int[])[1, 2, 3, 4]
-                   where ((4 * warpgroups) + copyWarps) * blocks <= (width == 64 ? 16 : 20) && (width > 16 || copyWarps < 4)
+                   where ((4 * warpgroups) + copyWarps + 1) * blocks <= (width == 64 ? 16 : 22) && (width > 16 || copyWarps < 4)
                    let tile = new GroupedTile(width, warpgroups, copyWarps, 1, blocks)
                        .WithDeepestRing(set.Packed.Layout, bench.Context.SharedMemoryPerBlock)
                    where tile.Stages > 1 && warpgroups * blocks > 1

@@ -33,7 +33,8 @@ internal sealed class DeviceExperts : IDisposable
         ulong bias = one.Bias.IsEmpty ? 0 : memory.Join(expert => expert.Bias);
         _packed = PackedExperts.Fit(kernels, experts)
             ? new PackedExperts(
-                memory, context, kernels, one, experts.Count, new GroupedArguments { Bias = bias, LowRankB = b, Rank = rank }, output)
+                memory, context, kernels, one, experts.Count, new GroupedArguments { Bias = bias, LowRankB = b, Rank = rank }, _factorA,
+                output)
             : null;
         _first = _packed is not null
             ? new SimpleWeight(0, 0, 0, bias, b, rank, one.Rows, one.Columns, one.GroupSize)
@@ -120,16 +121,17 @@ internal sealed class DeviceExperts : IDisposable
             Experts = _experts,
         };
         int blocks = Math.Min(count, MostBlocksOfRows);
-        if (projection is not null)
+        plan ??= _packed?.For(count);
+        if (projection is not null && plan?.Sorted(count).HaveKernel != true)
         {
             KernelArguments projected = default;
             projected.Add(values);
             projection.Launch(stream, new LaunchSize(blocks, _first.Rank / 8, 1, Threads), ref projected, overlap: true);
         }
 
-        if (_packed is not null)
+        if (plan is not null)
         {
-            (plan ?? _packed.For(count)).Launch(
+            plan.Launch(
                 stream, tokens with { LowRank = values.Projected }, index, count, scratch + (ulong)SortedOffset(count), output);
             return;
         }

@@ -3,15 +3,26 @@ namespace Zqfp.CudaOps;
 /// <summary>How the product for experts on Hopper is cut into items of work. Each combination is compiled once.</summary>
 /// <param name="Tokens">Rows of Y of an item: 8, 16, 32 or 64.</param>
 /// <param name="Warpgroups">Warpgroups of a block that multiply, 64 rows of W each.</param>
-/// <param name="CopyWarps">Warps of a block that copy.</param>
+/// <param name="CopyWarps">Warps of a block that copy tokens; one more asks for weights.</param>
 /// <param name="Stages">Stages of 256 columns in flight.</param>
 /// <param name="BlocksPerMultiprocessor">Blocks meant to run side by side on a multiprocessor.</param>
 internal readonly record struct GroupedTile(int Tokens, int Warpgroups, int CopyWarps, int Stages, int BlocksPerMultiprocessor)
 {
-    private const int StaticShared = 3072, MostTurned = 16;
+    private const int MostTurned = 16;
 
     /// <summary>Threads of a block.</summary>
-    public int Threads => (Warpgroups * 128) + (CopyWarps * 32);
+    public int Threads => (Warpgroups * 128) + ((CopyWarps + 1) * 32);
+
+    /// <summary>Static shared memory of a block, in bytes: barriers, a row's constants, rows that a block sorts, notes of items.</summary>
+    public int StaticBytes
+    {
+        get
+        {
+            int few = ((SortedRows.FewRows + 1) * 16) + (SortedRows.FewRows * sizeof(int));
+            int bytes = (Stages * 16) + (Warpgroups * 4 * 128) + few + ((Stages + 1) * Tokens * 8);
+            return (bytes + 1023) / 1024 * 1024;
+        }
+    }
 
     /// <summary>Dynamic shared memory of a block, in bytes.</summary>
     public int SharedBytes(PackedLayout layout)
@@ -26,11 +37,12 @@ internal readonly record struct GroupedTile(int Tokens, int Warpgroups, int Copy
     /// <param name="most">Stages at most.</param>
     public GroupedTile WithDeepestRing(PackedLayout layout, int sharedPerBlock, int most = 12)
     {
-        int budget = ((sharedPerBlock + 1024) / BlocksPerMultiprocessor) - 1024 - StaticShared;
+        int budget = ((sharedPerBlock + 1024) / BlocksPerMultiprocessor) - 1024;
         GroupedTile tile = this with { Stages = 1 };
-        while (tile.Stages < most && (tile with { Stages = tile.Stages + 1 }).SharedBytes(layout) <= budget)
+        for (GroupedTile next = tile; next.Stages <= most && next.SharedBytes(layout) + next.StaticBytes <= budget;
+            next = next with { Stages = next.Stages + 1 })
         {
-            tile = tile with { Stages = tile.Stages + 1 };
+            tile = next;
         }
 
         return tile;

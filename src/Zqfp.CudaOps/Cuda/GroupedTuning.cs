@@ -6,11 +6,14 @@ internal static class GroupedTuning
     /// <summary>Rows of Y of an item, from narrow to wide.</summary>
     public static IReadOnlyList<int> Widths { get; } = [8, 16, 32, 64];
 
-    /// <summary>The width for a call: that of the rows an expert has on average, since only the device knows how many each has.</summary>
+    // Only the device knows how many rows each expert has, and a router gives some of them many more than the average. A width serves up to
+    // so many rows an expert on average.
+    private static readonly int[] MostOnAverage = [3, 6, 40, int.MaxValue];
+
+    /// <summary>The width for a call.</summary>
     /// <param name="count">Rows of Y.</param>
     /// <param name="experts">Experts.</param>
-    public static int WidthOf(int count, int experts) =>
-        Widths.FirstOrDefault(width => (long)width * experts >= count, Widths[^1]);
+    public static int WidthOf(int count, int experts) => Widths[Array.FindIndex(MostOnAverage, most => (long)most * experts >= count)];
 
     /// <summary>The tile of a width.</summary>
     /// <param name="layout">The weight of one expert.</param>
@@ -20,7 +23,7 @@ internal static class GroupedTuning
     {
         GroupedTile tile = width switch
         {
-            <= 32 => new GroupedTile(width, 2, 2, 1, 2),
+            <= 32 => new GroupedTile(width, 2, 1, 1, 2),
             _ => new GroupedTile(width, 2, 4, 1, 1),
         };
         return tile.WithDeepestRing(layout, sharedPerBlock);

@@ -7,6 +7,7 @@ internal sealed class PackedExperts
     private readonly HopperKernels _kernels;
     private readonly GroupedArguments _constants;
     private readonly ElementKind _output;
+    private readonly ulong _factorA;
     private readonly GroupedPlan[] _plans;
 
     /// <summary>Packs the experts, and compiles the product for every width.</summary>
@@ -16,12 +17,13 @@ internal sealed class PackedExperts
     /// <param name="one">The first expert.</param>
     /// <param name="experts">How many there are.</param>
     /// <param name="shared">Addresses of bias and B, and the rank rounded up to 8.</param>
+    /// <param name="factorA">Address of A, or 0.</param>
     /// <param name="output">Element type of Y.</param>
     public PackedExperts(
         ExpertMemory memory, CudaContext context, HopperKernels kernels, LinearConstants one, int experts, in GroupedArguments shared,
-        ElementKind output)
+        ulong factorA, ElementKind output)
     {
-        (_context, _kernels, _output) = (context, kernels, output);
+        (_context, _kernels, _output, _factorA) = (context, kernels, output, factorA);
         PackedLayout layout = new(one.Rows, one.Columns, one.PackedGroupSize, !one.GroupScales.IsEmpty);
         Layout = layout;
         _constants = shared with
@@ -65,9 +67,11 @@ internal sealed class PackedExperts
     public GroupedPlan Plan(GroupedTile tile) => new(
         _context,
         _kernels.Kernel("sort_experts", "sort_experts.cu", SortedRows.SharedBytes(_constants.Experts), [$"TOKENS={tile.Tokens}"]),
+        _constants.Rank == 0 ? null : _kernels.Kernel("project_tiles", "project_tiles.cu", 0, [$"TOKENS={tile.Tokens}"]),
         _kernels.Kernel(
             "grouped_gemm", "grouped_gemm.cu", tile.SharedBytes(Layout),
             tile.Definitions(Layout, _constants.Rank, _constants.Bias != 0, _output)),
         _constants,
+        _factorA,
         tile);
 }

@@ -186,14 +186,12 @@ DEVICE float2 load_pair_uncached(const float* address)
 
 DEVICE void prefetch(const void* address) { asm volatile("prefetch.global.L2 [%0];" :: "l"(address)); }
 
-// Arrives at the barrier when the thread's own asynchronous copies so far have ended; the barrier counts the thread.
-DEVICE void barrier_arrive_copies(u32 barrier)
-{
-    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" :: "r"(barrier) : "memory");
-}
-
 // What threads wrote to shared memory, and this thread has waited for, the tensor cores and the copy engine see from here on.
 DEVICE void tensor_core_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+// Closes a group of the thread's own asynchronous copies; waits for all groups but the last few.
+DEVICE void copies_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int Pending> DEVICE void copies_wait_but() { asm volatile("cp.async.wait_group %0;" :: "n"(Pending) : "memory"); }
 
 DEVICE void copies_wait() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 

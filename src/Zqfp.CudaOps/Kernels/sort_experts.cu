@@ -31,13 +31,16 @@ sort_experts(const long long* index, int4* tiles, int* order, int count, int exp
     extern __shared__ int counts[]; // [Warps][experts + 1]
     __shared__ int2 warpSums[Warps];
     int thread = threadIdx.x, warp = thread >> 5, lane = thread & 31, bins = experts + 1;
+    // No more warps than have a batch of rows each: every one of them is a round of the sums below.
+    int warps = (count + Batch * 32 - 1) / (Batch * 32);
+    warps = warps < Warps ? warps : Warps;
     int* mine = counts + warp * bins;
     launch_dependents();
-    for (int i = thread; i < Warps * bins; i += Warps * 32) counts[i] = 0;
+    for (int i = thread; i < warps * bins; i += Warps * 32) counts[i] = 0;
     wait_for_previous_grid();
     __syncthreads();
 
-    int length = (count + Warps * 32 - 1) / (Warps * 32) * 32;
+    int length = (count + warps * 32 - 1) / (warps * 32) * 32;
     int begin = warp * length, end = begin + length < count ? begin + length : count;
     int first[2], rows[2];
     for (int pass = 0; pass < 2; pass++)
@@ -70,7 +73,7 @@ sort_experts(const long long* index, int4* tiles, int* order, int count, int exp
         for (int i = 0; i < 2; i++)
         {
             rows[i] = 0;
-            for (int w = 0; w < Warps && 2 * thread + i < bins; w++)
+            for (int w = 0; w < warps && 2 * thread + i < bins; w++)
             {
                 int has = counts[w * bins + 2 * thread + i];
                 counts[w * bins + 2 * thread + i] = rows[i];
@@ -85,7 +88,7 @@ sort_experts(const long long* index, int4* tiles, int* order, int count, int exp
 #pragma unroll
         for (int i = 0; i < 2; i++)
         {
-            for (int w = 0; w < Warps && 2 * thread + i < bins; w++) counts[w * bins + 2 * thread + i] += first[i];
+            for (int w = 0; w < warps && 2 * thread + i < bins; w++) counts[w * bins + 2 * thread + i] += first[i];
             for (int tile = 0; tile < parts[i]; tile++)
                 tiles[1 + firstTile[i] + tile] = int4{ 2 * thread + i, first[i], rows[i], firstTile[i] };
         }

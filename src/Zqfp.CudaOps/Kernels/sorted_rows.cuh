@@ -50,10 +50,15 @@ struct WorkItem
     int rowTile;
 };
 
-// Items of an expert follow each other, and in these the tiles of Y that read the same rows of W: they come from memory once.
-DEVICE WorkItem item_of(const SortedRows& sorted, int item, int rowTiles)
+// The entry of a tile that is of the item's expert; asked for long before it is needed.
+DEVICE int4 entry_of(const SortedRows& sorted, int item, int items, int rowTiles)
 {
-    int4 entry = sorted.tiles[1 + item / rowTiles];
+    return item < items ? sorted.tiles[1 + item / rowTiles] : int4{ 0, 0, 0, 0 };
+}
+
+// Items of an expert follow each other, and in these the tiles of Y that read the same rows of W: they come from memory once.
+DEVICE WorkItem item_of(int4 entry, int item, int rowTiles)
+{
     int local = item - entry.w * rowTiles, tiles = (entry.z + TOKENS - 1) / TOKENS;
     int rowTile = local / tiles, skipped = (local - rowTile * tiles) * TOKENS, left = entry.z - skipped;
     return { entry.x, entry.y + skipped, left < TOKENS ? left : TOKENS, rowTile };

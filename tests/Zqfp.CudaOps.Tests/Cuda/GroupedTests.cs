@@ -18,20 +18,21 @@ public sealed partial class GroupedTests
                 GroupedTile tile = GroupedTuning.Choose(layout, width, SharedMemory);
                 Assert.Equal(width, tile.Tokens);
                 Assert.InRange(tile.Stages, 3, 12);
-                Assert.InRange((tile.SharedBytes(layout) + 4096) * tile.BlocksPerMultiprocessor, 1, SharedMemory + 1024);
+                Assert.InRange((tile.SharedBytes(layout) + tile.StaticBytes + 1024) * tile.BlocksPerMultiprocessor, 1, SharedMemory + 1024);
             }
         }
     }
 
     [Theory]
     [InlineData(1, 256, 8)]
-    [InlineData(2048, 256, 8)]
-    [InlineData(2049, 256, 16)]
-    [InlineData(4096, 256, 16)]
-    [InlineData(8192, 256, 32)]
-    [InlineData(8193, 256, 64)]
+    [InlineData(768, 256, 8)]
+    [InlineData(769, 256, 16)]
+    [InlineData(1536, 256, 16)]
+    [InlineData(2048, 256, 32)]
+    [InlineData(10240, 256, 32)]
+    [InlineData(10241, 256, 64)]
     [InlineData(1_000_000, 1, 64)]
-    public void Items_are_as_wide_as_experts_have_rows_on_average(int count, int experts, int width) =>
+    public void Items_are_wider_than_experts_have_rows_on_average(int count, int experts, int width) =>
         Assert.Equal(width, GroupedTuning.WidthOf(count, experts));
 
     /// <summary>A grid has to be large enough for the routing that needs the most tiles; so must the memory they are listed in.</summary>

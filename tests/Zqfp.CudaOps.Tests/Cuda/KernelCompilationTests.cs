@@ -102,6 +102,7 @@ public sealed class KernelCompilationTests : IDisposable
         foreach (int width in GroupedTuning.Widths)
         {
             data.Add("sort_experts.cu", $"TOKENS={width}");
+            data.Add("project_tiles.cu", $"TOKENS={width}");
             foreach ((int group, int rank, bool floats, ElementKind kind) in ((int, int, bool, ElementKind)[])
                 [(256, 0, false, ElementKind.Float16), (256, 8, false, ElementKind.Float32), (32, 64, false, ElementKind.Float32),
                     (128, 8, true, ElementKind.Float32)])
