@@ -25,7 +25,7 @@ DEVICE int2 sums_before(int rows, int tiles, int warp, int lane, int2* warpSums)
     return before;
 }
 
-extern "C" __global__ void __launch_bounds__(Warps * 32)
+extern "C" __global__ void __launch_bounds__(Warps * 32, 1)
 sort_experts(const long long* index, int4* tiles, int* order, int count, int experts)
 {
     extern __shared__ int counts[]; // [Warps][experts + 1]
