@@ -43,6 +43,9 @@ internal sealed class ExpertSet : IDisposable
     /// <summary>The tile of a width.</summary>
     public GroupedTile Tile(int width) => GroupedTuning.Choose(Packed.Layout, width, _bench.Context.SharedMemoryPerBlock);
 
+    /// <summary>A tile with as many stages as fit.</summary>
+    public GroupedTile Fit(GroupedTile tile) => tile.WithDeepestRing(Packed.Layout, _bench.Context.SharedMemoryPerBlock);
+
     public void Multiply(Batch batch, ulong index, int count, ulong output, GroupedPlan? plan = null) => Experts.Multiply(
         _bench.Stream.Handle, batch.Tokens, index, count, _scratch.Address, output, kind: null, plan);
 

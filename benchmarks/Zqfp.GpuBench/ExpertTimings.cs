@@ -10,7 +10,9 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
 
     private static readonly int[] TokensOfExpert = [1, 2, 4, 8, 16, 32, 64];
 
-    /// <summary>All tables; with a sweep of tiles first, or the first table alone.</summary>
+    private readonly Dictionary<int, GroupedTile> _best = [];
+
+    /// <summary>All tables, or the first alone; with a sweep of tiles first, whose best the tables then take.</summary>
     public void Tables(bool sweep, bool brief)
     {
         if (sweep)
@@ -43,7 +45,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
 
     private void ByTokens(ExpertSet set)
     {
-        report.WriteLine($"{set.Count} experts of {set.Rows}x{set.Columns}, microseconds; * the width that is taken");
+        report.WriteLine($"{set.Count} experts of {set.Rows}x{set.Columns}, microseconds");
         report.WriteLine();
         report.WriteLine("| tokens an expert | us | % of read bw | items of 8 | 16 | 32 | 64 | sort | expand | + library, expert by expert "
             + "| + library, all at once | best of these / ours |");
@@ -57,9 +59,9 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             using DeviceMemory index = Even(count, tokens);
             double[] widths =
             [
-                .. GroupedTuning.Widths.Select(width => tokens <= 8 * width ? Time(set, batch, index, count, set.Tile(width)) : double.NaN),
+                .. GroupedTuning.Widths.Select(width => tokens <= 8 * width ? Time(set, batch, index, count, Tile(set, width)) : double.NaN),
             ];
-            double ours = Time(set, batch, index, count, null);
+            double ours = Time(set, batch, index, count, Usual(set, count));
             double sort = Sort(set, index, count);
             double one = expanded.OneByOne(batch, tokens), all = expanded.AllAtOnce(batch, tokens);
             double share = set.Count * set.Packed.Layout.Bytes / (ours * 1e-6) / bandwidth * 100;
@@ -83,8 +85,8 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             long[] index = [.. Enumerable.Range(0, count).Select(_ => (long)random.Next(set.Count))];
             using Batch batch = NewBatch(count, set);
             using DeviceMemory onDevice = DeviceMemory.From<long>(bench.Context, index);
-            double[] widths = [.. GroupedTuning.Widths.Select(width => Time(set, batch, onDevice, count, set.Tile(width)))];
-            double ours = Time(set, batch, onDevice, count, null);
+            double[] widths = [.. GroupedTuning.Widths.Select(width => Time(set, batch, onDevice, count, Tile(set, width)))];
+            double ours = Time(set, batch, onDevice, count, Usual(set, count));
             double share = index.Distinct().Count() * set.Packed.Layout.Bytes / (ours * 1e-6) / bandwidth * 100;
             Row($"{tokens}", [ours, share, .. widths]);
         }
@@ -98,8 +100,9 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
         const int Calls = 64;
         report.WriteLine($"decoding, {set.Count} experts of {set.Rows}x{set.Columns}");
         report.WriteLine();
-        report.WriteLine("| tokens x experts a token | experts read | us | % of read bw | dequantize-and-multiply | / ours |");
-        report.WriteLine("|--:|--:|--:|--:|--:|--:|");
+        report.WriteLine("| tokens x experts a token | experts read | us | % of read bw | dequantize-and-multiply | / ours "
+            + "| us with 64 rows an item, 3 blocks | 2 blocks | 3 blocks, 4 stages |");
+        report.WriteLine("|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
         using ExpandedExperts expanded = new(bench, set);
         foreach ((int tokens, int perToken) in ((int, int)[])[(1, 6), (1, 8), (4, 6), (16, 6), (64, 6)])
         {
@@ -114,12 +117,17 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             using Batch batch = NewBatch(count, set);
             using DeviceMemory index = DeviceMemory.From<long>(
                 bench.Context, [.. chosen.SelectMany(experts => experts.Select(e => (long)e))]);
-            double time = bench.Microseconds(Calls, i =>
-                set.Multiply(batch, index.Address + ((ulong)i * (ulong)count * sizeof(long)), count, batch.Output.Address));
+            double[] times =
+            [
+                .. new[] { Usual(set, count), set.Fit(new GroupedTile(8, 1, 1, 1, 3)), set.Fit(new GroupedTile(8, 1, 1, 1, 2)),
+                    new GroupedTile(8, 1, 1, 4, 3) }.Select(set.Packed.Plan).Select(plan => bench.Microseconds(Calls, i =>
+                        set.Multiply(batch, index.Address + ((ulong)i * (ulong)count * sizeof(long)), count, batch.Output.Address, plan))),
+            ];
+            double time = times[0];
             double read = chosen.Average(experts => experts.Distinct().Count());
             double other = tokens == 1 ? expanded.Chosen(chosen) : double.NaN;
             double share = read * set.Packed.Layout.Bytes / (time * 1e-6) / bandwidth * 100;
-            Row($"{tokens} x {perToken}", read, time, share, other, other / time);
+            Row($"{tokens} x {perToken}", [read, time, share, other, other / time, .. times[1..]]);
         }
 
         report.WriteLine();
@@ -127,14 +135,14 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
 
     private void Ranks(ExpertSet set, int rank)
     {
-        report.WriteLine($"{set.Count} experts of {set.Rows}x{set.Columns} with a branch of rank {rank}: tokens an expert, us");
+        report.WriteLine($"{set.Count} experts of {set.Rows}x{set.Columns} with a branch of rank {rank}: tokens an expert, us in items of 8, 16, 32, 64");
         report.WriteLine();
         foreach (int tokens in TokensOfExpert)
         {
             int count = tokens * set.Count;
             using Batch batch = NewBatch(count, set);
             using DeviceMemory index = Even(count, tokens);
-            Row($"{tokens}", Time(set, batch, index, count, null));
+            Row($"{tokens}", [.. GroupedTuning.Widths.Select(width => Time(set, batch, index, count, Tile(set, width)))]);
         }
 
         report.WriteLine();
@@ -149,27 +157,30 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
         {
             GroupedTile[] tiles =
             [
-                .. from warpgroups in (int[])[1, 2, 3]
-                   from copyWarps in (int[])[1, 2, 4]
-                   from blocks in (int[])[1, 2, 3, 4]
-                   where ((4 * warpgroups) + copyWarps + 1) * blocks <= (width == 64 ? 16 : 22) && (width > 16 || copyWarps < 4)
-                   let tile = new GroupedTile(width, warpgroups, copyWarps, 1, blocks)
-                       .WithDeepestRing(set.Packed.Layout, bench.Context.SharedMemoryPerBlock)
-                   where tile.Stages > 1 && warpgroups * blocks > 1
-                   select tile,
+                .. from warpgroups in (int[])[1, 2]
+                   from copyWarps in (int[])[1, 2, 3, 4, 5, 7]
+                   from blocks in (int[])[1, 2, 3]
+                   where ((4 * warpgroups) + copyWarps + 1) * blocks <= (width == 64 ? 16 : 24) && copyWarps <= width / 8
+                       && warpgroups * blocks > 1 && (width < 64 || copyWarps > 3)
+                   select set.Fit(new GroupedTile(width, warpgroups, copyWarps, 1, blocks)),
             ];
             Parallel.ForEach(tiles, tile => Compiled(set, tile));
             int count = width * Experts;
             using Batch batch = NewBatch(count, set);
             using DeviceMemory index = Even(count, width);
-            foreach ((GroupedTile tile, double time) in tiles.Where(tile => Compiled(set, tile))
-                .Select(tile => (tile, Time(set, batch, index, count, tile))).OrderBy(one => one.Item2).Take(9))
+            (GroupedTile Tile, double Time)[] times =
+            [
+                .. tiles.Where(tile => Compiled(set, tile)).Select(tile => (tile, Time(set, batch, index, count, tile)))
+                    .OrderBy(one => one.Item2),
+            ];
+            foreach ((GroupedTile tile, double time) in times.Take(7))
             {
                 report.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"  width {width}: {time:F1} us, {tile.Warpgroups} warpgroups, {tile.CopyWarps} copying, {tile.Stages} stages, "
-                    + $"{tile.BlocksPerMultiprocessor} blocks{(tile == set.Tile(width) ? " (taken)" : "")}"));
+                    + $"{tile.BlocksPerMultiprocessor} blocks{(tile == set.Tile(width) ? " (usual)" : "")}"));
             }
 
+            _best[width] = times[0].Tile;
             report.Flush();
         }
 
@@ -193,9 +204,13 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
         }
     }
 
-    private double Time(ExpertSet set, Batch batch, DeviceMemory index, int count, GroupedTile? tile)
+    private GroupedTile Tile(ExpertSet set, int width) => _best.TryGetValue(width, out GroupedTile tile) ? set.Fit(tile) : set.Tile(width);
+
+    private GroupedTile Usual(ExpertSet set, int count) => Tile(set, GroupedTuning.WidthOf(count, set.Count));
+
+    private double Time(ExpertSet set, Batch batch, DeviceMemory index, int count, GroupedTile tile)
     {
-        GroupedPlan? plan = tile is { } one ? set.Packed.Plan(one) : null;
+        GroupedPlan plan = set.Packed.Plan(tile);
         return bench.Microseconds(4, _ => set.Multiply(batch, index.Address, count, batch.Output.Address, plan), samples: 9);
     }
 

@@ -23,7 +23,9 @@ internal static class GroupedTuning
     {
         GroupedTile tile = width switch
         {
-            <= 32 => new GroupedTile(width, 2, 1, 1, 2),
+            8 => new GroupedTile(width, 2, 1, 1, 2),
+            16 => new GroupedTile(width, 2, 2, 1, 2),
+            32 => new GroupedTile(width, 2, 4, 1, 1),
             _ => new GroupedTile(width, 2, 4, 1, 1),
         };
         return tile.WithDeepestRing(layout, sharedPerBlock);

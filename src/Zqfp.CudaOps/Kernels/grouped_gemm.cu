@@ -28,7 +28,7 @@ constexpr int TurnTokens = TOKENS > 16 ? 16 : TOKENS;
 constexpr int TurnStride = 20;
 constexpr int TurnBytes = TurnTokens * TurnStride * 4;
 // Half a warp copies a token's 256 columns.
-constexpr int TokensOfLane = TOKENS / (2 * COPY_WARPS);
+constexpr int TokensOfLane = (TOKENS + 2 * COPY_WARPS - 1) / (2 * COPY_WARPS);
 // Stages whose tokens are on their way before the first of them are waited for.
 constexpr int TokenStages = STAGES > 4 ? 2 : 1;
 // Items whose rows are noted at once: as many as have a stage in the ring, and the one that is finished.
