@@ -59,7 +59,8 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             using DeviceMemory index = Even(count, tokens);
             double[] widths =
             [
-                .. GroupedTuning.Widths.Select(width => tokens <= 8 * width ? Time(set, batch, index, count, Tile(set, width)) : double.NaN),
+                .. GroupedTuning.Widths.Select(width =>
+                    tokens <= 8 * width ? Time(set, batch, index, count, Tile(set, width)) : double.NaN),
             ];
             double ours = Time(set, batch, index, count, Usual(set, count));
             double sort = Sort(set, index, count);
@@ -135,8 +136,10 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
 
     private void Ranks(ExpertSet set, int rank)
     {
-        report.WriteLine($"{set.Count} experts of {set.Rows}x{set.Columns} with a branch of rank {rank}: tokens an expert, us in items of 8, 16, 32, 64");
+        report.WriteLine($"{set.Count} experts of {set.Rows}x{set.Columns} with a branch of rank {rank}, microseconds");
         report.WriteLine();
+        report.WriteLine("| tokens an expert | items of 8 | 16 | 32 | 64 |");
+        report.WriteLine("|--:|--:|--:|--:|--:|");
         foreach (int tokens in TokensOfExpert)
         {
             int count = tokens * set.Count;
