@@ -93,6 +93,25 @@ public sealed class MixtureFormTests : IDisposable
 
     [Theory]
     [InlineData("pick left")]
+    [InlineData("all right")]
+    [InlineData("loop gather dense")]
+    [InlineData("sorted")]
+    [InlineData("moe silu fc3")]
+    public void Sizes_may_be_odd(string form)
+    {
+        Mixture odd = new() { Experts = 5, PerToken = 1, Inner = 37, HasBias = form != "sorted" };
+        QuantizeReport report = Check(form, odd);
+        GraphCase model = Model(form, odd);
+        QuantizeReport all = model.Quantize(model.Options with
+        {
+            Profiles = [EmissionProfile.Custom, EmissionProfile.Portable, EmissionProfile.Stock],
+        });
+        Assert.Equal(report.Layers.Count, all.Layers.Count);
+        Assert.All(all.Outputs, path => Assert.InRange(model.Compare(path).KullbackLeibler, 0, 0.05));
+    }
+
+    [Theory]
+    [InlineData("pick left")]
     [InlineData("all scaled")]
     [InlineData("loop split elements")]
     [InlineData("moe swiglu 2 gpt-oss")]

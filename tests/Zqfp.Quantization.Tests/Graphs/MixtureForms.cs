@@ -10,13 +10,15 @@ namespace Zqfp.Quantization.Tests;
 /// <param name="form">Which spelling: words, the first of which says what kind.</param>
 internal sealed class MixtureForms(MixtureNodes nodes, Mixture mixture, string form)
 {
-    private const int Width = MixtureGraph.Width, Inner = MixtureGraph.Inner;
+    private const int Width = MixtureGraph.Width;
 
     private readonly string[] _words = form.Split(' ');
 
     private int Experts => mixture.Experts;
 
     private int PerToken => mixture.PerToken;
+
+    private int Inner => mixture.Inner;
 
     /// <summary>What the experts make of the rows [T, K], weighted and summed.</summary>
     public string Spell(string rows, string router) => _words[0] switch

@@ -12,6 +12,9 @@ internal sealed record Mixture
 
     public int PerToken { get; init; } = 2;
 
+    /// <summary>Outputs of an expert's first layer.</summary>
+    public int Inner { get; init; } = 48;
+
     /// <summary>How the router decides: see <see cref="MixtureForms"/>.</summary>
     public string Routing { get; init; } = "softmax";
 
@@ -34,7 +37,7 @@ internal sealed record Mixture
 /// </summary>
 internal sealed class MixtureGraph
 {
-    public const int Width = 32, Inner = 48;
+    public const int Width = 32;
     private const int Vocabulary = 64;
 
     private readonly Mixture _mixture;
@@ -81,9 +84,9 @@ internal sealed class MixtureGraph
         made = _mixture.IsInBody ? InBody(rows, made, before) : made;
         if (_mixture.HasShared)
         {
-            string gate = Linear(rows, "shared.gate_proj", Width, Inner);
-            string up = Linear(rows, "shared.up_proj", Width, Inner);
-            string down = Linear(_nodes.Node("Mul", [_nodes.Silu(gate), up]), "shared.down_proj", Inner, Width);
+            string gate = Linear(rows, "shared.gate_proj", Width, _mixture.Inner);
+            string up = Linear(rows, "shared.up_proj", Width, _mixture.Inner);
+            string down = Linear(_nodes.Node("Mul", [_nodes.Silu(gate), up]), "shared.down_proj", _mixture.Inner, Width);
             string share = _nodes.Node("Sigmoid", [Linear(rows, "shared_gate", Width, 1)]);
             made = _nodes.Node("Add", [made, _nodes.Node("Mul", [share, down])]);
         }
