@@ -151,7 +151,7 @@ internal static class FunctionInliner
     /// <summary>
     /// Renames what a node and its subgraphs read and make; a name that is not known yet is one the function's body makes.
     /// </summary>
-    private static void Rename(NodeProto node, Dictionary<string, string> renamed, Func<string, string> fresh)
+    internal static void Rename(NodeProto node, Dictionary<string, string> renamed, Func<string, string> fresh)
     {
         for (int i = 0; i < node.Input.Count; i++)
         {

@@ -5,7 +5,8 @@ namespace Zqfp.OnnxRewriter;
 
 /// <summary>
 /// Brings the spellings that ONNX allows for one thing to one of them, when a model is opened: the default domain is the empty name,
-/// functions are inlined, sparse initializers are dense, and constants of more than one number are initializers.
+/// functions are inlined, loops over layers are written out, sparse initializers are dense, and constants of more than one number are
+/// initializers.
 /// </summary>
 internal static class PlainModel
 {
@@ -16,6 +17,7 @@ internal static class PlainModel
     {
         NameDefaultDomain(model);
         FunctionInliner.Inline(model);
+        LoopUnroller.Unroll(model.Graph);
         foreach (SparseTensorProto sparse in model.Graph.SparseInitializer.ToArray())
         {
             if (SparseTensor.ToDense(sparse, sparse.Values?.Name ?? string.Empty) is { } dense)
@@ -40,7 +42,7 @@ internal static class PlainModel
     /// <summary>
     /// Constant nodes that hold float tensors become initializers of the same name: weights, biases and tables stand in one place.
     /// </summary>
-    private static void LiftConstants(GraphProto graph)
+    internal static void LiftConstants(GraphProto graph)
     {
         List<NodeProto> others = [];
         foreach (NodeProto node in graph.Node)

@@ -27,7 +27,7 @@ public sealed class MixtureFormTests : IDisposable
         "pick tokens einsum", "all repeated", "all scaled", "all left", "all turned", "all four", "all four-ones",
         "all einsum td,edf->tef", "all einsum td,efd->etf", "all einsum etd,edf->etf combined", "all einsum bnk,ekm->benm",
         "loop gemm dense", "loop matmul separate nd", "loop gather", "loop gather dense", "loop split elements", "loop slice",
-        "loop gather-vector", "loop three", "sorted",
+        "loop gather-vector", "loop three", "sorted", "body",
         "moe relu", "moe gelu", "moe identity", "moe silu fc3", "moe swiglu 0", "moe swiglu 1 gpt-oss",
         "moe swiglu 2",
     ]);
@@ -153,7 +153,7 @@ public sealed class MixtureFormTests : IDisposable
     [InlineData("pick left", true, "If")]
     [InlineData("moe silu", true, "If")]
     [InlineData("loop gather", true, "If")]
-    [InlineData("body", false, "Loop")]
+    [InlineData("body until", false, "Loop")]
     public void Experts_in_a_body_are_named_with_it_and_stay(string form, bool isInIf, string node)
     {
         GraphCase model = Model(form, new Mixture { IsInBody = isInIf });

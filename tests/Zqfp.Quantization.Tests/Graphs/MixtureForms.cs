@@ -375,7 +375,9 @@ internal sealed class MixtureForms(MixtureNodes nodes, Mixture mixture, string f
             [x, nodes.Weights($"experts.{number}.{name}", null, outputs, inputs, isInputMajor: true)]);
     }
 
-    /// <summary>A Loop whose body picks the matrices of one expert after another.</summary>
+    /// <summary>
+    /// A Loop whose body picks the matrices of one expert after another; with the word "until" it computes whether it goes on.
+    /// </summary>
     private string SpellBody(string rows, (string Weights, string Index) route)
     {
         GraphProto body = new() { Name = "expert" };
@@ -388,7 +390,7 @@ internal sealed class MixtureForms(MixtureNodes nodes, Mixture mixture, string f
         string[] parts = nodes.Nodes("Split", 2, [Multiply(rows, stacks[0])], Int("axis", -1), Int("num_outputs", 2));
         string made = Multiply(nodes.Node("Mul", [nodes.Silu(parts[0]), parts[1]]), stacks[1]);
         string sum = nodes.Node("Add", [Sum, nodes.Node("Mul", [made, share])]);
-        string on = nodes.Node("Identity", [Goes]);
+        string on = Has("until") ? nodes.Node("Less", [Number, nodes.Integer(Experts)]) : nodes.Node("Identity", [Goes]);
         body.Node.AddRange(nodes.Graph.Node.Skip(before));
         while (nodes.Graph.Node.Count > before)
         {
