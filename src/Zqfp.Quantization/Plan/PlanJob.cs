@@ -1,4 +1,5 @@
 using System.Globalization;
+using Zqfp.CudaOps;
 using Zqfp.Evaluation;
 using Zqfp.OnnxRewriter;
 
@@ -76,10 +77,14 @@ internal static class PlanJob
             Shards = options.Shards is { } count
                 ? ShardEstimate.Of(options, file, model, plan, choices, tokens, output, use, rates, count)
                 : [],
-            Basis = [.. Basis(rates, calibrates), .. Describe(use)],
+            Basis = [.. Basis(rates, calibrates), .. Describe(options.Device), .. Describe(use)],
             Warnings = [.. model.Warnings(options, report.Coverage), .. Warnings(options, memory, disk)],
         };
     }
+
+    private static string[] Describe(ZqfpDevice device) => device == ZqfpDevice.Cpu
+        ? []
+        : ["the time is that of the processors alone: how much sooner a GPU is done is not estimated"];
 
     private static string[] Describe(MemoryUse use) => use == MemoryUse.Usual
         ? []

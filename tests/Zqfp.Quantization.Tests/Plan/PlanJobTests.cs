@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Zqfp.CudaOps;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
 
@@ -26,6 +27,10 @@ public sealed class PlanJobTests
         Assert.Empty(plan.Warnings);
         Assert.False(Directory.Exists("nowhere"));
     }
+
+    [Fact]
+    public void A_plan_for_a_gpu_says_that_its_time_is_the_processors() =>
+        Assert.Contains("a GPU", Plan(Options with { Device = ZqfpDevice.Cuda }).Basis[^1], StringComparison.Ordinal);
 
     [Fact]
     public void A_plan_can_be_cancelled()
