@@ -20,8 +20,9 @@ internal static class RoutingWeights
 
     private static readonly HashSet<string> TokenWise =
     [
-        "Abs", "Add", "Cast", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Mul", "Neg",
-        "Pow", "Relu", "Reshape", "Selu", "Sigmoid", "Softplus", "Sqrt", "Squeeze", "Sub", "Swish", "Tanh", "Unsqueeze",
+        "Abs", "Add", "Cast", "Celu", "Clip", "Div", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity", "IsNaN",
+        "LeakyRelu", "Max", "Min", "Mish", "Mul", "Neg", "Pow", "Relu", "Reshape", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt",
+        "Squeeze", "Sub", "Swish", "Tanh", "Unsqueeze", "Where",
         "BiasGelu", "FastGelu", "QuickGelu", "Silu",
     ];
 

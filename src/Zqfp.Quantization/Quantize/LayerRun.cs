@@ -173,8 +173,10 @@ internal abstract class LayerRun
     protected ModelRewriter FloatModel()
     {
         var model = new ModelRewriter(File, Model.Graph);
+
+        // On a GPU ONNX Runtime's own product stays: that of stacks in floating point is the processor's.
         foreach (LinearLayer layer in Layers.Values.Select(work => work.Layer)
-            .Where(layer => layer.RoutedBy is not null && layer.Expert is null))
+            .Where(layer => layer.RoutedBy is not null && layer.Expert is null && Options.Device != ZqfpDevice.Cuda))
         {
             model.ComputeAsExpert(layer);
         }

@@ -27,7 +27,7 @@ public sealed class MixtureFormTests : IDisposable
         "pick tokens einsum", "all repeated", "all scaled", "all left", "all turned", "all four", "all four-ones",
         "all einsum td,edf->tef", "all einsum td,efd->etf", "all einsum etd,edf->etf combined", "all einsum bnk,ekm->benm",
         "loop gemm dense", "loop matmul separate nd", "loop gather", "loop gather dense", "loop split elements", "loop slice",
-        "loop gather-vector", "loop three", "sorted", "body",
+        "loop gather-vector", "loop three", "sorted", "body", "all repeated clamped", "loop gemm dense clamped",
         "moe relu", "moe gelu", "moe identity", "moe silu fc3", "moe swiglu 0", "moe swiglu 1 gpt-oss",
         "moe swiglu 2",
     ]);
@@ -179,6 +179,7 @@ public sealed class MixtureFormTests : IDisposable
         byte[] before = File.ReadAllBytes(model.Options.ModelPath);
         QuantizeReport report = model.Quantize(model.Exact);
         Assert.Equal(1, model.Perplexity(report.Output) / model.Perplexity(), 1e-2);
+        Assert.InRange(model.Compare(model.Quantize(model.Options).Output).KullbackLeibler, 0, 0.02);
         Assert.Equal(before, File.ReadAllBytes(model.Options.ModelPath));
     }
 

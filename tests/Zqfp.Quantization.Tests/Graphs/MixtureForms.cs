@@ -87,6 +87,14 @@ internal sealed class MixtureForms(MixtureNodes nodes, Mixture mixture, string f
             ? [.. Enumerable.Range(0, 2).Select(i => nodes.Node("Slice",
                 [both, nodes.Integers(i), nodes.Integers(int.MaxValue), nodes.Integers(-1), nodes.Integers(2)]))]
             : nodes.Nodes("Split", 2, [both], Int("axis", -1), Int("num_outputs", 2));
+        if (Has("clamped"))
+        {
+            // As gpt-oss bounds them, where an exporter has no Clip; and NaN becomes 0.
+            parts[0] = nodes.Node("Min", [parts[0], nodes.Number(0.5f)]);
+            parts[1] = nodes.Node("Max", [nodes.Node("Min", [parts[1], nodes.Number(0.5f)]), nodes.Number(-0.5f)]);
+            parts[1] = nodes.Node("Where", [nodes.Node("IsNaN", [parts[1]]), nodes.Number(0), parts[1]]);
+        }
+
         return nodes.Node("Mul", [nodes.Silu(parts[0]), parts[1]]);
     }
 
