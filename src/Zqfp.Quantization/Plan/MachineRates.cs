@@ -100,7 +100,7 @@ internal sealed record MachineRates(double GramOperations, double QuantizeOperat
         (WorkOf(rows, columns) / QuantizeOperations) + (rows * columns * WeightSeconds);
 
     /// <summary>Operations of summing x x^T over <paramref name="tokens"/>: half the matrix.</summary>
-    public static double GramWork(long tokens, int columns) => (double)tokens * columns * (columns + 1);
+    public static double GramWork(double tokens, double columns) => tokens * columns * (columns + 1);
 
     /// <summary>What running the model's product with a layer takes, in operations of summing.</summary>
     public static double ForwardWork(double tokens, double rows, double columns) => 2 * tokens * rows * (columns + HalfSpeed);

@@ -36,12 +36,13 @@ internal static class WorkEstimate
                 .SelectMany(stage => stage.Layers));
         CalibrationStage[] stages = [.. plan.Stages.Where(stage => part is null || stage.Layers.Any(part.Has))];
         chosen = part is null ? chosen : [.. chosen.Where(choice => part.Has(choice.Layer))];
-        double sums = stages.Sum(stage => MachineRates.GramWork(tokens, stage.Layers[0].InFeatures));
+        double Read(CalibrationStage stage) => tokens * Readers(graph, stage.Layers.Where(layer => part?.Has(layer) != false));
+        double sums = stages.Sum(stage => MachineRates.GramWork(Read(stage), stage.Layers[0].InFeatures));
         double quantize = chosen.Sum(choice => rates.LayerSeconds(choice.Layer.OutFeatures, choice.Layer.InFeatures));
         double moves = 0;
         if (tokens > 0 && options.LayerTarget != LayerTarget.None)
         {
-            sums += stages.Sum(stage => Beside(plan, stage, tokens));
+            sums += stages.Sum(stage => Beside(plan, stage, Read(stage)));
             moves = chosen.Sum(choice => Move(choice.Layer.OutFeatures, choice.Layer.InFeatures));
         }
 
@@ -60,8 +61,12 @@ internal static class WorkEstimate
             diskBytes / MachineRates.DiskBytes);
     }
 
+    // How often a token's products are summed up: once, and in a mixture by each expert that it goes to.
+    private static double Readers(GraphIndex graph, IEnumerable<LinearLayer> layers) =>
+        layers.DistinctBy(layer => layer.Expert?.Number).Sum(layer => ExpertShare.Of(graph, layer));
+
     // The cross moments of a stage's targets: one [K, K] for its layers, or one [N, K] for each that is added to the stream.
-    private static double Beside(TargetPlan plan, CalibrationStage stage, long tokens)
+    private static double Beside(TargetPlan plan, CalibrationStage stage, double tokens)
     {
         IReadOnlyDictionary<string, TargetJoin> joins = plan.JoinsOf(stage);
         double columns = stage.Layers[0].InFeatures;

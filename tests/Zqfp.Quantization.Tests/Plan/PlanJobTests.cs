@@ -125,6 +125,38 @@ public sealed class PlanJobTests
     }
 
     [Fact]
+    public void A_token_counts_for_each_expert_that_it_goes_to()
+    {
+        const int Tokens = 1000;
+        const int Inner = 48;
+        string folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
+        double Seconds(int perToken)
+        {
+            QuantizeOptions options = new()
+            {
+                ModelPath = MixtureGraph.Write(folder, "pick right", new Mixture { PerToken = perToken, Inner = Inner }),
+                OutputPath = "out.onnx",
+            };
+            using OnnxFile file = OnnxFile.Open(options.ModelPath);
+            ModelLayers model = ModelLayers.Of(file, options);
+            var plan = new TargetPlan(options, file, model, [.. model.Chosen.Select(choice => choice.Layer)]);
+            return WorkEstimate.Seconds(options, model.Graph, plan, model.Chosen, Tokens, 0, new MachineRates(1, 1, 0, 1)).Calibrate;
+        }
+
+        try
+        {
+            double run = MachineRates.ForwardWork(Tokens, 2 * Inner, MixtureGraph.Width)
+                + MachineRates.ForwardWork(Tokens, MixtureGraph.Width, Inner);
+            double summed = MachineRates.GramWork(Tokens, MixtureGraph.Width) + MachineRates.GramWork(Tokens, Inner);
+            Assert.Equal(1, (Seconds(2) - Seconds(1)) / (run + summed), 1e-9);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
     public void More_windows_need_more_memory() =>
         Assert.True(Plan(Options with { CalibrationPath = null, Windows = 1000 }).Memory.Needed > Plan(Options).Memory.Needed
             + 100_000_000);
