@@ -4,20 +4,31 @@ namespace Zqfp.CudaOps;
 
 /// <summary>
 /// Page-locked memory of the host, lent and taken back. The copy engine reads and writes it at the speed of the bus, where other memory goes
-/// through the driver's own small buffers; locking takes far longer than a copy, so what was locked once stays until the end.
+/// through the driver's own small buffers; locking takes far longer than a copy, so what was locked is kept to be lent again.
 /// </summary>
-/// <remarks>Where the system refuses to lock more pages, blocks are of ordinary memory: slower, and otherwise the same.</remarks>
+/// <remarks>
+/// What is kept and not lent is freed before more is locked, but for <c>1 / <see cref="IdleShare"/></c> of what is lent. Where the system
+/// refuses to lock more pages, blocks are of ordinary memory: slower, and otherwise the same.
+/// </remarks>
 /// <param name="context">The device; must outlive the pool.</param>
-internal sealed unsafe class PinnedPool(CudaContext context) : IDisposable
+/// <param name="threads">Threads that make pages; 0 for one a processor.</param>
+internal sealed unsafe class PinnedPool(CudaContext context, int threads = 0) : IDisposable
 {
+    /// <summary>Of so many bytes that are lent one more may be kept idle.</summary>
+    public const int IdleShare = 2;
+
     private const int Step = 1 << 16, Page = 1 << 12, Alignment = 1 << 21;
 
+    private readonly ParallelOptions _parallel = new() { MaxDegreeOfParallelism = threads == 0 ? -1 : threads };
     private readonly Lock _lock = new();
-    private readonly List<PinnedBlock> _all = [];
-    private readonly SortedList<long, Stack<PinnedBlock>> _idle = [];
+    private readonly HashSet<Slab> _lent = [];
+    private readonly SortedList<long, Stack<Slab>> _idle = [];
 
-    /// <summary>Blocks so far, lent and idle.</summary>
-    public int Blocks => _all.Count;
+    /// <summary>Bytes that are lent.</summary>
+    public long LentBytes { get; private set; }
+
+    /// <summary>Bytes that are kept to be lent.</summary>
+    public long IdleBytes { get; private set; }
 
     /// <summary>Memory of at least so many bytes, with any content; disposing it gives it back.</summary>
     /// <exception cref="OutOfMemoryException">There is none.</exception>
@@ -25,18 +36,11 @@ internal sealed unsafe class PinnedPool(CudaContext context) : IDisposable
     {
         lock (_lock)
         {
-            // Half as much again at most: small values would else be given the blocks of large ones, which would be made anew.
             long size = Math.Max(1, (bytes + Step - 1) / Step) * Step;
-            foreach ((long idle, Stack<PinnedBlock> blocks) in _idle)
-            {
-                if (idle >= size && idle <= size + (size / 2) && blocks.TryPop(out PinnedBlock? block))
-                {
-                    return block;
-                }
-            }
-
-            _all.Add(Allocate(size));
-            return _all[^1];
+            Slab slab = TakeIdle(size) ?? Allocate(size);
+            _lent.Add(slab);
+            LentBytes += slab.Bytes;
+            return new PinnedBlock(slab.Address, slab.Bytes, slab.IsLocked, () => Return(slab));
         }
     }
 
@@ -69,43 +73,71 @@ internal sealed unsafe class PinnedPool(CudaContext context) : IDisposable
         }
     }
 
-    /// <summary>Takes a block back.</summary>
-    internal void Return(PinnedBlock block)
-    {
-        lock (_lock)
-        {
-            if (!_idle.TryGetValue(block.Bytes, out Stack<PinnedBlock>? blocks))
-            {
-                _idle.Add(block.Bytes, blocks = new Stack<PinnedBlock>());
-            }
-
-            blocks.Push(block);
-        }
-    }
-
     /// <summary>Frees all blocks, lent ones too.</summary>
     public void Dispose()
     {
-        context.MakeCurrent();
-        foreach (PinnedBlock block in _all)
+        lock (_lock)
         {
-            if (block.IsLocked)
+            foreach (Slab slab in _lent.Concat(_idle.Values.SelectMany(slabs => slabs)))
             {
-                context.Driver.HostUnregister((void*)block.Address);
+                Free(slab);
             }
 
-            NativeMemory.AlignedFree((void*)block.Address);
+            _lent.Clear();
+            _idle.Clear();
+            (LentBytes, IdleBytes) = (0, 0);
         }
-
-        _all.Clear();
-        _idle.Clear();
     }
 
-    // Pages are touched by all cores before they are locked: the driver alone would have them made one after another.
-    private PinnedBlock Allocate(long bytes)
+    private void Return(Slab slab)
     {
+        lock (_lock)
+        {
+            if (!_lent.Remove(slab))
+            {
+                return; // freed with the pool
+            }
+
+            if (!_idle.TryGetValue(slab.Bytes, out Stack<Slab>? slabs))
+            {
+                _idle.Add(slab.Bytes, slabs = new Stack<Slab>());
+            }
+
+            slabs.Push(slab);
+            LentBytes -= slab.Bytes;
+            IdleBytes += slab.Bytes;
+        }
+    }
+
+    // Half as much again at most: small values would else be given the blocks of large ones, which would be made anew.
+    private Slab? TakeIdle(long size)
+    {
+        foreach ((long idle, Stack<Slab> slabs) in _idle)
+        {
+            if (idle >= size && idle <= size + (size / 2) && slabs.TryPop(out Slab? slab))
+            {
+                IdleBytes -= slab.Bytes;
+                return slab;
+            }
+        }
+
+        return null;
+    }
+
+    // Pages are touched by several threads before they are locked: the driver alone would have them made one after another.
+    private Slab Allocate(long bytes)
+    {
+        foreach (Stack<Slab> slabs in _idle.Values.Reverse())
+        {
+            while (IdleBytes > (LentBytes + bytes) / IdleShare && slabs.TryPop(out Slab? slab))
+            {
+                IdleBytes -= slab.Bytes;
+                Free(slab);
+            }
+        }
+
         byte* address = (byte*)NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
-        Parallel.For(0, bytes / Step, step =>
+        Parallel.For(0, bytes / Step, _parallel, step =>
         {
             for (int page = 0; page < Step; page += Page)
             {
@@ -113,13 +145,32 @@ internal sealed unsafe class PinnedPool(CudaContext context) : IDisposable
             }
         });
         context.MakeCurrent();
-        return new PinnedBlock(this, (nint)address, bytes, isLocked: context.Driver.HostRegister(address, (nuint)bytes, 0) == 0);
+        return new Slab((nint)address, bytes, context.Driver.HostRegister(address, (nuint)bytes, 0) == 0);
     }
+
+    private void Free(Slab slab)
+    {
+        if (slab.IsLocked)
+        {
+            context.MakeCurrent();
+            context.Driver.HostUnregister((void*)slab.Address);
+        }
+
+        NativeMemory.AlignedFree((void*)slab.Address);
+    }
+
+    private sealed record Slab(nint Address, long Bytes, bool IsLocked);
 }
 
-/// <summary>A block of a <see cref="PinnedPool"/>, which disposing gives back.</summary>
-internal sealed class PinnedBlock(PinnedPool pool, nint address, long bytes, bool isLocked) : IDisposable
+/// <summary>Memory lent by a <see cref="PinnedPool"/>, which disposing gives back; once, however often it is disposed.</summary>
+/// <param name="address">Where it begins.</param>
+/// <param name="bytes">Its size.</param>
+/// <param name="isLocked">Whether its pages are locked.</param>
+/// <param name="giveBack">Gives it back.</param>
+internal sealed class PinnedBlock(nint address, long bytes, bool isLocked, Action giveBack) : IDisposable
 {
+    private Action? _giveBack = giveBack;
+
     /// <summary>Where it begins.</summary>
     public nint Address => address;
 
@@ -129,6 +180,6 @@ internal sealed class PinnedBlock(PinnedPool pool, nint address, long bytes, boo
     /// <summary>Whether its pages are locked.</summary>
     public bool IsLocked => isLocked;
 
-    /// <summary>Gives it back: once.</summary>
-    public void Dispose() => pool.Return(this);
+    /// <inheritdoc/>
+    public void Dispose() => Interlocked.Exchange(ref _giveBack, null)?.Invoke();
 }

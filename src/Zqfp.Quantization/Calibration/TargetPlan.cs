@@ -1,3 +1,4 @@
+using Zqfp.CudaOps;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Protos;
 
@@ -41,6 +42,9 @@ internal sealed class TargetPlan
     /// residual stream behind those that are added to it, so that their outputs are made once.
     /// </summary>
     public IReadOnlyList<CalibrationStage>? Float { get; }
+
+    /// <summary>Whether a GPU runs the slices.</summary>
+    public bool RunsOnGpu => _options.Device == ZqfpDevice.Cuda;
 
     /// <summary>The options of the run as they hold for a stage.</summary>
     public QuantizeOptions OptionsOf(CalibrationStage stage) => _model.OptionsFor(stage.Input, _options);

@@ -1,3 +1,4 @@
+using Zqfp.CudaOps;
 using Zqfp.OnnxRewriter;
 using Zqfp.OnnxRewriter.Protos;
 using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
@@ -69,8 +70,9 @@ internal static class MemoryEstimate
             quantizing = part is null || stage.Layers.Any(part.Has) ? quantizing : 0;
 
             // Of what is in files, what the batches under way read and write is in memory; finished layers are mapped from files, which
-            // the system drops where memory is short.
+            // the system drops where memory is short. What a GPU's values lie in is kept for those of other sizes too.
             long boundaries = kept.Bytes + exact.Bytes;
+            boundaries += plan.RunsOnGpu ? boundaries / PinnedPool.IdleShare : 0;
             boundaries = use.SpillsBoundaries && tokens > 0 ? (long)((double)boundaries * atOnce / tokens) : boundaries;
             peak = Math.Max(peak, (use.SpillsBoundaries ? 0 : results) + boundaries + Math.Max(running, quantizing));
             crossing = Math.Max(crossing, kept.Bytes + exact.Bytes);

@@ -28,7 +28,7 @@ internal static class QuantizeDevice
     /// <summary>Opens what quantizes layers; null for the processor.</summary>
     /// <exception cref="ZqfpException">ZQFP4101 to ZQFP4104: driver, kernel compiler or a GPU that serves is missing.</exception>
     public static CudaLayerDevice? Open(QuantizeOptions options) =>
-        options.Device == ZqfpDevice.Cpu ? null : CudaLayerDevice.Open(options.Gpu);
+        options.Device == ZqfpDevice.Cpu ? null : CudaLayerDevice.Open(options.Gpu, threads: options.Threads);
 
     /// <summary>Refuses a device that is not there; a merge computes nothing.</summary>
     /// <exception cref="ZqfpException">As <see cref="Open"/>; ZQFP4005: ONNX Runtime has no CUDA provider.</exception>

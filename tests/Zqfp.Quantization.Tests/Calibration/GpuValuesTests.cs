@@ -10,6 +10,8 @@ namespace Zqfp.Tests;
 /// <summary>Values that a GPU gives, with a driver whose device memory is the processor's.</summary>
 public sealed unsafe class GpuValuesTests : IDisposable
 {
+    private const long Large = 1 << 20;
+
     private readonly CudaContext _context = new(new DriverApi(Function), 0);
     private readonly PinnedPool _pool;
     private readonly float* _onDevice = (float*)NativeMemory.AllocZeroed(4 * sizeof(float));
@@ -59,7 +61,7 @@ public sealed unsafe class GpuValuesTests : IDisposable
         values.Set(0, OrtValue.CreateTensorValueFromMemory([3f, 4f], [2]));
         using BatchValues.Loan loan = values.Open(0);
         Assert.Equal([3, 4], loan.Value.GetTensorDataAsSpan<float>().ToArray());
-        Assert.Equal(0, _pool.Blocks);
+        Assert.Equal(0, _pool.LentBytes);
     }
 
     [Fact]
@@ -74,15 +76,45 @@ public sealed unsafe class GpuValuesTests : IDisposable
     [Fact]
     public void Memory_is_lent_again_and_not_to_much_smaller_values()
     {
-        const int Large = 1 << 20;
         PinnedBlock first = _pool.Rent(Large);
         first.Dispose();
         using PinnedBlock again = _pool.Rent(Large - 5);
-        Assert.Same(first, again);
-        again.Dispose();
         using PinnedBlock small = _pool.Rent(Large / 2);
-        Assert.NotSame(first, small);
-        Assert.Equal(2, _pool.Blocks);
+        Assert.Equal(first.Address, again.Address);
+        Assert.Equal((Large * 3 / 2, 0), (_pool.LentBytes, _pool.IdleBytes));
+    }
+
+    [Fact]
+    public void What_is_given_back_twice_is_lent_once()
+    {
+        PinnedBlock first = _pool.Rent(Large);
+        first.Dispose();
+        using PinnedBlock second = _pool.Rent(Large);
+        first.Dispose();
+        using PinnedBlock third = _pool.Rent(Large);
+        Assert.NotEqual(second.Address, third.Address);
+    }
+
+    [Fact]
+    public void Idle_memory_of_other_sizes_is_freed_before_more_is_locked()
+    {
+        PinnedBlock[] large = [.. Enumerable.Range(0, 8).Select(_ => _pool.Rent(Large))];
+        Array.ForEach(large, block => block.Dispose());
+        Assert.Equal((0, 8 * Large), (_pool.LentBytes, _pool.IdleBytes));
+        PinnedBlock[] small = [.. Enumerable.Range(0, 8).Select(_ => _pool.Rent(Large / 2))];
+        Assert.Equal(4 * Large, _pool.LentBytes);
+        Assert.InRange(_pool.IdleBytes, 0, _pool.LentBytes / PinnedPool.IdleShare);
+        Array.ForEach(small, block => block.Dispose());
+    }
+
+    [Fact]
+    public void Blocks_may_outlive_the_pool()
+    {
+        var pool = new PinnedPool(_context, threads: 1);
+        PinnedBlock block = pool.Rent(Large);
+        pool.Dispose();
+        block.Dispose();
+        Assert.Equal((0, 0), (pool.LentBytes, pool.IdleBytes));
     }
 
     [Theory]

@@ -11,20 +11,22 @@ internal sealed class CudaLayerDevice : ILayerDevice, IDisposable
     /// <summary>Opens a device.</summary>
     /// <param name="context">The device; closed with this.</param>
     /// <param name="kernels">Its kernels; closed with this.</param>
-    public CudaLayerDevice(CudaContext context, HopperKernels kernels)
+    /// <param name="threads">Threads of the processor that serve it; 0 for one a processor.</param>
+    public CudaLayerDevice(CudaContext context, HopperKernels kernels, int threads = 0)
     {
         Context = context;
         _kernels = kernels;
         Stream = new CudaStream(context);
         Products = new ExactProducts(kernels, Stream);
-        HostMemory = new PinnedPool(context);
+        HostMemory = new PinnedPool(context, threads);
     }
 
     /// <summary>Opens a device of this machine.</summary>
     /// <param name="ordinal">Its number, from 0.</param>
     /// <param name="cacheFolder">Where compiled kernels are kept; null for the usual place.</param>
+    /// <param name="threads">Threads of the processor that serve it; 0 for one a processor.</param>
     /// <exception cref="ZqfpException">ZQFP4101, ZQFP4102, ZQFP4103: driver, compiler or device is missing or too old.</exception>
-    public static CudaLayerDevice Open(int ordinal, string? cacheFolder = null)
+    public static CudaLayerDevice Open(int ordinal, string? cacheFolder = null, int threads = 0)
     {
         var context = new CudaContext(ordinal);
         try
@@ -37,7 +39,7 @@ internal sealed class CudaLayerDevice : ILayerDevice, IDisposable
             }
 
             var compiler = KernelCompiler.For(new KernelCache(cacheFolder), context.ComputeCapability);
-            return new CudaLayerDevice(context, new HopperKernels(context, compiler.Compile));
+            return new CudaLayerDevice(context, new HopperKernels(context, compiler.Compile), threads);
         }
         catch
         {
