@@ -62,11 +62,12 @@ internal static class KubernetesManifest
     }
 
     /// <summary>
-    /// Starts the shards, waits until their Job has ended, well or not, and starts the merge. A Job of which nothing is known is not waited
+    /// Starts the shards, waits until their Job has ended, well or not, and starts the merge. Jobs that are there are not applied again: that
+    /// would suspend a merge that runs. A Job of which nothing is known is not waited
     /// for without end; one that is known may take its time.
     /// </summary>
     private static string Commands(string name, string file) => $$$"""
-        kubectl apply -f {{{file}}} || exit 1
+        kubectl get job/{{{name}}}-shards >/dev/null 2>&1 || kubectl apply -f {{{file}}} || exit 1
         tries={{{Tries}}}
         while [ $tries -gt 0 ]; do
           if state=$(kubectl get job/{{{name}}}-shards -o jsonpath='{.status.conditions[?(@.status=="True")].type}')
@@ -74,6 +75,7 @@ internal static class KubernetesManifest
           case $state in
             *Complete*) exec kubectl patch job/{{{name}}}-merge --type=strategic --patch '{"spec":{"suspend":false}}';;
             *Failed*) echo "job/{{{name}}}-shards has failed, the merge was not started: kubectl describe job/{{{name}}}-shards" >&2
+                echo "to start again: kubectl delete job/{{{name}}}-shards job/{{{name}}}-merge, then this" >&2
                 exit 1;;
           esac
           sleep 10

@@ -6,6 +6,7 @@ namespace Zqfp.Tool.Tests;
 public sealed class KubernetesShellTests : IDisposable
 {
     private const string Resumed = """patch job/model-merge --type=strategic --patch {"spec":{"suspend":false}}""";
+    private const string Exists = "get job/model-shards";
     private const string GetState = """get job/model-shards -o jsonpath={.status.conditions[?(@.status=="True")].type}""";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("zqfp-test-").FullName;
@@ -19,7 +20,15 @@ public sealed class KubernetesShellTests : IDisposable
     {
         (int code, string[] calls, _) = Shell("echo 'SuccessCriteriaMet Complete'");
         Assert.Equal(0, code);
-        Assert.Equal([$"apply -f {Manifest}", GetState, Resumed], calls);
+        Assert.Equal([Exists, $"apply -f {Manifest}", GetState, Resumed], calls);
+    }
+
+    [UnixFact]
+    public void Jobs_that_are_there_are_not_applied_again()
+    {
+        (int code, string[] calls, _) = Shell("echo Complete", exists: ":");
+        Assert.Equal(0, code);
+        Assert.Equal([Exists, GetState, Resumed], calls);
     }
 
     [UnixFact]
@@ -42,6 +51,7 @@ public sealed class KubernetesShellTests : IDisposable
         (int code, string[] calls, string error) = Shell("[ $call -lt 3 ] || echo 'FailureTarget Failed'");
         Assert.Equal((1, GetState, 3), (code, calls[^1], calls.Count(call => call == GetState)));
         Assert.Contains("job/model-shards has failed, the merge was not started", error, StringComparison.Ordinal);
+        Assert.Contains("kubectl delete job/model-shards job/model-merge", error, StringComparison.Ordinal);
     }
 
     [UnixFact]
@@ -57,7 +67,7 @@ public sealed class KubernetesShellTests : IDisposable
     public void A_manifest_that_is_refused_ends_it()
     {
         (int code, string[] calls, _) = Shell("echo Complete", apply: "exit 1");
-        Assert.Equal((1, 1), (code, calls.Length));
+        Assert.Equal((1, 2), (code, calls.Length));
     }
 
     [UnixFact]
@@ -67,7 +77,8 @@ public sealed class KubernetesShellTests : IDisposable
     /// <param name="get">What the stand-in does when it is asked, which it counts in <c>$call</c>.</param>
     /// <param name="apply">What it does with the manifest.</param>
     /// <param name="patch">What it does when the merge is resumed.</param>
-    private (int Code, string[] Calls, string Error) Shell(string get, string apply = ":", string patch = ":")
+    /// <param name="exists">What it does when it is asked whether the shards are there.</param>
+    private (int Code, string[] Calls, string Error) Shell(string get, string apply = ":", string patch = ":", string exists = "exit 1")
     {
         ToolProcess written = ToolProcess.Run(
             "submit", "--kubernetes", "--shards", "4", "--image", "i", "--claim", "c", "-o", Manifest, "--", "model.onnx", "-o",
@@ -77,10 +88,11 @@ public sealed class KubernetesShellTests : IDisposable
         Program("sleep", ":");
         Program("kubectl", $"""
             echo "$*" >> '{log}'
-            case $1 in
-              apply) {apply};;
-              get) call=$(grep -c ^get '{log}'); {get};;
-              patch) {patch};;
+            case $* in
+              apply*) {apply};;
+              '{Exists}') {exists};;
+              get*) call=$(grep -c '^get.*jsonpath' '{log}'); {get};;
+              patch*) {patch};;
             esac
             """);
         string command = File.ReadLines(Manifest).First(line => line.StartsWith("# sh -c ", StringComparison.Ordinal))[2..];
