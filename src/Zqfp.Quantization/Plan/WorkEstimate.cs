@@ -35,23 +35,24 @@ internal static class WorkEstimate
             : (whole / shards) + Forward(plan.Stages.Take(Math.Max(0, part.LastStage)).Skip(Math.Max(0, part.FirstStage - 1))
                 .SelectMany(stage => stage.Layers));
         CalibrationStage[] stages = [.. plan.Stages.Where(stage => part is null || stage.Layers.Any(part.Has))];
-        chosen = part is null ? chosen : [.. chosen.Where(choice => part.Has(choice.Layer))];
+        (int Rows, int Columns)[] matrices = [.. chosen.Select(choice => choice.Layer).Where(layer => part?.Has(layer) != false)
+            .GroupBy(layer => layer.JoinedTo ?? layer.Name)
+            .Select(joined => (joined.Sum(layer => layer.OutFeatures), joined.First().InFeatures))];
         double Read(CalibrationStage stage) => tokens * Readers(graph, stage.Layers.Where(layer => part?.Has(layer) != false));
         double sums = stages.Sum(stage => MachineRates.GramWork(Read(stage), stage.Layers[0].InFeatures));
-        double quantize = chosen.Sum(choice => rates.LayerSeconds(choice.Layer.OutFeatures, choice.Layer.InFeatures));
+        double quantize = matrices.Sum(matrix => rates.LayerSeconds(matrix.Rows, matrix.Columns));
         double moves = 0;
         if (tokens > 0 && options.LayerTarget != LayerTarget.None)
         {
             sums += stages.Sum(stage => Beside(plan, stage, Read(stage)));
-            moves = chosen.Sum(choice => Move(choice.Layer.OutFeatures, choice.Layer.InFeatures));
+            moves = matrices.Sum(matrix => Move(matrix.Rows, matrix.Columns));
         }
 
         if (tokens > 0 && options.Rotation == QuantizeOptions.AutoRotation)
         {
             sums += stages.Sum(stage => MachineRates.GramWork(
                 Math.Min(tokens, RotationChoice.SampledTokens(stage.Layers[0].InFeatures)), stage.Layers[0].InFeatures));
-            quantize += chosen.Sum(choice => 2 * rates.LayerSeconds(
-                Math.Min(RotationChoice.Rows, choice.Layer.OutFeatures), choice.Layer.InFeatures));
+            quantize += matrices.Sum(matrix => 2 * rates.LayerSeconds(Math.Min(RotationChoice.Rows, matrix.Rows), matrix.Columns));
         }
 
         forward += plan.Float is null ? 0 : part is null ? whole : forward;
