@@ -16,11 +16,20 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
     private const int MostWords = TokenDigits.MostPairs / 2;
 
     /// <summary>Twice the value of each E2M1 code and the offset, for the lookup within 128 bits.</summary>
-    public static Vector256<byte> Weights => Vector256.Create(
-        12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0, 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, (byte)0);
+    public static Vector256<byte> Weights
+    {
+        // A call would leave it in memory, whence loops would load it at every step.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector256.Create(
+            12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0, 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, (byte)0);
+    }
 
     /// <summary>The same without the offset, signed.</summary>
-    public static Vector256<byte> SignedWeights => Weights - Vector256.Create((byte)TokenDigits.WeightOffset);
+    public static Vector256<byte> SignedWeights
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Weights - Vector256.Create((byte)TokenDigits.WeightOffset);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)

@@ -12,7 +12,11 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
     /// <summary>Words of a panel's row whose products fit in 16 bits: each is a pair of even columns and a pair of odd ones.</summary>
     private const int MostWords = TokenDigits.MostPairs / 2;
 
-    public static Vector512<byte> Weights => Vector512.Create(Avx2CodeMath.Weights, Avx2CodeMath.Weights);
+    public static Vector512<byte> Weights
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector512.Create(Avx2CodeMath.Weights, Avx2CodeMath.Weights);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)

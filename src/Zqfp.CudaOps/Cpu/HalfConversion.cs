@@ -59,8 +59,7 @@ internal static unsafe class HalfConversion
         {
             for (; i <= count - 8; i += 8)
             {
-                Vector256<int> narrow = Narrow(Vector256.Load(source + i));
-                Vector128.Narrow(narrow.GetLower().AsUInt32(), narrow.GetUpper().AsUInt32()).Store((ushort*)destination + i);
+                ToHalf(Vector256.Load(source + i)).Store((ushort*)destination + i);
             }
         }
         for (; i < count; i++)
@@ -96,6 +95,14 @@ internal static unsafe class HalfConversion
     /// <summary>Narrows sixteen values as <see cref="ToHalf(float*, Half*, int)"/> does.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<ushort> ToHalf(Vector512<float> values) => Avx512F.ConvertToVector256UInt16(Narrow(values).AsUInt32());
+
+    /// <summary>Narrows eight values.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<ushort> ToHalf(Vector256<float> values)
+    {
+        Vector256<int> narrow = Narrow(values);
+        return Vector128.Narrow(narrow.GetLower().AsUInt32(), narrow.GetUpper().AsUInt32());
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Widen(Vector256<int> half)

@@ -4,13 +4,10 @@ using System.Runtime.Intrinsics;
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// What <see cref="Epilogue"/> does, for a strip of W and many rows at once with vectors of 512 bits: what all rows share stays in
-/// registers.
+/// What <see cref="Epilogue"/> does, for a strip of W and many rows at once with wide vectors: what all rows share stays in registers.
 /// </summary>
 internal unsafe struct StripEpilogue
 {
-    private const int Lanes = 16;
-
     /// <summary>Totals, <see cref="Count"/> for each row.</summary>
     public float* Totals;
 
@@ -53,14 +50,27 @@ internal unsafe struct StripEpilogue
     /// <summary>Whether Y is float16.</summary>
     public bool IsHalf;
 
-    /// <summary>Whether the machine has such vectors.</summary>
-    public static bool IsSupported => Vector512.IsHardwareAccelerated;
+    /// <summary>Whether the machine has vectors that are worth it.</summary>
+    public static bool IsSupported => Vector256.IsHardwareAccelerated;
 
     /// <summary>Writes the rows.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Apply()
     {
-        for (int i = 0; i < Count; i += Lanes)
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Apply512();
+        }
+        else
+        {
+            Apply256();
+        }
+    }
+
+    /// <summary>Writes the rows, sixteen elements at a time.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal readonly void Apply512()
+    {
+        for (int i = 0; i < Count; i += Vector512<float>.Count)
         {
             Vector512<float> rowScales = Vector512.Load(RowScales + i), bias = Vector512.Load(Bias + i);
             float* total = Totals + i, projection = Projections;
@@ -75,16 +85,49 @@ internal unsafe struct StripEpilogue
 
                 Vector512<float> sum = Vector512.FusedMultiplyAdd(Vector512.Load(total), rowScales, low);
                 Vector512<float> result = Vector512.FusedMultiplyAdd(sum, Vector512.Create(TokenScales[row]), bias);
-                nint y = Y + (nint)((Targets is null ? row : Targets[row]) * RowBytes);
                 if (IsHalf)
                 {
-                    HalfConversion.ToHalf(result).Store((ushort*)y + i);
+                    HalfConversion.ToHalf(result).Store((ushort*)Target(row) + i);
                 }
                 else
                 {
-                    result.Store((float*)y + i);
+                    result.Store((float*)Target(row) + i);
                 }
             }
         }
     }
+
+    /// <summary>Writes the rows, eight elements at a time.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal readonly void Apply256()
+    {
+        for (int i = 0; i < Count; i += Vector256<float>.Count)
+        {
+            Vector256<float> rowScales = Vector256.Load(RowScales + i), bias = Vector256.Load(Bias + i);
+            float* total = Totals + i, projection = Projections;
+            for (int row = 0; row < Rows; row++, total += Count, projection += ProjectionStride)
+            {
+                Vector256<float> low = Vector256<float>.Zero;
+                float* column = B + i;
+                for (int r = 0; r < Rank; r++, column += PackedWeights.PanelWidth)
+                {
+                    low = Vector256.FusedMultiplyAdd(Vector256.Create(projection[r]), Vector256.Load(column), low);
+                }
+
+                Vector256<float> sum = Vector256.FusedMultiplyAdd(Vector256.Load(total), rowScales, low);
+                Vector256<float> result = Vector256.FusedMultiplyAdd(sum, Vector256.Create(TokenScales[row]), bias);
+                if (IsHalf)
+                {
+                    HalfConversion.ToHalf(result).Store((ushort*)Target(row) + i);
+                }
+                else
+                {
+                    result.Store((float*)Target(row) + i);
+                }
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly nint Target(int row) => Y + (nint)((Targets is null ? row : Targets[row]) * RowBytes);
 }
