@@ -4,7 +4,11 @@ using Zqfp.CudaOps;
 namespace Zqfp.GpuBench;
 
 /// <summary>The tables of docs/hopper.md about products for experts.</summary>
-internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandwidth)
+/// <param name="bench">The device.</param>
+/// <param name="report">Where the tables go.</param>
+/// <param name="bandwidth">Bytes a second that the device reads at.</param>
+/// <param name="library">Whether dequantize-and-multiply is timed too.</param>
+internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandwidth, bool library)
 {
     private const int MostTokens = 64;
 
@@ -36,7 +40,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             }
         }
 
-        foreach (int rank in (int[])[8, 64])
+        foreach (int rank in library ? (int[])[8, 64] : [])
         {
             using ExpertSet set = new(bench, 64, 2048, 4096, 256, 64 * MostTokens, rank);
             Ranks(set, rank);
@@ -57,14 +61,10 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             int count = tokens * set.Count;
             using Batch batch = NewBatch(count, set);
             using DeviceMemory index = Even(count, tokens);
-            double[] widths =
-            [
-                .. GroupedTuning.Widths.Select(width =>
-                    tokens <= 8 * width ? Time(set, batch, index, count, Tile(set, width)) : double.NaN),
-            ];
-            double ours = Time(set, batch, index, count, Usual(set, count));
+            (double ours, double[] widths) = InTurns(set, batch, index, count);
             double sort = Sort(set, index, count);
-            double one = expanded.OneByOne(batch, tokens), all = expanded.AllAtOnce(batch, tokens);
+            double one = library ? expanded.OneByOne(batch, tokens) : double.NaN;
+            double all = library ? expanded.AllAtOnce(batch, tokens) : double.NaN;
             double share = set.Count * set.Packed.Layout.Bytes / (ours * 1e-6) / bandwidth * 100;
             Row($"{tokens}", [ours, share, .. widths, sort, expansion, one, all, (all < one ? all : one) / ours]);
         }
@@ -86,8 +86,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             long[] index = [.. Enumerable.Range(0, count).Select(_ => (long)random.Next(set.Count))];
             using Batch batch = NewBatch(count, set);
             using DeviceMemory onDevice = DeviceMemory.From<long>(bench.Context, index);
-            double[] widths = [.. GroupedTuning.Widths.Select(width => Time(set, batch, onDevice, count, Tile(set, width)))];
-            double ours = Time(set, batch, onDevice, count, Usual(set, count));
+            (double ours, double[] widths) = InTurns(set, batch, onDevice, count);
             double share = index.Distinct().Count() * set.Packed.Layout.Bytes / (ours * 1e-6) / bandwidth * 100;
             Row($"{tokens}", [ours, share, .. widths]);
         }
@@ -101,9 +100,8 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
         const int Calls = 64;
         report.WriteLine($"decoding, {set.Count} experts of {set.Rows}x{set.Columns}");
         report.WriteLine();
-        report.WriteLine("| tokens x experts a token | experts read | us | % of read bw | dequantize-and-multiply | / ours "
-            + "| us with 64 rows an item, 3 blocks | 2 blocks | 3 blocks, 4 stages |");
-        report.WriteLine("|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+        report.WriteLine("| tokens x experts a token | experts read | us | % of read bw | dequantize-and-multiply | / ours |");
+        report.WriteLine("|--:|--:|--:|--:|--:|--:|");
         using ExpandedExperts expanded = new(bench, set);
         foreach ((int tokens, int perToken) in ((int, int)[])[(1, 6), (1, 8), (4, 6), (16, 6), (64, 6)])
         {
@@ -118,17 +116,13 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             using Batch batch = NewBatch(count, set);
             using DeviceMemory index = DeviceMemory.From<long>(
                 bench.Context, [.. chosen.SelectMany(experts => experts.Select(e => (long)e))]);
-            double[] times =
-            [
-                .. new[] { Usual(set, count), set.Fit(new GroupedTile(8, 1, 1, 1, 3)), set.Fit(new GroupedTile(8, 1, 1, 1, 2)),
-                    new GroupedTile(8, 1, 1, 4, 3) }.Select(set.Packed.Plan).Select(plan => bench.Microseconds(Calls, i =>
-                        set.Multiply(batch, index.Address + ((ulong)i * (ulong)count * sizeof(long)), count, batch.Output.Address, plan))),
-            ];
-            double time = times[0];
+            GroupedPlan plan = set.Packed.Plan(Usual(set, count));
+            double time = bench.Microseconds(Calls, i =>
+                set.Multiply(batch, index.Address + ((ulong)i * (ulong)count * sizeof(long)), count, batch.Output.Address, plan));
             double read = chosen.Average(experts => experts.Distinct().Count());
-            double other = tokens == 1 ? expanded.Chosen(chosen) : double.NaN;
+            double other = library && tokens == 1 ? expanded.Chosen(chosen) : double.NaN;
             double share = read * set.Packed.Layout.Bytes / (time * 1e-6) / bandwidth * 100;
-            Row($"{tokens} x {perToken}", [read, time, share, other, other / time, .. times[1..]]);
+            Row($"{tokens} x {perToken}", read, time, share, other, other / time);
         }
 
         report.WriteLine();
@@ -145,7 +139,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
             int count = tokens * set.Count;
             using Batch batch = NewBatch(count, set);
             using DeviceMemory index = Even(count, tokens);
-            Row($"{tokens}", [.. GroupedTuning.Widths.Select(width => Time(set, batch, index, count, Tile(set, width)))]);
+            Row($"{tokens}", InTurns(set, batch, index, count).Widths);
         }
 
         report.WriteLine();
@@ -207,14 +201,31 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
         }
     }
 
-    private GroupedTile Tile(ExpertSet set, int width) => _best.TryGetValue(width, out GroupedTile tile) ? set.Fit(tile) : set.Tile(width);
+    /// <summary>Medians of every width, in turns since a device that has just worked hard is slower, and of the width that is usual.</summary>
+    private (double Usual, double[] Widths) InTurns(ExpertSet set, Batch batch, DeviceMemory index, int count)
+    {
+        const int Rounds = 5;
+        double[][] rounds =
+        [
+            .. Enumerable.Range(0, Rounds).Select(_ =>
+                GroupedTuning.Widths.Select(width => Time(set, batch, index, count, Tile(set, width))).ToArray()),
+        ];
+        double[] medians =
+        [
+            .. Enumerable.Range(0, GroupedTuning.Widths.Count).Select(i => rounds.Select(times => times[i]).Order().ElementAt(Rounds / 2)),
+        ];
+        int usual = GroupedTuning.WidthOf(count, set.Count);
+        return (medians[GroupedTuning.Widths.Index().First(one => one.Item == usual).Index], medians);
+    }
 
     private GroupedTile Usual(ExpertSet set, int count) => Tile(set, GroupedTuning.WidthOf(count, set.Count));
+
+    private GroupedTile Tile(ExpertSet set, int width) => _best.TryGetValue(width, out GroupedTile tile) ? set.Fit(tile) : set.Tile(width);
 
     private double Time(ExpertSet set, Batch batch, DeviceMemory index, int count, GroupedTile tile)
     {
         GroupedPlan plan = set.Packed.Plan(tile);
-        return bench.Microseconds(4, _ => set.Multiply(batch, index.Address, count, batch.Output.Address, plan), samples: 9);
+        return bench.Microseconds(4, _ => set.Multiply(batch, index.Address, count, batch.Output.Address, plan), samples: 5);
     }
 
     private double Sort(ExpertSet set, DeviceMemory index, int count)

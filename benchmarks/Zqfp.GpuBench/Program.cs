@@ -5,7 +5,7 @@ using Zqfp.GpuBench;
 
 // Usage: Zqfp.GpuBench quantize [brief] [device-only] [--out FILE] [--cache FOLDER]
 //        Zqfp.GpuBench [check] [rotation] [table] [brief] [ablations] [chain] [chain-sweep] [sweep] [dense-sweep] [dense] [experts]
-//        [expert-sweep] [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
+//        [expert-sweep] [ours] [--tokens M] [--shape NxK,...] [--out FILE] [--cache FOLDER]
 string? Option(string name) => Array.IndexOf(args, name) is int i and >= 0 && i + 1 < args.Length ? args[i + 1] : null;
 bool Wanted(string name) => args.Contains(name);
 
@@ -68,7 +68,7 @@ try
 
     if (Wanted("experts"))
     {
-        new ExpertTimings(bench, report, bandwidth).Tables(Wanted("expert-sweep"), Wanted("brief"));
+        new ExpertTimings(bench, report, bandwidth, library: !Wanted("ours")).Tables(Wanted("expert-sweep"), Wanted("brief"));
     }
 
     Timings timings = new(bench, report);

@@ -25,12 +25,12 @@ public sealed partial class GroupedTests
 
     [Theory]
     [InlineData(1, 256, 8)]
-    [InlineData(768, 256, 8)]
-    [InlineData(769, 256, 16)]
-    [InlineData(1536, 256, 16)]
-    [InlineData(2048, 256, 32)]
-    [InlineData(10240, 256, 32)]
-    [InlineData(10241, 256, 64)]
+    [InlineData(1024, 256, 8)]
+    [InlineData(1025, 256, 16)]
+    [InlineData(2048, 256, 16)]
+    [InlineData(4096, 256, 32)]
+    [InlineData(6144, 256, 32)]
+    [InlineData(6145, 256, 64)]
     [InlineData(1_000_000, 1, 64)]
     public void Items_are_wider_than_experts_have_rows_on_average(int count, int experts, int width) =>
         Assert.Equal(width, GroupedTuning.WidthOf(count, experts));
