@@ -201,7 +201,7 @@ internal sealed class ExpertTimings(Bench bench, TextWriter report, double bandw
         }
     }
 
-    /// <summary>Medians of every width, in turns since a device that has just worked hard is slower, and of the width that is usual.</summary>
+    /// <summary>Medians of every width, in turns since a device that has just worked hard is slower; and of the usual width.</summary>
     private (double Usual, double[] Widths) InTurns(ExpertSet set, Batch batch, DeviceMemory index, int count)
     {
         const int Rounds = 5;

@@ -16,7 +16,8 @@ internal sealed class PackedExpertChecks(Bench bench)
         new(1, 300, 1, 64, 256, 256, Bias: true),
         new(300, 64, 1, 192, 512, 256, 8), new(6, 32, 1, 129, 512, 128, 16, Bias: true, Floats: true), new(2, 4, 1, 33, 64, 32),
         new(7, 250, 2, 256, 768, 256, All: true), new(9, 1, 8, 512, 4096, 256, 8, Output: ElementKind.Float16),
-        new(1024, 500, 6, 64, 256, 256), new(12, 1, 1, 64, 3856, 512, 24, Bias: true),
+        new(1024, 500, 6, 64, 256, 256), new(12, 1, 1, 64, 3856, 512, 24, Bias: true), new(8, 1200, 8, 64, 256, 256, 8),
+        new(SortedRows.MostExperts, 40, 8, 64, 256, 256, 8), new(SortedRows.MostExperts + 1, 5, 2, 64, 256, 256, 8),
     ];
 
     public void Run(Action<string, bool, string> report)
@@ -46,9 +47,9 @@ internal sealed class PackedExpertChecks(Bench bench)
         long[] index = Index(shape, count);
         double[] expected = Expected(set, shape, index, codes, scales);
         using DeviceMemory onDevice = DeviceMemory.From<long>(bench.Context, index);
-        foreach (int width in GroupedTuning.Widths)
+        foreach (int width in set.Experts.Packed is null ? [0] : GroupedTuning.Widths)
         {
-            GroupedPlan plan = set.Packed.Plan(set.Tile(width));
+            GroupedPlan? plan = set.Experts.Packed?.Plan(set.Tile(width));
             double[] first = Once(set, batch, onDevice, shape, count, plan);
             bool same = first.AsSpan().SequenceEqual(Once(set, batch, onDevice, shape, count, plan));
             (double error, int wrong) = Compare(first, expected);
@@ -69,6 +70,8 @@ internal sealed class PackedExpertChecks(Bench bench)
             GroupedTile tile = GroupedTuning.Choose(layout, width, bench.Context.SharedMemoryPerBlock);
             try
             {
+                bench.Compiler.Compile("sort_experts.cu", $"TOKENS={width}");
+                bench.Compiler.Compile("project_tiles.cu", $"TOKENS={width}");
                 bench.Compiler.Compile("grouped_gemm.cu", tile.Definitions(layout, (shape.Rank + 7) / 8 * 8, shape.Bias, shape.Output));
             }
             catch (ZqfpException)
@@ -77,7 +80,7 @@ internal sealed class PackedExpertChecks(Bench bench)
             }
         });
 
-    private double[] Once(ExpertSet set, Batch batch, DeviceMemory index, Shape shape, int count, GroupedPlan plan)
+    private double[] Once(ExpertSet set, Batch batch, DeviceMemory index, Shape shape, int count, GroupedPlan? plan)
     {
         long values = (long)count * shape.Rows;
         int size = shape.Output == ElementKind.Float32 ? sizeof(float) : sizeof(ushort);

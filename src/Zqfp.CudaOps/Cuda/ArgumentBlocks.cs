@@ -51,7 +51,7 @@ internal struct ExpertArguments
     public int PerToken, Experts;
 }
 
-/// <summary>The struct GemmArguments of grouped_gemm.cu.</summary>
+/// <summary>The struct of the same name in grouped_gemm.cu.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct GroupedArguments
 {

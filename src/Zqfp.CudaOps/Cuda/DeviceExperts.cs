@@ -99,6 +99,7 @@ internal sealed class DeviceExperts : IDisposable
     /// <param name="output">Y. Rows whose index names no expert come out as NaN.</param>
     /// <param name="kind">Element type of the tokens; null for codes.</param>
     /// <param name="plan">How packed experts are multiplied; null for the usual way.</param>
+    /// <exception cref="ZqfpException">ZQFP4108: packed experts, and codes that do not begin at a multiple of 16 bytes.</exception>
     public void Multiply(
         nint stream, in DeviceTokens tokens, ulong index, int count, ulong scratch, ulong output, ElementKind? kind,
         GroupedPlan? plan = null)
@@ -131,6 +132,13 @@ internal sealed class DeviceExperts : IDisposable
 
         if (plan is not null)
         {
+            if (tokens.Codes % PlaceAlignment != 0)
+            {
+                throw new ZqfpException("ZQFP4108",
+                    "Codes of tokens for experts with FP4 weights must begin at a multiple of 16 bytes in device memory, as what a "
+                    + "provider allocates does.");
+            }
+
             plan.Launch(
                 stream, tokens with { LowRank = values.Projected }, index, count, scratch + (ulong)SortedOffset(count), output);
             return;

@@ -35,6 +35,7 @@ internal readonly record struct GroupedTile(int Tokens, int Warpgroups, int Copy
     /// <param name="layout">The weight of one expert.</param>
     /// <param name="sharedPerBlock">Largest dynamic shared memory of a block, in bytes (227 KB on Hopper).</param>
     /// <param name="most">Stages at most.</param>
+    /// <exception cref="ArgumentException">There is no room for two, without which the kernel would wait for itself.</exception>
     public GroupedTile WithDeepestRing(PackedLayout layout, int sharedPerBlock, int most = 12)
     {
         int budget = ((sharedPerBlock + 1024) / BlocksPerMultiprocessor) - 1024;
@@ -45,7 +46,8 @@ internal readonly record struct GroupedTile(int Tokens, int Warpgroups, int Copy
             tile = next;
         }
 
-        return tile;
+        return tile.Stages > 1 ? tile : throw new ArgumentException(
+            $"{sharedPerBlock} bytes of shared memory have no room for two stages of {this}.", nameof(sharedPerBlock));
     }
 
     /// <summary>The macros that compile the kernel.</summary>

@@ -8,7 +8,7 @@ internal static class GroupedTuning
 
     // Only the device knows how many rows each expert has, and a router gives some of them many more than the average. A width serves up to
     // so many rows an expert on average.
-    private static readonly int[] MostOnAverage = [4, 8, 24, int.MaxValue];
+    private static readonly int[] MostOnAverage = [4, 8, 40, int.MaxValue];
 
     /// <summary>The width for a call.</summary>
     /// <param name="count">Rows of Y.</param>
@@ -25,8 +25,7 @@ internal static class GroupedTuning
         {
             8 => new GroupedTile(width, 2, 1, 1, 2),
             16 => new GroupedTile(width, 2, 2, 1, 2),
-            32 => new GroupedTile(width, 2, 4, 1, 1),
-            _ => new GroupedTile(width, 2, 7, 1, 1),
+            _ => new GroupedTile(width, 2, 4, 1, 1),
         };
         return tile.WithDeepestRing(layout, sharedPerBlock);
     }

@@ -4,7 +4,8 @@
 // The rows of Y are sorted by expert (sorted_rows.cuh); an item of work is TOKENS of them or fewer with WARPGROUPS * 64 rows of their
 // expert's weights. Persistent blocks walk over the items. One warp asks for weights in bulk; others copy each token from where it lies,
 // 16 bytes a lane, into the tensor cores' layout, and what else the epilogue needs of it. What is multiplied how is as in w4a8_gemm.cu. A
-// row's bits depend neither on its place in a tile nor on the other rows.
+// row's bits depend neither on its place in a tile nor on what the other rows are; with a branch they depend on how many there are, since
+// another kernel takes A x of many.
 //
 // grid = (items at most, or fewer), WARPGROUPS math warpgroups, COPY_WARPS warps and one more. TOKENS, WARPGROUPS, COPY_WARPS, STAGES,
 // MIN_CTAS, RANK_BRANCH (0/1), BIAS (0/1) and OUTPUT (a type of hopper.cuh) come from the host.
@@ -31,10 +32,11 @@ constexpr int TurnBytes = TurnTokens * TurnStride * 4;
 constexpr int TokensOfLane = (TOKENS + 2 * COPY_WARPS - 1) / (2 * COPY_WARPS);
 // Stages whose tokens are on their way before the first of them are waited for.
 constexpr int TokenStages = STAGES > 4 ? 2 : 1;
+static_assert(STAGES > TokenStages, "A stage is handed over when the next ones are copied, and these need room.");
 // Items whose rows are noted at once: as many as have a stage in the ring, and the one that is finished.
 constexpr int Notes = STAGES + 1;
 
-struct GemmArguments
+struct GroupedArguments
 {
     const u8* weights;      // packed blocks [experts][row tiles of 64][K blocks]
     const float* rowScales; // S * 2^-6 [experts][N padded to 64]
@@ -56,6 +58,9 @@ struct GemmArguments
     int perToken;           // rows of Y that read one token
     int experts;
 };
+
+// What an expert has of a product of its own, by the names that the shared parts know.
+typedef GroupedArguments GemmArguments;
 
 #include "low_rank.cuh"
 #include "ring.cuh"
@@ -205,7 +210,7 @@ DEVICE void store_item(const GemmArguments& g, u32 turn, const float* warpRows, 
 }
 
 extern "C" __global__ void __launch_bounds__(Threads, MIN_CTAS)
-grouped_gemm(const GemmArguments g)
+grouped_gemm(const GroupedArguments g)
 {
     extern __shared__ __align__(1024) u8 shared[];
     __shared__ __align__(8) u64 barriers[2 * STAGES];

@@ -39,8 +39,8 @@ DEVICE void fetch_low_rank_tokens(const GemmArguments& g, const LowRankPlace& pl
 
 // Adds B[rows, :] . (A xq)[tokens, :] to a warp's 16 rows, in its fragment order, by tf32 products of 8 ranks each. A sum
 // does not care for the order of its terms, so lane j of four takes the ranks j r/4 .. (j + 1) r/4 - 1, two a product.
-// The ranks of a cluster take turns. `tokens` has A xq of the lane's
-// token of the i-th 8, from the lane's ranks on.
+// The ranks of a cluster take turns. Of the lane's token in the i-th eight of the tile, `tokens` tells whether it has one, and where its A xq
+// begins, from the lane's ranks on.
 template <class Tokens>
 DEVICE void add_low_rank_from_memory(const GemmArguments& g, int warpRow, int rank, int lane, const Tokens& tokens, float (&total)[Accumulators])
 {

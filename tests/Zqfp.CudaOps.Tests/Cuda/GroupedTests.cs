@@ -29,8 +29,8 @@ public sealed partial class GroupedTests
     [InlineData(1025, 256, 16)]
     [InlineData(2048, 256, 16)]
     [InlineData(4096, 256, 32)]
-    [InlineData(6144, 256, 32)]
-    [InlineData(6145, 256, 64)]
+    [InlineData(10240, 256, 32)]
+    [InlineData(10241, 256, 64)]
     [InlineData(1_000_000, 1, 64)]
     public void Items_are_wider_than_experts_have_rows_on_average(int count, int experts, int width) =>
         Assert.Equal(width, GroupedTuning.WidthOf(count, experts));
@@ -76,15 +76,27 @@ public sealed partial class GroupedTests
         Assert.InRange(SortedRows.SharedBytes(SortedRows.MostExperts), 1, SharedMemory - 1024);
     }
 
+    [Fact]
+    public void A_tile_without_room_for_two_stages_is_refused()
+    {
+        PackedLayout layout = new(2048, 4096, 256);
+        var tile = new GroupedTile(64, 2, 4, 1, 1);
+        Assert.Equal(2, tile.WithDeepestRing(layout, 96 * 1024).Stages);
+        Assert.Throws<ArgumentException>(() => tile.WithDeepestRing(layout, 64 * 1024));
+    }
+
+    [Fact]
+    public void Host_and_kernel_agree_on_how_many_rows_a_block_sorts() =>
+        Assert.Contains($"constexpr int FewRows = {SortedRows.FewRows};", Source("sorted_rows.cuh"), StringComparison.Ordinal);
+
     /// <summary>What the host passes to a kernel by value has the kernel's fields, in its order and of its sizes.</summary>
     [Theory]
-    [InlineData("grouped_gemm.cu", "GemmArguments", typeof(GroupedArguments))]
+    [InlineData("grouped_gemm.cu", "GroupedArguments", typeof(GroupedArguments))]
     [InlineData("w4a8_gemm.cu", "GemmArguments", typeof(GemmArguments))]
     [InlineData("fp8_gemm.cu", "DenseArguments", typeof(DenseArguments))]
     public void Arguments_are_laid_out_as_the_kernel_reads_them(string source, string name, Type type)
     {
-        using StreamReader reader = new(typeof(KernelCompiler).Assembly.GetManifestResourceStream("Kernels/" + source)!);
-        string text = reader.ReadToEnd();
+        string text = Source(source);
         string body = text[text.IndexOf($"struct {name}", StringComparison.Ordinal)..];
         body = body[..body.IndexOf("};", StringComparison.Ordinal)];
         (string, int)[] fields = [.. FieldPattern().Matches(body).Select(m => (m.Groups["name"].Value, m.Groups["star"].Success ? 8 : 4))];
@@ -93,6 +105,12 @@ public sealed partial class GroupedTests
             fields,
             type.GetFields(BindingFlags.Public | BindingFlags.Instance).OrderBy(field => field.MetadataToken)
                 .Select(field => (char.ToLowerInvariant(field.Name[0]) + field.Name[1..], field.FieldType == typeof(ulong) ? 8 : 4)));
+    }
+
+    private static string Source(string name)
+    {
+        using StreamReader reader = new(typeof(KernelCompiler).Assembly.GetManifestResourceStream("Kernels/" + name)!);
+        return reader.ReadToEnd();
     }
 
     [GeneratedRegex(@"^\s+(?:const )?(?:long long|\w+)(?<star>\*)? (?<name>\w+);", RegexOptions.Multiline)]
