@@ -112,10 +112,12 @@ internal sealed class ExpertTensors
     private long Count => _experts.Length;
 
     private static bool IsAlike(QuantizedLayerTensors one, QuantizedLayerTensors other) =>
-        (one.CodesType, one.GroupSize, one.Exponents is null, one.Rank, one.Activations, one.Rotation)
-            == (other.CodesType, other.GroupSize, other.Exponents is null, other.Rank, other.Activations, other.Rotation);
+        (one.CodesType, one.GroupSize, one.Exponents is null, one.Rank, one.Activations, one.Rotation, GroupOf(one.Layer.JoinedTo))
+            == (other.CodesType, other.GroupSize, other.Exponents is null, other.Rank, other.Activations, other.Rotation,
+                GroupOf(other.Layer.JoinedTo));
 
-    private static string? GroupOf(string? expert) => expert?[..expert.LastIndexOf("/experts.", StringComparison.Ordinal)];
+    /// <summary>The product whose expert has a name; null for none.</summary>
+    internal static string? GroupOf(string? expert) => expert is null ? null : expert.LastIndexOf("/experts.", StringComparison.Ordinal) is var end and >= 0 ? expert[..end] : expert;
 
     private static byte[] Bytes<T>(ReadOnlyMemory<T> values)
         where T : unmanaged => MemoryMarshal.AsBytes(values.Span).ToArray();

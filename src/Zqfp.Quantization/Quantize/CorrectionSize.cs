@@ -24,7 +24,8 @@ internal static class CorrectionSize
         double weights = chosen.Sum(choice => Weights(choice));
         double codes = chosen.Sum(choice => Weights(choice) * choice.Options.Format.Bits) / weights;
         double corrections =
-            chosen.Sum(choice => CorrectionBits * RankOf(choice) * (choice.Layer.OutFeatures + choice.Layer.InFeatures)) / weights;
+            chosen.Sum(choice => CorrectionBits * RankOf(choice)
+                * (choice.Layer.OutFeatures + (choice.Layer.JoinedTo is null ? choice.Layer.InFeatures : 0))) / weights;
         return corrections == 0 || codes + corrections <= LargestBits
             ? null
             : new Diagnostic("ZQFP0017", DiagnosticSeverity.Warning, string.Create(CultureInfo.InvariantCulture,

@@ -64,10 +64,11 @@ internal static class LayerKeys
         QuantizeOptions options, OnnxFile file, IReadOnlyList<int[]> windows, InputFiles inputs, CancellationToken cancellation) =>
         Convert.ToHexStringLower(Start(options, file, windows, inputs, cancellation));
 
-    /// <summary>The layers that are quantized as one matrix with the first of them.</summary>
-    private static string Joined(CalibrationStage stage, LinearLayer first) => !first.IsExpert || first.JoinedTo is not null
+    /// <summary>All layers that are quantized as one matrix with a layer: another set of them has another matrix.</summary>
+    private static string Joined(CalibrationStage stage, LinearLayer one) => !one.IsExpert
         ? ""
-        : string.Concat(stage.Layers.Where(layer => layer.JoinedTo == first.Name && layer.SharesWeightOf is null)
+        : string.Concat(stage.Layers
+            .Where(layer => (layer.JoinedTo ?? layer.Name) == (one.JoinedTo ?? one.Name) && layer.SharesWeightOf is null)
             .Select(layer => $"|{layer.Name}"));
 
     private static string Describe(LinearLayer layer, QuantizationOptions options) =>

@@ -152,7 +152,7 @@ internal abstract class LayerRun
         using CudaLayerDevice? device = Open();
         var means = new CalibrationMeans(Options, Model.Facts, BatchesOf(windows), Divide(plan, windows, part), device, Cancellation);
         using var calibration = new StageCalibration(
-            plan, isQuantized => means.Runner(isQuantized ? Rewriter : FloatModel()), means.Batches, means.Workers);
+            plan, isQuantized => means.Runner(CalibratedModel(isQuantized)), means.Batches, means.Workers);
         for (int i = begin(means, calibration); i < plan.Stages.Count && i <= (part?.LastStage ?? i); i++)
         {
             CalibrationStage stage = plan.Stages[i];
@@ -169,13 +169,17 @@ internal abstract class LayerRun
     protected IReadOnlyList<TokenBatch> BatchesOf(TokenWindowSet windows) =>
         SliceRunner.Batches(windows.Windows, Model.Facts.FixedBatch, Options.Device == ZqfpDevice.Cuda);
 
+    /// <summary>What layers are calibrated on, or the model as it was, which may be the same.</summary>
+    protected ModelRewriter CalibratedModel(bool isQuantized) =>
+        isQuantized && Options.CalibrateOn == CalibrationSource.Quantized ? Rewriter : FloatModel();
+
     /// <summary>The model as it was.</summary>
     protected ModelRewriter FloatModel()
     {
         var model = new ModelRewriter(File, Model.Graph);
 
         // On a GPU ONNX Runtime's own product stays: that of stacks in floating point is the processor's.
-        foreach (LinearLayer layer in Layers.Values.Select(work => work.Layer)
+        foreach (LinearLayer layer in Model.Choices.Select(choice => choice.Layer)
             .Where(layer => layer.RoutedBy is not null && layer.Expert is null && Options.Device != ZqfpDevice.Cuda))
         {
             model.ComputeAsExpert(layer);
@@ -215,7 +219,6 @@ internal abstract class LayerRun
     /// <summary>Gets layers of one stage, kept or quantized now.</summary>
     protected void Make(LayerWork[] layers, Func<LayerWork, int> index, int count, StageInputs? input, LayerStore store)
     {
-        LayerWork? last = layers.LastOrDefault(layer => !layer.IsKept);
         foreach (LayerWork layer in layers)
         {
             Cancellation.ThrowIfCancellationRequested();
@@ -229,11 +232,11 @@ internal abstract class LayerRun
             if (layer.Result is null)
             {
                 LayerWork[] mates = MatesOf(layer);
+                bool isLast = !layers.Any(other => !other.IsKept && !mates.Contains(other));
                 QuantizedLayerResult[] made = Clock.Measure("quantize", () => input is null
                     ? Quantize(mates, input: null)
-                    : input.Use(layer.Layer, read => Quantize(mates, read, isLast: mates.Contains(last))));
-                foreach ((LayerWork mate, QuantizedLayerResult result) in mates.Zip(made).Where(
-                    pair => pair.First.Result is null && Array.IndexOf(layers, pair.First) >= 0))
+                    : input.Use(layer.Layer, read => Quantize(mates, read, isLast)));
+                foreach ((LayerWork mate, QuantizedLayerResult result) in mates.Zip(made).Where(pair => pair.First.Result is null))
                 {
                     mate.Result = Keep(mate, result, store);
                 }
@@ -243,7 +246,7 @@ internal abstract class LayerRun
         }
     }
 
-    /// <summary>The layers that are quantized as one matrix with a layer, in order; those of another shard too.</summary>
+    /// <summary>The layers that are quantized as one matrix with a layer, in order. They are of one stage and one shard.</summary>
     private LayerWork[] MatesOf(LayerWork layer)
     {
         if (!layer.Layer.IsExpert)

@@ -87,7 +87,7 @@ internal sealed class ShardRun(
 
         var means = new CalibrationMeans(Options, Model.Facts, batches, Divide(plan, windows, null), device, Cancellation);
         using var calibration = new StageCalibration(
-            plan, isQuantized => means.Runner(isQuantized ? Rewriter : FloatModel(), exchange.Own), batches, means.Workers)
+            plan, isQuantized => means.Runner(CalibratedModel(isQuantized), exchange.Own), batches, means.Workers)
         {
             Exchange = exchange,
             Create = () => means.NewValues(batches.Count),
