@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// Page-locked memory of the host, lent and taken back. The copy engine reads and writes it at the speed of the bus, where other memory goes
-/// through the driver's own small buffers; locking takes far longer than a copy, so what was locked is kept to be lent again.
+/// Page-locked memory of the host, lent and taken back. The copy engine reads and writes it at the speed of the bus, where other memory
+/// goes through the driver's own small buffers; locking takes far longer than a copy, so what was locked is kept to be lent again.
 /// </summary>
 /// <remarks>
 /// What is kept and not lent is freed before more is locked, but for <c>1 / <see cref="IdleShare"/></c> of what is lent. Where the system

@@ -117,7 +117,8 @@ internal sealed class ExpertTensors
                 GroupOf(other.Layer.JoinedTo));
 
     /// <summary>The product whose expert has a name; null for none.</summary>
-    internal static string? GroupOf(string? expert) => expert is null ? null : expert.LastIndexOf("/experts.", StringComparison.Ordinal) is var end and >= 0 ? expert[..end] : expert;
+    internal static string? GroupOf(string? expert) =>
+        expert?.LastIndexOf("/experts.", StringComparison.Ordinal) is { } end and >= 0 ? expert[..end] : expert;
 
     private static byte[] Bytes<T>(ReadOnlyMemory<T> values)
         where T : unmanaged => MemoryMarshal.AsBytes(values.Span).ToArray();

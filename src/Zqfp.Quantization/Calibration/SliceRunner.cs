@@ -159,7 +159,8 @@ internal sealed class SliceRunner(
 
         public List<string> OutputNames { get; }
 
-        public IReadOnlyList<OrtValue> Run(TokenBatch batch, Func<string, BatchValues.Loan?> kept, TokenFeeds feeds, CancellationToken cancellation)
+        public IReadOnlyList<OrtValue> Run(
+            TokenBatch batch, Func<string, BatchValues.Loan?> kept, TokenFeeds feeds, CancellationToken cancellation)
         {
             List<IDisposable> made = [];
             try

@@ -62,8 +62,8 @@ internal static class KubernetesManifest
     }
 
     /// <summary>
-    /// Starts the shards, waits until their Job has ended, well or not, and starts the merge. Jobs that are there are not applied again: that
-    /// would suspend a merge that runs. A Job of which nothing is known is not waited
+    /// Starts the shards, waits until their Job has ended, well or not, and starts the merge. Jobs that are there are not applied again:
+    /// that would suspend a merge that runs. A Job of which nothing is known is not waited
     /// for without end; one that is known may take its time.
     /// </summary>
     private static string Commands(string name, string file) => $$$"""

@@ -122,7 +122,8 @@ public sealed unsafe class GpuValuesTests : IDisposable
     [InlineData(false)]
     public void Where_pages_cannot_be_locked_ordinary_memory_serves(bool isLocked)
     {
-        using var context = new CudaContext(new DriverApi(name => name == "cuMemHostRegister_v2" && !isLocked ? Refusing() : Function(name)), 0);
+        using var context = new CudaContext(
+            new DriverApi(name => name == "cuMemHostRegister_v2" && !isLocked ? Refusing() : Function(name)), 0);
         using var pool = new PinnedPool(context);
         using PinnedBlock block = pool.Rent(100);
         Assert.Equal(isLocked, block.IsLocked);

@@ -62,6 +62,10 @@ public sealed class ExpertMatesTests : IDisposable
         CalibrateOn = CalibrationSource.Float,
     };
 
-    private static string?[] Joined(IReadOnlyList<LayerChoice> choices) =>
-        [.. ExpertMates.Mark([.. choices.Select(choice => choice with { Layer = choice.Layer with { JoinedTo = null } })]).Select(choice => choice.Layer.JoinedTo)];
+    /// <summary>What layers are joined to when all are marked anew.</summary>
+    private static string?[] Joined(IReadOnlyList<LayerChoice> choices)
+    {
+        LayerChoice[] apart = [.. choices.Select(choice => choice with { Layer = choice.Layer with { JoinedTo = null } })];
+        return [.. ExpertMates.Mark(apart).Select(choice => choice.Layer.JoinedTo)];
+    }
 }
