@@ -64,25 +64,30 @@ internal static class RoutingWeights
     /// <summary>The products that read, token by token, what is made of <paramref name="output"/>.</summary>
     private static IEnumerable<NodeProto> NextProducts(GraphIndex graph, string output)
     {
-        Stack<string> open = new([output]);
-        HashSet<string> seen = new(StringComparer.Ordinal);
-        while (open.TryPop(out string? value))
+        Stack<(string Value, bool IsTurned)> open = new([(output, false)]);
+        HashSet<(string, bool)> seen = [];
+        while (open.TryPop(out (string Value, bool IsTurned) at))
         {
-            if (!seen.Add(value) || seen.Count > ManyExperts)
+            (string value, bool isTurned) = at;
+            if (!seen.Add(at) || seen.Count > ManyExperts)
             {
                 continue;
             }
 
-            foreach (NodeProto reader in graph.Consumers(value).Where(
-                reader => IsTokenWise(graph, reader, value) && Weight(graph, reader, value) is null))
+            foreach (NodeProto reader in graph.Consumers(value).Where(reader => isTurned || Weight(graph, reader, value) is null))
             {
-                if (reader.OpType is "MatMul" or "Gemm" or OperatorNames.ExpertMatMul)
+                bool isTokenWise = isTurned ? IsTokenWiseTurned(graph, reader) : IsTokenWise(graph, reader, value);
+                if (isTokenWise && reader.OpType is "MatMul" or "Gemm" or OperatorNames.ExpertMatMul)
                 {
                     yield return reader;
                 }
-                else
+                else if (Turns(reader))
                 {
-                    reader.Output.Where(made => made.Length > 0).ToList().ForEach(open.Push);
+                    open.Push((reader.Output[0], !isTurned));
+                }
+                else if (isTokenWise || (reader.OpType == "Expand" && reader.Input[0] == value))
+                {
+                    reader.Output.Where(made => made.Length > 0).ToList().ForEach(made => open.Push((made, isTurned)));
                 }
             }
         }
@@ -96,7 +101,10 @@ internal static class RoutingWeights
         ILookup<string, LinearLayer> made = layers.ToLookup(layer => layer.Output, StringComparer.Ordinal);
         Dictionary<(string?, string?), LinearLayer[]> known = [];
         LinearLayer[][] routers = [.. layers.Select(layer => layer.IsExpert ? Of(layer.RoutedBy, layer.Expert?.Index) : [])];
-        HashSet<string> all = [.. routers.SelectMany(found => found).Select(router => router.Name)];
+        IEnumerable<LinearLayer> dispatching = layers.Where(layer => layer.Expert is not null && layer.RoutedBy is null)
+            .Select(layer => (layer.Input, layer.Expert!.Count)).Distinct()
+            .SelectMany(rows => Of(Dispatch(graph, rows.Input), null).Where(router => router.OutFeatures == rows.Count));
+        HashSet<string> all = [.. routers.SelectMany(found => found).Concat(dispatching).Select(router => router.Name)];
         return
         [
             .. layers.Zip(routers, (layer, found) => layer with
@@ -113,14 +121,37 @@ internal static class RoutingWeights
                 List<LinearLayer> last = [];
                 Reachability.Ancestors(graph, new[] { weight, index }.OfType<string>(), value =>
                 {
+                    // Shapes decide nothing, whatever layer made what has them.
                     last.AddRange(made[value]);
-                    return made.Contains(value);
+                    return made.Contains(value) || graph.Producer(value) is { OpType: "Shape" or "Size", Domain.Length: 0 };
                 });
                 known.Add((weight, index), found = [.. last.DistinctBy(layer => layer.Name)]);
             }
 
             return found;
         }
+    }
+
+    /// <summary>What rows are multiplied with before experts read them, so that those of other experts are 0; null for nothing.</summary>
+    private static string? Dispatch(GraphIndex graph, string rows)
+    {
+        for (int i = 0; i < Limit && graph.Producer(rows) is { } node; i++)
+        {
+            switch (node.OpType)
+            {
+                case "Mul":
+                    return node.Input.Select(input => Weight(graph, node, input)).FirstOrDefault(weight => weight is not null);
+                case "Einsum" when EinsumEquation.Of(node) is { Output: [.., var inner] } equation:
+                    return !equation.Left.Contains(inner) ? node.Input[0] : !equation.Right.Contains(inner) ? node.Input[1] : null;
+                case "Cast" or "Expand" or "Identity" or "Reshape" or "Squeeze" or "Transpose" or "Unsqueeze":
+                    rows = node.Input[0];
+                    break;
+                default:
+                    return null;
+            }
+        }
+
+        return null;
     }
 
     /// <summary>

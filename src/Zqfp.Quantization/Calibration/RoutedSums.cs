@@ -11,7 +11,8 @@ namespace Zqfp.Quantization;
 /// <para>
 /// An expert that saw n of fewer than 4 K tokens has a Hessian that says little about most directions. It is blended: n / (4 K) of its own,
 /// the rest of the rows of all experts that read the same value, where there are others. What an expert itself makes for its last layer is
-/// like nothing that others make: there the rest is the diagonal of its own. With 4 K tokens or more it is its own.
+/// like nothing that others make: there the rest is the diagonal of its own. With 4 K tokens or more, and for rows that a loop gathers for
+/// one expert's first layers, it is its own.
 /// </para>
 /// <para>
 /// Where weights are moved to what the float model makes, only tokens count that go to the expert in both, the float model and the one
@@ -110,13 +111,13 @@ internal sealed class RoutedSums(
         if (seen < (long)EnoughTokens * _columns && input.Hessian is { } hessian)
         {
             float share = (float)seen / ((float)EnoughTokens * _columns);
-            if (_experts.Length > 1 && !layer.IsInner)
-            {
-                Blend(hessian, Pooled(rotation), share);
-            }
-            else
+            if (layer.IsInner)
             {
                 KeepDiagonal(hessian, share);
+            }
+            else if (_experts.Length > 1)
+            {
+                Blend(hessian, Pooled(rotation), share);
             }
         }
 

@@ -36,6 +36,37 @@ public sealed class MixtureFormTests : IDisposable
     [MemberData(nameof(Forms))]
     public void Every_spelling_is_quantized_by_expert_and_nothing_is_lost_on_the_grid(string form) => Check(form, new Mixture());
 
+    /// <summary>Whatever values are named and declared: these graphs declare none.</summary>
+    [Theory]
+    [MemberData(nameof(Forms))]
+    [InlineData("pick tokens separate")]
+    [InlineData("pick einsum-left separate")]
+    [InlineData("pick tokens einsum separate")]
+    [InlineData("all right separate")]
+    [InlineData("all turned separate")]
+    [InlineData("all four-ones separate")]
+    [InlineData("all einsum td,edf->tef separate")]
+    [InlineData("all einsum etd,edf->etf combined separate")]
+    public void Layers_of_an_expert_know_their_router_what_is_inside_and_what_they_are_joined_to(string form)
+    {
+        GraphCase model = Model(form, new Mixture());
+        using OnnxFile file = OnnxFile.Open(model.Options.ModelPath);
+        LinearLayer[] layers = [.. ModelLayers.Of(file, model.Options).Chosen.Select(choice => choice.Layer)];
+        LinearLayer[] experts = [.. layers.Where(layer => layer.IsExpert)];
+        Assert.Equal(["router.weight"], layers.Where(layer => layer.IsRouter).Select(layer => layer.Weight));
+        string router = layers.Single(layer => layer.IsRouter).Name;
+
+        // Rows that are weighted before experts read them are none that the router reads.
+        bool isDispatched = form.StartsWith("all scaled", StringComparison.Ordinal) || form.Contains("combined", StringComparison.Ordinal);
+        Assert.Equal([isDispatched ? null : router], experts.Select(layer => layer.Router).Distinct());
+        const int Experts = 4;
+        bool isApart = experts.Length == 3 * Experts;
+        Assert.Equal(isApart ? 3 : 2, experts.Length / Experts);
+        Assert.Equal(Experts, experts.Count(layer => layer.IsInner));
+        Assert.Equal(isApart ? Experts : 0, experts.Count(layer => layer.JoinedTo is not null));
+        Assert.DoesNotContain(experts, layer => layer is { IsInner: true, JoinedTo: not null });
+    }
+
     [Theory]
     [InlineData("pick right", 1, "sigmoid")]
     [InlineData("pick tokens", 4, "raw")]
