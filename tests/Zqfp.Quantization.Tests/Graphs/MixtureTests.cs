@@ -1,5 +1,8 @@
+using System.Runtime.InteropServices;
+using Google.Protobuf;
 using Zqfp.Numerics;
 using Zqfp.OnnxRewriter;
+using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.Quantization.Tests;
 
@@ -52,13 +55,17 @@ public sealed class MixtureTests : IDisposable
     {
         (QuantizeReport Report, double[] Perplexities) Run(string name)
         {
-            GraphCase model = Case(name);
-            QuantizeReport report = model.Quantize(model.Options with
+            GraphCase model = OffTheGrid(name);
+            QuantizeReport report = model.Quantize(QuantizePreset.Default.Apply(model.Options with
             {
                 OutputPath = Path.Combine(_folder, name, "model.onnx"),
                 Profiles = [EmissionProfile.Custom, EmissionProfile.Portable, EmissionProfile.Stock],
                 AccuracyLevel = 1,
-            });
+            }));
+            Assert.All(report.Layers, layer => Assert.True(layer.OutputError > 0, layer.Name));
+            Assert.Contains(report.Layers, layer => layer is { Tokens: not null, Ridge: not null });
+            Assert.Contains(report.Layers, layer => layer is { Tokens: null, Ridge: not null });
+            Assert.Contains(report.Layers, layer => layer is { Tokens: not null, Rotation: > 0 });
             return (report, [.. report.Outputs.Select(output => model.Perplexity(output))]);
         }
 
@@ -201,6 +208,24 @@ public sealed class MixtureTests : IDisposable
         string path = model.Quantize(model.Exact with { Profiles = [EmissionProfile.Qdq] }).Output;
         GraphCase coded = new(path, Data("moe_batched", "cal.i16"), Data("moe_batched", "eval.i16"), Path.Combine(_folder, "again"));
         Assert.Equal(1, coded.Perplexity() / 538.7522, 1e-5);
+    }
+
+    /// <summary>The model with each number of its matrices moved off the FP4 grid by what it is: alike in every spelling.</summary>
+    private GraphCase OffTheGrid(string name)
+    {
+        string path = Path.Combine(_folder, $"{name}.onnx");
+        ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(Data(name, "model.onnx")));
+        foreach (TensorProto tensor in model.Graph.Initializer.Where(
+            tensor => tensor.DataType == (int)TensorProto.Types.DataType.Float && tensor.Dims.Count > 1))
+        {
+            float[] numbers = [.. MemoryMarshal.Cast<byte, float>(tensor.RawData.Span)];
+            Assert.NotEmpty(numbers);
+            float[] moved = [.. numbers.Select(number => number * (1 + (0.2f * MathF.Cos(97 * number))))];
+            tensor.RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<float>(moved));
+        }
+
+        File.WriteAllBytes(path, model.ToByteArray());
+        return new GraphCase(path, Data(name, "cal.i16"), Data(name, "eval.i16"), _folder);
     }
 
     private GraphCase Case(string name) =>
