@@ -76,8 +76,13 @@ internal sealed class BudgetLimits
     /// <param name="budget">The budget.</param>
     /// <param name="smallest">What the smallest plan takes.</param>
     public ZqfpException OutOfReach(Budget budget, string smallest) => new("ZQFP0034",
-        $"A budget of {budget.Describe()} cannot be kept: the smallest that these options reach is {smallest}, every layer in FP4 without "
-        + "a low-rank correction. Allow more, quantize more layers, or store head and embedding as FP8 too.",
+        $"A budget of {budget.Describe()} cannot be kept: the smallest that these options reach is {smallest}, "
+        + (_fixedWeights == 0
+            ? "every layer in FP4 without a low-rank correction. "
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{100.0 * Units.Sum(unit => unit.Weights) / (_fixedWeights + Units.Sum(unit => unit.Weights)):0} % of the weights in FP4 ")
+                + "without a low-rank correction and the others, such as experts, as the options say (--rank 0 makes them smaller). ")
+        + "Allow more, quantize more layers, or store head and embedding as FP8 too.",
         _path);
 
     /// <summary>What can be reached, in words.</summary>

@@ -30,8 +30,8 @@ internal static class CorrectionSize
             ? null
             : new Diagnostic("ZQFP0017", DiagnosticSeverity.Warning, string.Create(CultureInfo.InvariantCulture,
                 $"The low-rank corrections take {corrections:0.0} bits a weight beside the {codes:0.0} of the weights themselves: more "
-                + $"than weights of ") +
-                $"{LargestBits} bits without a correction. Use a lower --rank (Rank in a project), or fp8 weights.", modelPath);
+                + $"than weights of {LargestBits} bits without a correction. Use a lower --rank (Rank in a project)"
+                + $"{(codes < LargestBits ? ", or fp8 weights" : "")}."), modelPath);
     }
 
     private static double Weights(LayerChoice choice) => (double)choice.Layer.OutFeatures * choice.Layer.InFeatures;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Zqfp.Evaluation;
 using Zqfp.OnnxRewriter;
 
@@ -93,9 +94,33 @@ internal sealed record ModelLayers
         };
     }
 
+    /// <summary>Refuses, before anything is computed, what could not be written as one constant.</summary>
+    private void RequireWholeStacks(OnnxFile file)
+    {
+        foreach (IGrouping<string, LayerChoice> stack in Choices.Where(choice => choice.Layer.Expert is not null)
+            .GroupBy(choice => choice.Layer.Expert!.Group))
+        {
+            LayerChoice first = stack.First();
+            if (stack.FirstOrDefault(choice => How(choice) != How(first)) is { } other)
+            {
+                throw new ZqfpException("ZQFP1040",
+                    $"The experts of '{stack.Key}' are one constant and are quantized alike or not at all: '{first.Layer.DisplayName}' was "
+                    + $"to be {How(first)}, and '{other.Layer.DisplayName}' {How(other)}. Use a pattern that matches all of them, such as "
+                    + $"'{stack.Key}/experts.*'.",
+                    file.Path);
+            }
+        }
+
+        static string How(LayerChoice choice) => choice.FloatBecause is not null
+            ? "float"
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{choice.Options.Format.Name} g{choice.Options.GroupSize} with rank {choice.Options.Rank}");
+    }
+
     /// <summary>Refuses a model whose loss could not be measured, or that has nothing to quantize.</summary>
     /// <exception cref="ZqfpException">
-    /// ZQFP1008: logits of the last token alone. ZQFP1009: no layer. ZQFP0014: quantized already.
+    /// ZQFP1008: logits of the last token alone. ZQFP1009: no layer. ZQFP0014: quantized already. ZQFP1040: experts of one constant are to
+    /// be quantized each in its own way.
     /// </exception>
     public void Require(OnnxFile file)
     {
@@ -109,6 +134,7 @@ internal sealed record ModelLayers
 
         if (Chosen.Count > 0)
         {
+            RequireWholeStacks(file);
             return;
         }
 

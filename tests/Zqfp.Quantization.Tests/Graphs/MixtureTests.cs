@@ -185,7 +185,20 @@ public sealed class MixtureTests : IDisposable
         {
             Selection = new LayerSelection { Exclude = ["*experts.1.fc1"] },
         };
+        ZqfpException refused = Assert.Throws<ZqfpException>(() => PlanJob.Run(options, CancellationToken.None));
+        Assert.Equal("ZQFP1040", refused.Code);
+        Assert.Contains("experts.1.fc1' float", refused.Message, StringComparison.Ordinal);
         Assert.Equal("ZQFP1040", Assert.Throws<ZqfpException>(() => model.Quantize(options)).Code);
+    }
+
+    [Fact]
+    public void A_budget_that_experts_exceed_names_them()
+    {
+        GraphCase model = Case("moe_batched");
+        QuantizeOptions options = model.Options with { Budget = new Budget { Bits = 4.01 } };
+        ZqfpException refused = Assert.Throws<ZqfpException>(() => PlanJob.Run(options, CancellationToken.None));
+        Assert.Equal("ZQFP0034", refused.Code);
+        Assert.Contains("such as experts", refused.Message, StringComparison.Ordinal);
     }
 
     [Theory]
