@@ -13,7 +13,19 @@ internal static class GroupedTuning
     /// <summary>The width for a call.</summary>
     /// <param name="count">Rows of Y.</param>
     /// <param name="experts">Experts.</param>
-    public static int WidthOf(int count, int experts) => Widths[Array.FindIndex(MostOnAverage, most => (long)most * experts >= count)];
+    public static int WidthOf(int count, int experts) => Widths[PlaceOf(count, experts)];
+
+    /// <summary>The place of that width among <see cref="Widths"/>.</summary>
+    public static int PlaceOf(int count, int experts)
+    {
+        int place = 0;
+        while ((long)MostOnAverage[place] * experts < count)
+        {
+            place++;
+        }
+
+        return place;
+    }
 
     /// <summary>The tile of a width.</summary>
     /// <param name="layout">The weight of one expert.</param>

@@ -57,11 +57,7 @@ internal sealed class PackedExperts
     public long ScratchBytes(int count) => new SortedRows(count, _constants.Experts, GroupedTuning.Widths[0]).Bytes;
 
     /// <summary>The product for so many rows of Y.</summary>
-    public GroupedPlan For(int count)
-    {
-        int width = GroupedTuning.WidthOf(count, _constants.Experts);
-        return _plans[GroupedTuning.Widths.Index().First(one => one.Item == width).Index];
-    }
+    public GroupedPlan For(int count) => _plans[GroupedTuning.PlaceOf(count, _constants.Experts)];
 
     /// <summary>The product cut into a kind of tile.</summary>
     public GroupedPlan Plan(GroupedTile tile) => new(

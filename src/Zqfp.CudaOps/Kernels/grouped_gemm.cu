@@ -76,19 +76,6 @@ DEVICE GemmArguments of_expert(const GemmArguments& g, int expert)
     return one;
 }
 
-DEVICE void load_weights(const GemmArguments& g, const Ring& ring, int tile, int block, u64 policy)
-{
-    u32 target = ring.stage() + TokenBytes;
-    int left = g.rowBlocks - tile * WARPGROUPS;
-    int count = left < WARPGROUPS ? left : WARPGROUPS;
-    barrier_arrive_expect(ring.full_barrier(), count * BlockBytes);
-    for (int i = 0; i < count; i++)
-    {
-        const u8* source = g.weights + ((u64)(tile * WARPGROUPS + i) * g.columnBlocks + block) * BlockBytes;
-        copy_bulk(target + i * BlockBytes, source, BlockBytes, ring.full_barrier(), policy);
-    }
-}
-
 // The rows of Y of an item, and the scales of their tokens, for the epilogue.
 struct Note
 {
@@ -275,7 +262,7 @@ grouped_gemm(const GroupedArguments g)
             for (int block = 0; block < g.columnBlocks; block++, ring.advance())
             {
                 barrier_wait(ring.empty_barrier(), ring.parity);
-                load_weights(layer, ring, work.rowTile, block, policy);
+                load_weights<true>(layer, ring, work.rowTile, block, policy);
             }
         }
         return;

@@ -1,6 +1,24 @@
-// What the fused products do with a tile of rows of packed weights. TOKENS and OUTPUT are the host's; GemmArguments, TokenBytes, BoxBytes,
-// Accumulators and STAGED are the kernel's. A stage is the tokens' two boxes, and behind them a block of weights for each warpgroup.
+// What the fused products do with a tile of rows of packed weights. TOKENS, WARPGROUPS and OUTPUT are the host's; GemmArguments, Ring,
+// TokenBytes, BoxBytes, Accumulators and STAGED are the kernel's. A stage is the tokens' two boxes, and behind them a block of weights for
+// each warpgroup.
 #pragma once
+
+// Asks for a block of weights for each warpgroup, of which there are fewer at N's end. The stage's barrier is told of their bytes; where
+// Arrives says so, that is the arrival of who asks too.
+template <bool Arrives>
+DEVICE void load_weights(const GemmArguments& g, const Ring& ring, int tile, int block, u64 policy)
+{
+    u32 target = ring.stage() + TokenBytes;
+    int left = g.rowBlocks - tile * WARPGROUPS;
+    int count = left < WARPGROUPS ? left : WARPGROUPS;
+    if (Arrives) barrier_arrive_expect(ring.full_barrier(), count * BlockBytes);
+    else barrier_expect(ring.full_barrier(), count * BlockBytes);
+    for (int i = 0; i < count; i++)
+    {
+        const u8* source = g.weights + ((u64)(tile * WARPGROUPS + i) * g.columnBlocks + block) * BlockBytes;
+        copy_bulk(target + i * BlockBytes, source, BlockBytes, ring.full_barrier(), policy);
+    }
+}
 
 // One stage: decode 64 x 256 weights of this warpgroup and multiply; `total` += their scaled product.
 DEVICE void multiply_stage(u32 stage, int warpgroup, int thread, float (&total)[Accumulators])

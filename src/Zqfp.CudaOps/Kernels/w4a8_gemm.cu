@@ -65,19 +65,6 @@ constexpr bool PROJECTS = STAGED && PROJECTING;
 #include "ring.cuh"
 #include "row_tile.cuh"
 
-DEVICE void load_weights(const GemmArguments& g, const Ring& ring, int tile, int block, u64 policy)
-{
-    u32 target = ring.stage() + TokenBytes;
-    int left = g.rowBlocks - tile * WARPGROUPS;
-    int count = left < WARPGROUPS ? left : WARPGROUPS;
-    barrier_expect(ring.full_barrier(), count * BlockBytes);
-    for (int i = 0; i < count; i++)
-    {
-        const u8* source = g.weights + ((u64)(tile * WARPGROUPS + i) * g.columnBlocks + block) * BlockBytes;
-        copy_bulk(target + i * BlockBytes, source, BlockBytes, ring.full_barrier(), policy);
-    }
-}
-
 DEVICE void load_tokens(const TensorMap* map, const Ring& ring, int block, int token)
 {
     barrier_arrive_expect(ring.full_barrier(), TokenBytes);
@@ -180,7 +167,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
         for (int tile = firstTile; tile < tiles && ahead < STAGES; tile += tileStep)
 #pragma unroll 1
             for (int block = firstBlock; block < lastBlock && ahead < STAGES; block++, ahead++, start.advance())
-                load_weights(g, start, tile, block, policy);
+                load_weights<false>(g, start, tile, block, policy);
     }
     __syncthreads();
     if (CLUSTER > 1) { cluster_arrive(); cluster_wait(); }
@@ -199,7 +186,7 @@ w4a8_gemm(const __grid_constant__ TensorMap tokenMap, const GemmArguments g)
                     if (count >= ahead)
                     {
                         barrier_wait(ring.empty_barrier(), ring.parity);
-                        load_weights(g, ring, tile, block, policy);
+                        load_weights<false>(g, ring, tile, block, policy);
                     }
                     load_tokens(&tokenMap, ring, block, firstToken);
                 }

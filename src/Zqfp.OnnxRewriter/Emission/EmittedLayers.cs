@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Zqfp.OnnxRewriter.Protos;
 
 namespace Zqfp.OnnxRewriter;
@@ -94,49 +93,38 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
     /// </summary>
     public void AddFloatExpert(LinearLayer layer)
     {
-        string At(string part) => $"{layer.Output}{emitter.Marker}{part}";
         NodeProto product = layer.Nodes[0];
         bool isInputMajor = product.OpType == "MatMul" || Attributes.Int(product, "transB", 0) == 0;
-        long[] dims = isInputMajor ? [1, layer.InFeatures, layer.OutFeatures] : [1, layer.OutFeatures, layer.InFeatures];
-        string result = layer.Bias is null ? layer.Output : At("unbiased");
-        NodeProto[] nodes =
-        [
-            Node("", "Reshape", [product.Input[1], At("stack_shape")], At("stack")),
-            Node("", "Shape", [layer.Input], At("dims")),
-            Node("", "Slice", [At("dims"), At("first"), At("last")], At("leading")),
-            Node("", "ConstantOfShape", [At("leading")], At("index"), ZeroIndex()),
-            Node(OperatorNames.Domain, OperatorNames.ExpertMatMul, [layer.Input, At("index"), At("stack")], result,
-                [.. isInputMajor ? [Attributes.Make(OperatorNames.InputMajor, 1)] : (AttributeProto[])[]]),
-            .. layer.Bias is { } bias ? [Node("", "Add", [result, bias], layer.Output)] : (NodeProto[])[],
-        ];
-        _initializers[At("stack_shape")] = Integers(dims);
-        _initializers[At("first")] = Integers(0);
-        _initializers[At("last")] = Integers(-1);
-        _replacements[product] = nodes;
+        var nodes = new StandardExperts(layer.Output, emitter.Marker);
+        string shape = $"{layer.Output}{emitter.Marker}stack_shape", zero = $"{layer.Output}{emitter.Marker}zero";
+        _initializers[shape] = TensorData.Integers(
+            isInputMajor ? [1, layer.InFeatures, layer.OutFeatures] : [1, layer.OutFeatures, layer.InFeatures]);
+        _initializers[zero] = new TensorData(TensorProto.Types.DataType.Int64, [], new byte[sizeof(long)]);
+        AddConstantsOfExperts();
+        string stack = nodes.Add("Reshape", "stack", [product.Input[1], shape]);
+        string leading = nodes.Add("Slice", "leading",
+            [nodes.Add("Shape", "dims", [layer.Input]), nodes.Constant("first"), nodes.Constant("last")]);
+        string index = nodes.Add("Expand", "index", [zero, leading]);
+        string result = layer.Bias is null ? layer.Output : $"{layer.Output}{emitter.Marker}unbiased";
+        nodes.Append(new NodeProto
+        {
+            Domain = OperatorNames.Domain,
+            OpType = OperatorNames.ExpertMatMul,
+            Name = $"{result}.{OperatorNames.ExpertMatMul}",
+            Input = { layer.Input, index, stack },
+            Output = { result },
+            Attribute = { isInputMajor ? [Attributes.Make(OperatorNames.InputMajor, 1)] : (AttributeProto[])[] },
+        });
+        if (layer.Bias is { } bias)
+        {
+            nodes.Last("Add", [result, bias]);
+        }
+
+        _replacements[product] = [.. nodes.Nodes];
         foreach (NodeProto node in layer.Nodes.Skip(1))
         {
             _replacements[node] = [];
         }
-
-        static NodeProto Node(string domain, string op, string[] inputs, string output, params AttributeProto[] attributes) => new()
-        {
-            Domain = domain,
-            OpType = op,
-            Name = $"{output}.{op}",
-            Input = { inputs },
-            Output = { output },
-            Attribute = { attributes },
-        };
-
-        static AttributeProto ZeroIndex() => new()
-        {
-            Name = "value",
-            Type = AttributeProto.Types.AttributeType.Tensor,
-            T = new TensorProto { DataType = (int)TensorProto.Types.DataType.Int64, Dims = { 1 }, Int64Data = { 0 } },
-        };
-
-        static TensorData Integers(params long[] values) =>
-            new(TensorProto.Types.DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values).ToArray());
     }
 
     /// <summary>Adds an embedding.</summary>
@@ -187,15 +175,19 @@ internal sealed class EmittedLayers(LayerEmitter emitter)
                 continue;
             }
 
-            foreach ((string name, TensorData data) in StandardExperts.Constants(emitter.Marker))
-            {
-                _initializers[name] = data;
-            }
-
+            AddConstantsOfExperts();
             foreach (NodeProto made in StandardExperts.Spell(node, emitter.Marker))
             {
                 yield return made;
             }
+        }
+    }
+
+    private void AddConstantsOfExperts()
+    {
+        foreach ((string name, TensorData data) in StandardExperts.Constants(emitter.Marker))
+        {
+            _initializers[name] = data;
         }
     }
 }

@@ -160,8 +160,8 @@ internal sealed class QdqEmitter : LayerEmitter
         yield return (Part(linear, "codes"), experts.Codes(codes));
         yield return (Part(linear, "scales"), experts.Join(DataType.Float, [experts.Experts.Count, rows, groups],
             expert => Bytes<float>(GroupScales(expert, (int)groups)), sizeof(float) * rows * groups));
-        yield return (Part(linear, "columns"), Integers(columns));
-        yield return (Part(linear, "outputs"), Integers(rows));
+        yield return (Part(linear, "columns"), TensorData.Integers(columns));
+        yield return (Part(linear, "outputs"), TensorData.Integers(rows));
         if (all.Rank > 0)
         {
             yield return (Down(linear), experts.Down());
@@ -182,9 +182,6 @@ internal sealed class QdqEmitter : LayerEmitter
         (ActivationRounding.None, _) => "rotated",
         _ => "rounded",
     });
-
-    private static TensorData Integers(params long[] values) =>
-        new(DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values).ToArray());
 
     private static TensorData Scalar(float value) => new(DataType.Float, [], BitConverter.GetBytes(value));
 }

@@ -1,6 +1,4 @@
-using System.Runtime.InteropServices;
 using Zqfp.OnnxRewriter.Protos;
-using static Zqfp.OnnxRewriter.Protos.TensorProto.Types;
 
 namespace Zqfp.OnnxRewriter;
 
@@ -20,11 +18,11 @@ internal sealed class StandardExperts(string output, string marker)
     /// <summary>Constants that the nodes read: the same for all products.</summary>
     public static IEnumerable<(string Name, TensorData Data)> Constants(string marker) =>
     [
-        (Name(marker, "first"), Integers(0)),
-        (Name(marker, "second"), Integers(1)),
-        (Name(marker, "last"), Integers(-1)),
-        (Name(marker, "one"), Integers(1)),
-        (Name(marker, "large"), Integers(long.MaxValue)),
+        (Name(marker, "first"), TensorData.Integers(0)),
+        (Name(marker, "second"), TensorData.Integers(1)),
+        (Name(marker, "last"), TensorData.Integers(-1)),
+        (Name(marker, "one"), TensorData.Integers(1)),
+        (Name(marker, "large"), TensorData.Integers(long.MaxValue)),
     ];
 
     /// <summary>
@@ -105,12 +103,10 @@ internal sealed class StandardExperts(string output, string marker)
         return nodes.Nodes;
     }
 
-    private string Constant(string part) => Name(marker, part);
+    /// <summary>The name of one of <see cref="Constants"/>.</summary>
+    public string Constant(string part) => Name(marker, part);
 
     private static string Name(string marker, string part) => $"{marker.Trim('.')}.experts_{part}";
-
-    private static TensorData Integers(params long[] values) =>
-        new(DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values).ToArray());
 
     private string Append(string op, string made, string[] inputs, AttributeProto[] attributes)
     {

@@ -44,9 +44,9 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
     [
         (Fp4Values, Values(NumberFormat.E2M1)),
         (Fp8Values, Values(NumberFormat.E4M3)),
-        (SpreadShape, Integers(0, -1)),
-        (First, Integers(0)),
-        (ColumnAxis, Integers(1)),
+        (SpreadShape, TensorData.Integers(0, -1)),
+        (First, TensorData.Integers(0)),
+        (ColumnAxis, TensorData.Integers(1)),
     ];
 
     public override string? Refusal(QuantizedLayerTensors layer) =>
@@ -118,8 +118,8 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
             yield return (Part(linear, "codes"), StockWeights.Indices(layer, layout));
             yield return (Part(linear, "scales"),
                 new TensorData(DataType.Float, [rows, groups, 1], Bytes<float>(GroupScales(layer, (int)groups))));
-            yield return (Part(linear, "group"), Integers(1, 1, layout.GroupSize));
-            yield return (Part(linear, "columns"), Integers(layout.Columns));
+            yield return (Part(linear, "group"), TensorData.Integers(1, 1, layout.GroupSize));
+            yield return (Part(linear, "columns"), TensorData.Integers(layout.Columns));
         }
 
         foreach ((string Name, TensorData Data) constant in StandardRotation.Initializers(layer.Rotation))
@@ -190,16 +190,16 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
     public override IEnumerable<(string Name, TensorData Data)> Initializers(ExpertTensors experts)
     {
         LinearLayer all = experts.All.Layer;
-        yield return (Part(all, "rows_shape"), Integers(-1, all.InFeatures));
-        yield return (Part(all, "outputs"), Integers(all.OutFeatures));
-        yield return (Minus, Integers(-1));
+        yield return (Part(all, "rows_shape"), TensorData.Integers(-1, all.InFeatures));
+        yield return (Part(all, "outputs"), TensorData.Integers(all.OutFeatures));
+        yield return (Minus, TensorData.Integers(-1));
         yield return (Zero, Integer(0));
         yield return (One, Integer(1));
-        yield return (OneOrMore, Integers(1));
+        yield return (OneOrMore, TensorData.Integers(1));
         foreach (QuantizedLayerTensors expert in experts.Experts)
         {
             int number = expert.Layer.Expert!.Number;
-            yield return (NumberOf(number), Integers(number));
+            yield return (NumberOf(number), TensorData.Integers(number));
             foreach ((string Name, TensorData Data) constant in Initializers(expert))
             {
                 yield return constant;
@@ -288,5 +288,4 @@ internal sealed class StockEmitter(int accuracyLevel) : LayerEmitter
 
     private static TensorData Integer(long value) => new(DataType.Int64, [], Bytes<long>(new[] { value }));
 
-    private static TensorData Integers(params long[] values) => new(DataType.Int64, [values.Length], Bytes<long>(values));
 }

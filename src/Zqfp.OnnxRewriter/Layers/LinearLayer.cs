@@ -70,6 +70,9 @@ internal sealed record LinearLayer
     /// </summary>
     public string? JoinedTo { get; init; }
 
+    /// <summary>Tells the matrix that it is quantized as, alone or with others: the same of all that are one.</summary>
+    public string Matrix => JoinedTo ?? Name;
+
     /// <summary>Whether what it reads is made by other layers of its expert.</summary>
     public bool IsInner { get; init; }
 

@@ -40,6 +40,10 @@ internal sealed class TensorData
         return new TensorData(type, dims, bytes);
     }
 
+    /// <summary>A tensor [length] of int64.</summary>
+    public static TensorData Integers(params long[] values) =>
+        new(DataType.Int64, [values.Length], MemoryMarshal.AsBytes<long>(values).ToArray());
+
     internal TensorData(DataType type, IReadOnlyList<long> dims, long byteLength, Func<long, int, ReadOnlyMemory<byte>> slice)
     {
         Type = type;

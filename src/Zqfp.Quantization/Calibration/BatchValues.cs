@@ -103,23 +103,17 @@ internal sealed class BatchValues(int count, ScratchPlace? scratch, PinnedPool? 
     }
 
     /// <summary>A value that is looked at.</summary>
-    internal sealed class Loan : IDisposable
+    /// <param name="kept">The value.</param>
+    /// <param name="isOwned">Whether it ends with the loan.</param>
+    internal sealed class Loan(Kept kept, bool isOwned) : IDisposable
     {
-        private readonly Kept _kept;
-        private readonly bool _isOwned;
-
-        /// <summary>Lends a value.</summary>
-        /// <param name="kept">The value.</param>
-        /// <param name="isOwned">Whether it ends with the loan.</param>
-        public Loan(Kept kept, bool isOwned) => (_kept, _isOwned) = (kept, isOwned);
-
-        public OrtValue Value => _kept.Value;
+        public OrtValue Value => kept.Value;
 
         public void Dispose()
         {
-            if (_isOwned)
+            if (isOwned)
             {
-                _kept.Dispose();
+                kept.Dispose();
             }
         }
     }

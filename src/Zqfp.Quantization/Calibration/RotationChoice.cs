@@ -60,7 +60,7 @@ internal static class RotationChoice
         int columns = stage.Layers[0].InFeatures;
         (float[] Rows, QuantizationOptions Recipe)[] tried =
         [
-            .. stage.Layers.Where(layer => layer.SharesWeightOf is null).GroupBy(layer => layer.JoinedTo ?? layer.Name).Select(joined => (
+            .. stage.Layers.Where(layer => layer.SharesWeightOf is null).GroupBy(layer => layer.Matrix).Select(joined => (
                 RowSample.Of(weights([.. joined]), RowSample.Evenly(joined.Sum(layer => layer.OutFeatures), Rows), columns),
                 recipes(joined.First()) with { Rank = 0, RefineSweeps = 0, MaxThreads = sums.Workers.Threads }))
         ];

@@ -181,7 +181,7 @@ internal sealed class StageCalibration : IDisposable
         HashSet<string> some = [.. routed.Where((_, i) => i % step == 0)];
         LinearLayer[] tried =
         [
-            .. all.Where(layer => !layer.IsExpert), .. all.Where(layer => layer.IsExpert && some.Contains(layer.JoinedTo ?? layer.Name)),
+            .. all.Where(layer => !layer.IsExpert), .. all.Where(layer => layer.IsExpert && some.Contains(layer.Matrix)),
         ];
         return RotationChoice.Of(options, stage with { Layers = tried }, recipes, weights, sums);
     }

@@ -54,7 +54,7 @@ internal static class MemoryEstimate
 
             // Two half Hessians while they grow, and for targets the cross moments of both parts; then whole ones.
             long widestLayer = sizeof(float) * columns
-                * stage.Layers.GroupBy(layer => layer.JoinedTo ?? layer.Name).Max(joined => joined.Sum(layer => (long)layer.OutFeatures));
+                * stage.Layers.GroupBy(layer => layer.Matrix).Max(joined => joined.Sum(layer => (long)layer.OutFeatures));
             long joined = plan.JoinsOf(stage).Values.Sum(join => 2L * sizeof(float) * columns * join.Bias.Length);
             long moments = !hasTargets || tokens == 0 ? 0 : joined + (plan.JoinsOf(stage).Count < stage.Layers.Count ? 2 * square : 0);
             long running = tokens == 0

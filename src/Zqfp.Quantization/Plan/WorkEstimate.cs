@@ -24,9 +24,7 @@ internal static class WorkEstimate
         MachineRates rates, ShardPart? part = null, int shards = 1)
     {
         // A shard runs its share of the windows through all layers, and all windows through the layers before each of its stages.
-        double Forward(IEnumerable<LinearLayer> layers) =>
-            layers.Sum(layer => MachineRates.ForwardWork(
-                tokens * ExpertShare.Of(graph, layer), layer.OutFeatures, layer.InFeatures));
+        double Forward(IEnumerable<LinearLayer> layers) => WorkEstimate.Forward(graph, layers, tokens);
         double whole = Forward(chosen.Select(choice => choice.Layer));
 
         // Layers of the last stage are run by the float model alone, where their outputs are what is aimed at.
@@ -36,7 +34,7 @@ internal static class WorkEstimate
                 .SelectMany(stage => stage.Layers));
         CalibrationStage[] stages = [.. plan.Stages.Where(stage => part is null || stage.Layers.Any(part.Has))];
         (int Rows, int Columns)[] matrices = [.. chosen.Select(choice => choice.Layer).Where(layer => part?.Has(layer) != false)
-            .GroupBy(layer => layer.JoinedTo ?? layer.Name)
+            .GroupBy(layer => layer.Matrix)
             .Select(joined => (joined.Sum(layer => layer.OutFeatures), joined.First().InFeatures))];
         double Read(CalibrationStage stage) => tokens * Readers(graph, stage.Layers.Where(layer => part?.Has(layer) != false));
         double sums = stages.Sum(stage => MachineRates.GramWork(Read(stage), stage.Layers[0].InFeatures));
@@ -61,6 +59,10 @@ internal static class WorkEstimate
             MachineRates.WarmUpSeconds + (moves / rates.GramOperations) + quantize,
             diskBytes / MachineRates.DiskBytes);
     }
+
+    /// <summary>What running the model's products with layers takes, in operations of summing.</summary>
+    public static double Forward(GraphIndex graph, IEnumerable<LinearLayer> layers, long tokens) => layers.Sum(
+        layer => MachineRates.ForwardWork(tokens * ExpertShare.Of(graph, layer), layer.OutFeatures, layer.InFeatures));
 
     // How often a token's products are summed up: once, and in a mixture by each expert that it goes to.
     private static double Readers(GraphIndex graph, IEnumerable<LinearLayer> layers) =>

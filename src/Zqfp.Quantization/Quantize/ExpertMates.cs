@@ -17,7 +17,7 @@ internal static class ExpertMates
     {
         Dictionary<object, (string Name, long Weights)> first = [];
         Dictionary<string, LinearLayer> marked = new(StringComparer.Ordinal);
-        return
+        LinearLayer[] all =
         [
             .. layers.Select(layer =>
             {
@@ -47,6 +47,12 @@ internal static class ExpertMates
                 return result;
             })
         ];
+
+        // The experts of one constant have one constant of factors, so they join all or none, and the same product's.
+        HashSet<string> apart = [.. all.Where(layer => layer.Expert is not null).GroupBy(layer => layer.Expert!.Group)
+            .Where(stack => stack.Select(layer => ExpertTensors.GroupOf(layer.JoinedTo)).Distinct().Count() > 1)
+            .Select(stack => stack.Key)];
+        return [.. all.Select(layer => layer.Expert is { } place && apart.Contains(place.Group) ? layer with { JoinedTo = null } : layer)];
     }
 
     /// <summary>The same for the layers that are chosen.</summary>
@@ -54,15 +60,9 @@ internal static class ExpertMates
     {
         Dictionary<string, LayerChoice> chosen = choices.Where(choice => choice.FloatBecause is null)
             .ToDictionary(choice => choice.Layer.Name, StringComparer.Ordinal);
-        IReadOnlyList<LinearLayer> marked = Mark([.. chosen.Values.Select(choice => choice.Layer)], layer => chosen[layer.Name].Options);
-
-        // The experts of one constant have one constant of factors, so they join all or none, and the same product's.
-        HashSet<string> apart = [.. marked.Where(layer => layer.Expert is not null).GroupBy(layer => layer.Expert!.Group)
-            .Where(stack => stack.Select(layer => ExpertTensors.GroupOf(layer.JoinedTo)).Distinct().Count() > 1)
-            .Select(stack => stack.Key)];
-        Dictionary<string, LinearLayer> joined = marked
-            .Where(layer => layer.JoinedTo is not null && !(layer.Expert is { } place && apart.Contains(place.Group)))
-            .ToDictionary(layer => layer.Name, StringComparer.Ordinal);
+        Dictionary<string, LinearLayer> joined = Mark(
+            [.. chosen.Values.Select(choice => choice.Layer)], layer => chosen[layer.Name].Options)
+            .Where(layer => layer.JoinedTo is not null).ToDictionary(layer => layer.Name, StringComparer.Ordinal);
         return
         [
             .. choices.Select(

@@ -68,7 +68,7 @@ internal static class LayerKeys
     private static string Joined(CalibrationStage stage, LinearLayer one) => !one.IsExpert
         ? ""
         : string.Concat(stage.Layers
-            .Where(layer => (layer.JoinedTo ?? layer.Name) == (one.JoinedTo ?? one.Name) && layer.SharesWeightOf is null)
+            .Where(layer => layer.Matrix == one.Matrix && layer.SharesWeightOf is null)
             .Select(layer => $"|{layer.Name}"));
 
     private static string Describe(LinearLayer layer, QuantizationOptions options) =>

@@ -13,7 +13,6 @@ internal abstract class LayerRun
 {
     private readonly Dictionary<string, LayerChoice> _chosen;
     private CudaLayerDevice? _device;
-    private ILookup<string, LayerWork>? _mates;
 
     /// <summary>Prepares a run.</summary>
     /// <param name="options">What to do.</param>
@@ -231,7 +230,8 @@ internal abstract class LayerRun
 
             if (layer.Result is null)
             {
-                LayerWork[] mates = MatesOf(layer);
+                // What is quantized as one matrix is of one stage and one shard.
+                LayerWork[] mates = [.. layers.Where(other => other.IsOwner && other.Layer.Matrix == layer.Layer.Matrix)];
                 bool isLast = !layers.Any(other => !other.IsKept && !mates.Contains(other));
                 QuantizedLayerResult[] made = Clock.Measure("quantize", () => input is null
                     ? Quantize(mates, input: null)
@@ -244,19 +244,6 @@ internal abstract class LayerRun
 
             layer.Result = Vocabulary.Shared(layer.Result!);
         }
-    }
-
-    /// <summary>The layers that are quantized as one matrix with a layer, in order. They are of one stage and one shard.</summary>
-    private LayerWork[] MatesOf(LayerWork layer)
-    {
-        if (!layer.Layer.IsExpert)
-        {
-            return [layer];
-        }
-
-        _mates ??= Layers.Values.Where(work => work.IsOwner && work.Layer.IsExpert)
-            .ToLookup(work => work.Layer.JoinedTo ?? work.Layer.Name, StringComparer.Ordinal);
-        return [.. _mates[layer.Layer.JoinedTo ?? layer.Layer.Name]];
     }
 
     /// <summary>Gives a warning, and keeps it for the report.</summary>

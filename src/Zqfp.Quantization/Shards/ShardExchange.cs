@@ -110,7 +110,7 @@ internal sealed class ShardExchange(
 
     private int ShardOf(CalibrationStage stage, int index, LinearLayer layer) =>
         (index + stage.Layers.Where(other => other.SharesWeightOf is null && other.JoinedTo is null).ToList()
-            .FindIndex(other => other.Name == (layer.JoinedTo ?? layer.Name))) % _count;
+            .FindIndex(other => other.Name == layer.Matrix)) % _count;
 
     private BoundaryStore Store(CalibrationStage stage, string side) => new(folder, $"{keyOf(stage.Layers[0]).Hash}|{side}");
 

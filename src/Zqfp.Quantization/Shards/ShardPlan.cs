@@ -72,10 +72,9 @@ internal static class ShardPlan
         for (int i = 0; i < stages.Count; i++)
         {
             // The slice of a stage runs the layers of the one before.
-            double stage = i == 0 ? 0 : stages[i - 1].Layers.Sum(layer => MachineRates.ForwardWork(
-                tokens * ExpertShare.Of(graph, layer), layer.OutFeatures, layer.InFeatures));
+            double stage = i == 0 ? 0 : WorkEstimate.Forward(graph, stages[i - 1].Layers, tokens);
             foreach (IGrouping<string, LinearLayer> joined in stages[i].Layers.Where(layer => layer.SharesWeightOf is null)
-                .GroupBy(layer => layer.JoinedTo ?? layer.Name))
+                .GroupBy(layer => layer.Matrix))
             {
                 LinearLayer first = joined.First();
                 double sums = MachineRates.GramWork(tokens, first.InFeatures);
