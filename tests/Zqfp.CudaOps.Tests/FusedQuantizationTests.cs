@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 
@@ -53,6 +54,25 @@ public sealed class FusedQuantizationTests
     {
         Activate<float>((TokenActivation)activation, tokens, columns, rotation, isGated: false, isPacked: false);
         Activate<Half>((TokenActivation)activation, tokens, columns, rotation, isGated: true, isPacked);
+    }
+
+    [Fact]
+    public void Exponentials_are_right_to_a_unit_in_the_last_place()
+    {
+        float[] x = [.. Enumerable.Range(-8733, 8733 + 8837).Select(i => i / 100f), 0, -0f, 1e-30f, 0.34657359f, -0.34657359f, 5e-8f];
+        foreach (float value in x)
+        {
+            double expected = Math.Exp(value);
+            float made = Exponential.Of(Vector256.Create(value))[7];
+            Assert.InRange(Math.Abs(made - expected), 0, MathF.BitIncrement((float)expected) - (float)expected);
+        }
+
+        Vector256<float> limits = Exponential.Of(Vector256.Create(
+            float.NaN, float.PositiveInfinity, 89, float.MaxValue, float.NegativeInfinity, float.MinValue, -88, -200));
+        Assert.Equal([float.NaN, float.PositiveInfinity, float.PositiveInfinity, float.PositiveInfinity], Values(limits).Take(4));
+        Assert.All(Values(limits).Skip(4), value => Assert.InRange(value, 0, 2e-38f));
+
+        static float[] Values(Vector256<float> vector) => [.. Enumerable.Range(0, 8).Select(i => vector[i])];
     }
 
     [Fact]

@@ -1,5 +1,8 @@
+using System.Reflection;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using Zqfp.CudaOps;
+using Zqfp.Numerics;
 
 namespace Zqfp.Quantization.Tests;
 
@@ -48,6 +51,20 @@ public sealed class ArchitectureTests
             .Select(path => Path.GetFileNameWithoutExtension(path)!)
             .Order(StringComparer.Ordinal)];
         Assert.Equal(pages, used);
+    }
+
+    [Fact]
+    public void Hot_loops_are_methods_of_their_own()
+    {
+        const MethodImplAttributes Options = (MethodImplAttributes)HotLoop.Options;
+        const BindingFlags Own =
+            BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+        MethodInfo[] loops = [.. new[] { typeof(NumberFormat), typeof(ZqfpOps) }
+            .SelectMany(type => type.Assembly.GetTypes())
+            .SelectMany(type => type.GetMethods(Own))
+            .Where(method => (method.MethodImplementationFlags & MethodImplAttributes.AggressiveOptimization) != 0)];
+        Assert.InRange(loops.Length, 50, int.MaxValue);
+        Assert.All(loops, method => Assert.Equal(Options, method.MethodImplementationFlags & Options));
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -19,7 +20,7 @@ internal sealed unsafe class AdvSimdCodeMath : DigitMath
     /// <summary>Twice the value of each E2M1 code and the offset.</summary>
     private static Vector128<sbyte> Weights => Vector128.Create(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, (sbyte)0);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void Decode(uint* words, int columns, byte* decoded)
     {
         Vector128<sbyte> table = Weights;
@@ -34,7 +35,7 @@ internal sealed unsafe class AdvSimdCodeMath : DigitMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
     {
         for (int row = 0; row < chunk.Rows; row++, totals += Width)
@@ -60,7 +61,7 @@ internal sealed unsafe class AdvSimdCodeMath : DigitMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
     {
         new Span<float>(totals, Width).Clear();

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -31,7 +32,7 @@ internal sealed unsafe class Avx2CodeMath : CodeMath
         get => Weights - Vector256.Create((byte)TokenDigits.WeightOffset);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
     {
         int* sums = stackalloc int[Width];

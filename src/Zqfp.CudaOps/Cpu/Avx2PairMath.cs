@@ -1,23 +1,30 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
 /// <summary>How products of pairs are added to sums.</summary>
 internal interface IPairSum
 {
-    /// <summary>Adds the sum of two products to each of eight sums.</summary>
-    static abstract Vector256<int> Add(Vector256<int> sum, Vector256<short> weights, Vector256<short> value);
+    /// <summary>Adds the sum of two products to each of twice eight sums.</summary>
+    static abstract void Add(
+        ref Vector256<int> sum0, ref Vector256<int> sum1, Vector256<short> w0, Vector256<short> w1, Vector256<short> value);
 }
 
-/// <summary>With AVX2.</summary>
+/// <summary>With AVX2: two products, then two additions, for the reason that <see cref="Avx512PairMath"/> gives.</summary>
 internal readonly struct Avx2PairSum : IPairSum
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> Add(Vector256<int> sum, Vector256<short> weights, Vector256<short> value) =>
-        sum + Avx2.MultiplyAddAdjacent(weights, value);
+    public static void Add(
+        ref Vector256<int> sum0, ref Vector256<int> sum1, Vector256<short> w0, Vector256<short> w1, Vector256<short> value)
+    {
+        Vector256<int> p0 = Avx2.MultiplyAddAdjacent(w0, value), p1 = Avx2.MultiplyAddAdjacent(w1, value);
+        sum0 += p0;
+        sum1 += p1;
+    }
 }
 
 /// <summary>With AVX-VNNI, in one instruction.</summary>
@@ -25,8 +32,12 @@ internal readonly struct AvxVnniPairSum : IPairSum
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> Add(Vector256<int> sum, Vector256<short> weights, Vector256<short> value) =>
-        AvxVnni.MultiplyWideningAndAdd(sum, weights, value);
+    public static void Add(
+        ref Vector256<int> sum0, ref Vector256<int> sum1, Vector256<short> w0, Vector256<short> w1, Vector256<short> value)
+    {
+        sum0 = AvxVnni.MultiplyWideningAndAdd(sum0, w0, value);
+        sum1 = AvxVnni.MultiplyWideningAndAdd(sum1, w1, value);
+    }
 }
 
 /// <summary>Inner loops for AVX2: a panel is worked on in four strips, each two registers wide.</summary>
@@ -36,14 +47,11 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
 {
     private const int Width = PackedWeights.PanelWidth, Strip = 16;
 
-    /// <summary>Each in a method of its own, so that its sums stay in registers.</summary>
-    private const MethodImplOptions Kernel = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
-
     public override int StripWidth => Strip;
 
     public override int RowUnit => 2;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void Decode(uint* words, int columns, int* strip)
     {
         Vector256<byte> table = Avx2CodeMath.SignedWeights;
@@ -83,7 +91,7 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void Start(TokenPairs.Rest* rests, int count, int* strip, int* starts)
     {
         Vector256<int> sum0 = Vector256<int>.Zero, sum1 = sum0;
@@ -100,7 +108,7 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
     }
 
     /// <summary>Twelve sums, two weights, one value of X and a product in the 16 registers.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplySix(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
     {
         const int Rows = 6;
@@ -109,24 +117,12 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
         for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
         {
             Vector256<short> w0 = Vector256.Load(strip).AsInt16(), w1 = Vector256.Load(strip + 8).AsInt16();
-            Vector256<short> value = Vector256.Create(x[0]).AsInt16();
-            a0 = TSum.Add(a0, w0, value);
-            a1 = TSum.Add(a1, w1, value);
-            value = Vector256.Create(x[1]).AsInt16();
-            b0 = TSum.Add(b0, w0, value);
-            b1 = TSum.Add(b1, w1, value);
-            value = Vector256.Create(x[2]).AsInt16();
-            c0 = TSum.Add(c0, w0, value);
-            c1 = TSum.Add(c1, w1, value);
-            value = Vector256.Create(x[3]).AsInt16();
-            d0 = TSum.Add(d0, w0, value);
-            d1 = TSum.Add(d1, w1, value);
-            value = Vector256.Create(x[4]).AsInt16();
-            e0 = TSum.Add(e0, w0, value);
-            e1 = TSum.Add(e1, w1, value);
-            value = Vector256.Create(x[5]).AsInt16();
-            f0 = TSum.Add(f0, w0, value);
-            f1 = TSum.Add(f1, w1, value);
+            TSum.Add(ref a0, ref a1, w0, w1, Vector256.Create(x[0]).AsInt16());
+            TSum.Add(ref b0, ref b1, w0, w1, Vector256.Create(x[1]).AsInt16());
+            TSum.Add(ref c0, ref c1, w0, w1, Vector256.Create(x[2]).AsInt16());
+            TSum.Add(ref d0, ref d1, w0, w1, Vector256.Create(x[3]).AsInt16());
+            TSum.Add(ref e0, ref e1, w0, w1, Vector256.Create(x[4]).AsInt16());
+            TSum.Add(ref f0, ref f1, w0, w1, Vector256.Create(x[5]).AsInt16());
         }
 
         Add(a0, a1, starts, scales, totals);
@@ -138,7 +134,7 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
     }
 
     /// <summary>Eight sums.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyFour(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
     {
         const int Rows = 4;
@@ -146,18 +142,10 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
         for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
         {
             Vector256<short> w0 = Vector256.Load(strip).AsInt16(), w1 = Vector256.Load(strip + 8).AsInt16();
-            Vector256<short> value = Vector256.Create(x[0]).AsInt16();
-            a0 = TSum.Add(a0, w0, value);
-            a1 = TSum.Add(a1, w1, value);
-            value = Vector256.Create(x[1]).AsInt16();
-            b0 = TSum.Add(b0, w0, value);
-            b1 = TSum.Add(b1, w1, value);
-            value = Vector256.Create(x[2]).AsInt16();
-            c0 = TSum.Add(c0, w0, value);
-            c1 = TSum.Add(c1, w1, value);
-            value = Vector256.Create(x[3]).AsInt16();
-            d0 = TSum.Add(d0, w0, value);
-            d1 = TSum.Add(d1, w1, value);
+            TSum.Add(ref a0, ref a1, w0, w1, Vector256.Create(x[0]).AsInt16());
+            TSum.Add(ref b0, ref b1, w0, w1, Vector256.Create(x[1]).AsInt16());
+            TSum.Add(ref c0, ref c1, w0, w1, Vector256.Create(x[2]).AsInt16());
+            TSum.Add(ref d0, ref d1, w0, w1, Vector256.Create(x[3]).AsInt16());
         }
 
         Add(a0, a1, starts, scales, totals);
@@ -167,7 +155,7 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
     }
 
     /// <summary>Four sums.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyTwo(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
     {
         const int Rows = 2;
@@ -175,12 +163,8 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
         for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
         {
             Vector256<short> w0 = Vector256.Load(strip).AsInt16(), w1 = Vector256.Load(strip + 8).AsInt16();
-            Vector256<short> value = Vector256.Create(x[0]).AsInt16();
-            a0 = TSum.Add(a0, w0, value);
-            a1 = TSum.Add(a1, w1, value);
-            value = Vector256.Create(x[1]).AsInt16();
-            b0 = TSum.Add(b0, w0, value);
-            b1 = TSum.Add(b1, w1, value);
+            TSum.Add(ref a0, ref a1, w0, w1, Vector256.Create(x[0]).AsInt16());
+            TSum.Add(ref b0, ref b1, w0, w1, Vector256.Create(x[1]).AsInt16());
         }
 
         Add(a0, a1, starts, scales, totals);

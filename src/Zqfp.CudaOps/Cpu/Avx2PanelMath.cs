@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -10,9 +11,6 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     private const int Width = PackedWeights.PanelWidth, Strip = 16;
 
     private const int Line = 64 / sizeof(float);
-
-    /// <summary>Each in a method of its own, so that its sums stay in registers.</summary>
-    private const MethodImplOptions Kernel = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
 
     /// <summary>
     /// Rows of 64 words that a row's product goes through part by part: 2 KiB, so that weights are read from memory nearly in their order.
@@ -26,7 +24,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
 
     public override int RowUnit => 2;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void DecodeE2M1(uint* words, int columns, float* strip)
     {
         Vector256<float> magnitudes = E2M1Magnitudes;
@@ -42,7 +40,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void DecodeE4M3(uint* words, int columns, float* strip)
     {
         for (float* end = strip + (columns * Strip); strip < end; strip += 4 * Strip, words += Width)
@@ -84,7 +82,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
     {
         new Span<float>(totals, Width).Clear();
@@ -130,7 +128,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals)
     {
         new Span<float>(totals, Width).Clear();
@@ -180,7 +178,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void Project(float* x, float* a, int length, int rows, float* results)
     {
         for (int row = 0; row < rows; row += 4, a += 4 * (nint)length, results += 4)
@@ -238,7 +236,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     }
 
     /// <summary>Twelve sums, two weights and one value of X in 15 of the 16 registers.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplySix(float* x, float* strip, int columns, float* scales, float* totals)
     {
         const int Rows = 6;
@@ -278,7 +276,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     }
 
     /// <summary>Eight sums: as many as are on their way at once.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyFour(float* x, float* strip, int columns, float* scales, float* totals)
     {
         const int Rows = 4;
@@ -309,7 +307,7 @@ internal sealed unsafe class Avx2PanelMath : PanelMath
     }
 
     /// <summary>Four sums.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyTwo(float* x, float* strip, int columns, float* scales, float* totals)
     {
         const int Rows = 2;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -18,7 +19,7 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
         get => Vector512.Create(Avx2CodeMath.Weights, Avx2CodeMath.Weights);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
     {
         // No call inside the loops: a call takes all vector registers, and what lives across it is stored at every step.

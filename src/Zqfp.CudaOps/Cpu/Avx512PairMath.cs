@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -9,14 +10,11 @@ internal sealed unsafe class Avx512PairMath : PairMath
 {
     private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth, Strip = 2 * Part;
 
-    /// <summary>Each in a method of its own, so that its sums stay in registers.</summary>
-    private const MethodImplOptions Kernel = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
-
     public override int StripWidth => Strip;
 
     public override int RowUnit => 4;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void Decode(uint* words, int columns, int* strip)
     {
         Vector512<byte> table = Vector512.Create(Avx2CodeMath.SignedWeights, Avx2CodeMath.SignedWeights);
@@ -56,7 +54,7 @@ internal sealed unsafe class Avx512PairMath : PairMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void Start(TokenPairs.Rest* rests, int count, int* strip, int* starts)
     {
         Vector512<int> sum0 = Vector512<int>.Zero, sum1 = sum0;
@@ -73,7 +71,7 @@ internal sealed unsafe class Avx512PairMath : PairMath
     }
 
     /// <summary>24 sums, two weights, one value of X and a product in 28 of the 32 registers.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyTwelve(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
     {
         const int Rows = 12;
@@ -83,42 +81,12 @@ internal sealed unsafe class Avx512PairMath : PairMath
         for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
         {
             Vector512<short> w0 = Vector512.Load(strip).AsInt16(), w1 = Vector512.Load(strip + Part).AsInt16();
-            Vector512<short> value = Vector512.Create(x[0]).AsInt16();
-            a0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            a1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[1]).AsInt16();
-            b0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            b1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[2]).AsInt16();
-            c0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            c1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[3]).AsInt16();
-            d0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            d1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[4]).AsInt16();
-            e0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            e1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[5]).AsInt16();
-            f0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            f1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[6]).AsInt16();
-            g0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            g1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[7]).AsInt16();
-            h0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            h1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[8]).AsInt16();
-            i0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            i1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[9]).AsInt16();
-            j0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            j1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[10]).AsInt16();
-            k0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            k1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[11]).AsInt16();
-            l0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            l1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            Step(ref a0, ref a1, ref b0, ref b1, w0, w1, x);
+            Step(ref c0, ref c1, ref d0, ref d1, w0, w1, x + 2);
+            Step(ref e0, ref e1, ref f0, ref f1, w0, w1, x + 4);
+            Step(ref g0, ref g1, ref h0, ref h1, w0, w1, x + 6);
+            Step(ref i0, ref i1, ref j0, ref j1, w0, w1, x + 8);
+            Step(ref k0, ref k1, ref l0, ref l1, w0, w1, x + 10);
         }
 
         Add(a0, a1, starts, scales, totals);
@@ -136,7 +104,7 @@ internal sealed unsafe class Avx512PairMath : PairMath
     }
 
     /// <summary>Sixteen sums.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyEight(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
     {
         const int Rows = 8;
@@ -145,30 +113,10 @@ internal sealed unsafe class Avx512PairMath : PairMath
         for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
         {
             Vector512<short> w0 = Vector512.Load(strip).AsInt16(), w1 = Vector512.Load(strip + Part).AsInt16();
-            Vector512<short> value = Vector512.Create(x[0]).AsInt16();
-            a0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            a1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[1]).AsInt16();
-            b0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            b1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[2]).AsInt16();
-            c0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            c1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[3]).AsInt16();
-            d0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            d1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[4]).AsInt16();
-            e0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            e1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[5]).AsInt16();
-            f0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            f1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[6]).AsInt16();
-            g0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            g1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[7]).AsInt16();
-            h0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            h1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            Step(ref a0, ref a1, ref b0, ref b1, w0, w1, x);
+            Step(ref c0, ref c1, ref d0, ref d1, w0, w1, x + 2);
+            Step(ref e0, ref e1, ref f0, ref f1, w0, w1, x + 4);
+            Step(ref g0, ref g1, ref h0, ref h1, w0, w1, x + 6);
         }
 
         Add(a0, a1, starts, scales, totals);
@@ -182,7 +130,7 @@ internal sealed unsafe class Avx512PairMath : PairMath
     }
 
     /// <summary>Eight sums.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyFour(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
     {
         const int Rows = 4;
@@ -190,24 +138,32 @@ internal sealed unsafe class Avx512PairMath : PairMath
         for (int* end = strip + (pairs * Strip); strip < end; strip += Strip, x += Rows)
         {
             Vector512<short> w0 = Vector512.Load(strip).AsInt16(), w1 = Vector512.Load(strip + Part).AsInt16();
-            Vector512<short> value = Vector512.Create(x[0]).AsInt16();
-            a0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            a1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[1]).AsInt16();
-            b0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            b1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[2]).AsInt16();
-            c0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            c1 += Avx512BW.MultiplyAddAdjacent(w1, value);
-            value = Vector512.Create(x[3]).AsInt16();
-            d0 += Avx512BW.MultiplyAddAdjacent(w0, value);
-            d1 += Avx512BW.MultiplyAddAdjacent(w1, value);
+            Step(ref a0, ref a1, ref b0, ref b1, w0, w1, x);
+            Step(ref c0, ref c1, ref d0, ref d1, w0, w1, x + 2);
         }
 
         Add(a0, a1, starts, scales, totals);
         Add(b0, b1, starts + Strip, scales, totals + Strip);
         Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
         Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
+    }
+
+    /// <summary>
+    /// Two rows of X: four products, then four additions. An AMD Zen 4 hands multiplications and additions to its ports as they come, and
+    /// is a sixth slower where they alternate.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step(
+        ref Vector512<int> a0, ref Vector512<int> a1, ref Vector512<int> b0, ref Vector512<int> b1, Vector512<short> w0,
+        Vector512<short> w1, int* x)
+    {
+        Vector512<short> first = Vector512.Create(x[0]).AsInt16(), second = Vector512.Create(x[1]).AsInt16();
+        Vector512<int> p0 = Avx512BW.MultiplyAddAdjacent(w0, first), q0 = Avx512BW.MultiplyAddAdjacent(w0, second);
+        Vector512<int> p1 = Avx512BW.MultiplyAddAdjacent(w1, first), q1 = Avx512BW.MultiplyAddAdjacent(w1, second);
+        a0 += p0;
+        b0 += q0;
+        a1 += p1;
+        b1 += q1;
     }
 
     /// <summary>Adds a row's sums to its totals.</summary>

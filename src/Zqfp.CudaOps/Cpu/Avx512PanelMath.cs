@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -12,9 +13,6 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
 
     private const int Line = 64 / sizeof(float);
 
-    /// <summary>Each in a method of its own, so that its sums stay in registers.</summary>
-    private const MethodImplOptions Kernel = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
-
     /// <summary>The permutation below looks at the low four bits of an index only: the code, whatever stands above it.</summary>
     private static Vector512<float> E2M1Table =>
         Vector512.Create(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
@@ -23,7 +21,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
 
     public override int RowUnit => 4;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void DecodeE2M1(uint* words, int columns, float* strip)
     {
         Vector512<float> table = E2M1Table;
@@ -58,7 +56,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private static void DecodeE4M3<TLookup>(TLookup lookup, uint* words, int columns, float* strip)
         where TLookup : struct, IFp8Lookup
     {
@@ -101,7 +99,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void MultiplyRowE2M1(float* x, PackedWeights weights, int panel, float* totals)
     {
         // No call inside the loops: a call takes all vector registers, and what lives across it is stored at every step.
@@ -155,7 +153,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyRowE4M3<TLookup>(TLookup lookup, float* x, PackedWeights weights, int panel, float* totals)
         where TLookup : struct, IFp8Lookup
     {
@@ -196,7 +194,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
         t3.Store(totals + 48);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void Project(float* x, float* a, int length, int rows, float* results)
     {
         for (int row = 0; row < rows; row += 8, a += 8 * (nint)length, results += 8)
@@ -256,7 +254,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     }
 
     /// <summary>24 sums, two weights and one value of X in 27 of the 32 registers.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyTwelve(float* x, float* strip, int columns, float* scales, float* totals)
     {
         const int Rows = 12;
@@ -321,7 +319,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     }
 
     /// <summary>Sixteen sums.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyEight(float* x, float* strip, int columns, float* scales, float* totals)
     {
         const int Rows = 8;
@@ -369,7 +367,7 @@ internal sealed unsafe class Avx512PanelMath(bool byteLookup) : PanelMath
     }
 
     /// <summary>Eight sums: as many as are on their way at once.</summary>
-    [MethodImpl(Kernel)]
+    [MethodImpl(HotLoop.Options)]
     private static void MultiplyFour(float* x, float* strip, int columns, float* scales, float* totals)
     {
         const int Rows = 4;

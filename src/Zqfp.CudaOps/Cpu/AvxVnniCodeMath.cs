@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -12,7 +13,7 @@ internal sealed unsafe class AvxVnniCodeMath : CodeMath
     /// <summary>Rows of W worked on at once.</summary>
     private const int Part = 32;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
     {
         new Span<float>(totals, Width).Clear();

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -18,7 +19,7 @@ internal static unsafe class Epilogue
     /// <param name="b">The branch's B for these; the next of its rows follows at a panel's width.</param>
     /// <param name="rank">r.</param>
     /// <param name="results">Receives the results; may be the totals.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public static void Apply(
         float* totals, int count, float* rowScales, float* bias, float tokenScale, float* projected, float* b, int rank, float* results)
     {

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -20,6 +21,7 @@ internal static unsafe class HalfConversion
     private const float SubnormalRounder = 0.5f;
 
     /// <summary>Widens <paramref name="count"/> values, exactly.</summary>
+    [MethodImpl(HotLoop.Options)]
     public static void ToSingle(Half* source, float* destination, int count)
     {
         int i = 0;
@@ -45,6 +47,7 @@ internal static unsafe class HalfConversion
     }
 
     /// <summary>Narrows <paramref name="count"/> values: to nearest, ties to even; overflow becomes infinity.</summary>
+    [MethodImpl(HotLoop.Options)]
     public static void ToHalf(float* source, Half* destination, int count)
     {
         int i = 0;
@@ -69,6 +72,7 @@ internal static unsafe class HalfConversion
     }
 
     /// <summary>Makes of <paramref name="count"/> values what they are when they are narrowed and widened again.</summary>
+    [MethodImpl(HotLoop.Options)]
     public static void Round(float* values, int count)
     {
         int i = 0;

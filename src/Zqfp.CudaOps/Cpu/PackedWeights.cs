@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -153,7 +154,7 @@ internal sealed unsafe class PackedWeights : IDisposable
     }
 
     /// <summary>Relative to the row's smallest exponent, so that a row of large exponents keeps its precision.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private void SetScales(int row, byte* exponents, float rowScale)
     {
         int smallest = 255;
@@ -168,7 +169,7 @@ internal sealed unsafe class PackedWeights : IDisposable
         RowScales(row / PanelWidth)[row % PanelWidth] = MathF.ScaleB(rowScale, -smallest);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private void SetScales(int row, float* scales)
     {
         for (int group = 0; group < Layout.Groups; group++)
@@ -179,7 +180,7 @@ internal sealed unsafe class PackedWeights : IDisposable
     }
 
     /// <summary>Word w of row i becomes word 64 w + i, in blocks that a first-level cache holds.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private void InterleaveRows(uint* source, int rows, uint* destination)
     {
         const int Block = 16;
@@ -197,7 +198,7 @@ internal sealed unsafe class PackedWeights : IDisposable
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private void PackRaggedRow(byte* codes, int row, uint* destination)
     {
         int perWord = CodesPerWord(Format);
@@ -211,7 +212,7 @@ internal sealed unsafe class PackedWeights : IDisposable
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private void MoveNaNToRowScales(int panel)
     {
         const uint Magnitudes = 0x7F7F7F7F, Ones = 0x01010101, Signs = 0x80808080;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
@@ -7,6 +8,7 @@ internal sealed unsafe class PortableCodeMath : DigitMath
 {
     private const int Width = PackedWeights.PanelWidth;
 
+    [MethodImpl(HotLoop.Options)]
     public override void Decode(uint* words, int columns, byte* decoded)
     {
         ReadOnlySpan<float> values = NumberFormat.E2M1.Values;
@@ -21,6 +23,7 @@ internal sealed unsafe class PortableCodeMath : DigitMath
         }
     }
 
+    [MethodImpl(HotLoop.Options)]
     public override void Multiply(in TokenChunk chunk, byte* decoded, float* scales, float* totals)
     {
         int* sums = stackalloc int[Width];
@@ -51,6 +54,7 @@ internal sealed unsafe class PortableCodeMath : DigitMath
         }
     }
 
+    [MethodImpl(HotLoop.Options)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
     {
         new Span<float>(totals, Width).Clear();

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
@@ -11,6 +12,7 @@ internal sealed unsafe class PortablePairMath : PairMath
 
     public override int RowUnit => 2;
 
+    [MethodImpl(HotLoop.Options)]
     public override void Decode(uint* words, int columns, int* strip)
     {
         ReadOnlySpan<float> values = NumberFormat.E2M1.Values;
@@ -25,6 +27,7 @@ internal sealed unsafe class PortablePairMath : PairMath
         }
     }
 
+    [MethodImpl(HotLoop.Options)]
     public override void Multiply(float* x, in RowTiles tiles, int* strip, int pairs, int* starts, float* scales, float* totals)
     {
         int* sums = stackalloc int[Width];
@@ -46,6 +49,7 @@ internal sealed unsafe class PortablePairMath : PairMath
         }
     }
 
+    [MethodImpl(HotLoop.Options)]
     public override void Start(TokenPairs.Rest* rests, int count, int* strip, int* starts)
     {
         new Span<int>(starts, Width).Clear();

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
@@ -12,6 +13,7 @@ internal sealed unsafe class PortablePanelMath : PanelMath
 
     public override int RowUnit => 2;
 
+    [MethodImpl(HotLoop.Options)]
     public override void DecodeE2M1(uint* words, int columns, float* strip)
     {
         ReadOnlySpan<float> values = NumberFormat.E2M1.Values;
@@ -22,6 +24,7 @@ internal sealed unsafe class PortablePanelMath : PanelMath
         }
     }
 
+    [MethodImpl(HotLoop.Options)]
     public override void DecodeE4M3(uint* words, int columns, float* strip)
     {
         ReadOnlySpan<float> values = NumberFormat.E4M3.Values;
@@ -32,6 +35,7 @@ internal sealed unsafe class PortablePanelMath : PanelMath
         }
     }
 
+    [MethodImpl(HotLoop.Options)]
     public override void Multiply(float* x, in RowTiles tiles, float* strip, int columns, float* scales, float* totals)
     {
         float* sums = stackalloc float[Width];
@@ -62,6 +66,7 @@ internal sealed unsafe class PortablePanelMath : PanelMath
     public override void MultiplyRowE4M3(float* x, PackedWeights weights, int panel, float* totals) => MultiplyRow(
         x, weights, panel, totals);
 
+    [MethodImpl(HotLoop.Options)]
     public override void Project(float* x, float* a, int length, int rows, float* results)
     {
         const int Chains = 16;

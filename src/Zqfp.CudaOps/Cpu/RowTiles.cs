@@ -1,5 +1,7 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -41,6 +43,7 @@ internal readonly struct RowTiles(int count, int unit)
     /// <param name="columns">How many columns, a multiple of 4.</param>
     /// <param name="place">The first row's place in the tile's first column.</param>
     /// <param name="tileRows">Rows of the tile.</param>
+    [MethodImpl(HotLoop.Options)]
     public unsafe void Write(float* rows, int stride, int columns, float* place, int tileRows)
     {
         if (WriteRows == 2)
@@ -68,6 +71,7 @@ internal readonly struct RowTiles(int count, int unit)
     /// <param name="columns">How many columns.</param>
     /// <param name="place">The first row's place in the tile's first column.</param>
     /// <param name="tileRows">Rows of the tile.</param>
+    [MethodImpl(HotLoop.Options)]
     public static unsafe void Write(float* even, float* odd, int columns, float* place, int tileRows)
     {
         const ulong Second = 0xFFFFFFFF00000000;

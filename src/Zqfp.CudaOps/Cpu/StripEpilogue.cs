@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -67,7 +68,7 @@ internal unsafe struct StripEpilogue
     }
 
     /// <summary>Writes the rows, sixteen elements at a time.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     internal readonly void Apply512()
     {
         for (int i = 0; i < Count; i += Vector512<float>.Count)
@@ -98,7 +99,7 @@ internal unsafe struct StripEpilogue
     }
 
     /// <summary>Writes the rows, eight elements at a time.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     internal readonly void Apply256()
     {
         for (int i = 0; i < Count; i += Vector256<float>.Count)

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -77,7 +78,7 @@ internal static unsafe class TokenDigits
     }
 
     /// <returns>Whether a NaN is among the codes; its digits are zero.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private static bool WriteChunk(byte* codes, int columns, sbyte* digits, ChunkHead* head)
     {
         var part = new Part { Digits = digits, Columns = columns };
@@ -92,7 +93,7 @@ internal static unsafe class TokenDigits
 
     /// <summary>64 columns at a time, whose digits are looked up byte by byte.</summary>
     /// <returns>Columns done.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private static int WriteByLookup(byte* codes, ref Part part)
     {
         Vector512<byte> order = Vector512.Create(Vector256.Create(EvenFirst, EvenFirst), Vector256.Create(EvenFirst, EvenFirst));
@@ -131,7 +132,7 @@ internal static unsafe class TokenDigits
         Avx512BW.MultiplyAddAdjacent(Vector512<byte>.One, digits), Vector512.Create(place));
 
     /// <summary>Eight columns at a time, each of which has its digits in a table.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private static void WriteByTable(byte* codes, int column, ref Part part)
     {
         sbyte* highs = part.Digits, middles = highs + part.Columns, lows = middles + part.Columns;

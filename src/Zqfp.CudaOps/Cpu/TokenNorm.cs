@@ -1,10 +1,14 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
 /// <summary>The norm of one token, on the CPU.</summary>
 internal static unsafe class TokenNorm
 {
+    private const int Lanes = 8;
+
     /// <summary>Normalizes values in place: (x - mean) / sqrt(mean of squares + epsilon) * gain + shift.</summary>
     /// <param name="row">The token.</param>
     /// <param name="count">K.</param>
@@ -16,40 +20,72 @@ internal static unsafe class TokenNorm
     {
         float mean = isCentered ? (float)(Sum(row, count, 0, squares: false) / count) : 0;
         float factor = 1 / MathF.Sqrt((float)(Sum(row, count, mean, squares: true) / count) + epsilon);
-        int i = 0;
-        Vector512<float> means = Vector512.Create(mean), factors = Vector512.Create(factor);
-        for (; i <= count - Vector512<float>.Count; i += Vector512<float>.Count)
+        if (shift is null)
         {
-            Vector512<float> normal = (Vector512.Load(row + i) - means) * factors * Vector512.Load(gain + i);
-            (shift is null ? normal : normal + Vector512.Load(shift + i)).Store(row + i);
+            Scale(row, count, mean, factor, gain);
+        }
+        else
+        {
+            Scale(row, count, mean, factor, gain, shift);
+        }
+    }
+
+    [MethodImpl(HotLoop.Options)]
+    private static void Scale(float* row, int count, float mean, float factor, float* gain)
+    {
+        int i = 0;
+        Vector256<float> means = Vector256.Create(mean), factors = Vector256.Create(factor);
+        for (; i <= count - Lanes; i += Lanes)
+        {
+            ((Vector256.Load(row + i) - means) * factors * Vector256.Load(gain + i)).Store(row + i);
         }
 
         for (; i < count; i++)
         {
-            float normal = (row[i] - mean) * factor * gain[i];
-            row[i] = shift is null ? normal : normal + shift[i];
+            row[i] = (row[i] - mean) * factor * gain[i];
+        }
+    }
+
+    [MethodImpl(HotLoop.Options)]
+    private static void Scale(float* row, int count, float mean, float factor, float* gain, float* shift)
+    {
+        int i = 0;
+        Vector256<float> means = Vector256.Create(mean), factors = Vector256.Create(factor);
+        for (; i <= count - Lanes; i += Lanes)
+        {
+            Vector256<float> normal = (Vector256.Load(row + i) - means) * factors * Vector256.Load(gain + i);
+            (normal + Vector256.Load(shift + i)).Store(row + i);
+        }
+
+        for (; i < count; i++)
+        {
+            row[i] = ((row[i] - mean) * factor * gain[i]) + shift[i];
         }
     }
 
     /// <summary>Adds up in float64, in eight sums whatever the machine's vectors are: the same bits everywhere.</summary>
+    [MethodImpl(HotLoop.Options)]
     private static double Sum(float* row, int count, float less, bool squares)
     {
-        const int Lanes = 8;
-        Vector512<double> sums = Vector512<double>.Zero;
+        Vector256<double> low = Vector256<double>.Zero, high = low;
         Vector256<float> mean = Vector256.Create(less);
         int i = 0;
         for (; i <= count - Lanes; i += Lanes)
         {
-            Vector256<float> x = Vector256.Load(row + i) - mean;
-            (Vector256<double> low, Vector256<double> high) = Vector256.Widen(x);
-            Vector512<double> wide = Vector512.Create(low, high);
-            sums += squares ? wide * wide : wide;
+            (Vector256<double> first, Vector256<double> second) = Vector256.Widen(Vector256.Load(row + i) - mean);
+            low += squares ? first * first : first;
+            high += squares ? second * second : second;
         }
 
         double sum = 0;
-        for (int lane = 0; lane < Lanes; lane++)
+        for (int lane = 0; lane < Lanes / 2; lane++)
         {
-            sum += sums[lane];
+            sum += low[lane];
+        }
+
+        for (int lane = 0; lane < Lanes / 2; lane++)
+        {
+            sum += high[lane];
         }
 
         for (; i < count; i++)

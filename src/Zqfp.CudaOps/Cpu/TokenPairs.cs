@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -49,7 +50,7 @@ internal static unsafe class TokenPairs
     }
 
     /// <returns>Whether a NaN is among the codes; its integers are zero.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private static bool WriteChunk(byte* codes, int columns, int* pairs, Rest* rests, ChunkHead* head)
     {
         Rest* next = rests;
@@ -80,7 +81,7 @@ internal static unsafe class TokenPairs
 
     /// <summary>32 columns at a time.</summary>
     /// <returns>Whether a NaN is among them.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private static bool WriteWide(byte* codes, int columns, int* pairs, ref Rest* rests, out int done)
     {
         int* both = stackalloc int[16];

@@ -60,7 +60,7 @@ internal static unsafe class TokenQuantizer
     /// <returns>The scale: max|x| / 448, or 1 where that is zero. NaN in the row makes it NaN, and with it all the row.</returns>
     public static float Quantize(float* row, byte* codes, int count) => Quantize(row, LargestMagnitude(row, count), codes, count);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     private static float Quantize(float* row, float largest, byte* codes, int count)
     {
         // Divided by, not multiplied with a reciprocal: the definition's rounding.
@@ -149,7 +149,7 @@ internal static unsafe class TokenQuantizer
         : scale;
 
     /// <summary>max|x| of a row; NaN where one is in it.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public static float LargestMagnitude(float* row, int count)
     {
         // Without their signs floats order as their bit patterns do, and NaN stands above infinity.
@@ -192,7 +192,7 @@ internal static unsafe class TokenQuantizer
     }
 
     /// <summary>The values of <paramref name="count"/> E4M3 codes.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public static void Decode(byte* codes, float* values, int count)
     {
         int i = 0;

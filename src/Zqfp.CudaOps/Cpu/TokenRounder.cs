@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -36,6 +38,7 @@ internal static unsafe class TokenRounder
     }
 
     /// <summary>Rounds one row in place.</summary>
+    [MethodImpl(HotLoop.Options)]
     public static void Round(TokenFormat format, float* row, int count)
     {
         float scale = TokenQuantizer.Scale(TokenQuantizer.LargestMagnitude(row, count), Largest(format));

@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
 
@@ -18,6 +20,7 @@ internal static unsafe class TokenValues
     }
 
     /// <summary>row += other, rounded to float16 where tensors are of that type.</summary>
+    [MethodImpl(HotLoop.Options)]
     public static void Add(float* row, float* other, bool isHalf, int count)
     {
         int i = 0;

@@ -112,7 +112,7 @@ internal static class BlockHadamard
     }
 
     /// <summary>Sixteen values at a time.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     internal static void ApplyVector512(ReadOnlySpan<float> source, Span<float> target, int block)
     {
         const int Lanes = 16;
@@ -147,7 +147,7 @@ internal static class BlockHadamard
     }
 
     /// <summary>Eight values at a time.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     internal static void ApplyVector256(ReadOnlySpan<float> source, Span<float> target, int block)
     {
         const int Lanes = 8, Group = 4 * Lanes;

@@ -15,7 +15,7 @@ internal static class WideBlocks
 
     /// <summary>Sixteen values at a time.</summary>
     /// <returns>The largest magnitude, NaN above infinity.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public static float Apply512(ReadOnlySpan<float> source, Span<float> target, int block)
     {
         const int Lanes = 16, Group = 4 * Lanes;
@@ -83,7 +83,7 @@ internal static class WideBlocks
 
     /// <summary>Eight values at a time.</summary>
     /// <returns>The largest magnitude, NaN above infinity.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(HotLoop.Options)]
     public static float Apply256(ReadOnlySpan<float> source, Span<float> target, int block)
     {
         const int Lanes = 8, Group = 4 * Lanes;
