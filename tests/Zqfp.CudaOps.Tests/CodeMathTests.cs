@@ -61,6 +61,9 @@ public sealed unsafe class CodeMathTests
         foreach (CodeMath math in CodeMath.All)
         {
             Assert.Equal(expected, OneByOne(math, packed, tokens, Tokens));
+            (float[] firsts, float[] seconds) = TwoByTwo(math, packed, tokens, Tokens);
+            Assert.Equal(expected, firsts);
+            Assert.Equal(expected, seconds);
             if (math is DigitMath together)
             {
                 Assert.Equal(expected, Together(together, packed, tokens, Tokens));
@@ -191,6 +194,26 @@ public sealed unsafe class CodeMathTests
         }
 
         return totals;
+    }
+
+    /// <summary>Each token with the next one, and the last with the first: their totals as the first of two and as the second.</summary>
+    private static (float[] Firsts, float[] Seconds) TwoByTwo(CodeMath math, PackedWeights packed, byte[] tokens, int count)
+    {
+        float[] firsts = new float[count * Width], seconds = new float[count * Width], both = new float[2 * Width];
+        int bytes = TokenDigits.RowBytes(packed.Layout);
+        using NativeBuffer rows = LaidOut(packed.Layout, tokens, count);
+        fixed (float* totals = both)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                int next = (i + 1) % count;
+                math.MultiplyTwo(rows.Bytes + (i * bytes), rows.Bytes + (next * bytes), packed, 0, totals);
+                both.AsSpan(0, Width).CopyTo(firsts.AsSpan(i * Width));
+                both.AsSpan(Width).CopyTo(seconds.AsSpan(next * Width));
+            }
+        }
+
+        return (firsts, seconds);
     }
 
     private static float[] Together(DigitMath math, PackedWeights packed, byte[] tokens, int count)

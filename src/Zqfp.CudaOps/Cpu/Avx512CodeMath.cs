@@ -86,6 +86,86 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
         t3.Store(totals + 48);
     }
 
+    /// <summary>Half a panel at a time, whose decoded weights both tokens meet in registers.</summary>
+    [MethodImpl(HotLoop.Options)]
+    public override void MultiplyTwo(byte* first, byte* second, PackedWeights weights, int panel, float* totals)
+    {
+        const int Part = Width / 2;
+        Vector512<byte> table = Weights;
+        Vector512<short> ones = Vector512<short>.One;
+        Vector512<float> unit = Vector512.Create(TokenDigits.Unit);
+        nint other = (nint)(second - first);
+        for (nint part = 0; part < Width; part += Part)
+        {
+            uint* words = weights.Codes(panel, 0) + part;
+            float* firstScale = weights.Scales(panel, 0) + part;
+            var head = (TokenDigits.ChunkHead*)(first + TokenDigits.HeadOffset(0));
+            var digits = (sbyte*)(first + TokenDigits.DigitsOffset(weights.Layout, 0));
+            Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, u0 = t0, u1 = t0;
+            foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+            {
+                Vector512<int> s0 = Vector512.Create(head->Offset), s1 = s0;
+                Vector512<int> v0 = Vector512.Create(((TokenDigits.ChunkHead*)((byte*)head + other))->Offset), v1 = v0;
+                nint columns = chunk.Length;
+                sbyte* end = digits + columns;
+                while (digits < end)
+                {
+                    sbyte* stop = digits + Math.Min(end - digits, 8 * MostWords);
+                    Vector512<short> h0 = Vector512<short>.Zero, h1 = h0, m0 = h0, m1 = h0, l0 = h0, l1 = h0;
+                    Vector512<short> i0 = h0, i1 = h0, n0 = h0, n1 = h0, k0 = h0, k1 = h0;
+                    for (; digits < stop; digits += 8, words += Width)
+                    {
+                        WeightStream.CallLine(words);
+                        WeightStream.CallLine(words + 16);
+                        Split(table, Vector512.Load(words), out Vector512<byte> even0, out Vector512<byte> odd0);
+                        Split(table, Vector512.Load(words + 16), out Vector512<byte> even1, out Vector512<byte> odd1);
+                        sbyte* low = digits + (2 * columns), next = digits + other;
+                        Step(ref h0, ref h1, even0, odd0, even1, odd1, digits);
+                        Step(ref m0, ref m1, even0, odd0, even1, odd1, digits + columns);
+                        Step(ref l0, ref l1, even0, odd0, even1, odd1, low);
+                        Step(ref i0, ref i1, even0, odd0, even1, odd1, next);
+                        Step(ref n0, ref n1, even0, odd0, even1, odd1, next + columns);
+                        Step(ref k0, ref k1, even0, odd0, even1, odd1, low + other);
+                    }
+
+                    s0 += Sum(ones, h0, m0, l0);
+                    s1 += Sum(ones, h1, m1, l1);
+                    v0 += Sum(ones, i0, n0, k0);
+                    v1 += Sum(ones, i1, n1, k1);
+                }
+
+                float* scales = firstScale + ((nint)chunk.Group * Width);
+                t0 = Total(s0, unit, scales, t0);
+                t1 = Total(s1, unit, scales + 16, t1);
+                u0 = Total(v0, unit, scales, u0);
+                u1 = Total(v1, unit, scales + 16, u1);
+                digits = end + (2 * columns);
+                head++;
+            }
+
+            t0.Store(totals + part);
+            t1.Store(totals + part + 16);
+            u0.Store(totals + Width + part);
+            u1.Store(totals + Width + part + 16);
+        }
+    }
+
+    /// <summary>
+    /// Adds eight columns of one digit: products, then additions, for the reason that <see cref="Avx512PairMath"/> gives.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step(
+        ref Vector512<short> sum0, ref Vector512<short> sum1, Vector512<byte> even0, Vector512<byte> odd0, Vector512<byte> even1,
+        Vector512<byte> odd1, sbyte* digits)
+    {
+        Vector512<sbyte> even = Four(digits), odd = Four(digits + 4);
+        Vector512<short> p0 = Pairs(even0, even), p1 = Pairs(even1, even), q0 = Pairs(odd0, odd), q1 = Pairs(odd1, odd);
+        p0 += q0;
+        p1 += q1;
+        sum0 += p0;
+        sum1 += p1;
+    }
+
     /// <summary>The weights of the even and of the odd columns of sixteen words.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Split(Vector512<byte> table, Vector512<uint> words, out Vector512<byte> even, out Vector512<byte> odd)

@@ -31,4 +31,16 @@ internal abstract unsafe class CodeMath
     /// <param name="panel">Which panel.</param>
     /// <param name="totals">64 totals.</param>
     public abstract void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals);
+
+    /// <summary>The same for two tokens.</summary>
+    /// <param name="first">The first laid-out token.</param>
+    /// <param name="second">The second.</param>
+    /// <param name="weights">The weights.</param>
+    /// <param name="panel">Which panel.</param>
+    /// <param name="totals">64 totals of the first token, then those of the second.</param>
+    public virtual void MultiplyTwo(byte* first, byte* second, PackedWeights weights, int panel, float* totals)
+    {
+        MultiplyRow(first, weights, panel, totals);
+        MultiplyRow(second, weights, panel, totals + PackedWeights.PanelWidth);
+    }
 }

@@ -191,7 +191,14 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
             }
             else
             {
-                for (int row = 0; row < rows; row++)
+                int row = 0;
+                for (; row < rows - 1; row += 2)
+                {
+                    byte* first = tokens + ((long)row * job.RowBytes);
+                    loops.Codes.MultiplyTwo(first, first + job.RowBytes, Layer.Weights, panel, totals + (row * Width));
+                }
+
+                if (row < rows)
                 {
                     loops.Codes.MultiplyRow(tokens + ((long)row * job.RowBytes), Layer.Weights, panel, totals + (row * Width));
                 }
