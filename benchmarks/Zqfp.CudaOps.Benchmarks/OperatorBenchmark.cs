@@ -11,14 +11,26 @@ internal sealed class OperatorBenchmark(Func<SessionOptions> options)
 
     /// <summary>Of each node the median of its runs; nodes of an operator added up.</summary>
     /// <param name="models">The models, which run by turns.</param>
-    /// <param name="length">Tokens of the prompt.</param>
+    /// <param name="length">Tokens of the prompt; with a key-value cache, tokens to write one by one.</param>
     public void Measure(IReadOnlyList<string> models, int length)
     {
         string folder = Directory.CreateTempSubdirectory("zqfp-profile").FullName;
         InferenceSession[] sessions = [.. models.Select((model, i) => Open(model, Path.Combine(folder, $"{i}")))];
+        Generator[] generators =
+            [.. sessions.Select((session, i) => new Generator(session, Path.GetDirectoryName(Path.GetFullPath(models[i]))!))];
         for (int round = 0; round < Rounds; round++)
         {
-            Array.ForEach(sessions, session => PromptBenchmark.Run(session, length));
+            foreach ((InferenceSession session, Generator generator) in sessions.Zip(generators))
+            {
+                if (generator.HasCache)
+                {
+                    generator.Generate(first: 1, length);
+                }
+                else
+                {
+                    PromptBenchmark.Run(session, length);
+                }
+            }
         }
 
         Console.WriteLine("| model | operator | nodes | ms | of all |");

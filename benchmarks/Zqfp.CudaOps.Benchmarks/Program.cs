@@ -18,7 +18,7 @@ using Zqfp.Evaluation;
 //   load      times the making of a session of one layer
 //   generate  times the writing of tokens with a whole model
 //   prompt    times whole models over prompts of 2, 16 and 256 tokens
-//   operators says where whole models spend their time over a prompt, by ONNX Runtime's profile
+//   operators says where whole models spend their time over a prompt, or for a token where they have a cache, by ONNX Runtime's profile
 //   int4      writes beside a model of the profile stock one with 4-bit MatMulNBits of level 4, to time
 //   evaluate  times an evaluation against a session that only runs the same batches
 //   host      times the host's part of the GPU operators' calls, with a driver that does nothing
