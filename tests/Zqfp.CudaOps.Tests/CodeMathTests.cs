@@ -87,24 +87,24 @@ public sealed unsafe class CodeMathTests
         for (int place = 0; place < 64; place++)
         {
             byte[] codes = new byte[layout.PaddedColumns];
-            using var token = new NativeBuffer(TokenDigits.RowBytes(layout));
             using var pairs = new NativeBuffer(TokenPairs.RowBytes(layout));
-            Assert.Equal(2, Scale(codes, layout, token));
             Assert.Equal(2, ScaleOfPairs(codes, layout, pairs));
+            Assert.All(CodeMath.All, math => Assert.Equal(2, Scale(math, codes, layout)));
             codes[place] = (byte)(place % 2 == 0 ? 0x7F : 0xFF);
-            Assert.True(float.IsNaN(Scale(codes, layout, token)));
             Assert.True(float.IsNaN(ScaleOfPairs(codes, layout, pairs)));
+            Assert.All(CodeMath.All, math => Assert.True(float.IsNaN(Scale(math, codes, layout))));
         }
     }
 
-    private static float Scale(byte[] codes, GroupLayout layout, NativeBuffer token)
+    private static float Scale(CodeMath math, byte[] codes, GroupLayout layout)
     {
+        using var token = new NativeBuffer(math.RowBytes(layout));
         fixed (byte* first = codes)
         {
-            TokenDigits.Write(first, layout, 2, token.Bytes);
+            math.Write(first, layout, 2, token.Bytes);
         }
 
-        return ((TokenDigits.Head*)token.Bytes)->Scale;
+        return CodeMath.Scale(token.Bytes);
     }
 
     private static float ScaleOfPairs(byte[] codes, GroupLayout layout, NativeBuffer token)
@@ -184,12 +184,12 @@ public sealed unsafe class CodeMathTests
     private static float[] OneByOne(CodeMath math, PackedWeights packed, byte[] tokens, int count)
     {
         float[] totals = new float[count * Width];
-        using NativeBuffer rows = LaidOut(packed.Layout, tokens, count);
+        using NativeBuffer rows = LaidOut(math, packed.Layout, tokens, count);
         fixed (float* first = totals)
         {
             for (int i = 0; i < count; i++)
             {
-                math.MultiplyRow(rows.Bytes + (i * TokenDigits.RowBytes(packed.Layout)), packed, 0, first + (i * Width));
+                math.MultiplyRow(rows.Bytes + (i * math.RowBytes(packed.Layout)), packed, 0, first + (i * Width));
             }
         }
 
@@ -200,8 +200,8 @@ public sealed unsafe class CodeMathTests
     private static (float[] Firsts, float[] Seconds) TwoByTwo(CodeMath math, PackedWeights packed, byte[] tokens, int count)
     {
         float[] firsts = new float[count * Width], seconds = new float[count * Width], both = new float[2 * Width];
-        int bytes = TokenDigits.RowBytes(packed.Layout);
-        using NativeBuffer rows = LaidOut(packed.Layout, tokens, count);
+        int bytes = math.RowBytes(packed.Layout);
+        using NativeBuffer rows = LaidOut(math, packed.Layout, tokens, count);
         fixed (float* totals = both)
         {
             for (int i = 0; i < count; i++)
@@ -220,7 +220,7 @@ public sealed unsafe class CodeMathTests
     {
         float[] totals = new float[count * Width];
         GroupLayout layout = packed.Layout;
-        using NativeBuffer rows = LaidOut(layout, tokens, count), decoded = new(GroupLayout.ChunkLength * Width);
+        using NativeBuffer rows = LaidOut(math, layout, tokens, count), decoded = new(GroupLayout.ChunkLength * Width);
         fixed (float* first = totals)
         {
             for (int i = 0; i < layout.Chunks.Length; i++)
@@ -293,14 +293,14 @@ public sealed unsafe class CodeMathTests
         return results;
     }
 
-    private static NativeBuffer LaidOut(GroupLayout layout, byte[] tokens, int count)
+    private static NativeBuffer LaidOut(CodeMath math, GroupLayout layout, byte[] tokens, int count)
     {
-        var rows = new NativeBuffer((long)count * TokenDigits.RowBytes(layout));
+        var rows = new NativeBuffer((long)count * math.RowBytes(layout));
         for (int i = 0; i < count; i++)
         {
             fixed (byte* first = InGroups(layout, tokens, i))
             {
-                TokenDigits.Write(first, layout, 1, rows.Bytes + ((long)i * TokenDigits.RowBytes(layout)));
+                math.Write(first, layout, 1, rows.Bytes + ((long)i * math.RowBytes(layout)));
             }
         }
 

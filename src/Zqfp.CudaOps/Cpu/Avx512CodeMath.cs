@@ -2,192 +2,165 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Zqfp.Numerics;
+using static Zqfp.CudaOps.Avx512PairMath;
 
 namespace Zqfp.CudaOps;
 
-/// <summary>Inner loops for AVX-512 with byte instructions: a panel is four registers wide.</summary>
+/// <summary>
+/// Inner loops for AVX-512, where a lookup gives pairs of 16-bit weights at once: tokens are laid out as <see cref="TokenPairs"/>, their
+/// pairs behind what belongs to them. A panel is four registers wide.
+/// </summary>
 internal sealed unsafe class Avx512CodeMath : CodeMath
 {
-    private const int Width = PackedWeights.PanelWidth;
+    private const int Width = PackedWeights.PanelWidth, Part = PackedWeights.PartWidth;
 
-    /// <summary>Words of a panel's row whose products fit in 16 bits: each is a pair of even columns and a pair of odd ones.</summary>
-    private const int MostWords = TokenDigits.MostPairs / 2;
+    public override int FewRows => 6;
 
-    public static Vector512<byte> Weights
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Vector512.Create(Avx2CodeMath.Weights, Avx2CodeMath.Weights);
-    }
+    public override int RowBytes(GroupLayout layout) =>
+        TokenPairs.RowBytes(layout) + (((layout.PaddedColumns * sizeof(short)) + 63) & ~63);
+
+    public override void Write(byte* codes, GroupLayout layout, float scale, byte* token) =>
+        TokenPairs.Write(codes, layout, scale, (int*)(token + TokenPairs.RowBytes(layout)), token);
 
     [MethodImpl(HotLoop.Options)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
     {
         // No call inside the loops: a call takes all vector registers, and what lives across it is stored at every step.
-        uint* words = weights.Codes(panel, 0);
+        GroupLayout layout = weights.Layout;
+        var words = (int*)weights.Codes(panel, 0);
         float* firstScale = weights.Scales(panel, 0);
-        var head = (TokenDigits.ChunkHead*)(token + TokenDigits.HeadOffset(0));
-        var digits = (sbyte*)(token + TokenDigits.DigitsOffset(weights.Layout, 0));
-        Vector512<byte> table = Weights;
-        Vector512<short> ones = Vector512<short>.One;
-        Vector512<float> unit = Vector512.Create(TokenDigits.Unit);
+        var head = (TokenPairs.ChunkHead*)(token + TokenPairs.HeadOffset(0));
+        int* x = (int*)(token + TokenPairs.RowBytes(layout));
+        Vector512<short> table = Table;
         Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, t2 = t0, t3 = t0;
-        foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+        foreach (ref readonly GroupLayout.Chunk chunk in layout.Chunks.AsSpan())
         {
-            Vector512<int> s0 = Vector512.Create(head->Offset), s1 = s0, s2 = s0, s3 = s0;
-            nint columns = chunk.Length;
-            sbyte* end = digits + columns;
-            while (digits < end)
+            Vector512<int> r0 = Vector512<int>.Zero, r1 = r0, r2 = r0, r3 = r0;
+            AddRests(ref r0, ref r1, ref r2, ref r3, table, words, token + TokenPairs.RestsOffset(layout, chunk.Start), head->Rests);
+            Vector512<int> s0 = Vector512<int>.Zero, s1 = s0, s2 = s0, s3 = s0;
+            for (int* end = x + (chunk.Length / 2); x < end; x += 4, words += Width)
             {
-                sbyte* stop = digits + Math.Min(end - digits, 8 * MostWords);
-                Vector512<short> h0 = Vector512<short>.Zero, h1 = h0, h2 = h0, h3 = h0, m0 = h0, m1 = h0, m2 = h0, m3 = h0, l0 = h0,
-                    l1 = h0, l2 = h0, l3 = h0;
-                for (; digits < stop; digits += 8, words += Width)
-                {
-                    WeightStream.CallRow(words);
-                    Vector512<sbyte> evenHigh = Four(digits), oddHigh = Four(digits + 4), evenMiddle = Four(digits + columns),
-                        oddMiddle = Four(digits + columns + 4), evenLow = Four(digits + (2 * columns)),
-                        oddLow = Four(digits + (2 * columns) + 4);
-                    Split(table, Vector512.Load(words), out Vector512<byte> even, out Vector512<byte> odd);
-                    h0 += Pairs(even, evenHigh) + Pairs(odd, oddHigh);
-                    m0 += Pairs(even, evenMiddle) + Pairs(odd, oddMiddle);
-                    l0 += Pairs(even, evenLow) + Pairs(odd, oddLow);
-                    Split(table, Vector512.Load(words + 16), out even, out odd);
-                    h1 += Pairs(even, evenHigh) + Pairs(odd, oddHigh);
-                    m1 += Pairs(even, evenMiddle) + Pairs(odd, oddMiddle);
-                    l1 += Pairs(even, evenLow) + Pairs(odd, oddLow);
-                    Split(table, Vector512.Load(words + 32), out even, out odd);
-                    h2 += Pairs(even, evenHigh) + Pairs(odd, oddHigh);
-                    m2 += Pairs(even, evenMiddle) + Pairs(odd, oddMiddle);
-                    l2 += Pairs(even, evenLow) + Pairs(odd, oddLow);
-                    Split(table, Vector512.Load(words + 48), out even, out odd);
-                    h3 += Pairs(even, evenHigh) + Pairs(odd, oddHigh);
-                    m3 += Pairs(even, evenMiddle) + Pairs(odd, oddMiddle);
-                    l3 += Pairs(even, evenLow) + Pairs(odd, oddLow);
-                }
-
-                s0 += Sum(ones, h0, m0, l0);
-                s1 += Sum(ones, h1, m1, l1);
-                s2 += Sum(ones, h2, m2, l2);
-                s3 += Sum(ones, h3, m3, l3);
+                WeightStream.CallRow((uint*)words);
+                Vector512<short> x0 = Pair(x), x1 = Pair(x + 1), x2 = Pair(x + 2), x3 = Pair(x + 3);
+                Split(table, words, out Vector512<short> w0, out Vector512<short> w1, out Vector512<short> w2, out Vector512<short> w3);
+                s0 += Sum(w0, w1, w2, w3, x0, x1, x2, x3);
+                Split(table, words + Part, out w0, out w1, out w2, out w3);
+                s1 += Sum(w0, w1, w2, w3, x0, x1, x2, x3);
+                Split(table, words + (2 * Part), out w0, out w1, out w2, out w3);
+                s2 += Sum(w0, w1, w2, w3, x0, x1, x2, x3);
+                Split(table, words + (3 * Part), out w0, out w1, out w2, out w3);
+                s3 += Sum(w0, w1, w2, w3, x0, x1, x2, x3);
             }
 
             float* scales = firstScale + ((nint)chunk.Group * Width);
-            t0 = Total(s0, unit, scales, t0);
-            t1 = Total(s1, unit, scales + 16, t1);
-            t2 = Total(s2, unit, scales + 32, t2);
-            t3 = Total(s3, unit, scales + 48, t3);
-            digits = end + (2 * columns);
+            t0 = Total(s0, r0, scales, t0);
+            t1 = Total(s1, r1, scales + Part, t1);
+            t2 = Total(s2, r2, scales + (2 * Part), t2);
+            t3 = Total(s3, r3, scales + (3 * Part), t3);
             head++;
         }
 
         t0.Store(totals);
-        t1.Store(totals + 16);
-        t2.Store(totals + 32);
-        t3.Store(totals + 48);
+        t1.Store(totals + Part);
+        t2.Store(totals + (2 * Part));
+        t3.Store(totals + (3 * Part));
     }
 
-    /// <summary>Half a panel at a time, whose decoded weights both tokens meet in registers.</summary>
+    /// <summary>Both tokens meet the weights that are decoded in registers.</summary>
     [MethodImpl(HotLoop.Options)]
     public override void MultiplyTwo(byte* first, byte* second, PackedWeights weights, int panel, float* totals)
     {
-        const int Part = Width / 2;
-        Vector512<byte> table = Weights;
-        Vector512<short> ones = Vector512<short>.One;
-        Vector512<float> unit = Vector512.Create(TokenDigits.Unit);
+        GroupLayout layout = weights.Layout;
+        var words = (int*)weights.Codes(panel, 0);
+        float* firstScale = weights.Scales(panel, 0);
         nint other = (nint)(second - first);
-        for (nint part = 0; part < Width; part += Part)
+        byte* head = first + TokenPairs.HeadOffset(0);
+        int* x = (int*)(first + TokenPairs.RowBytes(layout)), y = (int*)((byte*)x + other);
+        Vector512<short> table = Table;
+        new Span<float>(totals, 2 * Width).Clear();
+        foreach (ref readonly GroupLayout.Chunk chunk in layout.Chunks.AsSpan())
         {
-            uint* words = weights.Codes(panel, 0) + part;
-            float* firstScale = weights.Scales(panel, 0) + part;
-            var head = (TokenDigits.ChunkHead*)(first + TokenDigits.HeadOffset(0));
-            var digits = (sbyte*)(first + TokenDigits.DigitsOffset(weights.Layout, 0));
-            Vector512<float> t0 = Vector512<float>.Zero, t1 = t0, u0 = t0, u1 = t0;
-            foreach (ref readonly GroupLayout.Chunk chunk in weights.Layout.Chunks.AsSpan())
+            int rests = TokenPairs.RestsOffset(layout, chunk.Start);
+            Vector512<int> r0 = Vector512<int>.Zero, r1 = r0, r2 = r0, r3 = r0, q0 = r0, q1 = r0, q2 = r0, q3 = r0;
+            AddRests(ref r0, ref r1, ref r2, ref r3, table, words, first + rests, ((TokenPairs.ChunkHead*)head)->Rests);
+            AddRests(ref q0, ref q1, ref q2, ref q3, table, words, second + rests, ((TokenPairs.ChunkHead*)(head + other))->Rests);
+            Vector512<int> s0 = Vector512<int>.Zero, s1 = s0, s2 = s0, s3 = s0, u0 = s0, u1 = s0, u2 = s0, u3 = s0;
+            for (int* end = x + (chunk.Length / 2); x < end; x += 4, y += 4, words += Width)
             {
-                Vector512<int> s0 = Vector512.Create(head->Offset), s1 = s0;
-                Vector512<int> v0 = Vector512.Create(((TokenDigits.ChunkHead*)((byte*)head + other))->Offset), v1 = v0;
-                nint columns = chunk.Length;
-                sbyte* end = digits + columns;
-                while (digits < end)
-                {
-                    sbyte* stop = digits + Math.Min(end - digits, 8 * MostWords);
-                    Vector512<short> h0 = Vector512<short>.Zero, h1 = h0, m0 = h0, m1 = h0, l0 = h0, l1 = h0;
-                    Vector512<short> i0 = h0, i1 = h0, n0 = h0, n1 = h0, k0 = h0, k1 = h0;
-                    for (; digits < stop; digits += 8, words += Width)
-                    {
-                        WeightStream.CallLine(words);
-                        WeightStream.CallLine(words + 16);
-                        Split(table, Vector512.Load(words), out Vector512<byte> even0, out Vector512<byte> odd0);
-                        Split(table, Vector512.Load(words + 16), out Vector512<byte> even1, out Vector512<byte> odd1);
-                        sbyte* low = digits + (2 * columns), next = digits + other;
-                        Step(ref h0, ref h1, even0, odd0, even1, odd1, digits);
-                        Step(ref m0, ref m1, even0, odd0, even1, odd1, digits + columns);
-                        Step(ref l0, ref l1, even0, odd0, even1, odd1, low);
-                        Step(ref i0, ref i1, even0, odd0, even1, odd1, next);
-                        Step(ref n0, ref n1, even0, odd0, even1, odd1, next + columns);
-                        Step(ref k0, ref k1, even0, odd0, even1, odd1, low + other);
-                    }
-
-                    s0 += Sum(ones, h0, m0, l0);
-                    s1 += Sum(ones, h1, m1, l1);
-                    v0 += Sum(ones, i0, n0, k0);
-                    v1 += Sum(ones, i1, n1, k1);
-                }
-
-                float* scales = firstScale + ((nint)chunk.Group * Width);
-                t0 = Total(s0, unit, scales, t0);
-                t1 = Total(s1, unit, scales + 16, t1);
-                u0 = Total(v0, unit, scales, u0);
-                u1 = Total(v1, unit, scales + 16, u1);
-                digits = end + (2 * columns);
-                head++;
+                WeightStream.CallRow((uint*)words);
+                Vector512<short> x0 = Pair(x), x1 = Pair(x + 1), x2 = Pair(x + 2), x3 = Pair(x + 3);
+                Vector512<short> y0 = Pair(y), y1 = Pair(y + 1), y2 = Pair(y + 2), y3 = Pair(y + 3);
+                Split(table, words, out Vector512<short> w0, out Vector512<short> w1, out Vector512<short> w2, out Vector512<short> w3);
+                s0 += Sum(w0, w1, w2, w3, x0, x1, x2, x3);
+                u0 += Sum(w0, w1, w2, w3, y0, y1, y2, y3);
+                Split(table, words + Part, out w0, out w1, out w2, out w3);
+                s1 += Sum(w0, w1, w2, w3, x0, x1, x2, x3);
+                u1 += Sum(w0, w1, w2, w3, y0, y1, y2, y3);
+                Split(table, words + (2 * Part), out w0, out w1, out w2, out w3);
+                s2 += Sum(w0, w1, w2, w3, x0, x1, x2, x3);
+                u2 += Sum(w0, w1, w2, w3, y0, y1, y2, y3);
+                Split(table, words + (3 * Part), out w0, out w1, out w2, out w3);
+                s3 += Sum(w0, w1, w2, w3, x0, x1, x2, x3);
+                u3 += Sum(w0, w1, w2, w3, y0, y1, y2, y3);
             }
 
-            t0.Store(totals + part);
-            t1.Store(totals + part + 16);
-            u0.Store(totals + Width + part);
-            u1.Store(totals + Width + part + 16);
+            float* scales = firstScale + ((nint)chunk.Group * Width);
+            AddTotals(s0, s1, s2, s3, r0, r1, r2, r3, scales, totals);
+            AddTotals(u0, u1, u2, u3, q0, q1, q2, q3, scales, totals + Width);
+            head += sizeof(TokenPairs.ChunkHead);
         }
     }
 
-    /// <summary>
-    /// Adds eight columns of one digit: products, then additions, for the reason that <see cref="Avx512PairMath"/> gives.
-    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Step(
-        ref Vector512<short> sum0, ref Vector512<short> sum1, Vector512<byte> even0, Vector512<byte> odd0, Vector512<byte> even1,
-        Vector512<byte> odd1, sbyte* digits)
+    private static Vector512<short> Pair(int* x) => Vector512.Create(*x).AsInt16();
+
+    /// <summary>What a token's rests in a chunk add to the sums of its pairs: each is multiplied with its one pair of weights.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddRests(
+        ref Vector512<int> sum0, ref Vector512<int> sum1, ref Vector512<int> sum2, ref Vector512<int> sum3, Vector512<short> table,
+        int* words, byte* rests, int count)
     {
-        Vector512<sbyte> even = Four(digits), odd = Four(digits + 4);
-        Vector512<short> p0 = Pairs(even0, even), p1 = Pairs(even1, even), q0 = Pairs(odd0, odd), q1 = Pairs(odd1, odd);
-        p0 += q0;
-        p1 += q1;
-        sum0 += p0;
-        sum1 += p1;
+        var rest = (TokenPairs.Rest*)rests;
+        for (TokenPairs.Rest* end = rest + count; rest < end; rest++)
+        {
+            int* place = words + (rest->Pair / 4 * Width);
+            Vector128<short> shift = Vector128.CreateScalar((long)(rest->Pair % 4 * 4)).AsInt16();
+            Vector512<short> value = Vector512.Create(rest->Value).AsInt16();
+            sum0 += Product(table, place, shift, value);
+            sum1 += Product(table, place + Part, shift, value);
+            sum2 += Product(table, place + (2 * Part), shift, value);
+            sum3 += Product(table, place + (3 * Part), shift, value);
+        }
     }
 
-    /// <summary>The weights of the even and of the odd columns of sixteen words.</summary>
+    /// <summary>The products of a pair with its weights, which stand at <paramref name="shift"/> in their words.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Split(Vector512<byte> table, Vector512<uint> words, out Vector512<byte> even, out Vector512<byte> odd)
+    private static Vector512<int> Product(Vector512<short> table, int* words, Vector128<short> shift, Vector512<short> value)
     {
-        Vector512<byte> nibble = Vector512.Create((byte)15);
-        even = Avx512BW.Shuffle(table, words.AsByte() & nibble);
-        odd = Avx512BW.Shuffle(table, (words >>> 4).AsByte() & nibble);
+        Vector512<short> word = Avx512BW.ShiftRightLogical(Vector512.Load(words).AsInt16(), shift);
+        return Avx512BW.MultiplyAddAdjacent(Avx512BW.PermuteVar32x16(table, word), value);
     }
 
+    /// <summary>Eight columns of sixteen rows: products, then additions, for the reason that <see cref="Avx512PairMath"/> gives.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<sbyte> Four(sbyte* digits) => Vector512.Create(*(int*)digits).AsSByte();
+    private static Vector512<int> Sum(
+        Vector512<short> w0, Vector512<short> w1, Vector512<short> w2, Vector512<short> w3,
+        Vector512<short> x0, Vector512<short> x1, Vector512<short> x2, Vector512<short> x3)
+    {
+        Vector512<int> p0 = Avx512BW.MultiplyAddAdjacent(w0, x0), p1 = Avx512BW.MultiplyAddAdjacent(w1, x1);
+        Vector512<int> p2 = Avx512BW.MultiplyAddAdjacent(w2, x2), p3 = Avx512BW.MultiplyAddAdjacent(w3, x3);
+        return p0 + p1 + (p2 + p3);
+    }
 
+    /// <summary>Adds the sums of a chunk to a token's totals.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<short> Pairs(Vector512<byte> weights, Vector512<sbyte> digits) =>
-        Avx512BW.MultiplyAddAdjacent(weights, digits);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Sum(Vector512<short> ones, Vector512<short> high, Vector512<short> middle, Vector512<short> low) =>
-        Avx512BW.MultiplyAddAdjacent(low, ones) + Avx512BW.MultiplyAddAdjacent(middle, Vector512.Create((short)(1 << TokenDigits.Bits)))
-        + Avx512BW.MultiplyAddAdjacent(high, Vector512.Create((short)(1 << (2 * TokenDigits.Bits))));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Total(Vector512<int> sum, Vector512<float> unit, float* scales, Vector512<float> total) =>
-        Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(sum) * unit, Vector512.Load(scales), total);
+    private static void AddTotals(
+        Vector512<int> s0, Vector512<int> s1, Vector512<int> s2, Vector512<int> s3,
+        Vector512<int> r0, Vector512<int> r1, Vector512<int> r2, Vector512<int> r3, float* scales, float* totals)
+    {
+        Total(s0, r0, scales, Vector512.Load(totals)).Store(totals);
+        Total(s1, r1, scales + Part, Vector512.Load(totals + Part)).Store(totals + Part);
+        Total(s2, r2, scales + (2 * Part), Vector512.Load(totals + (2 * Part))).Store(totals + (2 * Part));
+        Total(s3, r3, scales + (3 * Part), Vector512.Load(totals + (3 * Part))).Store(totals + (3 * Part));
+    }
 }

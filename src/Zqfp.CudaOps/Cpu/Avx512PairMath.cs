@@ -14,20 +14,52 @@ internal sealed unsafe class Avx512PairMath : PairMath
 
     public override int RowUnit => 4;
 
+    /// <summary>
+    /// Twice the value of each E2M1 code, twice: a lookup sees five bits of an index, the highest of which is the next code's.
+    /// </summary>
+    public static Vector512<short> Table
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector512.Create(
+            0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12, 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, (short)-12);
+    }
+
+    /// <summary>The four pairs of weights of each of sixteen words, in the order of <see cref="TokenPairs"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Split(
+        Vector512<short> table, int* words, out Vector512<short> w0, out Vector512<short> w1, out Vector512<short> w2,
+        out Vector512<short> w3)
+    {
+        Vector512<short> word = Vector512.Load(words).AsInt16();
+        w0 = Avx512BW.PermuteVar32x16(table, word);
+        w1 = Avx512BW.PermuteVar32x16(table, word >>> 4);
+        w2 = Avx512BW.PermuteVar32x16(table, word >>> 8);
+        w3 = Avx512BW.PermuteVar32x16(table, word >>> 12);
+    }
+
+    /// <summary>Adds the sums of a chunk for sixteen rows of W to their totals.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Total(Vector512<int> sum, Vector512<int> start, float* scales, Vector512<float> total)
+    {
+        Vector512<float> value = Vector512.ConvertToSingle((sum << TokenPairs.Bits) + start) * Vector512.Create(TokenDigits.Unit);
+        return Vector512.FusedMultiplyAdd(value, Vector512.Load(scales), total);
+    }
+
     [MethodImpl(HotLoop.Options)]
     public override void Decode(uint* words, int columns, int* strip)
     {
-        Vector512<byte> table = Vector512.Create(Avx2CodeMath.SignedWeights, Avx2CodeMath.SignedWeights);
+        Vector512<short> table = Table;
         for (int* end = strip + (columns / 2 * Strip); strip < end; strip += 4 * Strip, words += Width)
         {
             for (nint i = 0; i < Strip; i += Part)
             {
                 WeightStream.CallLine(words + i);
-                Avx512CodeMath.Split(table, Vector512.Load(words + i), out Vector512<byte> even, out Vector512<byte> odd);
-                ((even.AsInt16() << 8) >> 8).AsInt32().Store(strip + i);
-                ((odd.AsInt16() << 8) >> 8).AsInt32().Store(strip + Strip + i);
-                (even.AsInt16() >> 8).AsInt32().Store(strip + (2 * Strip) + i);
-                (odd.AsInt16() >> 8).AsInt32().Store(strip + (3 * Strip) + i);
+                Split(table, (int*)words + i, out Vector512<short> w0, out Vector512<short> w1, out Vector512<short> w2,
+                    out Vector512<short> w3);
+                w0.AsInt32().Store(strip + i);
+                w1.AsInt32().Store(strip + Strip + i);
+                w2.AsInt32().Store(strip + (2 * Strip) + i);
+                w3.AsInt32().Store(strip + (3 * Strip) + i);
             }
         }
     }
@@ -175,10 +207,6 @@ internal sealed unsafe class Avx512PairMath : PairMath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Vector512<int> sum, int* starts, float* scales, float* totals)
-    {
-        Vector512<int> whole = (sum << TokenPairs.Bits) + Vector512.Load(starts);
-        Vector512<float> value = Vector512.ConvertToSingle(whole) * Vector512.Create(TokenDigits.Unit);
-        Vector512.FusedMultiplyAdd(value, Vector512.Load(scales), Vector512.Load(totals)).Store(totals);
-    }
+    private static void Add(Vector512<int> sum, int* starts, float* scales, float* totals) =>
+        Total(sum, Vector512.Load(starts), scales, Vector512.Load(totals)).Store(totals);
 }

@@ -25,6 +25,24 @@ internal abstract unsafe class CodeMath
     /// <summary>The implementation for this machine.</summary>
     public static CodeMath Best { get; } = All[^1];
 
+    /// <summary>Up to so many tokens this is faster than <see cref="PairMath"/>, where that is the other way.</summary>
+    public virtual int FewRows => 3;
+
+    /// <summary>Bytes from a laid-out token to the next.</summary>
+    /// <param name="layout">The columns.</param>
+    public virtual int RowBytes(GroupLayout layout) => TokenDigits.RowBytes(layout);
+
+    /// <summary>Lays out a token.</summary>
+    /// <param name="codes">Its codes, laid out as the weights' columns are.</param>
+    /// <param name="layout">The columns.</param>
+    /// <param name="scale">Its scale.</param>
+    /// <param name="token">Receives <see cref="RowBytes"/> bytes.</param>
+    public virtual void Write(byte* codes, GroupLayout layout, float scale, byte* token) =>
+        TokenDigits.Write(codes, layout, scale, token);
+
+    /// <summary>The scale of a laid-out token, which comes first in it; NaN where a code is.</summary>
+    public static float Scale(byte* token) => *(float*)token;
+
     /// <summary>The product of one token with a panel, decoded in registers: the weights are read once, and nothing else is.</summary>
     /// <param name="token">The laid-out token.</param>
     /// <param name="weights">The weights.</param>

@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
-using System.Runtime.Intrinsics.X86;
 using Zqfp.Numerics;
 
 namespace Zqfp.CudaOps;
@@ -43,12 +42,8 @@ internal static unsafe class TokenDigits
 
     private static readonly Entry[] Entries = MakeEntries();
 
-    private static readonly sbyte[] Tables = MakeTables();
-
     /// <summary>Whether loops of this machine look at masks, as those of Arm do; elsewhere they name all groups.</summary>
     private static bool NeedsMasks => AdvSimd.IsSupported;
-
-    private static Vector128<byte> EvenFirst => Vector128.Create((byte)0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
 
     /// <summary>Bytes from a laid-out token to the next.</summary>
     public static int RowBytes(GroupLayout layout) => (DigitsOffset(layout, layout.PaddedColumns) + 63) & ~63;
@@ -77,82 +72,29 @@ internal static unsafe class TokenDigits
         ((Head*)token)->Scale = hasNaN ? float.NaN : scale;
     }
 
+    /// <summary>Each code has its digits in a table.</summary>
     /// <returns>Whether a NaN is among the codes; its digits are zero.</returns>
     [MethodImpl(HotLoop.Options)]
     private static bool WriteChunk(byte* codes, int columns, sbyte* digits, ChunkHead* head)
     {
-        var part = new Part { Digits = digits, Columns = columns };
-        int done = Avx512Vbmi.IsSupported ? WriteByLookup(codes, ref part) : 0;
-        WriteByTable(codes, done, ref part);
-        head->High = Most(part.Highs, columns / 4);
-        head->Middle = Most(part.Middles, columns / 4);
-        head->Low = Most(part.Lows, columns / 4);
-        head->Offset = -WeightOffset * part.Sum;
-        return part.HasNaN;
-    }
-
-    /// <summary>64 columns at a time, whose digits are looked up byte by byte.</summary>
-    /// <returns>Columns done.</returns>
-    [MethodImpl(HotLoop.Options)]
-    private static int WriteByLookup(byte* codes, ref Part part)
-    {
-        Vector512<byte> order = Vector512.Create(Vector256.Create(EvenFirst, EvenFirst), Vector256.Create(EvenFirst, EvenFirst));
-        var sums = Vector512<int>.Zero;
-        var isNaN = Vector512<byte>.Zero;
-        fixed (sbyte* tables = Tables)
-        {
-            Vector512<sbyte> high0 = Vector512.Load(tables), high1 = Vector512.Load(tables + 64), middle0 = Vector512.Load(tables + 128),
-                middle1 = Vector512.Load(tables + 192), low0 = Vector512.Load(tables + 256), low1 = Vector512.Load(tables + 320);
-            sbyte* highs = part.Digits, middles = highs + part.Columns, lows = middles + part.Columns;
-            int column = 0;
-            for (; column <= part.Columns - 64; column += 64)
-            {
-                Vector512<byte> code = Avx512BW.Shuffle(Vector512.Load(codes + column), order);
-                Vector512<sbyte> index = code.AsSByte(), negative = Vector512.LessThan(index, Vector512<sbyte>.Zero);
-                isNaN |= Vector512.Equals(code & Vector512.Create((byte)0x7F), Vector512.Create((byte)0x7F));
-
-                // The lookup does not see an index's highest bit, the sign.
-                Vector512<sbyte> high = (Avx512Vbmi.PermuteVar64x8x2(high0, index, high1) ^ negative) - negative;
-                Vector512<sbyte> middle = (Avx512Vbmi.PermuteVar64x8x2(middle0, index, middle1) ^ negative) - negative;
-                Vector512<sbyte> low = (Avx512Vbmi.PermuteVar64x8x2(low0, index, low1) ^ negative) - negative;
-                high.Store(highs + column);
-                middle.Store(middles + column);
-                low.Store(lows + column);
-                sums += PairsOfPairs(high, 1 << (2 * Bits)) + PairsOfPairs(middle, 1 << Bits) + PairsOfPairs(low, 1);
-            }
-
-            part.Sum += Vector512.Sum(sums);
-            part.HasNaN |= isNaN != Vector512<byte>.Zero;
-            return column;
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> PairsOfPairs(Vector512<sbyte> digits, short place) => Avx512BW.MultiplyAddAdjacent(
-        Avx512BW.MultiplyAddAdjacent(Vector512<byte>.One, digits), Vector512.Create(place));
-
-    /// <summary>Eight columns at a time, each of which has its digits in a table.</summary>
-    [MethodImpl(HotLoop.Options)]
-    private static void WriteByTable(byte* codes, int column, ref Part part)
-    {
-        sbyte* highs = part.Digits, middles = highs + part.Columns, lows = middles + part.Columns;
+        sbyte* middles = digits + columns, lows = middles + columns;
         ulong highGroups = 0, middleGroups = 0, lowGroups = 0;
         Vector128<uint> any = Vector128<uint>.Zero;
         int sum = 0;
         fixed (Entry* entries = Entries)
         {
-            for (; column < part.Columns; column += 4)
+            for (int column = 0; column < columns; column += 4)
             {
                 // The even four of eight, then the odd four.
                 byte* four = codes + column - (column & 4) + ((column & 4) >> 2);
                 Entry* e0 = entries + four[0], e1 = entries + four[2], e2 = entries + four[4], e3 = entries + four[6];
                 sum += e0->Value + e1->Value + e2->Value + e3->Value;
-                Vector128<uint> columns = Vector128.Create(e0->Digits, e1->Digits, e2->Digits, e3->Digits);
-                any |= columns;
+                Vector128<uint> together = Vector128.Create(e0->Digits, e1->Digits, e2->Digits, e3->Digits);
+                any |= together;
                 Vector128<uint> places = Vector128.Shuffle(
-                    columns.AsByte(), Vector128.Create((byte)0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)).AsUInt32();
+                    together.AsByte(), Vector128.Create((byte)0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)).AsUInt32();
                 uint high = places[0], middle = places[1], low = places[2];
-                *(uint*)(highs + column) = high;
+                *(uint*)(digits + column) = high;
                 *(uint*)(middles + column) = middle;
                 *(uint*)(lows + column) = low;
                 if (NeedsMasks)
@@ -165,11 +107,11 @@ internal static unsafe class TokenDigits
             }
         }
 
-        part.Highs |= highGroups;
-        part.Middles |= middleGroups;
-        part.Lows |= lowGroups;
-        part.Sum += sum;
-        part.HasNaN |= (any & Vector128.Create(NaNMark)) != Vector128<uint>.Zero;
+        head->High = Most(highGroups, columns / 4);
+        head->Middle = Most(middleGroups, columns / 4);
+        head->Low = Most(lowGroups, columns / 4);
+        head->Offset = -WeightOffset * sum;
+        return (any & Vector128.Create(NaNMark)) != Vector128<uint>.Zero;
     }
 
     /// <summary>The digits of each code, NaN marked.</summary>
@@ -200,13 +142,6 @@ internal static unsafe class TokenDigits
         return entries;
     }
 
-    /// <summary>The high digits of the codes without sign, then their middle ones, then their low ones.</summary>
-    private static sbyte[] MakeTables() =>
-    [
-        .. Enumerable.Range(0, Count * 128).Select(
-            i => (i & 0x7F) == 0x7F ? (sbyte)0 : (sbyte)(Entries[i & 0x7F].Digits >> (i / 128 * 8))),
-    ];
-
     private static ulong Most(ulong groups, int count) =>
         !NeedsMasks || ulong.PopCount(groups) * 8 >= (ulong)(count * AlmostAll) ? ulong.MaxValue >> (64 - count) : groups;
 
@@ -218,16 +153,6 @@ internal static unsafe class TokenDigits
 
         /// <summary>Its value times 2^9.</summary>
         public int Value;
-    }
-
-    /// <summary>A chunk while it is laid out.</summary>
-    private struct Part
-    {
-        public sbyte* Digits;
-        public int Columns;
-        public int Sum;
-        public bool HasNaN;
-        public ulong Highs, Middles, Lows;
     }
 
     /// <summary>What holds for a whole token.</summary>

@@ -1,16 +1,13 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// Multiplies E4M3 tokens with E2M1 weights in integers. A few tokens are laid out as digits, and the packed weights are read straight
-/// through for each; more are laid out as pairs of integers and multiplied in tiles; or, where that is faster, as digits too, and
-/// multiplied by decoding a chunk of a panel into cache.
+/// Multiplies E4M3 tokens with E2M1 weights in integers. For a few tokens, or two of them at a time, the packed weights are read straight
+/// through; more are laid out as pairs of integers and multiplied in tiles; or, where that is faster, as digits too, and multiplied by
+/// decoding a chunk of a panel into cache.
 /// </summary>
 internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulLayer layer, ScratchPool scratch, InnerLoops loops)
     : TiledMatMulKernel(signature, layer, scratch, loops.Pairs?.StripWidth ?? Width, loops.Pairs?.RowUnit ?? 2, elementColumns: 2)
 {
-    /// <summary>Up to so many rows the weights are decoded anew for each, where pairs are the other way.</summary>
-    private const int FewRows = 3;
-
     /// <summary>What the rows of a block take at most: with this they stay in a second-level cache, panel after panel.</summary>
     private const int BlockBytes = 1 << 19;
 
@@ -33,13 +30,13 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         }
 
         double layOutCost = LayOutCost + (ProjectionLength * ProjectCost);
-        if (rows > FewRows && loops.Pairs is not null)
+        if (rows > loops.Codes.FewRows && loops.Pairs is not null)
         {
             MultiplyTiles(context, tokens, layOutCost, MultiplyCost);
             return;
         }
 
-        int rowBytes = TokenDigits.RowBytes(weights.Layout);
+        int rowBytes = loops.Codes.RowBytes(weights.Layout);
         int projection = ProjectionLength;
         NativeBuffer buffer = Scratch.Rent((long)rows * (rowBytes + (projection * sizeof(float))));
         try
@@ -123,11 +120,11 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
     private RestRow* RestRows(float* decoded, in RowTiles tiles) =>
         (RestRow*)(Starts(decoded) + (loops.Pairs!.StripWidth * tiles.Rows));
 
-    /// <summary>One token becomes digits or pairs in the layout of the weights, and its low-rank projection is taken.</summary>
+    /// <summary>One token becomes integers in the layout of the weights, and its low-rank projection is taken.</summary>
     /// <param name="tokens">The call's rows.</param>
     /// <param name="row">Which.</param>
-    /// <param name="pairs">Receives its pairs; null where it becomes digits.</param>
-    /// <param name="token">Receives what it has beside pairs, or its digits.</param>
+    /// <param name="pairs">Receives its pairs; null where it is laid out for a product of few tokens.</param>
+    /// <param name="token">Receives what it has beside pairs, or all of it.</param>
     /// <param name="projection">Receives its projection.</param>
     private void LayOut(in TokenRows tokens, int row, int* pairs, byte* token, float* projection)
     {
@@ -169,7 +166,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
     {
         if (pairs is null)
         {
-            TokenDigits.Write(codes, Layer.Weights.Layout, scale, token);
+            loops.Codes.Write(codes, Layer.Weights.Layout, scale, token);
         }
         else
         {
@@ -206,7 +203,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
 
             for (int row = 0; row < rows; row++)
             {
-                float scale = ((TokenDigits.Head*)(tokens + ((long)row * job.RowBytes)))->Scale;
+                float scale = CodeMath.Scale(tokens + ((long)row * job.RowBytes));
                 Finish(job.Tokens, job.Projections, scale, firstRow + row, panel * Width, Width, totals + (row * Width));
             }
         }
