@@ -18,10 +18,14 @@ internal sealed unsafe class OrtApi
     {
         _table = table;
         RuntimeVersion = runtimeVersion;
+        Has24 = OrtVersion.Has24(runtimeVersion);
     }
 
     /// <summary>What the library says its version is, such as <c>1.30.0</c>.</summary>
     public string RuntimeVersion { get; }
+
+    /// <summary>Whether functions that came with 1.24 may be called.</summary>
+    public bool Has24 { get; }
 
     /// <summary>Reads the table from <c>OrtApiBase*</c>: { GetApi(uint), GetVersionString() }.</summary>
     /// <exception cref="ZqfpException">ZQFP4004: the library is older than <see cref="Version"/>.</exception>

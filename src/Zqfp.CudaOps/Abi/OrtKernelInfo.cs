@@ -82,7 +82,7 @@ internal readonly unsafe ref struct OrtKernelInfo
     /// </summary>
     public string GetConfigEntry(string name, string otherwise)
     {
-        if (!OrtVersion.TellsConfigEntries(_api.RuntimeVersion))
+        if (!_api.Has24)
         {
             return otherwise;
         }

@@ -55,4 +55,7 @@ internal static class OrtSlot
 
     /// <summary>From 1.24 on.</summary>
     public const int KernelInfoGetConfigEntries = 391;
+
+    /// <summary>From 1.24 on.</summary>
+    public const int GetTensorElementTypeAndShapeDataReference = 414;
 }

@@ -19,29 +19,9 @@ internal readonly unsafe ref struct OrtTensorView
 
     internal OrtTensorView(OrtApi api, void* value)
     {
-        void* info;
-        api.Check(((delegate* unmanaged[Cdecl]<void*, void**, void*>)api[OrtSlot.GetTensorTypeAndShape])(value, &info),
-            "reading a tensor's shape");
-        try
+        fixed (Sizes* sizes = &_sizes)
         {
-            ElementType = OrtTensorInfo.ElementType(api, info);
-            nuint rank;
-            api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)api[OrtSlot.GetDimensionsCount])(info, &rank),
-                "reading a tensor's rank");
-            if (rank > MaxRank)
-            {
-                throw new NotSupportedException($"A tensor of {rank} dimensions; at most {MaxRank} are supported.");
-            }
-            _rank = (int)rank;
-            fixed (Sizes* sizes = &_sizes)
-            {
-                api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)api[OrtSlot.GetDimensions])(info, (long*)sizes, rank),
-                    "reading a tensor's shape");
-            }
-        }
-        finally
-        {
-            api.Release(OrtSlot.ReleaseTensorTypeAndShapeInfo, info);
+            (ElementType, _rank) = api.Has24 ? ReadReference(api, value, (long*)sizes) : ReadInfo(api, value, (long*)sizes);
         }
         _data = Data(api, value);
         IsPresent = true;
@@ -80,6 +60,47 @@ internal readonly unsafe ref struct OrtTensorView
     /// <exception cref="OverflowException">More than 2^31 - 1 elements of <typeparamref name="T"/>.</exception>
     public Span<T> AsSpan<T>()
         where T : unmanaged => new(_data, checked((int)(OrtElementTypes.ByteCount(ElementType, Shape) / sizeof(T))));
+
+    /// <summary>Type and shape by one call, which allocates nothing.</summary>
+    private static (OrtElementType Type, int Rank) ReadReference(OrtApi api, void* value, long* sizes)
+    {
+        int type;
+        long* shape;
+        nuint rank;
+        api.Check(
+            ((delegate* unmanaged[Cdecl]<void*, int*, long**, nuint*, void*>)api[OrtSlot.GetTensorElementTypeAndShapeDataReference])(
+                value, &type, &shape, &rank),
+            "reading a tensor's shape");
+        new ReadOnlySpan<long>(shape, Rank(rank)).CopyTo(new Span<long>(sizes, MaxRank));
+        return ((OrtElementType)type, (int)rank);
+    }
+
+    /// <summary>Type and shape from a description, which the library makes for it.</summary>
+    private static (OrtElementType Type, int Rank) ReadInfo(OrtApi api, void* value, long* sizes)
+    {
+        void* info;
+        api.Check(((delegate* unmanaged[Cdecl]<void*, void**, void*>)api[OrtSlot.GetTensorTypeAndShape])(value, &info),
+            "reading a tensor's shape");
+        try
+        {
+            OrtElementType type = OrtTensorInfo.ElementType(api, info);
+            nuint rank;
+            api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)api[OrtSlot.GetDimensionsCount])(info, &rank),
+                "reading a tensor's rank");
+            api.Check(
+                ((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)api[OrtSlot.GetDimensions])(info, sizes, (nuint)Rank(rank)),
+                "reading a tensor's shape");
+            return (type, (int)rank);
+        }
+        finally
+        {
+            api.Release(OrtSlot.ReleaseTensorTypeAndShapeInfo, info);
+        }
+    }
+
+    private static int Rank(nuint rank) => rank <= MaxRank
+        ? (int)rank
+        : throw new NotSupportedException($"A tensor of {rank} dimensions; at most {MaxRank} are supported.");
 
     private static byte* Data(OrtApi api, void* value)
     {
