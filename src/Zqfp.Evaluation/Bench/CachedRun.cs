@@ -131,8 +131,9 @@ internal sealed class CachedRun : IDisposable
             TensorElementType.Float => IndexOfLargest(logits.GetTensorDataAsSpan<float>()[^vocabulary..]),
             TensorElementType.Float16 =>
                 IndexOfLargest(MemoryMarshal.Cast<Float16, Half>(logits.GetTensorDataAsSpan<Float16>())[^vocabulary..]),
+            TensorElementType.Double => IndexOfLargest(logits.GetTensorDataAsSpan<double>()[^vocabulary..]),
             _ => throw new ZqfpException("ZQFP1012",
-                $"The logits have type {tensor.ElementDataType}; float and float16 are known. Export the model in one of these.",
+                $"The logits have type {tensor.ElementDataType}; float, float16 and double are known. Export the model in one of these.",
                 _facts.Path),
         };
     }

@@ -9,6 +9,11 @@ namespace Zqfp.Evaluation;
 /// <param name="Value">Each element by its row-major index; null: all are 0.</param>
 internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
 {
+    /// <summary>
+    /// Whether 1 says that a token is seen and 0 that it is not, which numbers that are added say by 0 and the lowest one.
+    /// </summary>
+    public bool IsVisibility { get; private init; }
+
     /// <summary>What the input of this name is fed for <paramref name="batch"/>.</summary>
     /// <param name="name">The input's name.</param>
     /// <param name="dims">Its dimensions as declared; null where one is open.</param>
@@ -23,12 +28,17 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
         long total = past > 0 ? past + length : model.TotalLength(batch.Length);
         switch (name)
         {
-            case "input_ids":
+            case var _ when name == model.Ids:
                 // Where a run takes more windows than there are, the last is there again.
-                return new DecoderInput([rows, length], i => batch.Ids[(Math.Min(i / length, batch.Windows - 1) * length) + (i % length)]);
+                return new DecoderInput(dims.Count == 1 ? [length] : [rows, length],
+                    i => batch.Ids[(Math.Min(i / length, batch.Windows - 1) * length) + (i % length)]);
             case "attention_mask":
                 long masked = Known(dims, dims.Count - 1) ?? total;
-                return new DecoderInput([rows, masked], i => i % masked >= masked - length - past ? 1 : 0);
+                return new DecoderInput(Mask(dims, rows, length, masked), i => i % masked >= masked - length - past
+                    && (dims.Count < 3 || i % masked <= (i / masked % length) + masked - length) ? 1 : 0)
+                {
+                    IsVisibility = dims.Count > 2 && model.HasAdditiveMask,
+                };
             case "position_ids" or "cache_position":
                 return new DecoderInput(Positions(dims.Count, Known(dims, 0), rows, length), i => past + (i % length));
             case "token_type_ids":
@@ -61,6 +71,18 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
     public static bool IsCache(string name) =>
         !(IsFlag(name) || name is "cache_position")
         && (name.Contains("past", StringComparison.OrdinalIgnoreCase) || name.Contains("cache", StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>
+    /// [length], [batch, length], or a row for each token, [batch, tokens, length] or [batch, heads, tokens, length], in which it sees
+    /// itself and those before it.
+    /// </summary>
+    private static long[] Mask(IReadOnlyList<int?> dims, long rows, long length, long masked) => dims.Count switch
+    {
+        1 => [masked],
+        3 => [Known(dims, 0) ?? rows, length, masked],
+        4 => [Known(dims, 0) ?? rows, Known(dims, 1) ?? 1, length, masked],
+        _ => [rows, masked],
+    };
 
     /// <summary>Inputs of one number that is 0 for whole windows without earlier tokens.</summary>
     private static bool IsFlag(string name) => name is "use_cache_branch" or "num_logits_to_keep" or "logits_to_keep"

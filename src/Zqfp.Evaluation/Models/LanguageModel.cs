@@ -1,5 +1,4 @@
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 using Zqfp.CudaOps;
 using Zqfp.OnnxRewriter;
 using Zqfp.Tokenizers;
@@ -108,22 +107,21 @@ internal sealed class LanguageModel : IDisposable
     {
         using OrtValue made = _body.Run(_feeds, batch, [_output], cancellation)[0];
         OrtTensorTypeAndShapeInfo tensor = made.GetTensorTypeAndShape();
-        if (tensor.ElementDataType is not (TensorElementType.Float or TensorElementType.Float16))
+        if (!LogitRows.CanRead(tensor.ElementDataType))
         {
             throw new ZqfpException("ZQFP1012",
-                $"The logits have type {tensor.ElementDataType}; evaluation knows float and float16. Export the model in one of these.",
+                $"The logits have type {tensor.ElementDataType}; evaluation knows float, float16 and double. Export the model in one of "
+                + "these.",
                 _facts.Path);
         }
 
-        if (tensor.Shape is not [var rows, var length, var width] || rows < batch.Windows || length != batch.Length)
+        if (!LogitRows.Cover(tensor.Shape, batch))
         {
             long[] logits = _head is null ? tensor.Shape : [.. tensor.Shape[..^1], _facts.Vocabulary!.Value];
-            throw new ZqfpException("ZQFP1008",
-                $"The model gives logits of shape [{string.Join(", ", logits)}] for ids [{batch.Windows}, {batch.Length}]: "
-                + "perplexity needs the logits of every token. Export it without pruning the head to the last token.", _facts.Path);
+            throw new ZqfpException("ZQFP1008", LogitRows.Refuse(logits, batch), _facts.Path);
         }
 
-        int vocabulary = _head is null ? (int)Math.Min(width, int.MaxValue) : _facts.Vocabulary!.Value;
+        int vocabulary = _head is null ? (int)Math.Min(tensor.Shape[^1], int.MaxValue) : _facts.Vocabulary!.Value;
         RequireKnown(batch, vocabulary);
         int count = Math.Max(1, OutputsAtOnce / vocabulary);
         for (int start = 0; start < tokens.Length; start += count)

@@ -5,13 +5,37 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Zqfp.Evaluation;
 
-/// <summary>The logits of some tokens of a batch, in float32 or float16. Valid until the model gives the next ones.</summary>
+/// <summary>The logits of some tokens of a batch, in float32, float16 or float64. Valid until the model gives the next ones.</summary>
 /// <param name="value">Rows of logits, which stay the caller's.</param>
 /// <param name="tokens">The tokens: their places in <see cref="TokenBatch.Ids"/>.</param>
 /// <param name="areRows">Whether the rows are those of <paramref name="tokens"/>; else every token of the batch has one.</param>
 internal sealed class LogitRows(OrtValue value, ArraySegment<int> tokens, bool areRows)
 {
-    private readonly bool _isHalf = value.GetTensorTypeAndShape().ElementDataType == TensorElementType.Float16;
+    private readonly TensorElementType _type = value.GetTensorTypeAndShape().ElementDataType;
+
+    /// <summary>Whether logits of this type can be read.</summary>
+    public static bool CanRead(TensorElementType type) =>
+        type is TensorElementType.Float or TensorElementType.Float16 or TensorElementType.Double;
+
+    /// <summary>
+    /// Whether logits of this shape are those of every token of a batch: [windows, length, vocabulary], or the tokens of all windows one
+    /// behind another. Windows may be there again.
+    /// </summary>
+    public static bool Cover(IReadOnlyList<long> shape, TokenBatch batch) => shape switch
+    {
+        [var windows, var length, _] => windows >= batch.Windows && length == batch.Length,
+        [var tokens, _] => tokens >= (long)batch.Windows * batch.Length && tokens % batch.Length == 0,
+        _ => false,
+    };
+
+    /// <summary>What is wrong with logits that do not <see cref="Cover"/> a batch.</summary>
+    public static string Refuse(IReadOnlyList<long> shape, TokenBatch batch)
+    {
+        string why = shape is [_, _] or [_, 1, _]
+            ? "perplexity needs the logits of every token. Export it without pruning the head to the last token."
+            : "they have to be [batch, sequence, vocabulary], one row for every token. Export it in that shape.";
+        return $"The model gives logits of shape [{string.Join(", ", shape)}] for ids [{batch.Windows}, {batch.Length}]: {why}";
+    }
 
     /// <summary>The tokens: their places in <see cref="TokenBatch.Ids"/>.</summary>
     public ReadOnlySpan<int> Tokens => tokens;
@@ -29,12 +53,18 @@ internal sealed class LogitRows(OrtValue value, ArraySegment<int> tokens, bool a
     {
         int start = (areRows ? index : tokens[index]) * Vocabulary;
         Span<byte> bytes = value.GetTensorMutableRawData();
-        if (!_isHalf)
+        switch (_type)
         {
-            return MemoryMarshal.Cast<byte, float>(bytes).Slice(start, Vocabulary);
+            case TensorElementType.Float16:
+                TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes).Slice(start, Vocabulary), buffer);
+                break;
+            case TensorElementType.Double:
+                TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<byte, double>(bytes).Slice(start, Vocabulary), buffer[..Vocabulary]);
+                break;
+            default:
+                return MemoryMarshal.Cast<byte, float>(bytes).Slice(start, Vocabulary);
         }
 
-        TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes).Slice(start, Vocabulary), buffer);
         return buffer[..Vocabulary];
     }
 

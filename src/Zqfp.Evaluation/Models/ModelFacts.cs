@@ -24,7 +24,8 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
     /// </summary>
     /// <param name="path">The model.</param>
     /// <param name="logits">The output that holds the logits; null to choose it.</param>
-    /// <exception cref="ZqfpException">ZQFP1007, ZQFP1014, ZQFP1015: as <see cref="LogitsFinder.Find"/>.</exception>
+    /// <exception cref="ZqfpException">ZQFP1007, ZQFP1014, ZQFP1015: as <see cref="LogitsFinder.Find"/>; ZQFP1007 also for
+    /// probabilities.</exception>
     /// <exception cref="ZqfpException">ZQFP1002, ZQFP1003: external data is missing, too short, or does not fit.</exception>
     /// <exception cref="ZqfpException">ZQFP1008: it gives the logits of the last token alone.</exception>
     public static ModelFacts Read(string path, string? logits = null)
@@ -34,6 +35,14 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
         GraphIndex graph = new(file.Graph, file.Path);
         ModelFacts facts = Of(file, graph, logits);
         GraphIndex plain = LinearForms.Plain(graph, file.Path);
+        if (ProbabilitiesOf(graph, facts.Logits) is { } softmax)
+        {
+            throw new ZqfpException("ZQFP1007",
+                $"Output '{facts.Logits}' holds probabilities, which {GraphIndex.Describe(softmax)} makes, and no logits. Export the model "
+                + "without it, or name the output that holds the logits with --logits.",
+                file.Path);
+        }
+
         return LogitsCoverage.Refusal(plain, LinearLayerFinder.Find(plain, facts.Logits), facts.Logits) is { } refusal
             ? throw new ZqfpException("ZQFP1008",
                 $"The model gives logits for the last token alone ({refusal}): perplexity needs those of every token. Export it without "
@@ -74,6 +83,18 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
             .Select(input => input.Type?.TensorType?.Shape?.Dim.Count is > 3 and var rank ? Fixed(graph, input.Name, rank - 2) ?? 0 : 0)
             .FirstOrDefault();
 
+        IReadOnlyList<TensorShapeProto.Types.Dimension>? ids =
+            graph.Inputs.FirstOrDefault(input => input.Name == graph.Ids)?.Type?.TensorType?.Shape?.Dim;
+        if (ids is [{ DimParam: var first }, { DimParam: var second }] && IsLength(first) && IsBatch(second))
+        {
+            throw new ZqfpException("ZQFP1005",
+                $"Input '{graph.Ids}' is declared as [{first}, {second}], and windows are fed as [batch, sequence]. Export the model with "
+                + "the batch first.",
+                file.Path);
+        }
+
+        bool hasBatch = ids is not [_];
+
         // The fused operator takes one window at a time where there is a cache.
         bool isFused = graph.Nodes.Any(node => node.OpType == "GroupQueryAttention");
         return new ModelFacts(file.Path, output.Name, vocabulary, AttentionHeads.Size(graph),
@@ -81,8 +102,10 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
                 || CpuForms.AreIn(graph.Graph))
         {
             Stamp = file.Stamp,
-            FixedWindow = Fixed(graph, "input_ids", 1),
-            FixedBatch = Fixed(graph, "input_ids", 0) ?? (isFused && past > 0 ? 1 : null),
+            Ids = graph.Ids,
+            HasAdditiveMask = AdditiveMask.IsIn(graph),
+            FixedWindow = Fixed(graph, graph.Ids, hasBatch ? 1 : 0),
+            FixedBatch = hasBatch ? Fixed(graph, graph.Ids, 0) ?? (isFused && past > 0 ? 1 : null) : 1,
             PastLength = past,
             HasSharedCache = isFused && past > 0,
             Caches = past == 0 ? CacheLink.Find(graph) : [],
@@ -91,6 +114,12 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
                 || file.Graph.Node.Any(node => node.Domain == OperatorNames.Domain || QuantizedOperators.Contains(node.OpType)),
         };
     }
+
+    /// <summary>The input that holds the token ids.</summary>
+    public string Ids { get; private init; } = TokenIds.Name;
+
+    /// <summary>Whether an attention mask of numbers is added to what attention sees, so that 0 shows a token.</summary>
+    public bool HasAdditiveMask { get; private init; }
 
     /// <summary>Whether it has a quantized layer, as far as its operators or this project's property tell.</summary>
     public bool IsQuantized { get; private init; }
@@ -133,6 +162,23 @@ internal sealed record ModelFacts(string Path, string Logits, int? Vocabulary, i
                 $"The model takes {length} tokens at a time, and windows of {window} were asked for. Use --window {length}.", Path);
         }
     }
+
+    /// <summary>The Softmax that makes an output, or null where none does.</summary>
+    private static NodeProto? ProbabilitiesOf(GraphIndex graph, string output)
+    {
+        NodeProto? node = graph.Producer(output);
+        while (node is { OpType: "Identity" or "Cast" or "Reshape" or "Squeeze" or "Unsqueeze" })
+        {
+            node = graph.Producer(node.Input[0]);
+        }
+
+        return node is { OpType: "Softmax", Domain.Length: 0 } ? node : null;
+    }
+
+    private static bool IsLength(string symbol) => symbol.Contains("seq", StringComparison.OrdinalIgnoreCase)
+        || symbol.Contains("len", StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsBatch(string symbol) => symbol.Contains("batch", StringComparison.OrdinalIgnoreCase);
 
     private static int? Fixed(GraphIndex graph, string input, int dimension) =>
         graph.Inputs.FirstOrDefault(value => value.Name == input)?.Type?.TensorType?.Shape?.Dim.ElementAtOrDefault(dimension)

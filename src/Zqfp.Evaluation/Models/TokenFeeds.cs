@@ -27,8 +27,8 @@ internal sealed class TokenFeeds(ModelFacts model)
             TensorElementType.Int64 => Create(input, fed, value => value),
             TensorElementType.Int32 => Create(input, fed, value => (int)value),
             TensorElementType.Bool => Create(input, fed, value => value != 0),
-            TensorElementType.Float => Create(input, fed, value => (float)value),
-            TensorElementType.Float16 => Create(input, fed, value => (Float16)(float)value),
+            TensorElementType.Float => Create(input, fed, value => !fed.IsVisibility ? value : value != 0 ? 0 : float.MinValue),
+            TensorElementType.Float16 => Create(input, fed, value => (Float16)(!fed.IsVisibility ? value : value != 0 ? 0 : -65504f)),
             _ => throw new ZqfpException("ZQFP1005", $"Input '{input.Name}' has element type {input.ElementType}; expected int64 or int32.",
                 model.Path),
         };

@@ -20,10 +20,10 @@ internal static class FunctionInliner
     /// <summary>Inlines what can be inlined and removes functions that nothing calls any more.</summary>
     public static void Inline(ModelProto model)
     {
-        Dictionary<(string, string), FunctionProto> functions = [];
+        Dictionary<FunctionKey, FunctionProto> functions = [];
         foreach (FunctionProto function in model.Functions.Where(function => CanInline(function, model)))
         {
-            functions[(function.Domain, function.Name)] = function;
+            functions[FunctionKey.Of(function)] = function;
         }
 
         if (functions.Count == 0)
@@ -44,14 +44,14 @@ internal static class FunctionInliner
 
         model.Graph.Node.Clear();
         model.Graph.Node.AddRange(nodes);
-        HashSet<(string, string)> called = [];
+        HashSet<FunctionKey> called = [];
         Called(model.Graph.Node, called);
-        foreach (FunctionProto function in model.Functions.Where(function => !functions.ContainsKey((function.Domain, function.Name))))
+        foreach (FunctionProto function in model.Functions.Where(function => !functions.ContainsKey(FunctionKey.Of(function))))
         {
             Called(function.Node, called);
         }
 
-        foreach (FunctionProto function in functions.Values.Where(function => !called.Contains((function.Domain, function.Name))))
+        foreach (FunctionProto function in functions.Values.Where(function => !called.Contains(FunctionKey.Of(function))))
         {
             model.Functions.Remove(function);
         }
@@ -66,11 +66,11 @@ internal static class FunctionInliner
     /// <summary>A domain of the model's own functions needs no import once they are inlined.</summary>
     private static bool IsOwnDomain(string domain, ModelProto model) => model.Functions.Any(function => function.Domain == domain);
 
-    private static void Called(IEnumerable<NodeProto> nodes, HashSet<(string Domain, string Name)> called)
+    private static void Called(IEnumerable<NodeProto> nodes, HashSet<FunctionKey> called)
     {
         foreach (NodeProto node in nodes)
         {
-            called.Add((node.Domain, node.OpType));
+            called.Add(FunctionKey.Of(node));
             foreach (GraphProto graph in Subgraphs.Of(node))
             {
                 Called(graph.Node, called);
@@ -79,9 +79,9 @@ internal static class FunctionInliner
     }
 
     private static void Expand(
-        NodeProto node, Dictionary<(string, string), FunctionProto> functions, FreshNames names, List<NodeProto> nodes, int depth)
+        NodeProto node, Dictionary<FunctionKey, FunctionProto> functions, FreshNames names, List<NodeProto> nodes, int depth)
     {
-        if (depth == 0 || nodes.Count > MaxNodes || !functions.TryGetValue((node.Domain, node.OpType), out FunctionProto? function))
+        if (depth == 0 || nodes.Count > MaxNodes || !functions.TryGetValue(FunctionKey.Of(node), out FunctionProto? function))
         {
             nodes.Add(node);
             return;

@@ -12,6 +12,7 @@ internal sealed class GraphIndex
     private readonly ILookup<string, string> _regions;
     private readonly Dictionary<NodeProto, int> _positions = new(ReferenceEqualityComparer.Instance);
     private readonly Lazy<IReadOnlyDictionary<string, int>> _ranks;
+    private readonly Lazy<string> _ids;
 
     /// <summary>Indexes <paramref name="graph"/> and checks that it is a graph: names unique, every input known, no cycle.</summary>
     /// <param name="graph">The graph.</param>
@@ -21,6 +22,7 @@ internal sealed class GraphIndex
     {
         Graph = graph;
         _ranks = new Lazy<IReadOnlyDictionary<string, int>>(() => ValueRanks.Of(this));
+        _ids = new Lazy<string>(() => TokenIds.Of(this));
         foreach (TensorProto tensor in graph.Initializer)
         {
             if (!_initializers.TryAdd(tensor.Name, tensor))
@@ -73,6 +75,9 @@ internal sealed class GraphIndex
 
     /// <summary>Graph inputs that are not initializers.</summary>
     public IReadOnlyList<ValueInfoProto> Inputs { get; }
+
+    /// <summary>The input that holds the token ids.</summary>
+    public string Ids => _ids.Value;
 
     /// <summary>The node that makes <paramref name="value"/>, or null for inputs and initializers.</summary>
     public NodeProto? Producer(string value) => _producers.GetValueOrDefault(value);

@@ -6,7 +6,7 @@ namespace Zqfp.OnnxRewriter;
 /// <summary>
 /// Brings the spellings that ONNX allows for one thing to one of them, when a model is opened: the default domain is the empty name,
 /// functions are inlined, loops over layers are written out, sparse initializers are dense, and constants of more than one number are
-/// initializers.
+/// initializers. Token ids have a shape.
 /// </summary>
 internal static class PlainModel
 {
@@ -28,6 +28,7 @@ internal static class PlainModel
         }
 
         LiftConstants(model.Graph);
+        DeclareIds(model.Graph);
         foreach (TensorShapeProto.Types.Dimension dim in model.Graph.Input.Concat(model.Graph.Output)
             .Concat(model.Graph.ValueInfo)
             .SelectMany(value => value.Type?.TensorType?.Shape?.Dim ?? []))
@@ -36,6 +37,20 @@ internal static class PlainModel
             {
                 dim.ClearValue();
             }
+        }
+    }
+
+    /// <summary>
+    /// Token ids of no declared shape are [batch, sequence], as which they are fed: without it no value has a known rank.
+    /// </summary>
+    private static void DeclareIds(GraphProto graph)
+    {
+        if (graph.Input.FirstOrDefault(input => input.Name == TokenIds.Name)?.Type?.TensorType is { Shape: null } ids)
+        {
+            ids.Shape = new TensorShapeProto
+            {
+                Dim = { new TensorShapeProto.Types.Dimension(), new TensorShapeProto.Types.Dimension() },
+            };
         }
     }
 

@@ -8,7 +8,18 @@ internal static class Reachability
     /// <summary>
     /// The nodes that <paramref name="values"/> depend on, not looking behind values for which <paramref name="stop"/> holds.
     /// </summary>
-    public static HashSet<NodeProto> Ancestors(GraphIndex graph, IEnumerable<string> values, Func<string, bool> stop)
+    public static HashSet<NodeProto> Ancestors(GraphIndex graph, IEnumerable<string> values, Func<string, bool> stop) =>
+        Ancestors(graph, values, stop, GraphIndex.ReadBy);
+
+    /// <summary>
+    /// The nodes that the numbers of <paramref name="values"/> come from: as <see cref="Ancestors(GraphIndex, IEnumerable{string},
+    /// Func{string, bool})"/>, but not those whose results are asked for their shape alone.
+    /// </summary>
+    public static HashSet<NodeProto> Sources(GraphIndex graph, IEnumerable<string> values, Func<string, bool> stop) =>
+        Ancestors(graph, values, stop, node => node is { OpType: "Shape" or "Size", Domain.Length: 0 } ? [] : GraphIndex.ReadBy(node));
+
+    private static HashSet<NodeProto> Ancestors(
+        GraphIndex graph, IEnumerable<string> values, Func<string, bool> stop, Func<NodeProto, IEnumerable<string>> readBy)
     {
         HashSet<NodeProto> found = new(ReferenceEqualityComparer.Instance);
         Stack<string> open = new(values);
@@ -16,7 +27,7 @@ internal static class Reachability
         {
             if (!stop(value) && graph.Producer(value) is { } node && found.Add(node))
             {
-                foreach (string input in GraphIndex.ReadBy(node))
+                foreach (string input in readBy(node))
                 {
                     open.Push(input);
                 }

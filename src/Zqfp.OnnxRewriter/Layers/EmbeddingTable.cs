@@ -42,7 +42,7 @@ internal sealed record EmbeddingTable
     private static EmbeddingTable? Match(GraphIndex graph, NodeProto node)
     {
         bool isLookup = node is { OpType: "Gather", Domain.Length: 0, Input.Count: 2, Output.Count: 1 }
-            && Attributes.Int(node, "axis", 0) is 0 or -2 && LogitsFinder.ReadsIds(graph, node.Input[1]);
+            && Attributes.Int(node, "axis", 0) is 0 or -2 && TokenIds.AreIn(graph, node.Input[1], graph.Ids);
         if (!isLookup || ConstantWeight.Trace(graph, node.Input[0]) is not { Computed: null } weight)
         {
             return null;

@@ -22,7 +22,9 @@ internal static class LinearForms
     /// <param name="file">The file to name in errors.</param>
     /// <param name="wanted">Names of the products to say plainly, as layers are named; null for all.</param>
     public static GraphIndex Plain(GraphIndex graph, string file, IReadOnlySet<string>? wanted = null) =>
-        Replace(Replace(Experts(graph, file, wanted), file, wanted, Spell), file, wanted, TurnLeft);
+        Replace(
+            Replace(Replace(Experts(graph, file, wanted), file, wanted, Spell), file, wanted, TurnLeft),
+            file, wanted, new UnknownRanks().Spell);
 
     private static GraphIndex Experts(GraphIndex graph, string file, IReadOnlySet<string>? wanted) =>
         SameValues.Join(Replace(graph, file, wanted, ExpertForms.Spell), file);

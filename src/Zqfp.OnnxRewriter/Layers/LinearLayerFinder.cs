@@ -100,7 +100,7 @@ internal static class LinearLayerFinder
             OutFeatures = (int)outFeatures,
             Bias = gemmBias ?? add?.Input.Single(input => input != node.Output[0]),
             Type = weight.Type,
-            IsTied = graph.SameData(weight.Name).Any(name => HasOtherReader(graph, name)),
+            IsTied = graph.SameData(weight.Name).Any(name => IsLookedUp(graph, name)),
         };
     }
 
@@ -125,9 +125,10 @@ internal static class LinearLayerFinder
         graph.Initializer(value) is { Dims: [var length] } && length == outFeatures;
 
     /// <summary>
-    /// Whether the constant, or what nodes on the way to a product make of it, has another reader, such as an embedding's Gather.
+    /// Whether rows of the constant, or of what nodes make of it alone, are looked up, as an embedding's are. Whatever else reads it, such
+    /// as a norm of the weights, goes on reading the constant.
     /// </summary>
-    private static bool HasOtherReader(GraphIndex graph, string constant)
+    private static bool IsLookedUp(GraphIndex graph, string constant)
     {
         Stack<string> open = new([constant]);
         HashSet<string> seen = new(StringComparer.Ordinal);
@@ -135,16 +136,16 @@ internal static class LinearLayerFinder
         {
             foreach (NodeProto reader in graph.Consumers(value))
             {
-                if (ConstantWeight.PassesThrough(reader) && reader.Input[0] == value)
-                {
-                    if (seen.Add(reader.Output[0]))
-                    {
-                        open.Push(reader.Output[0]);
-                    }
-                }
-                else if (!ProductNode.Is(reader))
+                if (LooksUp(graph, reader, value))
                 {
                     return true;
+                }
+
+                bool isFollowed = (ConstantWeight.PassesThrough(reader) && reader.Input[0] == value)
+                    || (reader.Output.Count > 0 && !ProductNode.Is(reader) && IsConstant(graph, reader, seen));
+                if (isFollowed && seen.Add(reader.Output[0]))
+                {
+                    open.Push(reader.Output[0]);
                 }
             }
         }
@@ -152,13 +153,25 @@ internal static class LinearLayerFinder
         return false;
     }
 
+    /// <summary>Whether all that the node reads is constant, or in <paramref name="made"/> of constants.</summary>
+    private static bool IsConstant(GraphIndex graph, NodeProto node, HashSet<string> made) =>
+        GraphIndex.ReadBy(node).All(input => made.Contains(input) || graph.Constant(input) is not null);
+
+    private static bool LooksUp(GraphIndex graph, NodeProto node, string table) => node.OpType switch
+    {
+        "Gather" or "GatherND" or "GatherElements" or "GatherBlockQuantized" =>
+            node.Input[0] == table && graph.Constant(node.Input[1]) is null,
+        "EmbedLayerNormalization" => true,
+        _ => Subgraphs.Of(node).SelectMany(body => body.Node).Any(inner => inner.Input.Contains(table) && LooksUp(graph, inner, table)),
+    };
+
     private static IReadOnlyList<LinearLayer> MarkHeads(GraphIndex graph, List<LinearLayer> layers, string logits)
     {
         HashSet<NodeProto> products = new(layers.Select(layer => layer.Nodes[0]), ReferenceEqualityComparer.Instance);
         HashSet<string> outputs = [.. layers.Select(layer => layer.Output)];
         outputs.UnionWith(graph.Nodes.Where(node => !products.Contains(node) && ProductNode.Outputs(graph, node) is not null)
             .SelectMany(node => node.Output));
-        HashSet<NodeProto> afterLastLayer = Reachability.Ancestors(graph, [logits], outputs.Contains);
+        HashSet<NodeProto> afterLastLayer = Reachability.Sources(graph, [logits], outputs.Contains);
         IReadOnlyList<LinearLayer> named = ExpertLayers.NameModules([.. layers.Select(layer => layer with
         {
             IsHead = layer.Output == logits || graph.Consumers(layer.Output).Any(afterLastLayer.Contains),

@@ -11,7 +11,8 @@ internal static class LogitsCoverage
     /// <param name="logits">The output [batch, length, vocabulary].</param>
     public static string? Refusal(GraphIndex graph, IReadOnlyList<LinearLayer> layers, string logits)
     {
-        if (graph.TypeOf(logits)?.TensorType?.Shape?.Dim is { } dims && (dims.Count == 2 || (dims.Count == 3 && dims[1].DimValue == 1)))
+        if (graph.TypeOf(logits)?.TensorType?.Shape?.Dim is { } dims
+            && ((dims.Count == 2 && !AreFlat(graph, logits, dims[0])) || (dims.Count == 3 && dims[1].DimValue == 1)))
         {
             string shape = string.Join(", ", dims.Select(dim => dim.HasDimValue ? $"{dim.DimValue}" : dim.DimParam));
             return $"'{logits}' is declared as [{shape}]";
@@ -19,9 +20,39 @@ internal static class LogitsCoverage
 
         HashSet<string> body = [.. layers.Where(layer => !layer.IsHead).Select(layer => layer.Output)];
         HashSet<NodeProto> computed = Reachability.Descendants(graph, layers.Select(layer => layer.Nodes[0]));
-        NodeProto? pick = Reachability.Ancestors(graph, [logits], body.Contains)
+        NodeProto? pick = Reachability.Sources(graph, [logits], body.Contains)
             .FirstOrDefault(node => computed.Contains(node) && PicksTokens(graph, node) && IsOnEveryPath(graph, node, body, logits));
         return pick is null ? null : $"{GraphIndex.Describe(pick)} picks tokens before the head";
+    }
+
+    /// <summary>
+    /// Whether logits of two dimensions are those of every token, one window behind another: the ids have one dimension, a Reshape to
+    /// [-1, vocabulary] makes them, or their first dimension is said to be another than the batch.
+    /// </summary>
+    private static bool AreFlat(GraphIndex graph, string logits, TensorShapeProto.Types.Dimension rows)
+    {
+        IReadOnlyList<TensorShapeProto.Types.Dimension>? ids =
+            graph.Inputs.FirstOrDefault(input => input.Name == graph.Ids)?.Type?.TensorType?.Shape?.Dim;
+        return ids switch
+        {
+            [_] => true,
+            [{ HasDimValue: true, DimValue: var batch }, { HasDimValue: true, DimValue: > 1 and var length }] when rows.HasDimValue =>
+                rows.DimValue == (Int128)batch * length,
+            _ when rows.HasDimValue => false,
+            [{ DimParam.Length: > 0 } batch, _] when rows.DimParam.Length > 0 && batch.DimParam != rows.DimParam => true,
+            _ => IsReshapedToRows(graph, logits),
+        };
+    }
+
+    private static bool IsReshapedToRows(GraphIndex graph, string value)
+    {
+        while (graph.Producer(value) is { OpType: "Identity" or "Cast" } node)
+        {
+            value = node.Input[0];
+        }
+
+        return graph.Producer(value) is { OpType: "Reshape", Input.Count: > 1 } reshape && graph.Constant(reshape.Input[1]) is { } shape
+            && IntTensor.Read(shape) is [-1, > 0];
     }
 
     /// <summary>
@@ -32,7 +63,7 @@ internal static class LogitsCoverage
     {
         HashSet<string> picked = [.. pick.Output];
         bool passesBy = false;
-        Reachability.Ancestors(graph, [logits], value =>
+        Reachability.Sources(graph, [logits], value =>
         {
             passesBy |= body.Contains(value);
             return picked.Contains(value) || body.Contains(value);

@@ -31,10 +31,15 @@ internal static class LogitsFinder
         }
 
         long? vocabulary = EmbeddingRows(graph);
-        Candidate[] candidates =
+        Candidate[] Of(int rank) =>
         [
-            .. outputs.Where(CanBe).Select(output => Candidate.Of(graph, output, vocabulary)).Where(candidate => !candidate.IsContradicted)
+            .. outputs.Where(output => CanBe(output, rank)).Select(output => Candidate.Of(graph, output, vocabulary))
+                .Where(candidate => !candidate.IsContradicted)
         ];
+        Candidate[] candidates = Of(rank: 3);
+
+        // Some exporters lay the tokens of all windows one behind another.
+        candidates = candidates.Length > 0 ? candidates : [.. Of(rank: 2).Where(candidate => candidate.IsHead)];
         int most = candidates.Length > 0 ? candidates.Max(candidate => candidate.Evidence) : 0;
         Candidate[] best = [.. candidates.Where(candidate => candidate.Evidence == most)];
         return best switch
@@ -53,12 +58,12 @@ internal static class LogitsFinder
     /// <summary>The rows of the table that token ids are looked up in, or null where none is found.</summary>
     internal static long? EmbeddingRows(GraphIndex graph)
     {
-        HashSet<NodeProto> ofIds = Reachability.Descendants(graph, graph.Consumers("input_ids"));
+        HashSet<NodeProto> ofIds = Reachability.Descendants(graph, graph.Consumers(graph.Ids));
         foreach (NodeProto node in graph.Nodes.Where(ofIds.Contains)
             .Where(node => node.OpType is "Gather" or "GatherBlockQuantized" or "EmbedLayerNormalization"))
         {
             (int table, int ids) = node.OpType == "EmbedLayerNormalization" ? (2, 0) : (0, 1);
-            if (node.Input.Count > table && ReadsIds(graph, node.Input[ids]) && Attributes.Int(node, "axis", 0) == 0
+            if (node.Input.Count > table && TokenIds.AreIn(graph, node.Input[ids], graph.Ids) && Attributes.Int(node, "axis", 0) == 0
                 && ConstantWeight.TraceShape(graph, node.Input[table]) is { } weight)
             {
                 return weight.Dims[weight.Transposed ? 1 : 0];
@@ -66,26 +71,6 @@ internal static class LogitsFinder
         }
 
         return null;
-    }
-
-    /// <summary>Whether <paramref name="value"/> is the token ids, perhaps in another type or shape.</summary>
-    internal static bool ReadsIds(GraphIndex graph, string value)
-    {
-        while (value != "input_ids")
-        {
-            if (graph.Producer(value) is not
-                {
-                    OpType: "Cast" or "Reshape" or "Identity" or "Unsqueeze" or "Squeeze"
-                or "Flatten" or "Clip" or "Where"
-                } node)
-            {
-                return false;
-            }
-
-            value = node.Input[node.OpType == "Where" ? 1 : 0];
-        }
-
-        return true;
     }
 
     /// <summary>
@@ -124,18 +109,18 @@ internal static class LogitsFinder
         return null;
     }
 
-    private static bool CanBe(ValueInfoProto output)
+    private static bool CanBe(ValueInfoProto output, int rank)
     {
         TypeProto.Types.Tensor? tensor = output.Type?.TensorType;
         return (output.Type is null || tensor is not null)
             && (tensor is null || tensor.ElemType == 0 || TensorTypes.IsFloat((DataType)tensor.ElemType))
-            && (tensor?.Shape is null || tensor.Shape.Dim.Count == 3);
+            && (tensor?.Shape is null || tensor.Shape.Dim.Count == rank);
     }
 
     private static string List(IEnumerable<ValueInfoProto> outputs) => string.Join(", ", outputs.Select(output => $"'{output.Name}'"));
 
     /// <summary>An output and what speaks for it.</summary>
-    private sealed record Candidate(ValueInfoProto Output, int Evidence, bool IsContradicted)
+    private sealed record Candidate(ValueInfoProto Output, int Evidence, bool IsContradicted, bool IsHead)
     {
         public static Candidate Of(GraphIndex graph, ValueInfoProto output, long? vocabulary)
         {
@@ -148,7 +133,7 @@ internal static class LogitsFinder
                 && length * 2 > rows;
             bool isOther = vocabulary is not null && (width ?? declared) is not null && !fits;
             int evidence = (fits && width is not null ? 4 : 0) + (isNamed ? 2 : 0) + (width is not null || fits ? 1 : 0);
-            return new Candidate(output, evidence, isOther && !isNamed);
+            return new Candidate(output, evidence, isOther && !isNamed, IsHead: fits && width is not null);
         }
     }
 }

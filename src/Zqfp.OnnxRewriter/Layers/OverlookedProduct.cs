@@ -36,7 +36,7 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
             .. graph.Nodes.Where(node => ProductNode.Is(node) && !taken.Contains(node) && WeightsOf(graph, node).Any())
         ];
         HashSet<string> outputs = [.. layers.Select(layer => layer.Output), .. products.SelectMany(node => node.Output)];
-        HashSet<NodeProto> afterLast = Reachability.Ancestors(graph, [logits], outputs.Contains);
+        HashSet<NodeProto> afterLast = Reachability.Sources(graph, [logits], outputs.Contains);
         List<OverlookedProduct> found = [];
         foreach (NodeProto node in graph.Nodes)
         {
@@ -56,7 +56,7 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
                 Inside(graph, [body], $"inside the body of {GraphIndex.Describe(node)}", found);
             }
 
-            if (functions.FirstOrDefault(function => function.Domain == node.Domain && function.Name == node.OpType
+            if (functions.FirstOrDefault(function => FunctionKey.Of(function) == FunctionKey.Of(node)
                 && function.Domain != OperatorNames.Domain) is { } called
                 && called.Node.Any(ProductNode.Is))
             {
@@ -190,7 +190,7 @@ internal sealed record OverlookedProduct(string Name, string Operator, TensorPro
             "MatMulBnb4" or "MatMulFpQ4" => $"already 4-bit: {node.OpType}",
             "QMoE" => "already quantized experts: QMoE",
             "MoE" => "experts of a MoE operator, all in one constant of 3 dimensions",
-            "Attention" or "QAttention" or "DecoderAttention" or "LongformerAttention" => $"the projection inside a fused {node.OpType}",
+            _ when ProductNode.IsCompound(node) => $"the projection inside a fused {node.OpType}",
             _ when type == DataType.Double => "computes in float64",
             _ when !TensorTypes.IsFloat(type) => $"already {integer}: {node.OpType}",
             "MatMul" when weight.Tensor.Dims is { Count: > 2 } dims && dims.TakeLast(2).Contains(1) => "outer products, of one input each",

@@ -7,7 +7,7 @@ internal static class ProductNode
 {
     private static readonly HashSet<string> Standard =
     [
-        "MatMul", "Gemm", "MatMulInteger", "QLinearMatMul", "Conv", "ConvInteger", "QLinearConv", "Einsum"
+        "MatMul", "Gemm", "MatMulInteger", "QLinearMatMul", "Conv", "ConvInteger", "QLinearConv", "Einsum", "LSTM", "GRU", "RNN",
     ];
 
     private static readonly HashSet<string> Microsoft =
@@ -16,8 +16,18 @@ internal static class ProductNode
         "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm",
         "MatMulBlockQuantizedFp4Weight", "MatMulBlockQuantizedFp8Weight", "GemmFloat8", "MoE", "QMoE", "Attention",
         "QAttention", "DecoderAttention",
-        "LongformerAttention",
+        "LongformerAttention", "PackedAttention", "GemmFastGelu", "DynamicQuantizeLSTM",
     ];
+
+    /// <summary>Operators that multiply with several matrices and do other things between.</summary>
+    private static readonly HashSet<string> Compound =
+    [
+        "MoE", "QMoE", "Attention", "QAttention", "DecoderAttention", "LongformerAttention", "PackedAttention", "LSTM", "GRU", "RNN",
+        "DynamicQuantizeLSTM",
+    ];
+
+    /// <summary>Whether what the node makes is not the product itself: its projections are inside.</summary>
+    public static bool IsCompound(NodeProto node) => Compound.Contains(node.OpType);
 
     /// <summary>Whether the node is a product; its factors may both be activations.</summary>
     public static bool Is(NodeProto node) => node.Domain switch
@@ -50,7 +60,7 @@ internal static class ProductNode
             case var _ when node.Domain == OperatorNames.Domain:
                 // Its codes are the first matrix among its initializers.
                 return node.Input.Select(graph.Initializer).FirstOrDefault(tensor => tensor?.Dims.Count == 2)?.Dims[0];
-            case "MoE" or "QMoE" or "Attention" or "QAttention" or "DecoderAttention" or "LongformerAttention":
+            case var _ when IsCompound(node):
                 return null;
         }
 

@@ -12,7 +12,8 @@ internal static class ValueRanks
         "Exp", "FastGelu", "Floor", "GatherElements", "Gelu", "GroupQueryAttention", "HardSigmoid", "HardSwish", "Identity", "IsNaN",
         "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "MatMulBnb4", "MatMulNBits", "MoE", "MultiHeadAttention", "Neg", "Not",
         "PRelu", "Pad", "QMoE", "QuantizeLinear", "QuickGelu", "RMSNormalization", "Reciprocal", "Relu", "RotaryEmbedding", "Round",
-        "ScatterElements", "ScatterND", "Selu", "Sigmoid", "Sign", "SimplifiedLayerNormalization", "Sin", "SkipLayerNormalization",
+        "ScatterElements", "ScatterND", "Selu", "SequenceAt", "SequenceConstruct", "SequenceInsert", "Sigmoid", "Sign",
+        "SimplifiedLayerNormalization", "Sin", "SkipLayerNormalization",
         "SkipSimplifiedLayerNormalization", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Tanh", "Tile", "TopK", "Transpose", "Trilu",
     ];
 
@@ -74,7 +75,7 @@ internal static class ValueRanks
                 return null;
             case "Reshape" or "Expand" or "ConstantOfShape":
                 string shape = node.Input[node.OpType == "ConstantOfShape" ? 0 : ^1];
-                int? length = graph.Constant(shape) is { Dims: [var count] } ? (int)count : LengthOf(graph, shape);
+                int? length = LengthOf(graph, shape, rankOf);
                 return node.OpType == "Expand" && length is not null ? Larger([length, First()]) : length;
             case "Gather" when node.Input.Count > 1:
                 return First() + rankOf(node.Input[1]) - 1;
@@ -82,6 +83,17 @@ internal static class ValueRanks
                 return Larger([First(), rankOf(node.Input[1])]);
             case "Gemm" or "Flatten":
                 return 2;
+            case "SplitToSequence":
+                // What is said of a sequence is said of its elements.
+                return node.Input.Count > 1 || Attributes.Int(node, "keepdims", 1) != 0 ? First() : First() - 1;
+            case "OneHot":
+                return First() + 1;
+            case "LSTM" or "GRU" or "RNN":
+                return 4;
+            case "GatherND" when node.Input.Count > 1 && Attributes.Int(node, "batch_dims", 0) == 0:
+                return First() + rankOf(node.Input[1]) - 1 - LastOf(graph, node.Input[1], rankOf);
+            case "If":
+                return SameIn(Subgraphs.Of(node));
             case OperatorNames.ExpertMatMul:
                 return rankOf(node.Input[1]) + 1;
             case "Einsum":
@@ -105,49 +117,97 @@ internal static class ValueRanks
         }
     }
 
-    /// <summary>The length of a shape that is put together from parts.</summary>
-    private static int? LengthOf(GraphIndex graph, string shape)
+    /// <summary>How many dimensions the first results of bodies are all declared with.</summary>
+    private static int? SameIn(IEnumerable<GraphProto> bodies)
     {
-        if (graph.TypeOf(shape)?.TensorType?.Shape?.Dim is [{ HasDimValue: true, DimValue: >= 0 and < 64 and var declared }])
+        int?[] ranks = [.. bodies.Select(body => body.Output.FirstOrDefault()?.Type?.TensorType?.Shape?.Dim.Count).Distinct()];
+        return ranks is [var one] ? one : null;
+    }
+
+    /// <summary>The last dimension of indices.</summary>
+    private static int? LastOf(GraphIndex graph, string indices, Func<string, int?> rankOf) =>
+        (graph.Constant(indices), graph.Producer(indices)) switch
+        {
+            ({ Dims: [.., var last] }, _) => (int)last,
+            (_, { OpType: "Unsqueeze" } node) when Axes(graph, node) is [var axis] && (axis == -1 || axis == rankOf(node.Input[0])) => 1,
+            _ => graph.TypeOf(indices)?.TensorType?.Shape?.Dim is [.., { HasDimValue: true, DimValue: >= 0 and < 64 and var size }]
+                ? (int)size
+                : null,
+        };
+
+    /// <summary>The length of a vector of integers, such as a shape that is put together from parts.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="vector">The vector.</param>
+    /// <param name="rankOf">What is known of ranks.</param>
+    /// <param name="depth">How many nodes are looked behind at most.</param>
+    private static int? LengthOf(GraphIndex graph, string vector, Func<string, int?> rankOf, int depth = 16)
+    {
+        if (graph.Constant(vector) is { } constant)
+        {
+            return constant.Dims is [>= 0 and < 64 and var count] ? (int)count : null;
+        }
+
+        if (graph.TypeOf(vector)?.TensorType?.Shape?.Dim is [{ HasDimValue: true, DimValue: >= 0 and < 64 and var declared }])
         {
             return (int)declared;
         }
 
-        if (graph.Producer(shape) is { OpType: "Slice", Input.Count: 3 } slice && graph.Producer(slice.Input[0]) is { OpType: "Shape" }
-            && graph.Constant(slice.Input[1]) is { } first && IntTensor.Read(first) is [0]
-            && graph.Constant(slice.Input[2]) is { } end && IntTensor.Read(end) is [> 0 and < 64 and var leading])
-        {
-            return (int)leading;
-        }
-
-        if (graph.Producer(shape) is not { OpType: "Concat" } concat)
+        if (depth == 0 || graph.Producer(vector) is not { Input.Count: > 0, Domain.Length: 0 } node)
         {
             return null;
         }
 
-        int sum = 0;
-        foreach (string part in concat.Input)
+        int? Of(string value) => LengthOf(graph, value, rankOf, depth - 1);
+        switch (node.OpType)
         {
-            int? length = (graph.Constant(part), graph.Producer(part)) switch
-            {
-                ({ Dims: [var count] }, _) => (int)count,
-                (_, { OpType: "Unsqueeze" }) => 1,
-                (_, { OpType: "Shape" } node) when Attributes.Int(node, "start", 0) is >= 0 and var start
-                    && Attributes.Int(node, "end", -1) is var stop && stop > start => (int)(stop - start),
-                (_, { OpType: "Slice" or "Gather" }) when graph.TypeOf(part)?.TensorType?.Shape?.Dim is [{ HasDimValue: true } one] =>
-                    (int)one.DimValue,
-                _ => null,
-            };
-            if (length is null)
-            {
-                return null;
-            }
+            case "Shape":
+                return Part(rankOf(node.Input[0]), Attributes.Int(node, "start", 0), Attributes.Int(node, "end", long.MaxValue));
+            case "Concat":
+                return node.Input.Aggregate((int?)0, (sum, part) => sum + Of(part));
+            case "Unsqueeze":
+                return rankOf(node.Input[0]) is null or 0 && Axes(graph, node) is { Length: 1 } ? 1 : null;
+            case "Gather" when node.Input.Count > 1:
+                return Of(node.Input[1]);
+            case "Slice":
+                long[]? starts = Ints(graph, node, "starts", 1), ends = Ints(graph, node, "ends", 2);
+                bool isPlain = Ints(graph, node, "axes", 3) is null or [0] && (node.Input.Count < 5 || Ints(graph, node, "", 4) is [1]);
+                if (!isPlain || starts is not [var start] || ends is not [var end])
+                {
+                    return null;
+                }
 
-            sum += length.Value;
+                // Of a shape of unknown length, what is asked for is there.
+                return Of(node.Input[0]) is { } whole ? Part(whole, start, end)
+                    : start >= 0 && end >= start && end < 64 ? (int)(end - start) : null;
+            case "Cast" or "Identity" or "Abs" or "Neg":
+                return Of(node.Input[0]);
+            case "Reshape" when node.Input.Count > 1 && graph.Constant(node.Input[1]) is { } shape:
+                return IntTensor.Read(shape) is [> 0 and < 64 and var length] ? (int)length : null;
+            case "Add" or "Sub" or "Mul" or "Div" or "Mod" or "Max" or "Min" or "Where" or "Equal":
+                bool IsScalar(string value) => graph.Constant(value)?.Dims.Count == 0 || rankOf(value) == 0;
+                int?[] lengths = [.. node.Input.Select(input => IsScalar(input) ? 1 : Of(input))];
+                return lengths.Contains(null) ? null : lengths.Max();
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>The length of what begins at <paramref name="start"/> and ends before <paramref name="end"/>.</summary>
+    private static int? Part(int? length, long start, long end)
+    {
+        if (length is not { } count)
+        {
+            return null;
         }
 
-        return sum;
+        long from = Math.Clamp(start < 0 ? start + count : start, 0, count), to = Math.Clamp(end < 0 ? end + count : end, 0, count);
+        return (int)Math.Max(0, to - from);
     }
+
+    private static long[]? Ints(GraphIndex graph, NodeProto node, string attribute, int input) =>
+        node.Input.ElementAtOrDefault(input) is { Length: > 0 } value
+            ? graph.Constant(value) is { } tensor ? IntTensor.Read(tensor) : []
+            : Attributes.Ints(node, attribute)?.ToArray();
 
     private static long[]? Axes(GraphIndex graph, NodeProto node) =>
         node.Input.Count > 1 && node.Input[1].Length > 0

@@ -24,15 +24,14 @@ internal sealed class RewrittenModel : IDisposable
     public OrtValue Run(TokenBatch batch, CancellationToken cancellation)
     {
         OrtValue logits = _session.Run(_feeds, batch, [_facts.Logits], cancellation)[0];
-        if (logits.GetTensorTypeAndShape().Shape is [var rows, var length, _] && rows >= batch.Windows && length == batch.Length)
+        long[] shape = logits.GetTensorTypeAndShape().Shape;
+        if (LogitRows.Cover(shape, batch))
         {
             return logits;
         }
 
         logits.Dispose();
-        throw new ZqfpException("ZQFP1008",
-            "The model does not give logits for every token of every window. Export it without pruning the head to the last token.",
-            _facts.Path);
+        throw new ZqfpException("ZQFP1008", LogitRows.Refuse(shape, batch), _facts.Path);
     }
 
     /// <summary>Mean loss of each window over the tokens that others follow, in nats.</summary>

@@ -15,10 +15,10 @@ public sealed class FormTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     public static TheoryData<string> Forms => new("FusedMatMul", "Einsum", "EinsumTransposed", "EinsumHeads", "Conv",
-        "LeadingOne", "Gemm", "Function", "Sparse", "Left", "FusedTransA", "FusedLeft", "EinsumEllipsis", "EinsumImplicit",
+        "LeadingOne", "Gemm", "Function", "Overloads", "Sparse", "Left", "FusedTransA", "FusedLeft", "EinsumEllipsis", "EinsumImplicit",
         "EinsumHeadsFirst", "EinsumJoinsHeads", "EinsumUpper", "Conv2D", "GemmBias[]", "GemmBias[1,1]", "GemmBias[1,N]", "GemmBias[N]",
         "GemmLeft", "Identity", "Squeeze", "NoNames", "Split", "Slice", "Concat", "Scaled", "Adapter",
-        "EinsumMiddle");
+        "EinsumMiddle", "BranchBefore", "ViewsAround");
 
     [Theory]
     [MemberData(nameof(Forms))]
@@ -40,6 +40,23 @@ public sealed class FormTests : IDisposable
         Assert.Equal(Layers + 1, model.Inspect().Coverage.Weights);
         QuantizeReport report = model.Quantize(model.Exact with { Selection = new LayerSelection { Exclude = ["*q_proj*"] } });
         Assert.InRange(model.Compare(report.Output).LargestDifference, 0, 1e-5);
+    }
+
+    [Fact]
+    public void A_weight_that_something_else_reads_is_no_embedding_and_stays_for_it()
+    {
+        GraphCase model = Case(model =>
+        {
+            model.Graph.Node.Add(new NodeProto { OpType = "ReduceL2", Input = { "l0.q_proj.weight" }, Output = { "norm" } });
+            model.Graph.Node.Add(new NodeProto { OpType = "Shape", Input = { "l0.up_proj.weight" }, Output = { "shape" } });
+            model.Graph.Output.Add([new ValueInfoProto { Name = "norm", Type = Of(DataType.Float) },
+                new ValueInfoProto { Name = "shape", Type = Of(DataType.Int64) }]);
+        });
+        QuantizeReport report = model.Quantize(model.Exact);
+        Assert.Equal(Layers, report.Layers.Count);
+        Assert.InRange(model.Compare(report.Output).LargestDifference, 0, 1e-5);
+
+        static TypeProto Of(DataType type) => new() { TensorType = new TypeProto.Types.Tensor { ElemType = (int)type } };
     }
 
     [Fact]

@@ -45,15 +45,23 @@ internal static class LayerForms
             });
         }
 
+        if (form == "Overloads")
+        {
+            model.IrVersion = 10;
+            model.OpsetImport.Add(new OperatorSetIdProto { Domain = "local", Version = 1 });
+        }
+
         List<NodeProto> nodes = [];
         int seen = 0;
         foreach (NodeProto node in graph.Node)
         {
             bool isLayer = node.OpType == "MatMul" && weights.TryGetValue(node.Input[1], out TensorProto? weight)
-                && weight.Dims.Count == 2 && !node.Output.Contains("logits");
+                && weight.Dims.Count == 2 && (!node.Output.Contains("logits") || form == "ViewsAround");
             if (isLayer && (FormTests.Forms.Any(known => known.Data == form) || seen++ % 2 == 0))
             {
-                nodes.AddRange(Spell(graph, node, weights[node.Input[1]], form));
+                nodes.AddRange(form == "Overloads"
+                    ? [Overload(model, node, weights[node.Input[1]])]
+                    : Spell(graph, node, weights[node.Input[1]], form));
             }
             else
             {
@@ -63,6 +71,35 @@ internal static class LayerForms
 
         graph.Node.Clear();
         graph.Node.AddRange(nodes);
+    }
+
+    /// <summary>Each layer is a function of the same name that holds its weight.</summary>
+    private static NodeProto Overload(ModelProto model, NodeProto node, TensorProto weight)
+    {
+        TensorProto held = weight.Clone();
+        held.Name = string.Empty;
+        model.Functions.Add(new FunctionProto
+        {
+            Name = "linear",
+            Domain = "local",
+            Overload = node.Name,
+            Input = { "x" },
+            Output = { "y" },
+            OpsetImport = { model.OpsetImport.Single(import => import.Domain.Length == 0) },
+            Node =
+            {
+                new NodeProto
+                {
+                    OpType = "Constant",
+                    Output = { "w" },
+                    Attribute = { new AttributeProto { Name = "value", T = held, Type = AttributeType.Tensor } },
+                },
+                new NodeProto { OpType = "MatMul", Name = "product", Input = { "x", "w" }, Output = { "y" } },
+            },
+        });
+        NodeProto call = new() { OpType = "linear", Domain = "local", Overload = node.Name, Name = node.Name, Output = { node.Output } };
+        call.Input.Add(node.Input[0]);
+        return call;
     }
 
     private static NodeProto[] Spell(GraphProto graph, NodeProto node, TensorProto weight, string form)
@@ -292,6 +329,32 @@ internal static class LayerForms
                 NodeProto call = Make("linear", [x, weight.Name], y);
                 call.Domain = "local";
                 return [call];
+            case "BranchBefore":
+                // Exporters write a squeeze of a dimension whose size is open as such a branch.
+                GraphProto Branch(string op, string name) => new()
+                {
+                    Name = name,
+                    Node = { Make(op, [x], $"{y}.{name}") },
+                    Output = { Value($"{y}.{name}", DataType.Float) },
+                };
+                return
+                [
+                    Make("Size", [x], $"{y}.size"),
+                    Make("Cast", [$"{y}.size"], $"{y}.any", Int("to", (long)DataType.Bool)),
+                    Make("If", [$"{y}.any"], $"{y}.in", Body("then_branch", Branch("Identity", "whole")),
+                        Body("else_branch", Branch("Flatten", "flat"))),
+                    Make("MatMul", [$"{y}.in", weight.Name], y),
+                ];
+            case "ViewsAround":
+                return
+                [
+                    Make("Reshape", [x, Shape($"{y}.rows", [-1, inner])], $"{y}.in"),
+                    Make("MatMul", [$"{y}.in", weight.Name], $"{y}.out"),
+                    Make("Shape", [x], $"{y}.shape"),
+                    Make("Slice", [$"{y}.shape", Shape($"{y}.first", [0]), Shape($"{y}.last", [-1])], $"{y}.leading"),
+                    Make("Concat", [$"{y}.leading", Shape($"{y}.width", [outer])], $"{y}.wanted", Int("axis", 0)),
+                    Make("Reshape", [$"{y}.out", $"{y}.wanted"], y),
+                ];
             case "Sparse":
                 graph.Initializer.Remove(weight);
                 graph.SparseInitializer.Add(new SparseTensorProto
