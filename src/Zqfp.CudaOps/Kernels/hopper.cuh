@@ -238,7 +238,9 @@ struct Divisor
         if (!usual) return __fdiv_rn(x, number);
         float quotient = __fmul_rn(x, reciprocal);
         quotient = __fmaf_rn(__fmaf_rn(-quotient, number, x), reciprocal, quotient);
-        return __fmaf_rn(__fmaf_rn(-quotient, number, x), reciprocal, quotient);
+
+        // The corrections make of a negative zero a positive one.
+        return copysignf(__fmaf_rn(__fmaf_rn(-quotient, number, x), reciprocal, quotient), x);
     }
 };
 
