@@ -97,6 +97,40 @@ public sealed class ProfileTests : IDisposable
     }
 
     [Fact]
+    public void Nodes_in_bodies_are_raised_with_the_others()
+    {
+        GraphBuilder builder = GraphBuilder.Decoder().Raw("yes", DataType.Bool, [], 1);
+        builder.Model.OpsetImport[0].Version = 17;
+        GraphProto body = new() { Name = "body", Output = { new ValueInfoProto { Name = "inner" } } };
+        body.Node.Add(
+            new NodeProto { OpType = "ReduceMax", Input = { "x" }, Output = { "inner" }, Attribute = { GraphBuilder.Ints("axes", -1) } });
+        GraphProto other = body.Clone();
+        other.Node[0].Output[0] = other.Output[0].Name = "other";
+        builder.Node("If", ["yes"], "most", new AttributeProto { Name = "then_branch", G = body }, new AttributeProto
+        {
+            Name = "else_branch",
+            G = other,
+        });
+        builder.Graph.Output.Add(new ValueInfoProto { Name = "most" });
+        NodeProto saved = Save(EmissionProfile.Portable, builder).Graph.Node.Single(node => node.OpType == "If");
+        Assert.All(saved.Attribute, branch => Assert.Equal(branch.G.Node[0].Input[1], branch.G.Initializer.Single().Name));
+        Assert.All(saved.Attribute, branch => Assert.Empty(branch.G.Node[0].Attribute));
+    }
+
+    [Theory]
+    [InlineData("DFT")]
+    [InlineData("GroupNormalization")]
+    public void A_node_without_a_rule_is_ZQFP1010_and_named(string op)
+    {
+        GraphBuilder builder = GraphBuilder.Decoder().Node(op, ["x"], "other");
+        builder.Model.OpsetImport[0].Version = 17;
+        builder.Graph.Output.Add(new ValueInfoProto { Name = "other" });
+        ZqfpException error = Assert.Throws<ZqfpException>(() => Save(EmissionProfile.Portable, builder));
+        Assert.Equal("ZQFP1010", error.Code);
+        Assert.Contains($"node 'n_other' ({op})", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_operator_set_too_old_to_raise_is_ZQFP1010_and_writes_nothing()
     {
         GraphBuilder builder = GraphBuilder.Decoder();

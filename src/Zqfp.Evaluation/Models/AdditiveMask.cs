@@ -9,16 +9,14 @@ namespace Zqfp.Evaluation;
 /// </summary>
 internal static class AdditiveMask
 {
-    /// <summary>The input.</summary>
-    public const string Input = "attention_mask";
-
     private static readonly HashSet<string> Attentions =
         ["Attention", "MultiHeadAttention", "GroupQueryAttention", "DecoderMaskedMultiHeadAttention", "PackedMultiHeadAttention"];
 
     /// <summary>Whether the first thing that <paramref name="graph"/> computes with the mask is an addition.</summary>
     public static bool IsIn(GraphIndex graph)
     {
-        Stack<string> open = new([Input]);
+        Stack<string> open = new(
+            graph.Inputs.Select(input => input.Name).Where(name => name.Contains("mask", StringComparison.OrdinalIgnoreCase)));
         HashSet<string> seen = new(StringComparer.Ordinal);
         while (open.TryPop(out string? value))
         {

@@ -32,14 +32,14 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
                 // Where a run takes more windows than there are, the last is there again.
                 return new DecoderInput(dims.Count == 1 ? [length] : [rows, length],
                     i => batch.Ids[(Math.Min(i / length, batch.Windows - 1) * length) + (i % length)]);
-            case "attention_mask":
+            case var _ when IsMask(name, dims.Count):
                 long masked = Known(dims, dims.Count - 1) ?? total;
                 return new DecoderInput(Mask(dims, rows, length, masked), i => i % masked >= masked - length - past
                     && (dims.Count < 3 || i % masked <= (i / masked % length) + masked - length) ? 1 : 0)
                 {
                     IsVisibility = dims.Count > 2 && model.HasAdditiveMask,
                 };
-            case "position_ids" or "cache_position":
+            case "position_ids" or "cache_position" or "positions" or "pos_ids" or "input_pos":
                 return new DecoderInput(Positions(dims.Count, Known(dims, 0), rows, length), i => past + (i % length));
             case "token_type_ids":
                 return new DecoderInput([rows, length], null);
@@ -63,6 +63,13 @@ internal sealed record DecoderInput(long[] Shape, Func<long, long>? Value)
                     model.Path);
         }
     }
+
+    /// <summary>
+    /// Whether an input says which tokens are seen. What is only called a mask does where it has a row for each token: with less, it may be
+    /// of the batch or of the tokens.
+    /// </summary>
+    private static bool IsMask(string name, int rank) => name is "attention_mask" or "attn_mask" or "input_mask"
+        || (name is "mask" or "causal_mask" && rank > 2);
 
     /// <summary>
     /// Whether an input is a cache of keys, values or both, by what exporters name it: <c>past_key_values.0.key</c>, <c>past_0</c>,

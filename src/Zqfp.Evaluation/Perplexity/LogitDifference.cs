@@ -34,8 +34,14 @@ internal readonly record struct LogitDifference(
         ReadOnlySpan<float> reference, ReadOnlySpan<float> other, Span<float> difference, Span<float> scratch)
     {
         TensorPrimitives.Subtract(reference, other, difference);
-        double largest = TensorPrimitives.MaxMagnitude(difference);
         double sum = TensorPrimitives.SumOfMagnitudes<float>(difference);
+        if (double.IsNaN(sum))
+        {
+            ClearMasked(reference, other, difference);
+            sum = TensorPrimitives.SumOfMagnitudes<float>(difference);
+        }
+
+        double largest = TensorPrimitives.MaxMagnitude(difference);
 
         float referenceMax = TensorPrimitives.Max(reference);
         float otherMax = TensorPrimitives.Max(other);
@@ -52,5 +58,17 @@ internal readonly record struct LogitDifference(
         divergence = divergence < 0 ? 0 : divergence;
         bool agrees = TensorPrimitives.IndexOfMax(reference) == TensorPrimitives.IndexOfMax(other);
         return new LogitDifference(1, Math.Abs(largest), sum, divergence, divergence, agrees ? 1 : 0);
+    }
+
+    /// <summary>Tokens that both models never give, such as those that fill a vocabulary up, are no difference.</summary>
+    private static void ClearMasked(ReadOnlySpan<float> reference, ReadOnlySpan<float> other, Span<float> difference)
+    {
+        for (int i = 0; i < difference.Length; i++)
+        {
+            if (float.IsNegativeInfinity(reference[i]) && float.IsNegativeInfinity(other[i]))
+            {
+                difference[i] = 0;
+            }
+        }
     }
 }

@@ -7,6 +7,9 @@ namespace Zqfp.Evaluation;
 /// <summary>Reads the documents of a file or folder, one after another.</summary>
 internal static class DocumentReader
 {
+    /// <summary>Characters that tell whether a file is text.</summary>
+    private const int BeginningLength = 1 << 16;
+
     /// <exception cref="ZqfpException">ZQFP0109 to ZQFP0111.</exception>
     public static IEnumerable<SourceDocument> Read(TextSourceOptions options)
     {
@@ -107,7 +110,9 @@ internal static class DocumentReader
             // Recognizes byte order marks; without one the bytes must be UTF-8, and what is not (a PDF, an archive) is refused.
             using var reader = new StreamReader(file, new UTF8Encoding(false, throwOnInvalidBytes: true),
                 detectEncodingFromByteOrderMarks: true);
-            return reader.ReadToEnd();
+            string text = reader.ReadToEnd();
+            RequireText(text.AsSpan(0, Math.Min(text.Length, BeginningLength)), file);
+            return text;
         }
         catch (DecoderFallbackException exception)
         {
@@ -117,6 +122,21 @@ internal static class DocumentReader
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw Unreadable(file, exception);
+        }
+    }
+
+    /// <summary>
+    /// Refuses what is valid UTF-8 and yet no text: UTF-16 without its mark, or numbers. A few NULs there are in any corpus.
+    /// </summary>
+    private static void RequireText(ReadOnlySpan<char> beginning, string file)
+    {
+        int nulls = beginning.Count('\0');
+        if (nulls > beginning.Length / 8)
+        {
+            throw new ZqfpException(TextCodes.SourceUnreadable,
+                $"'{file}' is not UTF-8 text: {nulls} of its first {beginning.Length} characters are NUL. Convert it, if it is UTF-16, or "
+                + "name its format if it holds token ids.",
+                file);
         }
     }
 

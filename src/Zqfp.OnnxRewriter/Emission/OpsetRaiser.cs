@@ -32,12 +32,12 @@ internal static class OpsetRaiser
                 + "with a newer operator set, or use the profile 'custom'.";
         }
 
-        NodeProto? node = graph.Node.FirstOrDefault(node =>
-            node.Domain.Length == 0 && (node.OpType == "GroupNormalization" || node.Attribute.Any(attribute => attribute.G is not null)));
+        NodeProto? node = Graphs(graph).SelectMany(part => part.Node)
+            .FirstOrDefault(node => node is { OpType: "GroupNormalization" or "DFT", Domain.Length: 0 });
         return node is null
             ? null
-            : $"Node '{node.Name}' ({node.OpType}) cannot be raised from operator set {from} to {target}. Export the model with operator "
-                + $"set {target}, or use the profile 'custom'.";
+            : $"The profile needs operator set {target}, and {GraphIndex.Describe(node)} cannot be raised to it from {from}. Export the "
+                + $"model with operator set {target}, or use the profile 'custom'.";
     }
 
     /// <summary>
@@ -55,14 +55,21 @@ internal static class OpsetRaiser
 
         if (opset.Version < 18)
         {
-            foreach (NodeProto node in model.Graph.Node.Where(node => node.Domain.Length == 0))
+            foreach (GraphProto graph in Graphs(model.Graph).ToList())
             {
-                RaiseTo18(model.Graph, node);
+                foreach (NodeProto node in graph.Node.Where(node => node.Domain.Length == 0))
+                {
+                    RaiseTo18(graph, node);
+                }
             }
         }
 
         opset.Version = target;
     }
+
+    /// <summary>The graph and the bodies in it.</summary>
+    private static IEnumerable<GraphProto> Graphs(GraphProto graph) =>
+        graph.Node.SelectMany(Subgraphs.Of).SelectMany(Graphs).Prepend(graph);
 
     private static void RaiseTo18(GraphProto graph, NodeProto node)
     {

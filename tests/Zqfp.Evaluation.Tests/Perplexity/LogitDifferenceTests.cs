@@ -45,6 +45,15 @@ public sealed class LogitDifferenceTests
         Assert.Equal(1, Measure([1, 2, 2, 1], [1, 3, 1, 2], vocabulary: 2).Agreements);
 
     [Fact]
+    public void Tokens_that_both_models_never_give_are_no_difference()
+    {
+        LogitDifference masked = Measure([1, 2, float.NegativeInfinity], [2, 1, float.NegativeInfinity], vocabulary: 3);
+        Assert.Equal(Measure([1, 2], [2, 1], vocabulary: 2), masked);
+        Assert.Equal(
+            double.PositiveInfinity, Measure([1, 2, 0], [2, 1, float.NegativeInfinity], vocabulary: 3).Divergence);
+    }
+
+    [Fact]
     public void NaN_stays_NaN() => Assert.True(double.IsNaN(Measure([float.NaN, 0], [0, 0], vocabulary: 2).Divergence));
 
     private static LogitDifference Measure(float[] reference, float[] other, int vocabulary) =>

@@ -36,6 +36,13 @@ public sealed class TextSourceTests : IDisposable
     public void Text_that_is_not_UTF_8_is_refused() => AssertRefused("ZQFP0109", "a.txt", [0x25, 0x50, 0xFF, 0xFE, 0xC3]);
 
     [Fact]
+    public void Utf_16_without_its_mark_is_refused_although_it_is_valid_UTF_8() =>
+        AssertRefused("ZQFP0109", "a.txt", Encoding.Unicode.GetBytes("hello"));
+
+    [Fact]
+    public void A_NUL_here_and_there_is_text() => Assert.Equal([259, 0, 259, 259], Load("a.txt", "hello\0hellohello").Ids);
+
+    [Fact]
     public void A_marker_splits_plain_text_into_documents()
     {
         TokenStream stream = Load("a.txt", "hello##hell##", options => options with { DocumentMarker = "##" });

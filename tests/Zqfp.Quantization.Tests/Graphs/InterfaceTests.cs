@@ -26,6 +26,7 @@ public sealed class InterfaceTests : IDisposable
     [InlineData("mask [batch, 1, seq, total] that is added")]
     [InlineData("mask [batch, 1, seq, total] that is added in float16")]
     [InlineData("mask [batch, seq, total] of booleans")]
+    [InlineData("causal_mask [batch, 1, seq, total] that is added")]
     public void Inputs_and_outputs_of_every_form_are_fed_and_read(string form)
     {
         GraphCase model = Case(graph => Change(graph, form));
@@ -105,11 +106,12 @@ public sealed class InterfaceTests : IDisposable
     private static void GiveMask(GraphProto graph, string form)
     {
         NodeProto mask = graph.Node.Single(node => node.OpType == "Where");
+        string name = form.StartsWith("causal", StringComparison.Ordinal) ? "causal_mask" : "attention_mask";
         bool isAdded = form.Contains("added", StringComparison.Ordinal);
         DataType type = form.EndsWith("float16", StringComparison.Ordinal) ? DataType.Float16 : isAdded ? DataType.Float : DataType.Bool;
         graph.Input.Add(new ValueInfoProto
         {
-            Name = "attention_mask",
+            Name = name,
             Type = new TypeProto
             {
                 TensorType = new TypeProto.Types.Tensor
@@ -122,12 +124,12 @@ public sealed class InterfaceTests : IDisposable
         int place = graph.Node.IndexOf(mask);
         if (isAdded)
         {
-            graph.Node[place] = Make("Cast", ["attention_mask"], mask.Output[0],
+            graph.Node[place] = Make("Cast", [name], mask.Output[0],
                 new AttributeProto { Name = "to", I = (long)DataType.Float, Type = AttributeType.Int });
             return;
         }
 
-        graph.Node.Insert(place, Make("Unsqueeze", ["attention_mask", Integers(graph, "heads", 1)], "seen"));
+        graph.Node.Insert(place, Make("Unsqueeze", [name, Integers(graph, "heads", 1)], "seen"));
         mask.Input[0] = "seen";
     }
 
