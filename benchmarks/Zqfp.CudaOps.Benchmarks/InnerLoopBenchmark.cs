@@ -87,7 +87,8 @@ internal static unsafe class InnerLoopBenchmark
         {
             for (int row = 0; row < tiles.Rows; row++)
             {
-                TokenPairs.Write(codes + (row * Columns), layout, 1, (int*)rows.Bytes + (row * Columns / 2), sides.Bytes + (row * side));
+                int* pairs = (int*)rows.Bytes + (row * Columns / 2);
+                TokenPairs.Write(codes + (row * Columns), layout, 1, pairs, sides.Bytes + (row * side), areWhole: false);
             }
         }
 

@@ -9,7 +9,7 @@ public sealed unsafe class CodeMathTests
         get
         {
             var cases = new TheoryData<int, int, string>();
-            foreach (string content in new[] { "random", "small", "largest", "every" })
+            foreach (string content in new[] { "random", "small", "outlier", "largest", "every" })
             {
                 cases.Add(8, 8, content);
                 cases.Add(256, 256, content);
@@ -37,6 +37,7 @@ public sealed unsafe class CodeMathTests
             tokens[i] = content switch
             {
                 "small" => (byte)(tokens[i] & 0x9F),
+                "outlier" => (byte)(i % columns == columns / 2 ? 0xFE : tokens[i] & 0x9F),
                 "largest" => (byte)(0x7E | (i < columns ? 0 : tokens[i] & 0x80)),
                 "every" => (byte)i,
                 _ => tokens[i],
@@ -112,36 +113,38 @@ public sealed unsafe class CodeMathTests
         using var pairs = new NativeBuffer(layout.PaddedColumns * sizeof(short));
         fixed (byte* first = codes)
         {
-            TokenPairs.Write(first, layout, 2, (int*)pairs.Bytes, token.Bytes);
+            TokenPairs.Write(first, layout, 2, (int*)pairs.Bytes, token.Bytes, areWhole: false);
         }
 
         return ((TokenPairs.Head*)token.Bytes)->Scale;
     }
 
     [Theory]
-    [InlineData(256)]
-    [InlineData(16)]
-    public void Every_code_is_its_integers(int groupSize)
+    [InlineData(256, false)]
+    [InlineData(16, false)]
+    [InlineData(256, true)]
+    [InlineData(16, true)]
+    public void Every_code_is_its_integers(int groupSize, bool areWhole)
     {
         var layout = new GroupLayout(256, groupSize);
         using NativeBuffer pairs = new(layout.PaddedColumns * sizeof(short)), side = new(TokenPairs.RowBytes(layout));
         byte[] codes = [.. Enumerable.Range(0, 256).Select(i => (byte)((i & 127) == 127 ? 0 : i))];
         fixed (byte* first = codes)
         {
-            TokenPairs.Write(first, layout, 1, (int*)pairs.Bytes, side.Bytes);
+            TokenPairs.Write(first, layout, 1, (int*)pairs.Bytes, side.Bytes, areWhole);
         }
 
         int[] values = new int[256];
         static int Column(int pair) => (pair / 4 * 8) + (pair % 4);
         for (int pair = 0; pair < 128; pair++)
         {
-            int both = ((int*)pairs.Bytes)[pair];
-            (values[Column(pair)], values[Column(pair) + 4]) = (8 * (short)both, 8 * (both >> 16));
+            int both = ((int*)pairs.Bytes)[pair], place = Head(Column(pair) / layout.Chunks[0].Length)->Place;
+            (values[Column(pair)], values[Column(pair) + 4]) = ((short)both << place, (both >> 16) << place);
         }
 
         for (int chunk = 0; chunk < layout.Chunks.Length; chunk++)
         {
-            int start = layout.Chunks[chunk].Start, count = ((TokenPairs.ChunkHead*)(side.Bytes + TokenPairs.HeadOffset(chunk)))->Rests;
+            int start = layout.Chunks[chunk].Start, count = Head(chunk)->Rests;
             var rests = (TokenPairs.Rest*)(side.Bytes + TokenPairs.RestsOffset(layout, start));
             for (int i = 0; i < count; i++)
             {
@@ -151,6 +154,12 @@ public sealed unsafe class CodeMathTests
         }
 
         Assert.Equal(codes.Select(code => (int)(Reference.Fp8(code) * 512)), values);
+
+        // The first codes are small, and have rests where they are not whole.
+        Assert.Equal(groupSize == 16 && areWhole, Head(0)->Rests == 0);
+        Assert.Equal(TokenPairs.Bits, Head(layout.Chunks.Length - 1)->Place);
+
+        TokenPairs.ChunkHead* Head(int chunk) => (TokenPairs.ChunkHead*)(side.Bytes + TokenPairs.HeadOffset(chunk));
     }
 
     /// <summary>A chunk's sum is exact in float64; it is rounded to float32 and added under its scale by a fused multiply-add.</summary>
@@ -254,7 +263,7 @@ public sealed unsafe class CodeMathTests
         {
             fixed (byte* codes = InGroups(layout, tokens, row))
             {
-                TokenPairs.Write(codes, layout, 1, (int*)rows.Bytes + (row * stride), sides.Bytes + (row * side));
+                TokenPairs.Write(codes, layout, 1, (int*)rows.Bytes + (row * stride), sides.Bytes + (row * side), areWhole: false);
             }
         }
 

@@ -20,7 +20,7 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
         TokenPairs.RowBytes(layout) + (((layout.PaddedColumns * sizeof(short)) + 63) & ~63);
 
     public override void Write(byte* codes, GroupLayout layout, float scale, byte* token) =>
-        TokenPairs.Write(codes, layout, scale, (int*)(token + TokenPairs.RowBytes(layout)), token);
+        TokenPairs.Write(codes, layout, scale, (int*)(token + TokenPairs.RowBytes(layout)), token, areWhole: true);
 
     [MethodImpl(HotLoop.Options)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)
@@ -53,10 +53,10 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
             }
 
             float* scales = firstScale + ((nint)chunk.Group * Width);
-            t0 = Total(s0, r0, scales, t0);
-            t1 = Total(s1, r1, scales + Part, t1);
-            t2 = Total(s2, r2, scales + (2 * Part), t2);
-            t3 = Total(s3, r3, scales + (3 * Part), t3);
+            t0 = Total(s0, head->Place, r0, scales, t0);
+            t1 = Total(s1, head->Place, r1, scales + Part, t1);
+            t2 = Total(s2, head->Place, r2, scales + (2 * Part), t2);
+            t3 = Total(s3, head->Place, r3, scales + (3 * Part), t3);
             head++;
         }
 
@@ -73,17 +73,17 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
         GroupLayout layout = weights.Layout;
         var words = (int*)weights.Codes(panel, 0);
         float* firstScale = weights.Scales(panel, 0);
-        nint other = (nint)(second - first);
-        byte* head = first + TokenPairs.HeadOffset(0);
-        int* x = (int*)(first + TokenPairs.RowBytes(layout)), y = (int*)((byte*)x + other);
+        var head = (TokenPairs.ChunkHead*)(first + TokenPairs.HeadOffset(0));
+        var otherHead = (TokenPairs.ChunkHead*)(second + TokenPairs.HeadOffset(0));
+        int* x = (int*)(first + TokenPairs.RowBytes(layout)), y = (int*)(second + TokenPairs.RowBytes(layout));
         Vector512<short> table = Table;
         new Span<float>(totals, 2 * Width).Clear();
         foreach (ref readonly GroupLayout.Chunk chunk in layout.Chunks.AsSpan())
         {
             int rests = TokenPairs.RestsOffset(layout, chunk.Start);
             Vector512<int> r0 = Vector512<int>.Zero, r1 = r0, r2 = r0, r3 = r0, q0 = r0, q1 = r0, q2 = r0, q3 = r0;
-            AddRests(ref r0, ref r1, ref r2, ref r3, table, words, first + rests, ((TokenPairs.ChunkHead*)head)->Rests);
-            AddRests(ref q0, ref q1, ref q2, ref q3, table, words, second + rests, ((TokenPairs.ChunkHead*)(head + other))->Rests);
+            AddRests(ref r0, ref r1, ref r2, ref r3, table, words, first + rests, head->Rests);
+            AddRests(ref q0, ref q1, ref q2, ref q3, table, words, second + rests, otherHead->Rests);
             Vector512<int> s0 = Vector512<int>.Zero, s1 = s0, s2 = s0, s3 = s0, u0 = s0, u1 = s0, u2 = s0, u3 = s0;
             for (int* end = x + (chunk.Length / 2); x < end; x += 4, y += 4, words += Width)
             {
@@ -105,9 +105,10 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
             }
 
             float* scales = firstScale + ((nint)chunk.Group * Width);
-            AddTotals(s0, s1, s2, s3, r0, r1, r2, r3, scales, totals);
-            AddTotals(u0, u1, u2, u3, q0, q1, q2, q3, scales, totals + Width);
-            head += sizeof(TokenPairs.ChunkHead);
+            AddTotals(s0, s1, s2, s3, head->Place, r0, r1, r2, r3, scales, totals);
+            AddTotals(u0, u1, u2, u3, otherHead->Place, q0, q1, q2, q3, scales, totals + Width);
+            head++;
+            otherHead++;
         }
     }
 
@@ -155,12 +156,12 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
     /// <summary>Adds the sums of a chunk to a token's totals.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddTotals(
-        Vector512<int> s0, Vector512<int> s1, Vector512<int> s2, Vector512<int> s3,
+        Vector512<int> s0, Vector512<int> s1, Vector512<int> s2, Vector512<int> s3, int place,
         Vector512<int> r0, Vector512<int> r1, Vector512<int> r2, Vector512<int> r3, float* scales, float* totals)
     {
-        Total(s0, r0, scales, Vector512.Load(totals)).Store(totals);
-        Total(s1, r1, scales + Part, Vector512.Load(totals + Part)).Store(totals + Part);
-        Total(s2, r2, scales + (2 * Part), Vector512.Load(totals + (2 * Part))).Store(totals + (2 * Part));
-        Total(s3, r3, scales + (3 * Part), Vector512.Load(totals + (3 * Part))).Store(totals + (3 * Part));
+        Total(s0, place, r0, scales, Vector512.Load(totals)).Store(totals);
+        Total(s1, place, r1, scales + Part, Vector512.Load(totals + Part)).Store(totals + Part);
+        Total(s2, place, r2, scales + (2 * Part), Vector512.Load(totals + (2 * Part))).Store(totals + (2 * Part));
+        Total(s3, place, r3, scales + (3 * Part), Vector512.Load(totals + (3 * Part))).Store(totals + (3 * Part));
     }
 }

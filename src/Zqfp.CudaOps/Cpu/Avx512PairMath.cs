@@ -39,9 +39,9 @@ internal sealed unsafe class Avx512PairMath : PairMath
 
     /// <summary>Adds the sums of a chunk for sixteen rows of W to their totals.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Total(Vector512<int> sum, Vector512<int> start, float* scales, Vector512<float> total)
+    public static Vector512<float> Total(Vector512<int> sum, int place, Vector512<int> start, float* scales, Vector512<float> total)
     {
-        Vector512<float> value = Vector512.ConvertToSingle((sum << TokenPairs.Bits) + start) * Vector512.Create(TokenDigits.Unit);
+        Vector512<float> value = Vector512.ConvertToSingle((sum << place) + start) * Vector512.Create(TokenDigits.Unit);
         return Vector512.FusedMultiplyAdd(value, Vector512.Load(scales), total);
     }
 
@@ -208,5 +208,5 @@ internal sealed unsafe class Avx512PairMath : PairMath
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add(Vector512<int> sum, int* starts, float* scales, float* totals) =>
-        Total(sum, Vector512.Load(starts), scales, Vector512.Load(totals)).Store(totals);
+        Total(sum, TokenPairs.Bits, Vector512.Load(starts), scales, Vector512.Load(totals)).Store(totals);
 }

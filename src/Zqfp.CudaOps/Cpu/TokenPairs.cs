@@ -15,10 +15,11 @@ namespace Zqfp.CudaOps;
 /// </remarks>
 internal static unsafe class TokenPairs
 {
-    /// <summary>Bits below an integer's place.</summary>
+    /// <summary>Bits below an integer's place, where it has a rest.</summary>
     public const int Bits = 3;
 
-    private const int Half = 1 << (Bits - 1);
+    /// <summary>The last code whose value times 2^9 fits in 16 bits, 60.</summary>
+    private const byte LastWhole = 103;
 
     /// <summary>Bytes from a token to the next.</summary>
     public static int RowBytes(GroupLayout layout) => (RestsOffset(layout, layout.PaddedColumns) + 63) & ~63;
@@ -35,7 +36,11 @@ internal static unsafe class TokenPairs
     /// <param name="scale">Its scale.</param>
     /// <param name="pairs">Receives the integers of each pair, the first in the low half.</param>
     /// <param name="token">Receives <see cref="RowBytes"/> bytes.</param>
-    public static void Write(byte* codes, GroupLayout layout, float scale, int* pairs, byte* token)
+    /// <param name="areWhole">
+    /// Whether a chunk whose values all fit in 16 bits has them whole, at a <see cref="ChunkHead.Place"/> of its own. A token's largest value
+    /// is 448, and beside a far larger one most others are small and would have a rest.
+    /// </param>
+    public static void Write(byte* codes, GroupLayout layout, float scale, int* pairs, byte* token, bool areWhole)
     {
         bool hasNaN = false;
         for (int i = 0; i < layout.Chunks.Length; i++)
@@ -43,10 +48,30 @@ internal static unsafe class TokenPairs
             GroupLayout.Chunk chunk = layout.Chunks[i];
             var rests = (Rest*)(token + RestsOffset(layout, chunk.Start));
             var head = (ChunkHead*)(token + HeadOffset(i));
+            head->Place = areWhole && AreAtMost(LastWhole, codes + chunk.Start, chunk.Length) ? 0 : Bits;
             hasNaN |= WriteChunk(codes + chunk.Start, chunk.Length, pairs + (chunk.Start / 2), rests, head);
         }
 
         ((Head*)token)->Scale = hasNaN ? float.NaN : scale;
+    }
+
+    /// <summary>Whether no code of a chunk, its sign apart, is above <paramref name="last"/>.</summary>
+    [MethodImpl(HotLoop.Options)]
+    private static bool AreAtMost(byte last, byte* codes, int columns)
+    {
+        Vector128<byte> most = Vector128<byte>.Zero, magnitude = Vector128.Create((byte)0x7F);
+        int column = 0;
+        for (; column <= columns - 16; column += 16)
+        {
+            most = Vector128.Max(most, Vector128.Load(codes + column) & magnitude);
+        }
+
+        if (column < columns)
+        {
+            most = Vector128.Max(most, Vector128.CreateScalar(*(ulong*)(codes + column)).AsByte() & magnitude);
+        }
+
+        return Vector128.LessThanOrEqualAll(most, Vector128.Create(last));
     }
 
     /// <returns>Whether a NaN is among the codes; its integers are zero.</returns>
@@ -55,8 +80,9 @@ internal static unsafe class TokenPairs
     {
         Rest* next = rests;
         int column = 0;
-        bool hasNaN = Avx512F.IsSupported && WriteWide(codes, columns, pairs, ref next, out column);
-        Vector256<int> isNaN = Vector256<int>.Zero;
+        int place = head->Place;
+        bool hasNaN = Avx512F.IsSupported && WriteWide(codes, columns, place, pairs, ref next, out column);
+        Vector256<int> isNaN = Vector256<int>.Zero, half = Vector256.Create(Half(place));
         int* both = stackalloc int[4];
         for (; column < columns; column += 8)
         {
@@ -66,7 +92,7 @@ internal static unsafe class TokenPairs
             Vector256<int> bad = Vector256.Equals(code & Vector256.Create(0x7F), Vector256.Create(0x7F));
             isNaN |= bad;
             Vector256<int> value = Vector256.ConvertToInt32(E4M3.Decode(Vector256.AndNot(code, bad)) * Vector256.Create(512f));
-            Vector256<int> main = (value + Vector256.Create(Half)) >> Bits, rest = value - (main << Bits);
+            Vector256<int> main = (value + half) >> place, rest = value - (main << place);
             Pairs(main).Store(pairs + (column / 2));
             if (rest != Vector256<int>.Zero)
             {
@@ -82,18 +108,18 @@ internal static unsafe class TokenPairs
     /// <summary>32 columns at a time.</summary>
     /// <returns>Whether a NaN is among them.</returns>
     [MethodImpl(HotLoop.Options)]
-    private static bool WriteWide(byte* codes, int columns, int* pairs, ref Rest* rests, out int done)
+    private static bool WriteWide(byte* codes, int columns, int place, int* pairs, ref Rest* rests, out int done)
     {
         int* both = stackalloc int[16];
-        Vector512<int> isNaN = Vector512<int>.Zero;
+        Vector512<int> isNaN = Vector512<int>.Zero, half = Vector512.Create(Half(place));
         Rest* next = rests;
         int column = 0;
         for (; column <= columns - 32; column += 32)
         {
             Vector512<int> low = Value(codes + column, ref isNaN), high = Value(codes + column + 16, ref isNaN);
-            Vector512<int> lowMain = (low + Vector512.Create(Half)) >> Bits, highMain = (high + Vector512.Create(Half)) >> Bits;
+            Vector512<int> lowMain = (low + half) >> place, highMain = (high + half) >> place;
             Pairs(lowMain, highMain).Store(pairs + (column / 2));
-            Vector512<int> lowRest = low - (lowMain << Bits), highRest = high - (highMain << Bits);
+            Vector512<int> lowRest = low - (lowMain << place), highRest = high - (highMain << place);
             if ((lowRest | highRest) != Vector512<int>.Zero)
             {
                 Pairs(lowRest, highRest).Store(both);
@@ -108,6 +134,9 @@ internal static unsafe class TokenPairs
 
     /// <summary>Lists the pairs that have a rest.</summary>
     /// <returns>Where the next one's place is.</returns>
+    /// <summary>What is added for rounding to the nearest.</summary>
+    private static int Half(int place) => (1 << place) >> 1;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Rest* List(int* both, int count, int firstPair, Rest* next)
     {
@@ -162,6 +191,9 @@ internal static unsafe class TokenPairs
     {
         /// <summary>Pairs that have a rest.</summary>
         public int Rests;
+
+        /// <summary>Bits below the place of the chunk's integers: <see cref="Bits"/>, or 0 where they are whole.</summary>
+        public int Place;
     }
 
     /// <summary>What a pair has below the place of its integers.</summary>

@@ -170,7 +170,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         }
         else
         {
-            TokenPairs.Write(codes, Layer.Weights.Layout, scale, pairs, token);
+            TokenPairs.Write(codes, Layer.Weights.Layout, scale, pairs, token, areWhole: false);
         }
     }
 
