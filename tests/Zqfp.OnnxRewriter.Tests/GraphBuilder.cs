@@ -47,6 +47,13 @@ internal sealed class GraphBuilder
         return this;
     }
 
+    /// <summary>Gives the last node more outputs.</summary>
+    public GraphBuilder Also(params string[] outputs)
+    {
+        Graph.Node[^1].Output.AddRange(outputs);
+        return this;
+    }
+
     public static AttributeProto Int(string name, long value) => new()
     {
         Name = name,

@@ -40,7 +40,14 @@ internal sealed class SliceRunner(
     /// <param name="fixedBatch">Windows that the model computes in any case; null where it takes any number.</param>
     /// <param name="onGpu">Whether one batch runs at a time.</param>
     public static IReadOnlyList<TokenBatch> Batches(IReadOnlyList<int[]> windows, int? fixedBatch, bool onGpu = false) =>
-        TokenBatch.Group(windows, most: fixedBatch ?? Math.Max(1, (onGpu ? TokensAtOnce : TokensOfBatch) / windows[0].Length));
+        TokenBatch.Group(windows, most: WindowsOfBatch(windows[0].Length, fixedBatch, onGpu));
+
+    /// <summary>Windows of a batch, at most.</summary>
+    /// <param name="length">Tokens of a window.</param>
+    /// <param name="fixedBatch">Windows that the model computes in any case; null where it takes any number.</param>
+    /// <param name="onGpu">Whether one batch runs at a time.</param>
+    public static int WindowsOfBatch(int length, int? fixedBatch, bool onGpu) =>
+        fixedBatch ?? Math.Max(1, (onGpu ? TokensAtOnce : TokensOfBatch) / length);
 
     /// <summary>Runs the slice of <paramref name="stage"/> over every window.</summary>
     /// <param name="stage">The next stage; each is run once, in order.</param>

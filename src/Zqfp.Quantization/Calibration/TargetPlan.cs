@@ -11,6 +11,7 @@ internal sealed class TargetPlan
     private readonly HashSet<string> _owners;
     private readonly QuantizeOptions _options;
     private readonly ModelLayers _model;
+    private readonly Lazy<ValueBytes> _values;
 
     /// <summary>Plans the stages.</summary>
     /// <param name="options">The options of the run.</param>
@@ -21,6 +22,7 @@ internal sealed class TargetPlan
     {
         _options = options;
         _model = model;
+        _values = new Lazy<ValueBytes>(() => new ValueBytes(model.Graph, model.Found));
         _owners = [.. layers.Select(layer => layer.SharesWeightOf).OfType<string>()];
         bool isBesideFloat = options.LayerTarget != LayerTarget.None && options.CalibrateOn == CalibrationSource.Quantized;
         if (isBesideFloat && options.LayerTarget == LayerTarget.Residual)
@@ -45,6 +47,12 @@ internal sealed class TargetPlan
 
     /// <summary>Whether a GPU runs the slices.</summary>
     public bool RunsOnGpu => _options.Device == ZqfpDevice.Cuda;
+
+    /// <summary>What values take for each token.</summary>
+    public ValueBytes Values => _values.Value;
+
+    /// <summary>Tokens of a batch.</summary>
+    public int BatchTokens => SliceRunner.WindowsOfBatch(_options.Window, _model.Facts.FixedBatch, RunsOnGpu) * _options.Window;
 
     /// <summary>The options of the run as they hold for a stage.</summary>
     public QuantizeOptions OptionsOf(CalibrationStage stage) => _model.OptionsFor(stage.Input, _options);

@@ -11,11 +11,26 @@ internal static class MemoryEstimate
     /// <summary>The process itself with ONNX Runtime, before any model.</summary>
     public const long Base = 150_000_000;
 
+    /// <summary>What running slices leaves behind: code, and memory that was freed and not given back.</summary>
+    public const long Leftover = 125_000_000;
+
+    /// <summary>One byte more for so many of kept values is lost between them in ONNX Runtime's arena: a fifth was measured.</summary>
+    public const int ArenaShare = 4;
+
     /// <summary>
     /// Values of a batch that a slice holds at a time, in rows as wide as its widest layer: activations, attention scores, what ONNX
     /// Runtime's arena keeps for the next run.
     /// </summary>
     public const int LiveRows = 16;
+
+    /// <summary>
+    /// The same where a GPU holds them: what is copied of a batch to be summed up, which is what layers read, the float model's, the stream
+    /// and the targets.
+    /// </summary>
+    public const int CopiedRows = 4;
+
+    /// <summary>CUDA's context and libraries.</summary>
+    public const long CudaBase = 1_500_000_000;
 
     /// <summary>Bytes at the peak, and those of them, or beside them, that cross from one slice to the next.</summary>
     /// <param name="graph">The graph.</param>
@@ -29,16 +44,13 @@ internal static class MemoryEstimate
         GraphIndex graph, TargetPlan plan, bool hasTargets, IReadOnlyDictionary<string, LayerChoice> choices, long tokens, MemoryUse use,
         ShardPart? part = null)
     {
-        // No slice runs a head: nothing is calibrated behind it.
-        int widest = plan.Stages.SelectMany(stage => stage.Layers)
-            .Select(layer => layer.IsHead ? layer.InFeatures : Math.Max(layer.InFeatures, layer.OutFeatures))
-            .DefaultIfEmpty().Max();
-        var kept = new KeptValues(graph, tokens, widest);
-        var exact = new KeptValues(graph, tokens, widest);
+        var kept = new KeptValues(plan.Values, tokens);
+        var exact = new KeptValues(plan.Values, tokens);
         long results = 0;
         long peak = 0;
         long crossing = 0;
-        long atOnce = Math.Min(use.TokensAtOnce, tokens);
+        long atOnce = Math.Min(Math.Max(use.TokensAtOnce, plan.BatchTokens), tokens);
+        long live = atOnce * plan.Values.Widest * sizeof(float) * (plan.RunsOnGpu ? CopiedRows : LiveRows);
         for (int i = 0; i < plan.Stages.Count && i <= (part?.LastStage ?? i); i++)
         {
             CalibrationStage stage = plan.Stages[i];
@@ -59,8 +71,7 @@ internal static class MemoryEstimate
             long moments = !hasTargets || tokens == 0 ? 0 : joined + (plan.JoinsOf(stage).Count < stage.Layers.Count ? 2 * square : 0);
             long running = tokens == 0
                 ? 0
-                : slice + (atOnce * widest * sizeof(float) * LiveRows)
-                    + (moments > 0 ? square + moments : square / 2);
+                : slice + live + (moments > 0 ? square + moments : square / 2);
 
             // GPTQ holds H, half of H for the factor, W, and about W again for errors and codes; the targets the gaps of both parts,
             // and H in parts, beside which H of all is needed where another layer follows.
@@ -72,7 +83,7 @@ internal static class MemoryEstimate
             // Of what is in files, what the batches under way read and write is in memory; finished layers are mapped from files, which
             // the system drops where memory is short. What a GPU's values lie in is kept for those of other sizes too.
             long boundaries = kept.Bytes + exact.Bytes;
-            boundaries += plan.RunsOnGpu ? boundaries / PinnedPool.IdleShare : 0;
+            boundaries += boundaries / (plan.RunsOnGpu ? PinnedPool.IdleShare : ArenaShare);
             boundaries = use.SpillsBoundaries && tokens > 0 ? (long)((double)boundaries * atOnce / tokens) : boundaries;
             peak = Math.Max(peak, (use.SpillsBoundaries ? 0 : results) + boundaries + Math.Max(running, quantizing));
             crossing = Math.Max(crossing, kept.Bytes + exact.Bytes);
@@ -87,16 +98,16 @@ internal static class MemoryEstimate
             }
         }
 
-        return (Base + peak, crossing);
+        return (Base + (plan.RunsOnGpu ? CudaBase : 0) + (tokens > 0 ? Leftover : 0) + peak, crossing);
     }
 
-    /// <summary>The weights that ONNX Runtime packs for a slice: those of the layers it runs, which it copies.</summary>
+    /// <summary>The weights that ONNX Runtime packs for a slice: those of the layers it runs, which it copies, in float32.</summary>
     private static long SliceWeights(GraphIndex graph, CalibrationStage stage) => stage.Nodes
         .SelectMany(node => node.OpType == OperatorNames.ExpertMatMul ? node.Input.Take(2) : node.Input)
         .Distinct()
         .Select(graph.Initializer)
         .OfType<TensorProto>()
-        .Sum(tensor => TensorTypes.ByteLength((DataType)tensor.DataType, tensor.Dims.Aggregate(1L, (product, dim) => product * dim)));
+        .Sum(tensor => ValueBytes.Of((DataType)tensor.DataType, tensor.Dims.Aggregate(1L, (product, dim) => product * dim)));
 
     /// <summary>
     /// The quantized experts that a slice runs, put together and packed; those of the float model are read where they lie in the file.
@@ -109,7 +120,7 @@ internal static class MemoryEstimate
     }
 
     /// <summary>The values that one of the two runs keeps for later slices.</summary>
-    private sealed class KeptValues(GraphIndex graph, long tokens, int widest)
+    private sealed class KeptValues(ValueBytes values, long tokens)
     {
         private readonly Dictionary<string, long> _bytes = new(StringComparer.Ordinal);
 
@@ -119,7 +130,7 @@ internal static class MemoryEstimate
         {
             foreach (string value in stage.Keeps)
             {
-                _bytes[value] = tokens * BytesOfToken(graph, value, widest);
+                _bytes[value] = tokens * values.Of(value);
             }
         }
 
@@ -130,16 +141,5 @@ internal static class MemoryEstimate
                 _bytes.Remove(value);
             }
         }
-    }
-
-    /// <summary>
-    /// Bytes that a kept value takes for each token: its last dimension where the model tells it, else the widest layer's.
-    /// </summary>
-    private static long BytesOfToken(GraphIndex graph, string value, int widest)
-    {
-        TypeProto.Types.Tensor? tensor = graph.TypeOf(value)?.TensorType;
-        long width = tensor?.Shape?.Dim.Skip(1).Where(dim => dim.DimValue > 0).Aggregate(1L, (product, dim) => product * dim.DimValue) ?? 0;
-        int bits = tensor is null ? 0 : TensorTypes.BitsPerElement((DataType)tensor.ElemType);
-        return (width > 1 ? width : widest) * (bits > 0 ? bits : 32) / 8;
     }
 }
