@@ -47,7 +47,7 @@ internal sealed class TokenWidths
     private readonly Dictionary<NodeProto, LinearLayer> _layers = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<string, TokenWidth> _known = new(StringComparer.Ordinal);
 
-    /// <summary>Tells what <paramref name="layers"/>, all linear layers of <paramref name="graph"/>, and the nodes between them say.</summary>
+    /// <summary>Tells what all linear <paramref name="layers"/> of <paramref name="graph"/>, and the nodes between, say.</summary>
     public TokenWidths(GraphIndex graph, IReadOnlyList<LinearLayer> layers)
     {
         _graph = graph;
