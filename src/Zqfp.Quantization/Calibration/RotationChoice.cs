@@ -64,6 +64,13 @@ internal static class RotationChoice
                 RowSample.Of(weights([.. joined]), RowSample.Evenly(joined.Sum(layer => layer.OutFeatures), Rows), columns),
                 recipes(joined.First()) with { Rank = 0, RefineSweeps = 0, MaxThreads = sums.Workers.Threads }))
         ];
+
+        // Weights that are no numbers are refused where they are quantized, by the layer's name and place.
+        if (!tried.All(layer => Array.TrueForAll(layer.Rows, float.IsFinite)))
+        {
+            return 0;
+        }
+
         using var sample = new Sample(options, columns, block, sums);
         double plain = tried.Sum(layer => sample.Error(layer.Rows, layer.Recipe));
         sample.Rotate();

@@ -54,7 +54,7 @@ internal static class QuantizeJob
         var inputs = new InputFiles();
         file.AddTo(inputs, cancellation);
         inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
-        return new ShardRun(options, file, model, inputs, shard, work, observer, cancellation).Execute();
+        return AboutModel(file, () => new ShardRun(options, file, model, inputs, shard, work, observer, cancellation).Execute());
     }
 
     /// <summary>The caller holds the locks of the outputs.</summary>
@@ -67,9 +67,22 @@ internal static class QuantizeJob
         using OutputLocks? work = options.WorkFolder is { } folder ? WorkFolderLocks.OfRun(folder, observer, cancellation) : null;
         file.AddTo(inputs, cancellation);
         inputs.AddTexts(options.CalibrationPath, options.TokenizerPath, cancellation);
-        return options.Budget is null
+        return AboutModel(file, () => options.Budget is null
             ? new QuantizationRun(options, file, model, inputs, observer, cancellation).Execute()
-            : new BudgetRun(options, file, inputs, observer, cancellation).Execute();
+            : new BudgetRun(options, file, inputs, observer, cancellation).Execute());
+    }
+
+    /// <summary>Names the model in errors about its numbers and graph, where who found them knows no files.</summary>
+    private static T AboutModel<T>(OnnxFile file, Func<T> run)
+    {
+        try
+        {
+            return run();
+        }
+        catch (ZqfpException e) when (e.File is null && e.Code is ['Z', 'Q', 'F', 'P', '1' or '2', ..])
+        {
+            throw new ZqfpException(e.Code, e.Message, file.Path, e);
+        }
     }
 
     private static ModelLayers Check(QuantizeOptions options, OnnxFile file)

@@ -60,6 +60,21 @@ public sealed class FormTests : IDisposable
     }
 
     [Fact]
+    public void A_weight_that_is_no_number_is_an_error_about_the_model()
+    {
+        GraphCase model = Case(model =>
+        {
+            TensorProto weight = model.Graph.Initializer.Single(tensor => tensor.Name == "l0.q_proj.weight");
+            byte[] bytes = weight.RawData.ToByteArray();
+            BitConverter.TryWriteBytes(bytes.AsSpan(5 * sizeof(float)), float.NaN);
+            weight.RawData = ByteString.CopyFrom(bytes);
+        });
+        ZqfpException error = Assert.Throws<ZqfpException>(() => model.Quantize(model.Options));
+        Assert.Equal(("ZQFP2002", model.Options.ModelPath), (error.Code, error.File));
+        Assert.Contains("Layer '/l0.q_proj/MatMul': The weight at row 5, column 0 is NaN.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_layer_kind_that_breaks_is_warned_about_and_named()
     {
         GraphCase model = Case(graph => LayerForms.Spell(graph, "If"));
