@@ -83,12 +83,13 @@ internal static unsafe class InnerLoopBenchmark
         NativeBuffer rows = new(tiles.Rows * Columns * sizeof(short)), sides = new(tiles.Rows * side), words = Codes();
         NativeBuffer strip = new(math.StripWidth * Columns * sizeof(short)), totals = new(tiles.Rows * Width * sizeof(float));
         NativeBuffer scales = new(Width * sizeof(float)), starts = new(tiles.Rows * math.StripWidth * sizeof(int));
+        NativeBuffer places = new(tiles.Rows * sizeof(int));
         fixed (byte* codes = Tokens(tiles.Rows * Columns))
         {
             for (int row = 0; row < tiles.Rows; row++)
             {
                 int* pairs = (int*)rows.Bytes + (row * Columns / 2);
-                TokenPairs.Write(codes + (row * Columns), layout, 1, pairs, sides.Bytes + (row * side), areWhole: false);
+                TokenPairs.Write(codes + (row * Columns), layout, 1, pairs, sides.Bytes + (row * side));
             }
         }
 
@@ -100,7 +101,9 @@ internal static unsafe class InnerLoopBenchmark
                 for (int row = 0; row < tiles.Rows; row++)
                 {
                     byte* token = sides.Bytes + (row * side);
-                    int rests = ((TokenPairs.ChunkHead*)(token + TokenPairs.HeadOffset(0)))->Rests;
+                    var head = (TokenPairs.ChunkHead*)(token + TokenPairs.HeadOffset(0));
+                    int rests = head->Rests;
+                    ((int*)places.Bytes)[row] = head->Place;
                     if (rests > 0)
                     {
                         math.Start((TokenPairs.Rest*)(token + TokenPairs.RestsOffset(layout, 0)), rests, (int*)strip.Bytes,
@@ -108,8 +111,8 @@ internal static unsafe class InnerLoopBenchmark
                     }
                 }
 
-                math.Multiply(rows.Floats, tiles, (int*)strip.Bytes, Columns / 2, (int*)starts.Bytes, scales.Floats + part,
-                    totals.Floats + (part * tiles.Rows));
+                math.Multiply(rows.Floats, tiles, (int*)strip.Bytes, Columns / 2, (int*)places.Bytes, (int*)starts.Bytes,
+                    scales.Floats + part, totals.Floats + (part * tiles.Rows));
             }
         };
     }

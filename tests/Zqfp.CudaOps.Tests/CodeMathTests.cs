@@ -113,25 +113,23 @@ public sealed unsafe class CodeMathTests
         using var pairs = new NativeBuffer(layout.PaddedColumns * sizeof(short));
         fixed (byte* first = codes)
         {
-            TokenPairs.Write(first, layout, 2, (int*)pairs.Bytes, token.Bytes, areWhole: false);
+            TokenPairs.Write(first, layout, 2, (int*)pairs.Bytes, token.Bytes);
         }
 
         return ((TokenPairs.Head*)token.Bytes)->Scale;
     }
 
     [Theory]
-    [InlineData(256, false)]
-    [InlineData(16, false)]
-    [InlineData(256, true)]
-    [InlineData(16, true)]
-    public void Every_code_is_its_integers(int groupSize, bool areWhole)
+    [InlineData(256)]
+    [InlineData(16)]
+    public void Every_code_is_its_integers(int groupSize)
     {
         var layout = new GroupLayout(256, groupSize);
         using NativeBuffer pairs = new(layout.PaddedColumns * sizeof(short)), side = new(TokenPairs.RowBytes(layout));
         byte[] codes = [.. Enumerable.Range(0, 256).Select(i => (byte)((i & 127) == 127 ? 0 : i))];
         fixed (byte* first = codes)
         {
-            TokenPairs.Write(first, layout, 1, (int*)pairs.Bytes, side.Bytes, areWhole);
+            TokenPairs.Write(first, layout, 1, (int*)pairs.Bytes, side.Bytes);
         }
 
         int[] values = new int[256];
@@ -155,8 +153,8 @@ public sealed unsafe class CodeMathTests
 
         Assert.Equal(codes.Select(code => (int)(Reference.Fp8(code) * 512)), values);
 
-        // The first codes are small, and have rests where they are not whole.
-        Assert.Equal(groupSize == 16 && areWhole, Head(0)->Rests == 0);
+        // The first codes are small, and have rests beside large ones.
+        Assert.Equal(groupSize == 16, Head(0)->Rests == 0);
         Assert.Equal(TokenPairs.Bits, Head(layout.Chunks.Length - 1)->Place);
 
         TokenPairs.ChunkHead* Head(int chunk) => (TokenPairs.ChunkHead*)(side.Bytes + TokenPairs.HeadOffset(chunk));
@@ -258,12 +256,13 @@ public sealed unsafe class CodeMathTests
         int width = math.StripWidth, side = TokenPairs.RowBytes(layout), stride = layout.PaddedColumns / 2;
         using NativeBuffer sides = new((long)side * tiles.Rows), rows = new((long)stride * tiles.Rows * sizeof(int)),
             tiled = new((long)stride * tiles.Rows * sizeof(int)), strip = new(width * GroupLayout.ChunkLength * sizeof(short)),
-            starts = new(width * tiles.Rows * sizeof(int)), totals = new(width * tiles.Rows * sizeof(float));
+            starts = new(width * tiles.Rows * sizeof(int)), totals = new(width * tiles.Rows * sizeof(float)),
+            places = new(tiles.Rows * sizeof(int));
         for (int row = 0; row < count; row++)
         {
             fixed (byte* codes = InGroups(layout, tokens, row))
             {
-                TokenPairs.Write(codes, layout, 1, (int*)rows.Bytes + (row * stride), sides.Bytes + (row * side), areWhole: false);
+                TokenPairs.Write(codes, layout, 1, (int*)rows.Bytes + (row * stride), sides.Bytes + (row * side));
             }
         }
 
@@ -279,8 +278,9 @@ public sealed unsafe class CodeMathTests
                 for (int row = 0; row < tiles.Rows; row++)
                 {
                     byte* token = sides.Bytes + (row * side);
-                    math.Start((TokenPairs.Rest*)(token + rests), ((TokenPairs.ChunkHead*)(token + head))->Rests, (int*)strip.Bytes,
-                        (int*)starts.Bytes + (row * width));
+                    var of = (TokenPairs.ChunkHead*)(token + head);
+                    ((int*)places.Bytes)[row] = of->Place;
+                    math.Start((TokenPairs.Rest*)(token + rests), of->Rests, (int*)strip.Bytes, (int*)starts.Bytes + (row * width));
                     if (row % tiles.WriteRows == 0)
                     {
                         (int first, int tileRows) = tiles.Of(row);
@@ -290,7 +290,8 @@ public sealed unsafe class CodeMathTests
                 }
 
                 float* scales = packed.Scales(0, chunk.Group) + part;
-                math.Multiply(tiled.Floats, tiles, (int*)strip.Bytes, pairs, (int*)starts.Bytes, scales, totals.Floats);
+                math.Multiply(
+                    tiled.Floats, tiles, (int*)strip.Bytes, pairs, (int*)places.Bytes, (int*)starts.Bytes, scales, totals.Floats);
             }
 
             for (int i = 0; i < count * width; i++)

@@ -69,12 +69,14 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
         }
     }
 
-    public override void Multiply(float* x, in RowTiles tiles, int* strip, int pairs, int* starts, float* scales, float* totals)
+    public override void Multiply(
+        float* x, in RowTiles tiles, int* strip, int pairs, int* places, int* starts, float* scales, float* totals)
     {
         int row = 0;
         for (; row < tiles.LargeRows; row += 6)
         {
-            MultiplySix((int*)x + ((nint)row * pairs), strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+            MultiplySix((int*)x + ((nint)row * pairs), strip, pairs, places + row, starts + (row * Strip), scales,
+                    totals + (row * Strip));
         }
 
         for (; row < tiles.Rows; row += tiles.SmallTile)
@@ -82,11 +84,13 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
             int* tile = (int*)x + ((nint)row * pairs);
             if (tiles.SmallTile == 4)
             {
-                MultiplyFour(tile, strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+                MultiplyFour(tile, strip, pairs, places + row, starts + (row * Strip), scales,
+                    totals + (row * Strip));
             }
             else
             {
-                MultiplyTwo(tile, strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+                MultiplyTwo(tile, strip, pairs, places + row, starts + (row * Strip), scales,
+                    totals + (row * Strip));
             }
         }
     }
@@ -109,7 +113,7 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
 
     /// <summary>Twelve sums, two weights, one value of X and a product in the 16 registers.</summary>
     [MethodImpl(HotLoop.Options)]
-    private static void MultiplySix(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    private static void MultiplySix(int* x, int* strip, int pairs, int* places, int* starts, float* scales, float* totals)
     {
         const int Rows = 6;
         Vector256<int> a0 = Vector256<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0,
@@ -125,17 +129,17 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
             TSum.Add(ref f0, ref f1, w0, w1, Vector256.Create(x[5]).AsInt16());
         }
 
-        Add(a0, a1, starts, scales, totals);
-        Add(b0, b1, starts + Strip, scales, totals + Strip);
-        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
-        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
-        Add(e0, e1, starts + (4 * Strip), scales, totals + (4 * Strip));
-        Add(f0, f1, starts + (5 * Strip), scales, totals + (5 * Strip));
+        Add(a0, a1, places[0], starts, scales, totals);
+        Add(b0, b1, places[1], starts + Strip, scales, totals + Strip);
+        Add(c0, c1, places[2], starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, places[3], starts + (3 * Strip), scales, totals + (3 * Strip));
+        Add(e0, e1, places[4], starts + (4 * Strip), scales, totals + (4 * Strip));
+        Add(f0, f1, places[5], starts + (5 * Strip), scales, totals + (5 * Strip));
     }
 
     /// <summary>Eight sums.</summary>
     [MethodImpl(HotLoop.Options)]
-    private static void MultiplyFour(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    private static void MultiplyFour(int* x, int* strip, int pairs, int* places, int* starts, float* scales, float* totals)
     {
         const int Rows = 4;
         Vector256<int> a0 = Vector256<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
@@ -148,15 +152,15 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
             TSum.Add(ref d0, ref d1, w0, w1, Vector256.Create(x[3]).AsInt16());
         }
 
-        Add(a0, a1, starts, scales, totals);
-        Add(b0, b1, starts + Strip, scales, totals + Strip);
-        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
-        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
+        Add(a0, a1, places[0], starts, scales, totals);
+        Add(b0, b1, places[1], starts + Strip, scales, totals + Strip);
+        Add(c0, c1, places[2], starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, places[3], starts + (3 * Strip), scales, totals + (3 * Strip));
     }
 
     /// <summary>Four sums.</summary>
     [MethodImpl(HotLoop.Options)]
-    private static void MultiplyTwo(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    private static void MultiplyTwo(int* x, int* strip, int pairs, int* places, int* starts, float* scales, float* totals)
     {
         const int Rows = 2;
         Vector256<int> a0 = Vector256<int>.Zero, a1 = a0, b0 = a0, b1 = a0;
@@ -167,22 +171,22 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
             TSum.Add(ref b0, ref b1, w0, w1, Vector256.Create(x[1]).AsInt16());
         }
 
-        Add(a0, a1, starts, scales, totals);
-        Add(b0, b1, starts + Strip, scales, totals + Strip);
+        Add(a0, a1, places[0], starts, scales, totals);
+        Add(b0, b1, places[1], starts + Strip, scales, totals + Strip);
     }
 
     /// <summary>Adds a row's sums to its totals.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Vector256<int> sum0, Vector256<int> sum1, int* starts, float* scales, float* totals)
+    private static void Add(Vector256<int> sum0, Vector256<int> sum1, int place, int* starts, float* scales, float* totals)
     {
-        Add(sum0, starts, scales, totals);
-        Add(sum1, starts + 8, scales + 8, totals + 8);
+        Add(sum0, place, starts, scales, totals);
+        Add(sum1, place, starts + 8, scales + 8, totals + 8);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Vector256<int> sum, int* starts, float* scales, float* totals)
+    private static void Add(Vector256<int> sum, int place, int* starts, float* scales, float* totals)
     {
-        Vector256<int> whole = (sum << TokenPairs.Bits) + Vector256.Load(starts);
+        Vector256<int> whole = (sum << place) + Vector256.Load(starts);
         Vector256<float> value = Vector256.ConvertToSingle(whole) * Vector256.Create(TokenDigits.Unit);
         Vector256.FusedMultiplyAdd(value, Vector256.Load(scales), Vector256.Load(totals)).Store(totals);
     }

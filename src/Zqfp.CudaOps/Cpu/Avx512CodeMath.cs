@@ -20,7 +20,7 @@ internal sealed unsafe class Avx512CodeMath : CodeMath
         TokenPairs.RowBytes(layout) + (((layout.PaddedColumns * sizeof(short)) + 63) & ~63);
 
     public override void Write(byte* codes, GroupLayout layout, float scale, byte* token) =>
-        TokenPairs.Write(codes, layout, scale, (int*)(token + TokenPairs.RowBytes(layout)), token, areWhole: true);
+        TokenPairs.Write(codes, layout, scale, (int*)(token + TokenPairs.RowBytes(layout)), token);
 
     [MethodImpl(HotLoop.Options)]
     public override void MultiplyRow(byte* token, PackedWeights weights, int panel, float* totals)

@@ -64,12 +64,14 @@ internal sealed unsafe class Avx512PairMath : PairMath
         }
     }
 
-    public override void Multiply(float* x, in RowTiles tiles, int* strip, int pairs, int* starts, float* scales, float* totals)
+    public override void Multiply(
+        float* x, in RowTiles tiles, int* strip, int pairs, int* places, int* starts, float* scales, float* totals)
     {
         int row = 0;
         for (; row < tiles.LargeRows; row += 12)
         {
-            MultiplyTwelve((int*)x + ((nint)row * pairs), strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+            MultiplyTwelve((int*)x + ((nint)row * pairs), strip, pairs, places + row, starts + (row * Strip), scales,
+                    totals + (row * Strip));
         }
 
         for (; row < tiles.Rows; row += tiles.SmallTile)
@@ -77,11 +79,13 @@ internal sealed unsafe class Avx512PairMath : PairMath
             int* tile = (int*)x + ((nint)row * pairs);
             if (tiles.SmallTile == 8)
             {
-                MultiplyEight(tile, strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+                MultiplyEight(tile, strip, pairs, places + row, starts + (row * Strip), scales,
+                    totals + (row * Strip));
             }
             else
             {
-                MultiplyFour(tile, strip, pairs, starts + (row * Strip), scales, totals + (row * Strip));
+                MultiplyFour(tile, strip, pairs, places + row, starts + (row * Strip), scales,
+                    totals + (row * Strip));
             }
         }
     }
@@ -104,7 +108,7 @@ internal sealed unsafe class Avx512PairMath : PairMath
 
     /// <summary>24 sums, two weights, one value of X and a product in 28 of the 32 registers.</summary>
     [MethodImpl(HotLoop.Options)]
-    private static void MultiplyTwelve(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    private static void MultiplyTwelve(int* x, int* strip, int pairs, int* places, int* starts, float* scales, float* totals)
     {
         const int Rows = 12;
         Vector512<int> a0 = Vector512<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0,
@@ -121,23 +125,23 @@ internal sealed unsafe class Avx512PairMath : PairMath
             Step(ref k0, ref k1, ref l0, ref l1, w0, w1, x + 10);
         }
 
-        Add(a0, a1, starts, scales, totals);
-        Add(b0, b1, starts + Strip, scales, totals + Strip);
-        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
-        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
-        Add(e0, e1, starts + (4 * Strip), scales, totals + (4 * Strip));
-        Add(f0, f1, starts + (5 * Strip), scales, totals + (5 * Strip));
-        Add(g0, g1, starts + (6 * Strip), scales, totals + (6 * Strip));
-        Add(h0, h1, starts + (7 * Strip), scales, totals + (7 * Strip));
-        Add(i0, i1, starts + (8 * Strip), scales, totals + (8 * Strip));
-        Add(j0, j1, starts + (9 * Strip), scales, totals + (9 * Strip));
-        Add(k0, k1, starts + (10 * Strip), scales, totals + (10 * Strip));
-        Add(l0, l1, starts + (11 * Strip), scales, totals + (11 * Strip));
+        Add(a0, a1, places[0], starts, scales, totals);
+        Add(b0, b1, places[1], starts + Strip, scales, totals + Strip);
+        Add(c0, c1, places[2], starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, places[3], starts + (3 * Strip), scales, totals + (3 * Strip));
+        Add(e0, e1, places[4], starts + (4 * Strip), scales, totals + (4 * Strip));
+        Add(f0, f1, places[5], starts + (5 * Strip), scales, totals + (5 * Strip));
+        Add(g0, g1, places[6], starts + (6 * Strip), scales, totals + (6 * Strip));
+        Add(h0, h1, places[7], starts + (7 * Strip), scales, totals + (7 * Strip));
+        Add(i0, i1, places[8], starts + (8 * Strip), scales, totals + (8 * Strip));
+        Add(j0, j1, places[9], starts + (9 * Strip), scales, totals + (9 * Strip));
+        Add(k0, k1, places[10], starts + (10 * Strip), scales, totals + (10 * Strip));
+        Add(l0, l1, places[11], starts + (11 * Strip), scales, totals + (11 * Strip));
     }
 
     /// <summary>Sixteen sums.</summary>
     [MethodImpl(HotLoop.Options)]
-    private static void MultiplyEight(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    private static void MultiplyEight(int* x, int* strip, int pairs, int* places, int* starts, float* scales, float* totals)
     {
         const int Rows = 8;
         Vector512<int> a0 = Vector512<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0, e0 = a0, e1 = a0,
@@ -151,19 +155,19 @@ internal sealed unsafe class Avx512PairMath : PairMath
             Step(ref g0, ref g1, ref h0, ref h1, w0, w1, x + 6);
         }
 
-        Add(a0, a1, starts, scales, totals);
-        Add(b0, b1, starts + Strip, scales, totals + Strip);
-        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
-        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
-        Add(e0, e1, starts + (4 * Strip), scales, totals + (4 * Strip));
-        Add(f0, f1, starts + (5 * Strip), scales, totals + (5 * Strip));
-        Add(g0, g1, starts + (6 * Strip), scales, totals + (6 * Strip));
-        Add(h0, h1, starts + (7 * Strip), scales, totals + (7 * Strip));
+        Add(a0, a1, places[0], starts, scales, totals);
+        Add(b0, b1, places[1], starts + Strip, scales, totals + Strip);
+        Add(c0, c1, places[2], starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, places[3], starts + (3 * Strip), scales, totals + (3 * Strip));
+        Add(e0, e1, places[4], starts + (4 * Strip), scales, totals + (4 * Strip));
+        Add(f0, f1, places[5], starts + (5 * Strip), scales, totals + (5 * Strip));
+        Add(g0, g1, places[6], starts + (6 * Strip), scales, totals + (6 * Strip));
+        Add(h0, h1, places[7], starts + (7 * Strip), scales, totals + (7 * Strip));
     }
 
     /// <summary>Eight sums.</summary>
     [MethodImpl(HotLoop.Options)]
-    private static void MultiplyFour(int* x, int* strip, int pairs, int* starts, float* scales, float* totals)
+    private static void MultiplyFour(int* x, int* strip, int pairs, int* places, int* starts, float* scales, float* totals)
     {
         const int Rows = 4;
         Vector512<int> a0 = Vector512<int>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
@@ -174,10 +178,10 @@ internal sealed unsafe class Avx512PairMath : PairMath
             Step(ref c0, ref c1, ref d0, ref d1, w0, w1, x + 2);
         }
 
-        Add(a0, a1, starts, scales, totals);
-        Add(b0, b1, starts + Strip, scales, totals + Strip);
-        Add(c0, c1, starts + (2 * Strip), scales, totals + (2 * Strip));
-        Add(d0, d1, starts + (3 * Strip), scales, totals + (3 * Strip));
+        Add(a0, a1, places[0], starts, scales, totals);
+        Add(b0, b1, places[1], starts + Strip, scales, totals + Strip);
+        Add(c0, c1, places[2], starts + (2 * Strip), scales, totals + (2 * Strip));
+        Add(d0, d1, places[3], starts + (3 * Strip), scales, totals + (3 * Strip));
     }
 
     /// <summary>
@@ -200,13 +204,13 @@ internal sealed unsafe class Avx512PairMath : PairMath
 
     /// <summary>Adds a row's sums to its totals.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Vector512<int> sum0, Vector512<int> sum1, int* starts, float* scales, float* totals)
+    private static void Add(Vector512<int> sum0, Vector512<int> sum1, int place, int* starts, float* scales, float* totals)
     {
-        Add(sum0, starts, scales, totals);
-        Add(sum1, starts + Part, scales + Part, totals + Part);
+        Add(sum0, place, starts, scales, totals);
+        Add(sum1, place, starts + Part, scales + Part, totals + Part);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Vector512<int> sum, int* starts, float* scales, float* totals) =>
-        Total(sum, TokenPairs.Bits, Vector512.Load(starts), scales, Vector512.Load(totals)).Store(totals);
+    private static void Add(Vector512<int> sum, int place, int* starts, float* scales, float* totals) =>
+        Total(sum, place, Vector512.Load(starts), scales, Vector512.Load(totals)).Store(totals);
 }

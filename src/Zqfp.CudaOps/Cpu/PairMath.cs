@@ -41,10 +41,12 @@ internal abstract unsafe class PairMath
     /// <param name="tiles">How their rows are divided.</param>
     /// <param name="strip">The decoded columns.</param>
     /// <param name="pairs">How many pairs of columns.</param>
-    /// <param name="starts">What each sum begins with, a strip's width of them for each row: zero, or see <see cref="Start"/>.</param>
+    /// <param name="places">Bits below the place of each row's integers.</param>
+    /// <param name="starts">What is added to each sum, a strip's width of them for each row: zero, or see <see cref="Start"/>.</param>
     /// <param name="scales">A scale for each of the strip's rows.</param>
     /// <param name="totals">As many totals for each row of X.</param>
-    public abstract void Multiply(float* x, in RowTiles tiles, int* strip, int pairs, int* starts, float* scales, float* totals);
+    public abstract void Multiply(
+        float* x, in RowTiles tiles, int* strip, int pairs, int* places, int* starts, float* scales, float* totals);
 
     /// <summary>What a token's rests add to the products of its pairs.</summary>
     /// <param name="rests">Its rests in the chunk.</param>

@@ -28,7 +28,8 @@ internal sealed unsafe class PortablePairMath : PairMath
     }
 
     [MethodImpl(HotLoop.Options)]
-    public override void Multiply(float* x, in RowTiles tiles, int* strip, int pairs, int* starts, float* scales, float* totals)
+    public override void Multiply(
+        float* x, in RowTiles tiles, int* strip, int pairs, int* places, int* starts, float* scales, float* totals)
     {
         int* sums = stackalloc int[Width];
         for (int row = 0; row < tiles.Rows; row++, starts += Width, totals += Width)
@@ -43,7 +44,7 @@ internal sealed unsafe class PortablePairMath : PairMath
 
             for (int i = 0; i < Width; i++)
             {
-                float value = (float)((sums[i] << TokenPairs.Bits) + starts[i]) * TokenDigits.Unit;
+                float value = (float)((sums[i] << places[row]) + starts[i]) * TokenDigits.Unit;
                 totals[i] = MathF.FusedMultiplyAdd(value, scales[i], totals[i]);
             }
         }

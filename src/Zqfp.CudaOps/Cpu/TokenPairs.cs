@@ -6,8 +6,9 @@ using Zqfp.Numerics;
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// A token's E4M3 codes as 16-bit integers: x · 2^9 = 8 main + rest, where the rest, of -4 to 3, is zero but for small values, and the
-/// few pairs of columns that have one are listed. Of each eight columns, column k and column k + 4 are a pair.
+/// A token's E4M3 codes as 16-bit integers. In a chunk whose values all fit they are x · 2^9; in others x · 2^9 = 8 main + rest, where
+/// the rest, of -4 to 3, is zero but for small values, and the pairs of columns that have one are listed. So the many small values beside
+/// an outlier have none but in its own chunk. Of each eight columns, column k and column k + 4 are a pair.
 /// </summary>
 /// <remarks>
 /// Beside the pairs a token has a <see cref="Head"/>, a <see cref="ChunkHead"/> for each chunk, and room for a <see cref="Rest"/> for each
@@ -36,11 +37,7 @@ internal static unsafe class TokenPairs
     /// <param name="scale">Its scale.</param>
     /// <param name="pairs">Receives the integers of each pair, the first in the low half.</param>
     /// <param name="token">Receives <see cref="RowBytes"/> bytes.</param>
-    /// <param name="areWhole">
-    /// Whether a chunk whose values all fit in 16 bits has them whole, at a <see cref="ChunkHead.Place"/> of its own. A token's largest value
-    /// is 448, and beside a far larger one most others are small and would have a rest.
-    /// </param>
-    public static void Write(byte* codes, GroupLayout layout, float scale, int* pairs, byte* token, bool areWhole)
+    public static void Write(byte* codes, GroupLayout layout, float scale, int* pairs, byte* token)
     {
         bool hasNaN = false;
         for (int i = 0; i < layout.Chunks.Length; i++)
@@ -48,7 +45,7 @@ internal static unsafe class TokenPairs
             GroupLayout.Chunk chunk = layout.Chunks[i];
             var rests = (Rest*)(token + RestsOffset(layout, chunk.Start));
             var head = (ChunkHead*)(token + HeadOffset(i));
-            head->Place = areWhole && AreAtMost(LastWhole, codes + chunk.Start, chunk.Length) ? 0 : Bits;
+            head->Place = AreAtMost(LastWhole, codes + chunk.Start, chunk.Length) ? 0 : Bits;
             hasNaN |= WriteChunk(codes + chunk.Start, chunk.Length, pairs + (chunk.Start / 2), rests, head);
         }
 

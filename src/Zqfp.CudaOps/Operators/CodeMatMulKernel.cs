@@ -64,7 +64,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
     protected override int SideBytes => TokenPairs.RowBytes(Layer.Weights.Layout);
 
     /// <inheritdoc/>
-    protected override int ScratchIntegers => loops.Pairs is null ? 0 : loops.Pairs.StripWidth + (sizeof(RestRow) / sizeof(int));
+    protected override int ScratchIntegers => loops.Pairs is null ? 0 : loops.Pairs.StripWidth + (sizeof(RestRow) / sizeof(int)) + 1;
 
     /// <inheritdoc/>
     protected override void ReadRow(in TokenRows tokens, int row, float* elements, byte* side, float* projection) =>
@@ -77,12 +77,15 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         int head = TokenPairs.HeadOffset(chunk), rests = TokenPairs.RestsOffset(layout, layout.Chunks[chunk].Start), side = SideBytes;
         new Span<int>(Starts(decoded), loops.Pairs!.StripWidth * tiles.Rows).Clear();
         RestRow* list = RestRows(decoded, tiles);
+        int* places = Places(decoded, tiles);
+        new Span<int>(places, tiles.Rows).Clear();
         for (int row = 0; row < rows; row++, sides += side)
         {
-            int count = ((TokenPairs.ChunkHead*)(sides + head))->Rests;
-            if (count > 0)
+            var of = (TokenPairs.ChunkHead*)(sides + head);
+            places[row] = of->Place;
+            if (of->Rests > 0)
             {
-                *list++ = new RestRow { First = (TokenPairs.Rest*)(sides + rests), Count = count, Row = row };
+                *list++ = new RestRow { First = (TokenPairs.Rest*)(sides + rests), Count = of->Rests, Row = row };
             }
         }
 
@@ -107,7 +110,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         }
 
         float* scales = weights.Scales(strip.Panel, chunk.Group) + strip.Part;
-        math.Multiply(x, tiles, integers, chunk.Length / 2, starts, scales, totals);
+        math.Multiply(x, tiles, integers, chunk.Length / 2, Places(decoded, tiles), starts, scales, totals);
     }
 
     /// <inheritdoc/>
@@ -119,6 +122,9 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
     /// <summary>The rows that have rests in the chunk, as many as have a count, and at most all.</summary>
     private RestRow* RestRows(float* decoded, in RowTiles tiles) =>
         (RestRow*)(Starts(decoded) + (loops.Pairs!.StripWidth * tiles.Rows));
+
+    /// <summary>Bits below the place of the integers that each row of a block has in the chunk.</summary>
+    private int* Places(float* decoded, in RowTiles tiles) => (int*)(RestRows(decoded, tiles) + tiles.Rows);
 
     /// <summary>One token becomes integers in the layout of the weights, and its low-rank projection is taken.</summary>
     /// <param name="tokens">The call's rows.</param>
@@ -170,7 +176,7 @@ internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulL
         }
         else
         {
-            TokenPairs.Write(codes, Layer.Weights.Layout, scale, pairs, token, areWhole: false);
+            TokenPairs.Write(codes, Layer.Weights.Layout, scale, pairs, token);
         }
     }
 
