@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// The inner loop of the product of one E4M3 token with E2M1 weights, one implementation per instruction set. A chunk's sum is taken in
-/// integers, exactly, so that its order does not matter; then it becomes a float, and total = fma(sum, scale, total).
+/// The inner loop of the product of one or two E4M3 tokens with E2M1 weights, one implementation per instruction set. A chunk's sum is
+/// taken in integers, exactly, so that its order does not matter; then it becomes a float, and total = fma(sum, scale, total).
 /// </summary>
 internal abstract unsafe class CodeMath
 {
@@ -18,7 +18,6 @@ internal abstract unsafe class CodeMath
         .. Avx2.IsSupported ? [new Avx2CodeMath()] : (CodeMath[])[],
         .. AvxVnni.IsSupported ? [new AvxVnniCodeMath()] : (CodeMath[])[],
 
-        // Behind AVX-VNNI: at times a machine that has both takes twice as long with that, and never much less.
         .. Avx512BW.IsSupported && Vector512.IsHardwareAccelerated ? [new Avx512CodeMath()] : (CodeMath[])[],
     ];
 

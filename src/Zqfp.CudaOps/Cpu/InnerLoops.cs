@@ -2,8 +2,8 @@ namespace Zqfp.CudaOps;
 
 /// <summary>The inner loops that the operators on the processor run on.</summary>
 /// <param name="Panels">Those in floating point.</param>
-/// <param name="Codes">Those of products of codes, in integers, for one token.</param>
-/// <param name="Pairs">Those for several; null where the former do them too.</param>
+/// <param name="Codes">Those of products of codes, in integers, for few tokens.</param>
+/// <param name="Pairs">Those for more; null where the former do them too.</param>
 internal sealed record InnerLoops(PanelMath Panels, CodeMath Codes, PairMath? Pairs)
 {
     /// <summary>The fastest for this machine.</summary>

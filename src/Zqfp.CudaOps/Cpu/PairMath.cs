@@ -5,7 +5,7 @@ namespace Zqfp.CudaOps;
 
 /// <summary>
 /// The inner loops of products of several E4M3 tokens with E2M1 weights, by instructions that multiply pairs of 16-bit integers. A chunk's
-/// sum is taken in integers, exactly, as <see cref="CodeMath"/> takes it for one token, and the results are the same bits.
+/// sum is taken in integers, exactly, as <see cref="CodeMath"/> takes it for few tokens, and the results are the same bits.
 /// </summary>
 internal abstract unsafe class PairMath
 {

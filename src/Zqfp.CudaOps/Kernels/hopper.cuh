@@ -239,7 +239,7 @@ struct Divisor
         float quotient = __fmul_rn(x, reciprocal);
         quotient = __fmaf_rn(__fmaf_rn(-quotient, number, x), reciprocal, quotient);
 
-        // The corrections make of a negative zero a positive one.
+        // The corrections make of a negative zero a positive one; the divisor is positive here.
         return copysignf(__fmaf_rn(__fmaf_rn(-quotient, number, x), reciprocal, quotient), x);
     }
 };

@@ -1,9 +1,9 @@
 namespace Zqfp.CudaOps;
 
 /// <summary>
-/// Multiplies E4M3 tokens with E2M1 weights in integers. For a few tokens, or two of them at a time, the packed weights are read straight
-/// through; more are laid out as pairs of integers and multiplied in tiles; or, where that is faster, as digits too, and multiplied by
-/// decoding a chunk of a panel into cache.
+/// Multiplies E4M3 tokens with E2M1 weights in integers. For up to <see cref="CodeMath.FewRows"/> tokens the packed weights are read
+/// straight through, for two at a time where that helps. More are multiplied in tiles by <see cref="PairMath"/> or, where that is slower,
+/// by decoding a chunk of a panel into cache for <see cref="DigitMath"/>.
 /// </summary>
 internal sealed unsafe class CodeMatMulKernel(MatMulSignature signature, MatMulLayer layer, ScratchPool scratch, InnerLoops loops)
     : TiledMatMulKernel(signature, layer, scratch, loops.Pairs?.StripWidth ?? Width, loops.Pairs?.RowUnit ?? 2, elementColumns: 2)
