@@ -50,7 +50,12 @@ internal static class RecipeFile
                 ToolOption option = OptionTable.InRecipes.FirstOrDefault(known => known.Key == key)
                     ?? throw new FormatException(
                         $"'{key}' is no option.{Spelling.Question(key, OptionTable.InRecipes.Select(known => known.Key!))}");
-                options[option.Metadata!] = Text(element, option, folder);
+                if (options.ContainsKey(option.Metadata!))
+                {
+                    throw new FormatException($"'{key}' is there twice.");
+                }
+
+                options.Add(option.Metadata!, Text(element, option, folder));
             }
         }
 

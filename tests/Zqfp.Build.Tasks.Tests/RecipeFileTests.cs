@@ -23,6 +23,10 @@ public sealed class RecipeFileTests : IDisposable
     public void A_byte_order_mark_is_no_part_of_the_recipe() =>
         Assert.Equal("16", RecipeFile.Read(_folder.Write("zqfp.json", "\uFEFF{ \"rank\": 16 }"))["Rank"]);
 
+    [Fact]
+    public void A_comma_may_end_a_recipe_as_for_the_tool() =>
+        Assert.Equal("16", RecipeFile.Read(_folder.Write("zqfp.json", "{ \"rank\": 16, }"))["Rank"]);
+
     [Theory]
     [InlineData("")]
     [InlineData("[]")]
@@ -36,6 +40,9 @@ public sealed class RecipeFileTests : IDisposable
 
     [Theory]
     [InlineData("{ \"ranks\": 3 }", "'ranks' is no option. Did you mean 'rank'?")]
+    [InlineData("{ \"rank\": 3, \"weights\": \"fp4\", \"rank\": 4 }", "'rank' is there twice.")]
+    [InlineData("{ \"tokenizer\": \"\" }", "'tokenizer' names a file; '' is none.")]
+    [InlineData("{ \"calibration\": \"a\\u0000b\" }", "'calibration' has a character that no argument and no path can have, U+0000.")]
     [InlineData("{ \"maxPerplexityIncrease\": 5 }", "'maxPerplexityIncrease' is a percentage such as 5%, not '5'.")]
     [InlineData("{ \"layerOverrides\": [\"a:rank=x\"] }",
         "'layerOverrides' sets format (fp4, fp8, mxfp4, mxfp8, fp8-block, int4, int8, e3m0, e5m2, float), group-size or rank, "

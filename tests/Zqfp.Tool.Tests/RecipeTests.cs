@@ -39,6 +39,10 @@ public sealed class RecipeTests : IDisposable
     }
 
     [Fact]
+    public void A_comma_may_end_a_recipe_as_in_a_build() =>
+        Assert.Equal("--rank=16", RecipeOptions.Expand(["plan", "--recipe", Write("{ \"rank\": 16, }")])[^1]);
+
+    [Fact]
     public void Commands_without_recipes_are_left_alone() =>
         Assert.Equal(["evaluate", "--recipe", "none.json"], RecipeOptions.Expand(["evaluate", "--recipe", "none.json"]));
 
@@ -67,6 +71,9 @@ public sealed class RecipeTests : IDisposable
 
     [Theory]
     [InlineData("{ \"ranks\": 3 }", "'ranks' is no option. Did you mean 'rank'?")]
+    [InlineData("{ \"rank\": 3, \"weights\": \"fp4\", \"rank\": 4 }", "'rank' is there twice.")]
+    [InlineData("{ \"tokenizer\": \"\" }", "'tokenizer' names a file; '' is none.")]
+    [InlineData("{ \"calibration\": \"a\\u0000b\" }", "'calibration' has a character that no argument and no path can have, U+0000.")]
     [InlineData("{ \"maxPerplexityIncrease\": 5 }", "'maxPerplexityIncrease' is a percentage such as 5%, not '5'.")]
     public void A_mistake_is_told_by_its_key_and_not_by_an_option_of_the_command_line(string content, string expected)
     {

@@ -51,6 +51,20 @@ public class UsageTests
     public void A_result_that_is_no_file_is_refused(string file) =>
         AssertUsageError(ToolProcess.Run([.. Gate, "--result", file]), "--result", "is none");
 
+    /// <summary>As a script gives them whose variable is not set.</summary>
+    [Theory]
+    [InlineData("--output", "quantize", "m.onnx")]
+    [InlineData("--tokenizer", "quantize", "m.onnx", "-o", "out.onnx")]
+    [InlineData("--work", "quantize", "m.onnx", "-o", "out.onnx")]
+    [InlineData("--recipe", "plan", "m.onnx")]
+    [InlineData("--against", "gate", "m.onnx", "--text", "t.txt")]
+    [InlineData("--cache", "gate", "m.onnx", "--against", "f.onnx", "--text", "t.txt")]
+    [InlineData("--baseline", "gate", "m.onnx", "--against", "f.onnx", "--text", "t.txt")]
+    [InlineData("--text", "evaluate", "m.onnx")]
+    [InlineData("--gate", "report", "q.json", "-o", "r.html")]
+    public void An_empty_path_is_a_usage_error_and_no_defect(string option, params string[] command) =>
+        AssertUsageError(ToolProcess.Run([.. command, option, ""]), option, "is none");
+
     [Theory]
     [InlineData("--max-increase", "5", "5%")]
     [InlineData("--max-increase", "0.05", "5%")]

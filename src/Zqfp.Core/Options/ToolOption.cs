@@ -91,6 +91,16 @@ internal sealed class ToolOption(
     /// </summary>
     public string? Problem(string value)
     {
+        if (value.Contains('\0'))
+        {
+            return "has a character that no argument and no path can have, U+0000";
+        }
+
+        if (IsPath && value.Length == 0)
+        {
+            return $"names a {(ValueName == "FOLDER" ? "folder" : "file")}; '' is none";
+        }
+
         string? expected = Kind switch
         {
             OptionKind.Flag when !bool.TryParse(value, out _) => "is true or false",
@@ -111,6 +121,8 @@ internal sealed class ToolOption(
                 ? $"is one or more of {string.Join(", ", Words)}, not '{wrong.Trim()}'"
             : null;
     }
+
+    private bool IsPath => Kind is OptionKind.Input or OptionKind.Place || (Kind == OptionKind.List && ValueName == "FILE");
 
     private bool IsWhole(string value) =>
         int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) && number >= Minimum;

@@ -12,7 +12,9 @@ internal static class CommandLine
 
     /// <summary>Runs one command.</summary>
     /// <returns>One of <see cref="ExitCodes"/>.</returns>
-    public static int Run(string[] arguments)
+    public static int Run(string[] arguments) => Job.Guard(() => RunUnguarded(arguments));
+
+    private static int RunUnguarded(string[] arguments)
     {
         RootCommand root = Create();
         if (arguments.Length == 0)
@@ -22,15 +24,7 @@ internal static class CommandLine
             return ExitCodes.Usage;
         }
 
-        try
-        {
-            arguments = RecipeOptions.Expand(arguments);
-        }
-        catch (ZqfpException exception)
-        {
-            DiagnosticWriter.Write(Diagnostic.Of(exception));
-            return ExitCodes.Of(exception.Code);
-        }
+        arguments = RecipeOptions.Expand(arguments);
 
         // A path may begin with '@'; it is never a response file.
         ParseResult result = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });

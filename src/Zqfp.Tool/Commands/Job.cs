@@ -16,30 +16,53 @@ internal static class Job
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
         using var progress = new ProgressObserver(ProgressView.Create(given.Flag("--quiet")));
+        return Guard(
+            () =>
+            {
+                try
+                {
+                    return job(progress, cancellation.Token);
+                }
+                catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+                {
+                    progress.Dispose();
+                    Console.Error.WriteLine("Cancelled.");
+                    return ExitCodes.Cancelled;
+                }
+            },
+            progress.Dispose);
+
+        // The first signal asks the job to stop, which removes what is half-written; a second one ends the process.
+        void Cancel(PosixSignalContext context)
+        {
+            context.Cancel = !cancellation.IsCancellationRequested;
+            cancellation.Cancel();
+        }
+    }
+
+    /// <summary>Turns every way to fail into one message and an exit code.</summary>
+    /// <param name="run">What may fail.</param>
+    /// <param name="beforeTelling">Leaves the line to the message.</param>
+    public static int Guard(Func<int> run, Action? beforeTelling = null)
+    {
         Diagnostic? limit = null; // Asked for once, where the exception is thrown: what is short may be there again later.
         try
         {
-            return job(progress, cancellation.Token);
-        }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
-        {
-            progress.Dispose();
-            Console.Error.WriteLine("Cancelled.");
-            return ExitCodes.Cancelled;
+            return run();
         }
         catch (ZqfpException exception)
         {
-            progress.Dispose();
+            beforeTelling?.Invoke();
             return Fail(exception, Diagnostic.Of(exception), ExitCodes.Of(exception.Code));
         }
         catch (Exception exception) when ((limit = SystemLimits.Describe(exception)) is not null)
         {
-            progress.Dispose();
+            beforeTelling?.Invoke();
             return Fail(exception, limit, ExitCodes.Of(limit.Code));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            progress.Dispose();
+            beforeTelling?.Invoke();
             return Fail(exception, new Diagnostic("ZQFP0908", DiagnosticSeverity.Error,
                 $"A file could not be read or written: {NewFile.Explain(exception)}"), ExitCodes.Input);
         }
@@ -47,17 +70,10 @@ internal static class Job
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            progress.Dispose();
+            beforeTelling?.Invoke();
             string message = $"This is a defect of the tool: {exception.GetType().Name}: {exception.Message} Run it again with "
                 + $"{TraceVariable}=1 and report what it prints.";
             return Fail(exception, new Diagnostic("ZQFP0909", DiagnosticSeverity.Error, message), ExitCodes.InternalError);
-        }
-
-        // The first signal asks the job to stop, which removes what is half-written; a second one ends the process.
-        void Cancel(PosixSignalContext context)
-        {
-            context.Cancel = !cancellation.IsCancellationRequested;
-            cancellation.Cancel();
         }
     }
 

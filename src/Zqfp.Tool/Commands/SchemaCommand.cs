@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text;
 
 namespace Zqfp.Tool;
 
@@ -12,8 +11,7 @@ internal static class SchemaCommand
         HelpText.Extend(command, HelpText.Examples("dotnet zqfp schema > zqfp.schema.json"));
         command.SetAction(_ =>
         {
-            using Stream output = Console.OpenStandardOutput();
-            output.Write(Encoding.UTF8.GetBytes(RecipeSchema.Text()));
+            Console.Out.Write(RecipeSchema.Text());
             return ExitCodes.Success;
         });
         return command;

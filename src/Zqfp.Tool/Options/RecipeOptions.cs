@@ -14,7 +14,7 @@ internal static class RecipeOptions
     /// <exception cref="ZqfpException">ZQFP0012: the recipe cannot be read, or holds something that is no option.</exception>
     public static string[] Expand(string[] arguments)
     {
-        if (arguments is not [("quantize" or "plan" or "gate") and var command, ..] || Find(arguments) is not { } path)
+        if (arguments is not [("quantize" or "plan" or "gate") and var command, ..] || Find(arguments) is not { Length: > 0 } path)
         {
             return arguments;
         }
@@ -56,10 +56,15 @@ internal static class RecipeOptions
 
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllText(path));
+            using var document = JsonDocument.Parse(File.ReadAllText(path), new JsonDocumentOptions { AllowTrailingCommas = true });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
                 throw new JsonException("It must be an object.");
+            }
+
+            if (document.RootElement.EnumerateObject().GroupBy(property => property.Name).FirstOrDefault(same => same.Count() > 1) is { } same)
+            {
+                throw new JsonException($"'{same.Key}' is there twice.");
             }
 
             string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;

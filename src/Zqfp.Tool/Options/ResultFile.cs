@@ -12,11 +12,11 @@ internal static class ResultFile
     public static void Protect(Option option) => option.Validators.Add(result =>
     {
         string file = result.Tokens.Count > 0 ? result.Tokens[^1].Value : string.Empty;
-        if (file.Length == 0 || Directory.Exists(file))
+        if (Directory.Exists(file))
         {
             result.AddError($"--result names the file to write, such as result.json; '{file}' is none.");
         }
-        else if (Others(result).FirstOrDefault(other => IsSame(other, file) || IsSame(other + ".data", file)) is { } overwritten)
+        else if (file.Length > 0 && Others(result).FirstOrDefault(other => IsSame(other, file) || IsSame(other + ".data", file)) is { } overwritten)
         {
             result.AddError($"--result would overwrite '{overwritten}', which the command names too. Choose another file.");
         }

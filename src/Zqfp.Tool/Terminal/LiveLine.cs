@@ -65,15 +65,7 @@ internal sealed class LiveLine : ProgressView
                 return;
             }
 
-            try
-            {
-                Draw(_state with { Waited = Stopwatch.GetElapsedTime(_reported) });
-            }
-            catch (IOException)
-            {
-                // The terminal is gone. The work need not end for that.
-                _state = null;
-            }
+            Draw(_state with { Waited = Stopwatch.GetElapsedTime(_reported) });
         }
     }
 

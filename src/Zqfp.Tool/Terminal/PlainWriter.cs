@@ -6,7 +6,13 @@ namespace Zqfp.Tool;
 /// A standard stream that lets no control character through: what the tool prints has names of models and files in it. On a terminal its
 /// own colors pass, and at the beginning of a text the command that begins a line anew.
 /// </summary>
-internal sealed class PlainWriter(TextWriter inner, bool isTerminal) : TextWriter
+/// <param name="inner">The stream.</param>
+/// <param name="isTerminal">Whether it is a terminal.</param>
+/// <param name="mayBeLost">
+/// Whether the work goes on where nothing can be written, because the terminal is gone, the stream is closed or the log's disk is full:
+/// progress is worth less than what it is about.
+/// </param>
+internal sealed class PlainWriter(TextWriter inner, bool isTerminal, bool mayBeLost = false) : TextWriter
 {
     /// <summary>Goes to the beginning of the line and clears it.</summary>
     public const string LineAnew = "\r\u001b[K";
@@ -15,15 +21,36 @@ internal sealed class PlainWriter(TextWriter inner, bool isTerminal) : TextWrite
 
     public override Encoding Encoding => inner.Encoding;
 
-    public override void Write(char value) => inner.Write(value is '\r' ? string.Empty : PrintableText.Of(value.ToString()));
+    public override void Write(char value) =>
+        Attempt(static (inner, text) => inner.Write(text), value is '\r' ? string.Empty : PrintableText.Of(value.ToString()));
 
     public override void Write(char[] buffer, int index, int count) => Write(new string(buffer, index, count));
 
-    public override void Write(string? value) => inner.Write(Filter(value ?? string.Empty));
+    public override void Write(string? value) => Attempt(static (inner, text) => inner.Write(text), Filter(value ?? string.Empty));
 
-    public override void WriteLine(string? value) => inner.WriteLine(Filter(value ?? string.Empty));
+    public override void WriteLine(string? value) => Attempt(static (inner, text) => inner.WriteLine(text), Filter(value ?? string.Empty));
 
-    public override void Flush() => inner.Flush();
+    public override void Flush() => Attempt(static (inner, _) => inner.Flush(), string.Empty);
+
+    private void Attempt(Action<TextWriter, string> write, string text)
+    {
+        try
+        {
+            write(inner, text);
+        }
+        catch (Exception exception) when (mayBeLost && (exception is IOException or UnauthorizedAccessException))
+        {
+            // A later line may find room again.
+        }
+        catch (IOException exception)
+        {
+            throw new IOException($"Standard output cannot be written: {exception.Message}", exception.HResult);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw new IOException("Standard output cannot be written: it is closed, or open for reading only.");
+        }
+    }
 
     private string Filter(string text)
     {
