@@ -98,7 +98,8 @@ internal sealed class FileHashes
         return Hash(stream);
     }
 
-    private static string HashOfText(string text)
+    /// <summary>The SHA-256 of a text in UTF-8, in hexadecimal.</summary>
+    public static string HashOfText(string text)
     {
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text));
         return Hash(stream);

@@ -30,6 +30,15 @@ internal sealed class ModelFiles
 
     public string QuantizeWarnings => Path.Combine(Folder, "quantize.warnings");
 
+    /// <summary>Held while a step of the model runs.</summary>
+    public const string Lock = "build.lock";
+
+    /// <summary>The metadata with the hash of <see cref="QuantizeInputs"/>, which its stamp holds when they were the ones.</summary>
+    public const string QuantizeKey = "QuantizeKey";
+
+    /// <summary>As <see cref="QuantizeKey"/>, of <see cref="GateInputs"/>.</summary>
+    public const string GateKey = "GateKey";
+
     /// <summary>Everything the gate's verdict depends on.</summary>
     public string GateInputs => Path.Combine(Folder, "gate.inputs");
 

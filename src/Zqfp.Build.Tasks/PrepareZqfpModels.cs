@@ -13,6 +13,8 @@ namespace Zqfp.Build.Tasks;
 [MSBuildMultiThreadableTask]
 public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
 {
+    private static readonly DateTime LongAgo = new(2000, 1, 1, 0, 0, 0, DateTimeKind.Utc);
+
     /// <summary>The project's <c>ZqfpModel</c> items.</summary>
     [Required]
     public ITaskItem[] Models { get; set; } = [];
@@ -309,11 +311,11 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         }
 
         AppendOptions(quantize, model, ModelOption.Quantize, hashes);
-        TextFile.WriteIfDifferent(files.QuantizeInputs, quantize.ToString());
+        model.SetMetadata(ModelFiles.QuantizeKey, WriteInputs(files.QuantizeInputs, quantize.ToString(), files.QuantizeStamp));
 
         var gate = new StringBuilder("quantize:\n").Append(quantize).Append("gate:\n");
         AppendOptions(gate, model, ModelOption.Gate, hashes);
-        TextFile.WriteIfDifferent(files.GateInputs, gate.ToString());
+        model.SetMetadata(ModelFiles.GateKey, WriteInputs(files.GateInputs, gate.ToString(), files.GateStamp));
 
         model.SetMetadata(nameof(ModelFiles.WorkFolder), Escaping.Escape(files.WorkFolder));
         model.SetMetadata(nameof(ModelFiles.QuantizedModel), Escaping.Escape(files.QuantizedModel));
@@ -332,6 +334,28 @@ public sealed class PrepareZqfpModels : Microsoft.Build.Utilities.Task
         model.SetMetadata(nameof(ModelFiles.ReportStamp), Escaping.Escape(files.ReportStamp));
         model.SetMetadata("ReportFiles",
             string.Join(";", ModelFiles.ReportKinds.Select(kind => Escaping.Escape(ModelFiles.Report(files.QuantizedModel, kind)))));
+    }
+
+    /// <summary>
+    /// Writes a list of inputs where it differs, and takes away the stamp of a result that was made from others: by its time alone it
+    /// would look new where the clock was set back, or where the build that made it began before these inputs were written.
+    /// </summary>
+    /// <returns>The hash of the list, which the stamp will hold.</returns>
+    private static string WriteInputs(string path, string content, string stamp)
+    {
+        TextFile.WriteIfDifferent(path, content);
+        string key = FileHashes.HashOfText(content);
+        if (!TextFile.Has(stamp, key))
+        {
+            File.Delete(stamp);
+        }
+        else if (File.GetLastWriteTimeUtc(path) > File.GetLastWriteTimeUtc(stamp))
+        {
+            // Written by a clock that was ahead, or copied without its time: no result would ever be newer.
+            File.SetLastWriteTimeUtc(path, LongAgo);
+        }
+
+        return key;
     }
 
     private static void AppendOptions(StringBuilder text, TaskItem model, IReadOnlyList<ToolOption> options, FileHashes hashes)

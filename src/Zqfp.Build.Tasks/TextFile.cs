@@ -16,11 +16,14 @@ internal static class TextFile
     /// </summary>
     public static void WriteIfDifferent(string path, string content)
     {
-        if (!File.Exists(path) || File.ReadAllText(path) != content)
+        if (!Has(path, content))
         {
             Write(path, content);
         }
     }
+
+    /// <summary>Whether a file is there and has this content.</summary>
+    public static bool Has(string path, string content) => File.Exists(path) && File.ReadAllText(path) == content;
 
     /// <summary>
     /// Writes a file under a name that nobody can foresee and moves it into place; what killed builds left of it goes.

@@ -19,6 +19,10 @@ public sealed class ZqfpGate : ZqfpToolTask
 
     private protected override string Stamp => Model.GetMetadata(nameof(ModelFiles.GateStamp));
 
+    private protected override string Key => Model.GetMetadata(ModelFiles.GateKey);
+
+    private protected override IEnumerable<string> Outputs => [Result];
+
     private protected override string WarningsFile => Model.GetMetadata(nameof(ModelFiles.GateWarnings));
 
     private protected override string Result => Model.GetMetadata(nameof(ModelFiles.GateResult));

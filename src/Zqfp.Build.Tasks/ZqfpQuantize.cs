@@ -14,6 +14,17 @@ public sealed class ZqfpQuantize : ZqfpToolTask
 
     private protected override string Stamp => Model.GetMetadata(nameof(ModelFiles.QuantizeStamp));
 
+    private protected override string Key => Model.GetMetadata(ModelFiles.QuantizeKey);
+
+    /// <summary>A model that is there is not written again, whatever its time: another build may be reading it.</summary>
+    private protected override bool MayBeDone(ModelLock turn) => true;
+
+    private protected override IEnumerable<string> Outputs =>
+    [
+        Model.GetMetadata(nameof(ModelFiles.QuantizedModel)), Model.GetMetadata(nameof(ModelFiles.QuantizedData)), Result,
+        .. Model.GetMetadata("FurtherFiles").Split([';'], StringSplitOptions.RemoveEmptyEntries),
+    ];
+
     private protected override string WarningsFile => Model.GetMetadata(nameof(ModelFiles.QuantizeWarnings));
 
     private protected override string Result => Model.GetMetadata(nameof(ModelFiles.QuantizeResult));

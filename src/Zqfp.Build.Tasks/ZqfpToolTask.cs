@@ -23,6 +23,7 @@ public abstract class ZqfpToolTask : ToolTask
 
     private readonly StringBuilder _warnings = new();
     private string _lastMessage = string.Empty;
+    private volatile bool _isCancelled;
 
     /// <summary>One item of <see cref="PrepareZqfpModels.PreparedModels"/>.</summary>
     [Required]
@@ -78,6 +79,15 @@ public abstract class ZqfpToolTask : ToolTask
 
     private protected abstract string Stamp { get; }
 
+    /// <summary>What the stamp holds of a step whose result belongs to these inputs; empty for one that is repeated without harm.</summary>
+    private protected virtual string Key => string.Empty;
+
+    /// <summary>Whether another build may have done the step since this one saw that it is to be done.</summary>
+    private protected virtual bool MayBeDone(ModelLock turn) => turn.HasWaited;
+
+    /// <summary>The files that the step leaves.</summary>
+    private protected virtual IEnumerable<string> Outputs => [];
+
     /// <summary>Where the warnings are kept for builds that skip the step; empty for a step that gives none.</summary>
     private protected virtual string WarningsFile => string.Empty;
 
@@ -89,7 +99,10 @@ public abstract class ZqfpToolTask : ToolTask
     {
         try
         {
-            return Run();
+            string folder = Path.GetDirectoryName(Stamp)!;
+            Directory.CreateDirectory(folder);
+            using ModelLock? turn = ModelLock.Acquire(Path.Combine(folder, ModelFiles.Lock), Log, () => _isCancelled);
+            return turn is not null && ((MayBeDone(turn) && IsDone()) || Run());
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -98,6 +111,16 @@ public abstract class ZqfpToolTask : ToolTask
             return false;
         }
     }
+
+    /// <inheritdoc/>
+    public override void Cancel()
+    {
+        _isCancelled = true;
+        base.Cancel();
+    }
+
+    /// <summary>Whether this step was done, from the same inputs.</summary>
+    private bool IsDone() => Key.Length > 0 && TextFile.Has(Stamp, Key) && Outputs.All(File.Exists);
 
     private bool Run()
     {
@@ -121,7 +144,7 @@ public abstract class ZqfpToolTask : ToolTask
                 TextFile.WriteIfDifferent(WarningsFile, _warnings.ToString());
             }
 
-            TextFile.Write(Stamp, DateTime.UtcNow.ToString("O", CultureInfo.InvariantCulture) + "\n");
+            TextFile.Write(Stamp, Key);
         }
 
         return succeeded;

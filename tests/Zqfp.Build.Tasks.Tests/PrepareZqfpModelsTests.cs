@@ -271,6 +271,25 @@ public sealed class PrepareZqfpModelsTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    /// <summary>Whatever a clock says, and whenever a build began that ended after these inputs were written.</summary>
+    [Fact]
+    public void A_stamp_of_other_inputs_goes_and_one_of_these_is_newer_than_they_are()
+    {
+        foreach (string step in new[] { "Quantize", "Gate" })
+        {
+            ITaskItem model = Assert.Single(Run(Model(("Rank", "4"))).PreparedModels);
+            string stamp = _folder.Write($"obj/model/m.onnx/{step.ToLowerInvariant()}.stamp", model.GetMetadata(step + "Key"));
+            string inputs = model.GetMetadata(step + "Inputs");
+            File.SetLastWriteTimeUtc(inputs, DateTime.UtcNow.AddYears(1));
+            Run(Model(("Rank", "4")));
+            Assert.True(File.GetLastWriteTimeUtc(inputs) < File.GetLastWriteTimeUtc(stamp));
+
+            File.SetLastWriteTimeUtc(stamp, DateTime.UtcNow.AddYears(1));
+            Run(Model(("Rank", "8")));
+            Assert.False(File.Exists(stamp));
+        }
+    }
+
     private static TaskItem Model(params (string Name, string Value)[] metadata)
     {
         var item = new TaskItem("model/m.onnx");

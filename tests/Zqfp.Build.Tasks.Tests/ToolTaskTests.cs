@@ -15,6 +15,8 @@ public sealed class ToolTaskTests : IDisposable
 
     private string Stamp => Path.Combine(_folder.Path, "quantize.stamp");
 
+    private int Runs => File.ReadAllLines(Path.Combine(_folder.Path, "ran")).Length;
+
     private string GateStamp => Path.Combine(_folder.Path, "gate.stamp");
 
     [UnixFact]
@@ -205,6 +207,69 @@ public sealed class ToolTaskTests : IDisposable
         Assert.False(File.Exists(gate));
     }
 
+    [UnixFact]
+    public void A_model_that_another_build_made_of_the_same_inputs_is_not_written_again()
+    {
+        string model = _folder.Write("q.onnx", "");
+        string result = Path.Combine(_folder.Path, "quantize.json");
+        string run = $"echo 1 >> ran; touch '{result}'";
+        (string, string)[] made = [("QuantizeKey", "key"), ("QuantizedModel", model), ("QuantizedData", model), ("QuantizeResult", result)];
+        Assert.True(Quantize(run, made));
+        Assert.Equal("key", File.ReadAllText(Stamp));
+        Assert.True(Quantize(run, made));
+        Assert.Equal(1, Runs);
+
+        Assert.True(Quantize(run, [.. made, ("QuantizeKey", "other")]));
+        Assert.Equal(2, Runs);
+        File.Delete(model);
+        Assert.True(Quantize(run, [.. made, ("QuantizeKey", "other")]));
+        Assert.Equal(3, Runs);
+    }
+
+    [UnixFact]
+    public async System.Threading.Tasks.Task A_verdict_is_given_once_by_two_builds_and_again_by_one()
+    {
+        string result = Path.Combine(_folder.Path, "gate.json");
+        string run = $"echo 1 >> ran; touch '{result}'";
+        (string, string)[] made = [("GateKey", "key"), ("GateResult", result)];
+        Assert.True(Gate(run, made));
+        Assert.True(Gate(run, made));
+        Assert.Equal(2, Runs);
+
+        Assert.True(await AfterAnother(() => Gate(run, made)));
+        Assert.Equal(2, Runs);
+        Assert.True(await AfterAnother(() => Gate(run, [.. made, ("GateKey", "other")])));
+        Assert.Equal(3, Runs);
+    }
+
+    [UnixFact]
+    public async System.Threading.Tasks.Task Waiting_for_another_build_can_be_cancelled()
+    {
+        var task = new ZqfpQuantize { DotNetHost = Script("echo 1 >> ran") };
+        Assert.False(await AfterAnother(() => Execute(task, []), task.Cancel));
+        Assert.False(File.Exists(Path.Combine(_folder.Path, "ran")));
+    }
+
+    /// <summary>Runs a step that finds another build at work, which ends when this one waits.</summary>
+    private async Task<bool> AfterAnother(Func<bool> step, Action? instead = null)
+    {
+        using var other = new FileStream(
+            Path.Combine(_folder.Path, "build.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        int told = Notes();
+        Task<bool> waiting = System.Threading.Tasks.Task.Run(step);
+        while (Notes() == told)
+        {
+            Assert.False(waiting.IsCompleted);
+            await System.Threading.Tasks.Task.Delay(10);
+        }
+
+        (instead ?? other.Dispose)();
+        return await waiting;
+
+        int Notes() => _engine.Messages.ToArray().Count(
+            message => message?.Message?.StartsWith("note: Waiting", StringComparison.Ordinal) == true);
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private bool Quantize(string script, params (string Name, string Value)[] metadata) =>
@@ -216,14 +281,15 @@ public sealed class ToolTaskTests : IDisposable
     private bool Execute(ZqfpToolTask task, (string Name, string Value)[] metadata, string? gateResult = null)
     {
         var model = new TaskItem("/a folder/m.onnx");
-        foreach ((string name, string value) in metadata.Concat(
-            [
-                ("Tokenizer", "/t;k.json"), ("Calibration", "/c.txt"), ("QuantizedModel", "/out/m.onnx"), ("WorkFolder", "/layers"),
-                ("QuantizeStamp", Stamp), ("QuantizeWarnings", Path.Combine(_folder.Path, "quantize.warnings")),
-                ("GateStamp", GateStamp), ("GateInputs", Path.Combine(_folder.Path, "gate.inputs")), ("QuantizeResult", "/quantize.json"),
-                ("GateResult", gateResult ?? "/gate.json"), ("ReportStamp", Path.Combine(_folder.Path, "report.stamp")),
-                ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
-            ]))
+        (string, string)[] otherwise =
+        [
+            ("Tokenizer", "/t;k.json"), ("Calibration", "/c.txt"), ("QuantizedModel", "/out/m.onnx"), ("WorkFolder", "/layers"),
+            ("QuantizeStamp", Stamp), ("QuantizeWarnings", Path.Combine(_folder.Path, "quantize.warnings")),
+            ("GateStamp", GateStamp), ("GateInputs", Path.Combine(_folder.Path, "gate.inputs")), ("QuantizeResult", "/quantize.json"),
+            ("GateResult", gateResult ?? "/gate.json"), ("ReportStamp", Path.Combine(_folder.Path, "report.stamp")),
+            ("GateWarnings", Path.Combine(_folder.Path, "gate.warnings")),
+        ];
+        foreach ((string name, string value) in otherwise.Concat(metadata))
         {
             model.SetMetadata(name, Escaping.Escape(value));
         }

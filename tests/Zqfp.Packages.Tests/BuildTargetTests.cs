@@ -114,6 +114,36 @@ public class BuildTargetTests(PackagesFixture packages)
     {
         TestProject project = packages.CreateProject("two frameworks");
 
+        TargetTwoFrameworks(project);
+        DotNetResult result = project.Build("-m").Succeeded();
+
+        Assert.Single(result.Summaries);
+        Assert.True(File.Exists(project.Path("bin/Debug/net10.0/model/model.onnx")));
+        Assert.True(File.Exists(project.Path("bin/Debug/net9.0/model/model.onnx.data")));
+        DateTime quantized = File.GetLastWriteTimeUtc(project.QuantizeStamp);
+        Assert.Empty(project.Build("-m").Succeeded().Summaries);
+        Assert.Equal(quantized, File.GetLastWriteTimeUtc(project.QuantizeStamp));
+    }
+
+    [Fact]
+    public void A_model_of_some_target_frameworks_is_made_for_those()
+    {
+        TestProject project = packages.CreateProject("one of two frameworks");
+        TargetTwoFrameworks(project);
+        project.Edit("<ZqfpModel Include", "<ZqfpModel Condition=\"'$(TargetFramework)' == 'net10.0'\" Include");
+
+        Assert.Single(project.Build("-m").Succeeded().Summaries);
+        Assert.True(File.Exists(project.Path("bin/Debug/net10.0/model/model.onnx")));
+        Assert.False(Directory.Exists(project.Path("bin/Debug/net9.0/model")));
+
+        // Two frameworks that have it, and the build of them all that has not: it is there already.
+        project.Edit("== 'net10.0'\" Include", "!= ''\" Include");
+        Assert.Empty(project.Build("-m").Succeeded().Summaries);
+        Assert.True(File.Exists(project.Path("bin/Debug/net9.0/model/model.onnx")));
+    }
+
+    private static void TargetTwoFrameworks(TestProject project)
+    {
         // One targeting pack, which the SDK brings, serves both: nothing is downloaded.
         project.Edit("<TargetFramework>net10.0</TargetFramework>", """
             <TargetFrameworks>net10.0;net9.0</TargetFrameworks>
@@ -129,14 +159,6 @@ public class BuildTargetTests(PackagesFixture packages)
             </Project>
             """);
         File.WriteAllText(project.Path("Program.cs"), "public class C;\n");
-        DotNetResult result = project.Build("-m").Succeeded();
-
-        Assert.Single(result.Summaries);
-        Assert.True(File.Exists(project.Path("bin/Debug/net10.0/model/model.onnx")));
-        Assert.True(File.Exists(project.Path("bin/Debug/net9.0/model/model.onnx.data")));
-        DateTime quantized = File.GetLastWriteTimeUtc(project.QuantizeStamp);
-        Assert.Empty(project.Build("-m").Succeeded().Summaries);
-        Assert.Equal(quantized, File.GetLastWriteTimeUtc(project.QuantizeStamp));
     }
 
     [Fact]

@@ -36,6 +36,16 @@ public class IncrementalBuildTests(PackagesFixture packages)
     }
 
     [Fact]
+    public void A_pattern_finds_no_model_that_a_build_made()
+    {
+        TestProject project = packages.CopyBuilt("pattern (a, b)");
+        project.Edit("Include=\"model/model.onnx\" Tok", "Include=\"**/*.onnx\" Tok");
+
+        Assert.Empty(project.Build().Succeeded().Summaries);
+        Assert.True(File.Exists(project.OutputModel));
+    }
+
+    [Fact]
     public void A_file_that_was_only_touched_changes_nothing()
     {
         TestProject project = packages.CopyBuilt("touched");

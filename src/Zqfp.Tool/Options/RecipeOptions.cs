@@ -62,9 +62,10 @@ internal static class RecipeOptions
                 throw new JsonException("It must be an object.");
             }
 
-            if (document.RootElement.EnumerateObject().GroupBy(property => property.Name).FirstOrDefault(same => same.Count() > 1) is { } same)
+            if (document.RootElement.EnumerateObject().CountBy(property => property.Name).FirstOrDefault(key => key.Value > 1) is
+                { Value: > 1, Key: var twice })
             {
-                throw new JsonException($"'{same.Key}' is there twice.");
+                throw new JsonException($"'{twice}' is there twice.");
             }
 
             string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;

@@ -16,7 +16,8 @@ internal static class ResultFile
         {
             result.AddError($"--result names the file to write, such as result.json; '{file}' is none.");
         }
-        else if (file.Length > 0 && Others(result).FirstOrDefault(other => IsSame(other, file) || IsSame(other + ".data", file)) is { } overwritten)
+        else if (file.Length > 0
+            && Others(result).FirstOrDefault(other => IsSame(other, file) || IsSame(other + ".data", file)) is { } overwritten)
         {
             result.AddError($"--result would overwrite '{overwritten}', which the command names too. Choose another file.");
         }

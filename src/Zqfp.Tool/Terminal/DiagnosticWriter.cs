@@ -14,6 +14,7 @@ internal static class DiagnosticWriter
 
         // One diagnostic is one line, or the rest of it would not be recognized; people at a terminal recognize it.
         string message = diagnostic.Message.ReplaceLineEndings(" ");
-        Console.Error.WriteLine(Wrapping.Wrap($"{(string.IsNullOrEmpty(diagnostic.File) ? ToolName : diagnostic.File)} : {kind}: {message}", Style.Error.Width));
+        string place = string.IsNullOrEmpty(diagnostic.File) ? ToolName : diagnostic.File;
+        Console.Error.WriteLine(Wrapping.Wrap($"{place} : {kind}: {message}", Style.Error.Width));
     }
 }
