@@ -42,7 +42,8 @@ internal static unsafe class OrtTensorInfo
         return result;
     }
 
-    private static int Rank(OrtApi api, void* info)
+    /// <summary>The number of dimensions.</summary>
+    public static int Rank(OrtApi api, void* info)
     {
         nuint rank;
         api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)api[OrtSlot.GetDimensionsCount])(info, &rank),

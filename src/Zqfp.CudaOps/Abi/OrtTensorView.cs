@@ -71,7 +71,7 @@ internal readonly unsafe ref struct OrtTensorView
             ((delegate* unmanaged[Cdecl]<void*, int*, long**, nuint*, void*>)api[OrtSlot.GetTensorElementTypeAndShapeDataReference])(
                 value, &type, &shape, &rank),
             "reading a tensor's shape");
-        new ReadOnlySpan<long>(shape, Rank(rank)).CopyTo(new Span<long>(sizes, MaxRank));
+        new ReadOnlySpan<long>(shape, Known((int)rank)).CopyTo(new Span<long>(sizes, MaxRank));
         return ((OrtElementType)type, (int)rank);
     }
 
@@ -83,14 +83,10 @@ internal readonly unsafe ref struct OrtTensorView
             "reading a tensor's shape");
         try
         {
-            OrtElementType type = OrtTensorInfo.ElementType(api, info);
-            nuint rank;
-            api.Check(((delegate* unmanaged[Cdecl]<void*, nuint*, void*>)api[OrtSlot.GetDimensionsCount])(info, &rank),
-                "reading a tensor's rank");
-            api.Check(
-                ((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)api[OrtSlot.GetDimensions])(info, sizes, (nuint)Rank(rank)),
+            int rank = Known(OrtTensorInfo.Rank(api, info));
+            api.Check(((delegate* unmanaged[Cdecl]<void*, long*, nuint, void*>)api[OrtSlot.GetDimensions])(info, sizes, (nuint)rank),
                 "reading a tensor's shape");
-            return (type, (int)rank);
+            return (OrtTensorInfo.ElementType(api, info), rank);
         }
         finally
         {
@@ -98,8 +94,8 @@ internal readonly unsafe ref struct OrtTensorView
         }
     }
 
-    private static int Rank(nuint rank) => rank <= MaxRank
-        ? (int)rank
+    private static int Known(int rank) => rank <= MaxRank
+        ? rank
         : throw new NotSupportedException($"A tensor of {rank} dimensions; at most {MaxRank} are supported.");
 
     private static byte* Data(OrtApi api, void* value)

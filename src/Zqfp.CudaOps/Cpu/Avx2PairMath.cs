@@ -75,8 +75,7 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
         int row = 0;
         for (; row < tiles.LargeRows; row += 6)
         {
-            MultiplySix((int*)x + ((nint)row * pairs), strip, pairs, places + row, starts + (row * Strip), scales,
-                    totals + (row * Strip));
+            MultiplySix((int*)x + ((nint)row * pairs), strip, pairs, places + row, starts + (row * Strip), scales, totals + (row * Strip));
         }
 
         for (; row < tiles.Rows; row += tiles.SmallTile)
@@ -84,13 +83,11 @@ internal sealed unsafe class Avx2PairMath<TSum> : PairMath
             int* tile = (int*)x + ((nint)row * pairs);
             if (tiles.SmallTile == 4)
             {
-                MultiplyFour(tile, strip, pairs, places + row, starts + (row * Strip), scales,
-                    totals + (row * Strip));
+                MultiplyFour(tile, strip, pairs, places + row, starts + (row * Strip), scales, totals + (row * Strip));
             }
             else
             {
-                MultiplyTwo(tile, strip, pairs, places + row, starts + (row * Strip), scales,
-                    totals + (row * Strip));
+                MultiplyTwo(tile, strip, pairs, places + row, starts + (row * Strip), scales, totals + (row * Strip));
             }
         }
     }

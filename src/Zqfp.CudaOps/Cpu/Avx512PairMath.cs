@@ -70,8 +70,8 @@ internal sealed unsafe class Avx512PairMath : PairMath
         int row = 0;
         for (; row < tiles.LargeRows; row += 12)
         {
-            MultiplyTwelve((int*)x + ((nint)row * pairs), strip, pairs, places + row, starts + (row * Strip), scales,
-                    totals + (row * Strip));
+            int* tile = (int*)x + ((nint)row * pairs);
+            MultiplyTwelve(tile, strip, pairs, places + row, starts + (row * Strip), scales, totals + (row * Strip));
         }
 
         for (; row < tiles.Rows; row += tiles.SmallTile)
@@ -79,13 +79,11 @@ internal sealed unsafe class Avx512PairMath : PairMath
             int* tile = (int*)x + ((nint)row * pairs);
             if (tiles.SmallTile == 8)
             {
-                MultiplyEight(tile, strip, pairs, places + row, starts + (row * Strip), scales,
-                    totals + (row * Strip));
+                MultiplyEight(tile, strip, pairs, places + row, starts + (row * Strip), scales, totals + (row * Strip));
             }
             else
             {
-                MultiplyFour(tile, strip, pairs, places + row, starts + (row * Strip), scales,
-                    totals + (row * Strip));
+                MultiplyFour(tile, strip, pairs, places + row, starts + (row * Strip), scales, totals + (row * Strip));
             }
         }
     }
